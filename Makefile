@@ -1,0 +1,126 @@
+# Everything a fresh machine with Python needs: `make` lists it. Paths in here are relative, so the directory may be called anything.
+# Installation runs only when a lock file, pyproject.toml or the place of the directory has changed since the last time.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+# The first Python that is new enough; or say which: make run PYTHON=/opt/python/bin/python3
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; break; }; done)
+UV ?= $(shell command -v uv || echo .venv/bin/uv)
+ARGS ?=
+
+venv := .venv/bin/python
+place := $(shell pwd | cksum | cut -d ' ' -f 1)
+installed := .venv/.installed-$(place)
+installed_tests := .venv/.installed-tests-$(place)
+peers := tests/peers/node_modules/.installed
+pip := "$(venv)" -m pip --disable-pip-version-check --quiet
+compile := "$(UV)" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --custom-compile-command 'make lock' $(UPGRADE)
+
+.PHONY: help
+help: ## list what can be made
+	@sed -n 's/^\([a-z-]*\):.*## /\1: /p' Makefile | while IFS= read -r line; do \
+		printf '  make %-10s %s\n' "$${line%%: *}" "$${line#*: }"; done
+	@echo 'ARGS="…" is passed on: make demo ARGS="--rate 5", make test ARGS="-k listener"'
+
+.PHONY: demo
+demo: $(installed) ## try it: embedded Postgres, a simulated TMF656 server and the bridge, until Ctrl-C
+	@exec "$(venv)" -m bridge demo $(ARGS)
+
+.PHONY: run
+run: $(installed) ## run the bridge with ./bridge.toml
+	@exec "$(venv)" -m bridge run $(ARGS)
+
+.PHONY: install
+install: $(installed) ## only install, into .venv
+
+.PHONY: test
+test: check $(peers) ## all checks, then all tests but the long ones
+	"$(venv)" -m pytest -n 2 --dist worksteal -m 'not long' $(ARGS)
+
+.PHONY: test-long
+test-long: $(installed_tests) $(peers) ## the tests that take minutes
+	"$(venv)" -m pytest -m long $(ARGS)
+
+.PHONY: check check-style check-types check-layers check-sql
+check: check-style check-types check-layers check-sql ## style, types, layers and SQL; make -k check goes on after a finding
+
+check-style: $(installed_tests)
+	"$(venv)" -m ruff check .
+	"$(venv)" -m ruff format --check .
+
+check-types: $(installed_tests)
+	"$(venv)" -m mypy
+
+check-layers: $(installed_tests)
+	"$(venv)" .venv/bin/lint-imports --no-logo
+
+check-sql: $(installed_tests)
+	"$(venv)" -m sqlfluff lint --processes 1 --disable-progress-bar sql
+	.venv/bin/squawk sql/migrations/*.sql
+
+.PHONY: format
+format: $(installed_tests) ## rewrite the Python in the style that check wants
+	"$(venv)" -m ruff check --fix-only .
+	"$(venv)" -m ruff format .
+
+.PHONY: lock
+lock: ## resolve the dependencies anew within pyproject.toml; UPGRADE=--upgrade takes the newest of everything
+	@command -v "$(UV)" >/dev/null || { echo 'make lock needs uv on the PATH: python3 -m pip install uv' >&2; exit 1; }
+	$(compile) --output-file requirements.lock pyproject.toml
+	$(compile) --output-file requirements-build.lock --group build --constraints requirements.lock
+	$(compile) --output-file requirements-test.lock --group build --group test \
+		--constraints requirements.lock --constraints requirements-build.lock pyproject.toml
+	if command -v npm >/dev/null; then npm install --prefix tests/peers --package-lock-only --no-audit --no-fund; fi
+
+# Writes sql/schema.sql anew, after a change of sql/migrations.
+.PHONY: schema
+schema: $(installed)
+	@"$(venv)" -m bridge.storage.schema sql/schema.sql
+
+.PHONY: clean
+clean: ## remove what was installed or built; data (.bridge) stays
+	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist tests/peers/node_modules
+	find bridge tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A virtual environment that runs, of a Python that is new enough; one that was moved or whose Python is gone is made anew.
+define make_venv
+if ! "$(venv)" -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	if [ -z "$(PYTHON)" ]; then \
+		echo 'Python 3.11 or later is needed and none was found. Debian, Ubuntu: apt install python3 python3-venv;' \
+			'or name one: make PYTHON=/path/to/python3 …' >&2; exit 1; fi; \
+	if ! "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
+		echo "Python 3.11 or later is needed; $(PYTHON) is none." >&2; exit 1; fi; \
+	if ! "$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null; then \
+		echo "$(PYTHON) cannot make virtual environments. Debian, Ubuntu: apt install python3-venv" >&2; exit 1; fi; \
+	"$(PYTHON)" -m venv --clear .venv || exit 1; \
+fi
+endef
+
+$(installed): requirements.lock requirements-build.lock pyproject.toml
+	@$(make_venv)
+	@echo 'Installing into .venv …'
+	@$(pip) install --require-hashes -r requirements.lock -r requirements-build.lock
+	@$(pip) install --no-deps --no-build-isolation --no-index --editable .
+	@touch "$@"
+
+$(installed_tests): $(installed) requirements-test.lock
+	@echo 'Installing what the tests need …'
+	@$(pip) install --require-hashes -r requirements-test.lock
+	@touch "$@"
+
+# Servers of others to test against. Without npm these tests are skipped, which CI does not allow.
+$(peers): tests/peers/package.json tests/peers/package-lock.json
+	@if ! command -v npm >/dev/null; then \
+		echo 'npm is not here: the tests against servers of others (tests/peers) will be skipped.'; \
+		[ "$${CI:-}" != true ]; \
+	elif npm ci --prefix tests/peers --ignore-scripts --no-audit --no-fund --loglevel error; then \
+		touch "$@"; \
+	else \
+		echo 'npm could not install tests/peers: the tests against servers of others will be skipped.'; \
+		[ "$${CI:-}" != true ]; \
+	fi

@@ -1,0 +1,129 @@
+"""The house in order: locked dependencies, make targets, the wheel, nothing in the files that only this machine has."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCKS = ("requirements.lock", "requirements-build.lock", "requirements-test.lock")
+PINNED = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>\S+)(?P<marker> ; [^\\]+)? \\$")
+HASH = re.compile(r"^ {4}--hash=sha256:[0-9a-f]{64}( \\)?$")
+REGISTRIES = [
+    ".".join(parts)
+    for parts in (("pypi", "org"), ("pythonhosted", "org"), ("npmjs", "org"), ("npmjs", "com"), ("debian", "org"))
+]
+
+EVERYWHERE = {Path(path) for path in ("/", "/tmp", "/var/tmp", "/opt", "/srv", "/usr/src", "/home", "/root")}  # noqa: S108
+"""Directories that every machine has: naming them says nothing of this one."""
+
+
+@pytest.fixture(scope="module")
+def project() -> dict[str, Any]:
+    """pyproject.toml."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def pins(lock: str) -> dict[str, Version]:
+    """Package → version, as the lock file has them."""
+    found = (PINNED.match(line) for line in (ROOT / lock).read_text().splitlines())
+    return {canonicalize_name(one["name"]): Version(one["version"]) for one in found if one}
+
+
+def own_files() -> list[Path]:
+    """The files that are committed or would be; without git, all but what is known to be made here."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
+    if listed.returncode == 0:
+        return [path for name in os.fsdecode(listed.stdout).split("\0") if name and (path := ROOT / name).is_file()]
+    made = re.compile(r"(^|/)(\.[a-z_]*(venv|cache|bridge|git|hypothesis)|node_modules|__pycache__|build|dist)(/|$)")
+    files = (path for path in ROOT.rglob("*") if not made.search(path.relative_to(ROOT).as_posix()))
+    return [path for path in files if path.is_file()]
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_file_holds_pinned_packages_with_hashes_and_nothing_else(lock: str) -> None:
+    lines = (ROOT / lock).read_text().splitlines()
+    strange = [line for line in lines if not (PINNED.match(line) or HASH.match(line) or line.strip().startswith("#"))]
+    assert strange == []
+    unhashed = [line for line, below in pairwise(lines) if PINNED.match(line) and not HASH.match(below)]
+    assert unhashed == []
+    assert pins(lock)
+
+
+def test_every_dependency_is_locked_within_its_bounds(project: dict[str, Any]) -> None:
+    runtime, build, test = (pins(lock) for lock in LOCKS)
+    groups = project["dependency-groups"]
+    for wanted, locked in (
+        (project["project"]["dependencies"], runtime),
+        (project["build-system"]["requires"] + groups["build"], build),
+        (project["project"]["dependencies"] + groups["build"] + groups["test"], test),
+    ):
+        for requirement in map(Requirement, wanted):
+            version = locked.get(canonicalize_name(requirement.name))
+            assert version is not None, f"{requirement} is not locked; run make lock"
+            assert requirement.specifier.contains(version), f"{requirement} is locked as {version}; run make lock"
+
+
+def test_the_tests_run_with_what_is_shipped() -> None:
+    runtime, build, test = (pins(lock) for lock in LOCKS)
+    assert {**test, **build, **runtime} == test
+
+
+def test_the_lock_of_the_test_peers_has_hashes_and_no_addresses() -> None:
+    packages = json.loads((ROOT / "tests/peers/package-lock.json").read_text())["packages"]
+    assert [name for name, one in packages.items() if "resolved" in one] == []
+    assert [name for name, one in packages.items() if name and "integrity" not in one] == []
+
+
+def test_every_make_target_that_is_promised_exists() -> None:
+    shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, check=True, text=True).stdout
+    targets = set(re.findall(r"^  make ([a-z-]+)", shown, re.MULTILINE))
+    assert {"demo", "run", "install", "test", "test-long", "check", "format", "lock", "clean", "help"} == targets
+
+
+def test_the_scripts_are_executable_and_well_formed() -> None:
+    script = ROOT / ".ci/run"
+    assert os.access(script, os.X_OK)
+    subprocess.run(["bash", "-n", str(script)], check=True)
+
+
+def test_the_wheel_carries_the_package_its_sql_and_the_licence(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
+    built = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True, timeout=60)
+    assert built.returncode == 0, built.stderr
+    [wheel] = tmp_path.glob("tmf656_bridge-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        inside = set(archive.namelist())
+    ours = {path.relative_to(ROOT).as_posix() for path in own_files()}
+    assert {name for name in ours if name.startswith("bridge/")} <= inside
+    assert {f"bridge/{name}" for name in ours if name.startswith("sql/")} <= inside
+    assert any(name.endswith("/licenses/LICENSE") for name in inside)
+    assert not [name for name in inside if name.startswith(("tests/", "sql/"))]
+
+
+def test_no_file_names_a_registry_or_a_path_of_this_machine() -> None:
+    here = {ROOT, ROOT.parent, Path.home()} - EVERYWHERE
+    forbidden = [*REGISTRIES, *(f"{path}/" for path in here)]
+    told = [
+        f"{path.relative_to(ROOT)}: {word}"
+        for path in own_files()
+        for word in forbidden
+        if word.encode() in path.read_bytes()
+    ]
+    assert told == []
