@@ -1,0 +1,59 @@
+"""Errors, split by what the caller must do about them.
+
+*Permanent*: the same input will fail again: keep the evidence, count it, go on. *Transient*: back off and try again,
+honouring `retry_after_seconds`. Anything else is a defect: it ends the process with status 1 and the supervisor
+restarts it.
+"""
+
+
+class BridgeError(Exception):
+    """Anything this program raises on purpose; the text is meant for an operator and names the remedy."""
+
+
+class PermanentError(BridgeError):
+    """The same call with the same input will fail again."""
+
+
+class TransientError(BridgeError):
+    """Worth another try later."""
+
+    def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
+        """Say what failed; `retry_after_seconds` is what the other side asked for, if it did."""
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class UnreadableError(PermanentError):
+    """Bytes or a value from a source that cannot be understood; it becomes a dead letter.
+
+    `reason` is a short fixed word for metrics and lists (`not_json`, `no_problem`, …), `hint` says what a person can
+    do, and `problem_id` names the service problem when at least that much could be read, so that it can be fetched
+    instead. `malformed` is true when the body is not even a JSON object (answered 400).
+    """
+
+    def __init__(
+        self, reason: str, detail: str, *, hint: str = "", problem_id: str | None = None, malformed: bool = False
+    ) -> None:
+        """Keep what the dead letter will say."""
+        super().__init__(detail)
+        self.reason = reason
+        self.hint = hint
+        self.problem_id = problem_id
+        self.malformed = malformed
+
+
+class ConfigurationError(PermanentError):
+    """The configuration is wrong; `faults` lists every fault at once, each naming its key and the remedy."""
+
+    def __init__(self, faults: list[str]) -> None:
+        """Join the faults, one a line."""
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+class DatabaseUnavailableError(TransientError):
+    """Postgres cannot be reached or refuses work for now."""
+
+
+class SchemaError(PermanentError):
+    """The schema is missing, out of date or newer than this program; the text names the command to run."""

@@ -1,0 +1,44 @@
+"""Secrets within text: what is known to be one, or looks like one, becomes stars before anything is shown or logged.
+
+Three nets: the values told to `hide`, passwords within URLs and connection strings, and the secret part of a callback
+address. `hide` and `mask` may be called from any thread: the pattern is replaced as a whole, under a lock.
+"""
+
+import re
+import threading
+from urllib.parse import quote
+
+MASK = "**********"
+"""What stands for a secret."""
+
+_SHORTEST_HIDDEN = 4
+"""Shorter values occur in ordinary words by chance; they are masked by the name of their key only."""
+
+_URL_PASSWORD = re.compile(r"(?<=://)([^/?#@\s:]*):\S*@")
+_NAMED_PASSWORD = re.compile(r"((?:^|[?&\s])(?:ssl)?password=)[^&\s]*", re.IGNORECASE)
+_CALLBACK = re.compile(r"(/listener/[^/\s\"']+/)[^/\s?#\"']+")
+
+_hiding = threading.Lock()
+_hidden: frozenset[str] = frozenset()
+_hidden_pattern: re.Pattern[str] | None = None
+
+
+def hide(value: str) -> None:
+    """From now on, for the life of the process, show stars for `value`, also where it is percent-encoded."""
+    global _hidden, _hidden_pattern  # noqa: PLW0603 - logging is one per process, and so is what it must not say
+    if len(value) < _SHORTEST_HIDDEN or value in _hidden:
+        return
+    with _hiding:
+        _hidden |= {value, quote(value), quote(value, safe="")}
+        _hidden_pattern = re.compile("|".join(re.escape(one) for one in sorted(_hidden, key=len, reverse=True)))
+
+
+def mask(text: str) -> str:
+    """Return `text` with everything secret in it replaced by stars."""
+    if _hidden_pattern is not None:
+        text = _hidden_pattern.sub(MASK, text)
+    if "://" in text:
+        text = _URL_PASSWORD.sub(rf"\g<1>:{MASK}@", text)
+    if "/listener/" in text:
+        text = _CALLBACK.sub(rf"\g<1>{MASK}", text)
+    return _NAMED_PASSWORD.sub(rf"\g<1>{MASK}", text) if "=" in text else text

@@ -1,0 +1,31 @@
+"""The configuration: one TOML file, environment variables over it, secrets also from files.
+
+`load` is the one entrance. It reads everything once, at start, and either returns frozen `Settings` or raises one
+`ConfigurationError` with every fault found, so that an operator mends a file in one go. A fault names its key in TOML
+form, the value (never that of a secret, nor of a key that is not known, which may be a misspelt secret), what is wrong
+and what would be right. Nothing runs in parallel here and nothing is written.
+
+Relative paths count from the working directory.
+"""
+
+from bridge.settings.model import (
+    DatabaseSettings,
+    HttpSettings,
+    JournalSettings,
+    LogSettings,
+    RetentionSettings,
+    Settings,
+    SourceSettings,
+)
+from bridge.settings.read import load
+
+__all__ = [
+    "DatabaseSettings",
+    "HttpSettings",
+    "JournalSettings",
+    "LogSettings",
+    "RetentionSettings",
+    "Settings",
+    "SourceSettings",
+    "load",
+]

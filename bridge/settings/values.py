@@ -1,0 +1,141 @@
+"""What one value of the configuration may be. A validator raises ValueError saying what is wrong; all are collected."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationInfo
+
+_SOURCE_NAME = re.compile(r"[a-z0-9_-]+")
+_CALLBACK_SECRET = re.compile(r"[A-Za-z0-9_-]{22,200}")
+
+
+def local_url(validated: dict[str, Any]) -> str:
+    """How a source on this machine reaches us, from the `host` and `port` listened on."""
+    host = validated.get("host", "127.0.0.1")
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+        host = "127.0.0.1"
+    return f"http://{f'[{host}]' if ':' in host else host}:{validated.get('port', 8656)}"
+
+
+def _no_bool(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("should be a number")  # noqa: TRY004 - pydantic collects ValueError only
+    return value
+
+
+def _none_if_empty(value: object) -> object:
+    return None if value == "" else value
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _number_as_text(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _absolute(path: Path, info: ValidationInfo) -> Path:
+    cwd = (info.context or {}).get("cwd") or Path.cwd()
+    return Path(cwd) / path.expanduser()
+
+
+def _readable_file(path: Path | None, info: ValidationInfo) -> Path | None:
+    if path is None:
+        return None
+    path = _absolute(path, info)
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}") from error
+    return path
+
+
+def _existing_directory(path: Path | None, info: ValidationInfo) -> Path | None:
+    if path is None:
+        return None
+    path = _absolute(path, info)
+    if not path.is_dir():
+        raise ValueError("is not a directory")
+    return path
+
+
+def _split_url(url: str) -> SplitResult:
+    """Take apart an http(s) URL with a host."""
+    if any(character <= " " for character in url):
+        raise ValueError("has blanks or control characters in it")
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise ValueError("is not a URL: its host or port cannot be read") from error
+    if parts.scheme not in ("http", "https"):
+        raise ValueError("should begin with http:// or https://")
+    if not parts.hostname:
+        raise ValueError("has no host")
+    return parts
+
+
+def _base_url(url: str) -> str:
+    """A URL to hang paths below: no query, fragment or login; without the trailing slash."""
+    parts = _split_url(url)
+    if "@" in parts.netloc:
+        raise ValueError("has a login in it; give username and password as keys of their own")
+    if "?" in url or "#" in url:
+        raise ValueError("has a query or fragment; end it after the path")
+    return url.rstrip("/")
+
+
+def _api_base_url(url: str) -> str:
+    base = _base_url(url)
+    last = base.rpartition("/")[2]
+    if last.lower() in ("serviceproblem", "hub"):
+        raise ValueError(f"should be the base path; take /{last} off its end")
+    return base
+
+
+def _optional_url(url: str | None) -> str | None:
+    if url is not None:
+        _split_url(url)
+    return url
+
+
+def _postgres_url(dsn: SecretStr) -> SecretStr:
+    value = dsn.get_secret_value()
+    if value and not value.startswith(("postgresql://", "postgres://")):
+        raise ValueError("should begin with postgresql://")
+    try:
+        _ = urlsplit(value).port
+    except ValueError as error:
+        raise ValueError("is not a URL; write special characters in the password as %XX") from error
+    return dsn
+
+
+def _capability(secret: SecretStr) -> SecretStr:
+    value = secret.get_secret_value()
+    if value and not _CALLBACK_SECRET.fullmatch(value):
+        raise ValueError("should be 22 to 200 of the characters A-Z a-z 0-9 _ - (128 bits)")
+    return secret
+
+
+def _source_name(name: str) -> str:
+    if not _SOURCE_NAME.fullmatch(name):
+        raise ValueError("is not a name for a source; use a-z, 0-9, _ and - only")
+    return name
+
+
+Seconds = Annotated[float, BeforeValidator(_no_bool)]
+Whole = Annotated[int, BeforeValidator(_no_bool)]
+Lower = BeforeValidator(_lower)
+NumberAsText = BeforeValidator(_number_as_text)
+AnyPath = Annotated[Path, AfterValidator(_absolute)]
+OptionalFile = Annotated[Path | None, AfterValidator(_readable_file), BeforeValidator(_none_if_empty)]
+OptionalDirectory = Annotated[Path | None, AfterValidator(_existing_directory), BeforeValidator(_none_if_empty)]
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+ApiBaseUrl = Annotated[str, AfterValidator(_api_base_url)]
+OptionalUrl = Annotated[str | None, AfterValidator(_optional_url), BeforeValidator(_none_if_empty)]
+Dsn = Annotated[SecretStr, AfterValidator(_postgres_url)]
+CallbackSecret = Annotated[SecretStr, AfterValidator(_capability)]
+SourceName = Annotated[str, AfterValidator(_source_name)]
