@@ -1,0 +1,93 @@
+"""Observation: *at this moment this source said that about this problem*.
+
+The central noun. A notification, a row of a poll or reconcile page and the answer to a refetch by id all become
+observations, and all go through one door (`bridge.storage.observation`).
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from bridge.domain.status import Status
+
+TOMBSTONE_HASH = bytes(16)
+"""`content_hash` of every tombstone: a deleted problem has no content."""
+
+
+class Via(StrEnum):
+    """The way an observation came to us."""
+
+    PUSH = "push"
+    POLL = "poll"
+    RECONCILE = "reconcile"
+    REFETCH = "refetch"
+
+
+class Kind(StrEnum):
+    """What an observation carries."""
+
+    FULL = "full"
+    """The whole problem: an attribute that is missing here is absent at the source."""
+    PARTIAL = "partial"
+    """Some attributes: an RFC 7386 merge patch on what is known (`null` removes, missing means unchanged)."""
+    TOMBSTONE = "tombstone"
+    """The problem is gone at the source."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What one source said about one problem at one moment. All instants are timezone-aware UTC.
+
+    `body`: canonical JSON (sorted keys, v4 attribute names) of the problem or of the patch, `b"{}"` for a tombstone.
+    `content_hash`: 16-byte BLAKE2b of `body` (`TOMBSTONE_HASH` for a tombstone); equal content, equal hash.
+    `effective_at`: since when it is so: the problem's lastUpdate, else (state changes) its statusChangeDate, else the
+    event's time, else `observed_at`; `stamped` is False in that last case, when the source stated no time at all.
+    `observed_at`: our clock: when the notification was received, or when the request that was answered with this was
+    *started*. `status`, `status_raw`, `status_at`: normalised status, the source's text, and its statusChangeDate (None
+    when not given); `status` is None when the payload has none (a partial payload, mostly).
+    """
+
+    problem_id: str
+    kind: Kind
+    via: Via
+    observed_at: datetime
+    effective_at: datetime
+    stamped: bool
+    body: bytes
+    content_hash: bytes
+    status: Status | None = None
+    status_raw: str | None = None
+    status_at: datetime | None = None
+    category: str | None = None
+    priority: int | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    resolved_at: datetime | None = None
+    affected_services: int | None = None
+    event_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """One received event, understood as far as possible.
+
+    `event_type`: canonical v5 name (`ServiceProblemStateChangeEvent`), or the source's word when it is none we know.
+    `digest`: 16-byte BLAKE2b over the whole canonical body: the same event sent again has the same digest. `dedupable`
+    is False when the event carries neither an eventId nor any time of its own, so that an equal body may well be a new
+    event. `body`: canonical JSON of the whole envelope, as received (the source's names). `observation`: what it says
+    of a problem, or None (task events, no usable id). `refetch`: (problem id, reason) to fetch by id: partial, unclear,
+    or named by a task event. `poll_reason`: not None when the event cannot be attributed to a problem: the source is to
+    be polled now.
+    """
+
+    event_id: str | None
+    event_type: str
+    event_time: datetime | None
+    received_at: datetime
+    problem_id: str | None
+    digest: bytes
+    dedupable: bool
+    body: bytes
+    observation: Observation | None
+    refetch: tuple[tuple[str, str], ...] = ()
+    poll_reason: str | None = None

@@ -1,0 +1,121 @@
+"""The parts of a service problem in version 4's shape: parties, places, related entities, notes, records.
+
+Only names and nesting change. A shape that is not the expected one (a text where an object should be, a clash of
+names) is left as it came, so nothing is lost and nothing raises. What needs no change is returned as the same object,
+which is how callers see that nothing changed.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Shape = Callable[[Any], Any]
+
+_NOTE = {"comment": "text", "time": "date", "user": "author", "systemId": "system"}
+"""Version 2's comment (and the `systemId` of version 3's samples) → note. `system` has no place in v4's schema and is
+kept.
+"""
+
+_RECORD = {"extensionInfo": "characteristic"}
+
+_REFERENCE = {"referredType": "@referredType"}
+"""As version 5's own example writes it."""
+
+
+def rename(part: Any, names: Mapping[str, str]) -> Any:
+    """Return `part` under other names. Where the new name has a value already, the value under the old name goes."""
+    if not isinstance(part, dict) or names.keys().isdisjoint(part):
+        return part
+    renamed = {name: value for name, value in part.items() if name not in names}
+    for old, new in names.items():
+        if old in part and renamed.get(new) is None:
+            renamed[new] = part[old]
+    return renamed
+
+
+def note(part: Any) -> Any:
+    """Shape a comment or note. An author that is an object (version 3's samples) stays one."""
+    return rename(part, _NOTE)
+
+
+def record(part: Any) -> Any:
+    """Shape a tracking record or an impact pattern."""
+    return rename(part, _RECORD)
+
+
+def reference(part: Any) -> Any:
+    """Shape a reference to something elsewhere."""
+    return rename(part, _REFERENCE)
+
+
+def party(part: Any) -> Any:
+    """Shape a related party: version 5 nests it in `partyOrPartyRole`."""
+    return reference(_flat(part, "partyOrPartyRole"))
+
+
+def place(part: Any) -> Any:
+    """Shape a related place: version 5 nests it in `place`."""
+    return reference(_flat(part, "place"))
+
+
+def entity(part: Any) -> Any:
+    """Shape a related entity: version 5 nests it in `entity`."""
+    return reference(_flat(part, "entity"))
+
+
+def each(shape: Shape) -> Shape:
+    """Return the shape of a list of such parts; a single part that came without its list is shaped too, and stays
+    single.
+    """
+
+    def shape_each(parts: Any) -> Any:
+        if not isinstance(parts, list):
+            return shape(parts)
+        shaped = [shape(part) for part in parts]
+        return parts if all(new is old for new, old in zip(shaped, parts, strict=True)) else shaped
+
+    return shape_each
+
+
+def _flat(part: Any, nest: str) -> Any:
+    """Merge what is nested with what is around it. `@type` and its kin then speak of what was nested: the wrapper is
+    gone.
+    """
+    if not isinstance(part, dict) or not isinstance(part.get(nest), dict):
+        return part
+    inner = part[nest]
+    outer = {name: value for name, value in part.items() if name != nest}
+    clash = any(_differ(outer[name], inner[name]) for name in outer.keys() & inner.keys() if not name.startswith("@"))
+    return part if clash else outer | inner
+
+
+def _differ(one: Any, other: Any) -> bool:
+    """Only texts, numbers and the like are compared: containers may be nested deeper than Python compares."""
+    return isinstance(one, dict | list) or isinstance(other, dict | list) or bool(one != other)
+
+
+SHAPES: dict[str, Shape] = {
+    "originatorParty": party,
+    "responsibleParty": party,
+    "relatedParty": each(party),
+    "affectedLocation": each(place),
+    "firstAlert": entity,
+    "relatedEntity": each(entity),
+    "note": each(note),
+    "trackingRecord": each(record),
+    "impactPattern": each(record),
+} | dict.fromkeys(
+    (
+        "affectedService",
+        "affectedResource",
+        "rootCauseService",
+        "rootCauseResource",
+        "parentProblem",
+        "underlyingProblem",
+        "underlyingAlarm",
+        "troubleTicket",
+        "slaViolation",
+        "relatedEvent",
+    ),
+    each(reference),
+)
+"""Attribute (version 4's name) → its shape. What is not named here is never touched."""
