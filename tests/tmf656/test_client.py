@@ -1,0 +1,608 @@
+"""The client against real HTTP servers that behave as servers in the field do."""
+
+import gzip
+import logging
+import ssl
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import anyio
+import orjson
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from bridge.errors import ConfigurationError, PermanentError, TransientError
+from bridge.tmf656.auth import UnauthorisedError
+from bridge.tmf656.client import (
+    Client,
+    ClientOptions,
+    FilterRefusedError,
+    MalformedAnswerError,
+    NotFoundError,
+    TooLargeError,
+)
+from bridge.tmf656.hub import HubAbsentError, HubConflictError, Registration
+from bridge.tmf656.paging import FilterStyle
+
+pytestmark = pytest.mark.anyio
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+BASE = "/tmf-api/serviceProblemManagement/v4"
+CANARY = "canary-0815"
+SINCE = datetime(2026, 11, 23, 10, 0, 0, 123456, tzinfo=UTC)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@asynccontextmanager
+async def serving(handler: Handler) -> AsyncIterator[str]:
+    """Serve everything by one handler; yields the API base path."""
+    app = web.Application()
+    app.router.add_route("*", "/{anything:.*}", handler)
+    async with TestServer(app) as server:
+        yield str(server.make_url(BASE))
+
+
+@asynccontextmanager
+async def asking(handler: Handler, **options: Any) -> AsyncIterator[tuple[Client, Counter[tuple[str, str]]]]:
+    """A client of a source that is one handler; with the counts of its requests."""
+    counts: Counter[tuple[str, str]] = Counter()
+    async with serving(handler) as url:
+        settings = ClientOptions(**({"name": "snow", "url": url, "request_timeout_seconds": 5.0} | options))
+        async with Client(
+            settings, on_request=lambda operation, outcome: counts.update([(operation, outcome)])
+        ) as client:
+            yield client, counts
+
+
+def answering(body: Any = None, status: int = 200, **headers: str) -> Handler:
+    """A handler with one answer: JSON, or bytes as they are."""
+
+    async def handle(_: web.Request) -> web.Response:
+        raw = body if isinstance(body, bytes) else orjson.dumps(body)
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return web.Response(body=raw, status=status, headers={"Content-Type": "application/json"} | named)
+
+    return handle
+
+
+def collection(count: int, requests: list[str] | None = None, cap: int = 1000) -> Handler:
+    """A well-behaved list of problems."""
+
+    async def handle(request: web.Request) -> web.Response:
+        if requests is not None:
+            requests.append(request.raw_path)
+        offset, limit = int(request.query["offset"]), min(cap, int(request.query["limit"]))
+        rows = [{"id": str(number)} for number in range(count)][offset : offset + limit]
+        return web.json_response(
+            rows, status=206 if offset + len(rows) < count else 200, headers={"X-Total-Count": str(count)}
+        )
+
+    return handle
+
+
+async def first_page(client: Client, **arguments: Any) -> list[dict[str, Any]]:
+    return (await anext(client.pages(**arguments))).items
+
+
+async def test_pages_come_with_clocks_numbers_and_totals_and_the_pass_knows_that_it_is_complete() -> None:
+    async with asking(collection(95), page_size=20) as (client, counts):
+        before = datetime.now(UTC)
+        problems = client.pages()
+        pages = [page async for page in problems]
+    assert {item["id"] for page in pages for item in page.items} == {str(number) for number in range(95)}
+    assert problems.complete
+    assert problems.distinct == 95
+    assert problems.filter_honoured is None
+    assert not problems.exhausted
+    assert [page.number for page in pages] == list(range(1, len(pages) + 1))
+    assert all(before <= one.asked_at <= other.asked_at for one, other in pairwise(pages))
+    assert all(page.total == 95 and page.server_at is not None for page in pages)
+    assert all(abs(page.server_at - page.asked_at) < timedelta(seconds=5) for page in pages if page.server_at)
+    assert counts == {("list", "ok"): len(pages)}
+
+
+@pytest.mark.parametrize(
+    ("style", "version", "query"),
+    [
+        (FilterStyle.NONE, "4", "limit=500&offset=0"),
+        (FilterStyle.DOT_GTE, "4", "lastUpdate.gte=2026-11-23T10%3A00%3A00.123Z&limit=500&offset=0"),
+        (FilterStyle.DOT_GTE, "3", "timeChanged.gte=2026-11-23T10%3A00%3A00.123Z&limit=500&offset=0"),
+        (FilterStyle.OPERATOR, "5", "lastUpdate%3E%3D2026-11-23T10%3A00%3A00.123Z&limit=500&offset=0"),
+        (
+            FilterStyle.JSONPATH,
+            "auto",
+            "filter=%5B%3F%28%40.lastUpdate%3E%3D%272026-11-23T10%3A00%3A00.123Z%27%29%5D&limit=500&offset=0",
+        ),
+    ],
+)
+async def test_a_filter_is_written_in_its_style_percent_encoded(style: FilterStyle, version: str, query: str) -> None:
+    requests: list[str] = []
+    async with asking(collection(3, requests)) as (client, _):
+        await first_page(client, changed_since=SINCE, filter_style=style, version=version)
+    assert requests == [f"{BASE}/serviceProblem?{query}"]
+
+
+async def test_what_the_configured_address_has_in_its_query_is_sent_with_every_request() -> None:
+    requests: list[str] = []
+    async with serving(collection(3, requests)) as url, Client(ClientOptions("snow", f"{url}/?key=a%26b")) as client:
+        await first_page(client)
+    assert requests == [f"{BASE}/serviceProblem?key=a%26b&limit=500&offset=0"]
+
+
+@pytest.mark.parametrize("status", [400, 422, 501])
+async def test_a_filter_that_is_refused_is_named_as_such_and_only_then(status: int) -> None:
+    async with asking(answering({"code": "20", "reason": "no operators"}, status)) as (client, _):
+        with pytest.raises(FilterRefusedError, match="no operators"):
+            await first_page(client, changed_since=SINCE, filter_style=FilterStyle.DOT_GTE)
+        with pytest.raises(PermanentError) as caught:
+            await first_page(client)
+    assert not isinstance(caught.value, FilterRefusedError)
+
+
+async def test_a_filter_that_is_ignored_is_noticed() -> None:
+    rows = [{"id": "1", "lastUpdate": "2026-11-23T09:00:00Z"}]
+    async with asking(answering(rows, X_Total_Count="1")) as (client, _):
+        problems = client.pages(
+            changed_since=SINCE,
+            filter_style=FilterStyle.DOT_GTE,
+            stamp=lambda item: datetime.fromisoformat(item["lastUpdate"]),
+        )
+        await anext(problems)
+    assert problems.filter_honoured is False
+
+
+async def test_a_pass_goes_on_after_a_failed_page() -> None:
+    well = collection(50)
+    failures = iter([False, True, True])
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        if next(failures, False):
+            return web.Response(status=503, headers={"Retry-After": "3"})
+        return await well(request)
+
+    async with asking(handle, page_size=20) as (client, counts):
+        problems = client.pages()
+        seen = {item["id"] for item in (await anext(problems)).items}
+        for _ in range(2):
+            with pytest.raises(TransientError) as caught:
+                await anext(problems)
+            assert caught.value.retry_after_seconds == 3.0
+            assert not problems.complete
+        seen |= {item["id"] async for page in problems for item in page.items}
+    assert len(seen) == 50
+    assert problems.complete
+    assert counts["list", "server_error"] == 2
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        [{"id": "1"}],
+        {"id": "1"},
+        {"items": [{"id": "1"}]},
+        {"result": [{"id": "1"}, "stray"]},
+        {"serviceProblem": {"id": "1"}},
+        b'\xef\xbb\xbf[{"id": "1"}]',
+    ],
+)
+async def test_a_list_is_read_however_it_is_wrapped(body: Any) -> None:
+    async with asking(answering(body)) as (client, _):
+        assert await first_page(client) == [{"id": "1"}]
+
+
+@pytest.mark.parametrize("body", [b"<html>maintenance</html>", b"", b"[{", b"null", {"reason": "asleep"}, b"[" * 5000])
+async def test_what_is_not_a_list_is_malformed_and_quoted(body: Any) -> None:
+    async with asking(answering(body)) as (client, counts):
+        with pytest.raises(MalformedAnswerError, match="base path"):
+            await first_page(client)
+    assert counts == {("list", "malformed"): 1}
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "name"),
+    [
+        (b'[{"id": "1", "name": NaN}]', "application/json", None),
+        (b'[{"id": "1", "name": "half \\ud83d"}]', "application/json", "half \ufffd"),
+        (b'[{"id": "1", "name": "B\xfccher"}]', 'application/json; charset="ISO-8859-1"', "Bücher"),
+        (b'[{"id": "1", "name": "B\xfccher"}]', "application/json; charset=nonsense", "B\ufffdcher"),
+    ],
+)
+async def test_one_broken_value_does_not_spoil_a_page(body: bytes, content_type: str, name: str | None) -> None:
+    async with asking(answering(body, Content_Type=content_type)) as (client, _):
+        assert await first_page(client) == [{"id": "1", "name": name}]
+
+
+async def test_no_content_is_an_empty_list() -> None:
+    async def handle(_: web.Request) -> web.Response:
+        return web.Response(status=204)
+
+    async with asking(handle) as (client, _):
+        problems = client.pages()
+        assert [page.items async for page in problems] == [[]]
+    assert problems.complete
+
+
+async def test_a_cursor_is_followed_on_the_own_origin_only() -> None:
+    requests: list[str] = []
+
+    async def elsewhere(request: web.Request) -> web.Response:
+        raise AssertionError(f"asked a foreign origin for {request.path}")
+
+    async def handle(request: web.Request) -> web.Response:
+        requests.append(request.raw_path)
+        if "after" in request.query:
+            return web.json_response([{"id": "2"}], headers={"Link": f'"<{foreign}/x?after=3>; rel="next"'})
+        link = f'"<{request.path}?after=a%2Fb&limit=1>; rel="next", "<{request.path}>; rel="self"'
+        return web.json_response([{"id": "1"}], headers={"Link": link})
+
+    async with serving(elsewhere) as foreign, asking(handle) as (client, _):
+        problems = client.pages()
+        assert [item["id"] async for page in problems for item in page.items] == ["1", "2"]
+    assert requests[1] == f"{BASE}/serviceProblem?after=a%2Fb&limit=1"
+    assert len(requests) == 2
+
+
+@pytest.mark.parametrize(
+    "body", [{"id": "P 1"}, [{"id": "P 1"}], {"result": {"id": "P 1"}}, [{"id": "x"}, {"id": "P 1"}]]
+)
+async def test_a_problem_is_fetched_by_id_however_it_is_wrapped(body: Any) -> None:
+    async with asking(answering(body)) as (client, counts):
+        before = datetime.now(UTC)
+        fetched = await client.get("P 1")
+    assert fetched.item == {"id": "P 1"}
+    assert before <= fetched.asked_at <= datetime.now(UTC)
+    assert fetched.server_at is not None
+    assert counts == {("get", "ok"): 1}
+
+
+@pytest.mark.parametrize("problem_id", ["a/b", "a?b#c", "50%25", "ä ö", "../../hub", "a%2Fb", "a;b=c"])
+async def test_an_id_stays_one_segment_of_the_path(problem_id: str) -> None:
+    requests: list[str] = []
+
+    async def handle(request: web.Request) -> web.Response:
+        requests.append(request.raw_path)
+        return web.json_response({"id": problem_id})
+
+    async with asking(handle) as (client, _):
+        await client.get(problem_id)
+    (path,) = requests
+    segment = path.removeprefix(f"{BASE}/serviceProblem/")
+    assert unquote(segment) == problem_id
+    assert not set(segment) & set("/?#")
+
+
+@pytest.mark.parametrize("problem_id", ["", ".", ".."])
+async def test_an_id_that_no_path_can_hold_is_not_asked_for(problem_id: str) -> None:
+    async with asking(answering([])) as (client, counts):
+        with pytest.raises(PermanentError, match="no address"):
+            await client.get(problem_id)
+    assert not counts
+
+
+@pytest.mark.parametrize(("status", "body"), [(404, {"reason": "gone"}), (410, b""), (200, [])])
+async def test_a_missing_problem_is_not_found(status: int, body: Any) -> None:
+    async with asking(answering(body, status)) as (client, _):
+        with pytest.raises(NotFoundError):
+            await client.get("1")
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "outcome"),
+    [
+        (400, PermanentError, "client_error"),
+        (401, UnauthorisedError, "unauthorised"),
+        (403, UnauthorisedError, "unauthorised"),
+        (405, PermanentError, "client_error"),
+        (408, TransientError, "timeout"),
+        (409, PermanentError, "client_error"),
+        (429, TransientError, "rate_limited"),
+        (500, TransientError, "server_error"),
+        (503, TransientError, "server_error"),
+    ],
+)
+async def test_a_refusal_is_permanent_or_transient_by_its_status(
+    status: int, kind: type[Exception], outcome: str
+) -> None:
+    async with asking(answering({"code": "1", "message": "why\x1b[31m\nnot"}, status)) as (client, counts):
+        with pytest.raises(kind) as caught:
+            await first_page(client)
+    assert type(caught.value) is kind
+    assert f"source snow: GET {BASE}/serviceProblem answered {status} (1, why\\x1b[31m not)" in str(caught.value)
+    assert counts == {("list", outcome): 1}
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("7", 7.0),
+        ("0.5", 0.5),
+        ("-3", 0.0),
+        ("999999", 3600.0),
+        ("nan", None),
+        ("soon", None),
+        ("Mon, 23 Nov 2026 10:00:30 GMT", 30.0),
+    ],
+)
+async def test_a_pause_asked_for_is_passed_on_within_reason(header: str, seconds: float | None) -> None:
+    handler = answering([], 429, Retry_After=header, Date="Mon, 23 Nov 2026 10:00:00 GMT")
+    async with asking(handler) as (client, _):
+        with pytest.raises(TransientError) as caught:
+            await first_page(client)
+    assert caught.value.retry_after_seconds == seconds
+
+
+async def test_secrets_never_stand_in_messages_representations_or_logs(caplog: pytest.LogCaptureFixture) -> None:
+    async def echo(request: web.Request) -> web.Response:
+        return web.json_response({"message": f"no: {request.headers['Authorization']} {CANARY}"}, status=401)
+
+    caplog.set_level(logging.DEBUG)
+    async with serving(echo) as url:
+        options = ClientOptions("snow", f"{url}?key={CANARY}", token=CANARY)
+        async with Client(options) as client:
+            with pytest.raises(UnauthorisedError, match=r"sources\.snow\.username") as caught:
+                await first_page(client)
+            told = f"{caught.value} {options!r} {client!r}"
+    assert CANARY not in told
+    ours = [record.getMessage() for record in caplog.records if record.name != "aiohttp.access"]
+    assert CANARY not in "".join(ours)
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+async def test_an_answer_that_is_too_large_is_cut_off_after_decompression(*, compressed: bool) -> None:
+    body = b"[" + b" " * 3_000_000 + b"]"
+    headers = {"Content_Encoding": "gzip"} if compressed else {}
+    handler = answering(gzip.compress(body) if compressed else body, **headers)
+    async with asking(handler, max_response_bytes=1_000_000) as (client, counts):
+        with pytest.raises(TooLargeError, match="page_size"):
+            await first_page(client)
+    assert counts == {("list", "too_large"): 1}
+
+
+@pytest.mark.parametrize("dripping", [True, False])
+async def test_a_source_that_does_not_answer_in_time_is_given_up(*, dripping: bool) -> None:
+    release = anyio.Event()
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        if dripping:
+            await response.prepare(request)
+            while not release.is_set():
+                await response.write(b" ")
+                with anyio.move_on_after(0.05):
+                    await release.wait()
+        await release.wait()
+        return response
+
+    async with asking(handle, request_timeout_seconds=0.4) as (client, counts):
+        with pytest.raises(TransientError, match="request_timeout_seconds"):
+            await first_page(client)
+        release.set()
+    assert counts == {("list", "timeout"): 1}
+
+
+async def test_a_source_that_is_away_is_transient() -> None:
+    async with serving(answering([])) as url:
+        pass
+    counts: Counter[tuple[str, str]] = Counter()
+    async with Client(ClientOptions("snow", url), on_request=lambda *what: counts.update([what])) as client:
+        with pytest.raises(TransientError, match="could not be sent"):
+            await first_page(client)
+    assert counts == {("list", "unreachable"): 1}
+
+
+async def test_an_answer_that_breaks_off_is_transient() -> None:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": "1000"})
+        await response.prepare(request)
+        await response.write(b"[")
+        assert request.transport is not None
+        request.transport.close()
+        return response
+
+    async with asking(handle) as (client, counts):
+        with pytest.raises(TransientError):
+            await first_page(client)
+    assert counts == {("list", "malformed"): 1}
+
+
+async def test_a_redirect_is_followed_on_the_same_origin_only() -> None:
+    async def foreign(request: web.Request) -> web.Response:
+        raise AssertionError(f"followed to a foreign origin with {request.headers}")
+
+    async def handle(request: web.Request) -> web.Response:
+        if request.path.endswith("/serviceProblem/near"):
+            return web.Response(status=307, headers={"Location": f"{BASE}/serviceProblem/here"})
+        if request.path.endswith("/serviceProblem/here"):
+            return web.json_response({"id": "here", "auth": request.headers["Authorization"]})
+        if request.path.endswith("/serviceProblem/round"):
+            return web.Response(status=302, headers={"Location": "round"})
+        return web.Response(status=302, headers={"Location": f"{other}/x"})
+
+    async with serving(foreign) as other, asking(handle, token="abc") as (client, _):
+        assert (await client.get("near")).item == {"id": "here", "auth": "Bearer abc"}
+        for problem_id, message in (("round", "more than 3 times"), ("far", "not followed: set sources.snow.url")):
+            with pytest.raises(PermanentError, match=message):
+                await client.get(problem_id)
+        with pytest.raises(PermanentError, match="not followed"):
+            await client.register("http://us/listener/snow/secret")
+
+
+async def test_basic_credentials_are_sent() -> None:
+    async def handle(request: web.Request) -> web.Response:
+        return web.json_response([{"id": request.headers.get("Authorization")}])
+
+    async with asking(handle, username="u", password="p") as (client, _):
+        assert await first_page(client) == [{"id": "Basic dTpw"}]
+    async with asking(handle) as (client, _):
+        assert (await first_page(client))[0]["id"] is None
+
+
+async def test_an_oauth2_token_is_fetched_once_and_replaced_when_it_is_rejected() -> None:
+    granted: list[str] = []
+
+    async def endpoint(request: web.Request) -> web.Response:
+        assert (await request.post())["grant_type"] == "client_credentials"
+        granted.append(request.headers["Authorization"])
+        return web.json_response({"access_token": f"t{len(granted)}", "expires_in": 3600})
+
+    async def handle(request: web.Request) -> web.Response:
+        known = request.headers["Authorization"] == f"Bearer {valid}"
+        return web.json_response([{"id": "1"}] if known else {}, status=200 if known else 401)
+
+    valid = "t1"
+    async with serving(endpoint) as token_url:
+        settings = {"oauth2_token_url": token_url, "oauth2_client_id": "id", "oauth2_client_secret": CANARY}
+        async with asking(handle, **settings) as (client, counts):
+            await first_page(client)
+            await first_page(client)
+            assert len(granted) == 1
+            valid = "t2"
+            await first_page(client)
+            assert len(granted) == 2
+            valid = "none"
+            with pytest.raises(UnauthorisedError):
+                await first_page(client)
+            assert len(granted) == 3, "a token is replaced once a request, not for ever"
+    assert counts["token", "ok"] == 3
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204])
+async def test_a_registration_is_accepted_by_any_of_the_usual_answers(status: int) -> None:
+    bodies: list[Any] = []
+
+    async def handle(request: web.Request) -> web.Response:
+        bodies.append((request.method, request.path, await request.json()))
+        return web.Response(status=status, headers={"Location": f"{BASE}/hub/42"})
+
+    async with asking(handle) as (client, counts):
+        registration = await client.register("http://us/listener/snow/s", version="5")
+    assert registration == Registration("42", "http://us/listener/snow/s", "")
+    assert bodies == [("POST", f"{BASE}/hub", {"@type": "Hub", "callback": "http://us/listener/snow/s"})]
+    assert counts == {("register", "ok"): 1}
+
+
+async def test_where_the_version_is_unknown_a_typed_registration_follows_a_refused_plain_one() -> None:
+    async def handle(request: web.Request) -> web.Response:
+        typed = "@type" in await request.json()
+        return web.json_response({"id": 7} if typed else {"reason": "@type is required"}, status=201 if typed else 400)
+
+    async with asking(handle) as (client, counts):
+        assert (await client.register("http://us/x")).hub_id == "7"
+    assert counts == {("register", "client_error"): 1, ("register", "ok"): 1}
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (404, HubAbsentError),
+        (405, HubAbsentError),
+        (501, HubAbsentError),
+        (409, HubConflictError),
+        (500, TransientError),
+    ],
+)
+async def test_a_refused_registration_says_what_to_do_and_hides_the_callback(
+    status: int, kind: type[Exception]
+) -> None:
+    callback = f"http://us/hook/{CANARY}-9"
+    async with asking(answering({"message": f"exists: {callback}"}, status)) as (client, _):
+        with pytest.raises(kind) as caught:
+            await client.register(callback, version="4")
+    assert f"{CANARY}-9" not in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [200, 202, 204, 404, 410])
+async def test_deregistering_what_is_gone_is_as_good(status: int) -> None:
+    async def handle(request: web.Request) -> web.Response:
+        assert (request.method, request.raw_path) == ("DELETE", f"{BASE}/hub/a%2Fb")
+        return web.Response(status=status)
+
+    async with asking(handle) as (client, counts):
+        await client.deregister("a/b")
+    assert counts == {("deregister", "ok"): 1}
+
+
+async def test_subscriptions_are_listed_where_the_server_offers_it() -> None:
+    rows = [{"id": "1", "callback": "http://us/a"}, {"id": "2", "callback": "http://them/b", "query": "q"}]
+    async with asking(answering(rows)) as (client, _):
+        assert await client.find_subscriptions() == [
+            Registration("1", "http://us/a"),
+            Registration("2", "http://them/b", "q"),
+        ]
+    for status in (400, 403, 404, 405, 501):
+        async with asking(answering({}, status)) as (client, _):
+            assert await client.find_subscriptions() is None
+    async with asking(answering(b"<html>")) as (client, _):
+        assert await client.find_subscriptions() is None
+    async with asking(answering([], 503)) as (client, _):
+        with pytest.raises(TransientError):
+            await client.find_subscriptions()
+
+
+async def test_a_missing_subscription_is_believed_only_from_a_server_that_shows_present_ones() -> None:
+    async def handle(request: web.Request) -> web.Response:
+        if request.path.endswith("/held"):
+            return web.json_response({"id": "held", "callback": "http://us/x"})
+        if request.path.endswith("/page"):
+            return web.Response(text="<html>", content_type="text/html")
+        return web.Response(status=404)
+
+    async with asking(handle) as (client, _):
+        assert await client.probe_subscription("lost") is None
+        assert await client.probe_subscription("page") is None
+        assert await client.probe_subscription("lost") is None
+        assert await client.probe_subscription("held") is True
+        assert await client.probe_subscription("lost") is False
+
+
+async def test_a_configured_proxy_is_used_and_one_of_the_environment_only_when_wanted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    async def proxy(request: web.Request) -> web.Response:
+        return web.json_response([{"id": str(request.url.host)}])
+
+    (tmp_path / ".netrc").write_text("machine source.invalid login netrc password netrc\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    async with serving(proxy) as address:
+        there = ClientOptions("snow", "http://source.invalid/api", proxy=address.removesuffix(BASE), token="t")
+        async with Client(there) as client:
+            assert await first_page(client) == [{"id": "source.invalid"}]
+        monkeypatch.setenv("http_proxy", address.removesuffix(BASE))
+        async with Client(ClientOptions("snow", "http://source.invalid/api", bypass_proxy=False, token="t")) as client:
+            assert await first_page(client) == [{"id": "source.invalid"}]
+        async with asking(answering([{"id": "direct"}])) as (client, _):
+            assert await first_page(client) == [{"id": "direct"}]
+
+
+@pytest.mark.parametrize(
+    ("options", "key"),
+    [
+        ({"url": "ftp://h/x"}, r"sources\.snow\.url"),
+        ({"url": "nonsense"}, r"sources\.snow\.url"),
+        ({"url": "http://u:p@h/x"}, r"sources\.snow\.url"),
+        ({"url": "https://h/x", "ca_file": Path("/nowhere.pem")}, r"sources\.snow\.ca_file"),
+        ({"url": "https://h/x", "client_cert_file": Path("/nowhere.pem")}, r"sources\.snow\.client_cert_file"),
+        ({"url": "https://h/x", "oauth2_token_url": "x"}, r"sources\.snow\.oauth2_token_url"),
+    ],
+)
+def test_options_that_cannot_work_are_named_at_once(options: dict[str, Any], key: str) -> None:
+    with pytest.raises(ConfigurationError, match=key):
+        Client(ClientOptions("snow", **options))
+
+
+def test_certificates_are_checked_unless_that_is_switched_off() -> None:
+    lax = Client(ClientOptions("snow", "https://h/x", verify_tls=False))._tls
+    assert isinstance(lax, ssl.SSLContext)
+    assert lax.verify_mode is ssl.CERT_NONE
+    assert Client(ClientOptions("snow", "https://h/x"))._tls is True

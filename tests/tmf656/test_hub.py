@@ -1,0 +1,50 @@
+"""Registration bodies and answers, in the spellings of every version and server."""
+
+import pytest
+
+from bridge.tmf656.hub import Registration, bodies, read_registration, read_subscriptions
+
+CALLBACK = "https://bridge.example/listener/snow/secret"
+
+
+@pytest.mark.parametrize("version", ["2", "3", "4"])
+def test_before_v5_a_registration_carries_nothing_a_strict_server_could_refuse(version: str) -> None:
+    assert bodies(CALLBACK, "", version) == ({"callback": CALLBACK},)
+    assert bodies(CALLBACK, "a=b", version) == ({"callback": CALLBACK, "query": "a=b"},)
+
+
+def test_v5_wants_a_type() -> None:
+    assert bodies(CALLBACK, "", "5") == ({"@type": "Hub", "callback": CALLBACK},)
+
+
+def test_where_the_version_is_unknown_both_bodies_are_tried() -> None:
+    plain, typed = bodies(CALLBACK, "", "auto")
+    assert "@type" not in plain
+    assert typed["@type"] == "Hub"
+
+
+@pytest.mark.parametrize(
+    ("document", "location", "hub_id"),
+    [
+        ({"id": "42", "callback": CALLBACK, "query": None}, None, "42"),
+        ({"id": 42}, "/hub/7", "42"),
+        ([{"id": "42"}], None, "42"),
+        ({"href": "https://h/api/hub/42"}, None, "42"),
+        (None, "/api/hub/42", "42"),
+        (None, "https://h/api/hub/a%2Fb/?x=1", "a/b"),
+        ({"id": ""}, "/hub/42", "42"),
+        ({"id": True}, None, None),
+        ("created", "/api/hub", None),
+        (None, "http://[broken", None),
+        (None, None, None),
+    ],
+)
+def test_the_id_is_found_in_the_body_or_at_the_end_of_location(
+    document: object, location: str | None, hub_id: str | None
+) -> None:
+    assert read_registration(document, location, CALLBACK, "") == Registration(hub_id, CALLBACK, "")
+
+
+def test_a_list_of_subscriptions_is_read_as_far_as_it_makes_sense() -> None:
+    rows = [{"id": "1", "callback": CALLBACK, "query": None}, {"id": "2"}, {"callback": "x", "query": "q"}]
+    assert read_subscriptions(rows) == [Registration("1", CALLBACK, ""), Registration(None, "x", "q")]
