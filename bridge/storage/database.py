@@ -1,0 +1,195 @@
+"""The connection pool, and what Postgres' errors mean to the callers.
+
+`Database` waits for Postgres when it is away (at start and later), and turns every driver error into one of four:
+unavailable (transient, try again), raced (another writer was faster: decide again), refused (this data will never be
+accepted), or a defect, which is left as it is and ends the process.
+"""
+
+import asyncio
+import os
+import random
+import secrets
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TypeAlias
+
+import anyio
+import asyncpg
+import structlog
+from asyncpg.pool import PoolConnectionProxy
+
+from bridge.errors import DatabaseUnavailableError, PermanentError, TransientError
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+
+log = structlog.get_logger(__name__)
+
+_JSONB_VERSION = b"\x01"
+
+_SERVER_SETTINGS = {
+    "timezone": "UTC",
+    # Our statements look rows up by key. Plans are cached while tables are still empty, when reading the whole table
+    # looks cheaper, and
+    # stay so for thousands of batches (seen: 2,300 notifications a second falling to 1,300 within a minute).
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+}
+
+_UNAVAILABLE: tuple[type[Exception], ...] = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.ObjectNotInPrerequisiteStateError,
+    asyncpg.InternalClientError,
+)
+_RACED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+_REFUSED = (
+    asyncpg.DataError,
+    asyncpg.exceptions._base.InterfaceError,  # noqa: SLF001 -- a value the driver cannot encode is raised as this class' child
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.ProgramLimitExceededError,
+    asyncpg.CardinalityViolationError,
+    asyncpg.UntranslatableCharacterError,
+)
+
+
+class RacedError(TransientError):
+    """Another writer changed the same rows first; read again and decide again, at once."""
+
+
+class MissingPartitionError(RacedError):
+    """A row belongs to a day that has no partition yet: make it, then try again."""
+
+
+class RefusedError(PermanentError):
+    """Postgres will never accept this data."""
+
+
+@asynccontextmanager
+async def translated() -> AsyncIterator[None]:
+    """Turn driver errors into ours; see the module docstring."""
+    try:
+        yield
+    except _RACED as error:
+        raise RacedError(f"{type(error).__name__}: {error}") from error
+    except asyncpg.InterfaceError as error:
+        if isinstance(error, ValueError):
+            raise RefusedError(str(error)) from error
+        raise DatabaseUnavailableError(f"Postgres connection lost: {error}") from error
+    except _UNAVAILABLE as error:
+        raise DatabaseUnavailableError(f"Postgres unavailable: {error or type(error).__name__}") from error
+    except asyncpg.CheckViolationError as error:
+        if "no partition of relation" in str(error):
+            raise MissingPartitionError(str(error)) from error
+        raise RefusedError(str(error)) from error
+    except _REFUSED as error:
+        raise RefusedError(f"{type(error).__name__}: {error}") from error
+
+
+class Database:
+    """A pool of connections to one database."""
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", identity: str) -> None:
+        """Wrap a pool; use `opened`. `identity` is the name of this process, and of its connections in
+        pg_stat_activity.
+        """
+        self._pool = pool
+        self.identity = identity
+
+    @asynccontextmanager
+    async def connection(self, *, timeout_seconds: float = 10) -> AsyncIterator[Connection]:
+        """Lend a connection; DatabaseUnavailableError when none is to be had within the time."""
+        async with translated(), self._pool.acquire(timeout=timeout_seconds) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """Lend a connection inside a transaction that commits on a clean exit."""
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    async def ping(self, *, timeout_seconds: float = 2) -> None:
+        """Raise DatabaseUnavailableError unless Postgres answers within the time."""
+        async with self.connection(timeout_seconds=timeout_seconds) as connection:
+            await connection.fetchval("select 1", timeout=timeout_seconds)
+
+    def figures(self) -> dict[str, int]:
+        """Connections by state: `used`, `idle`."""
+        size, idle = self._pool.get_size(), self._pool.get_idle_size()
+        return {"used": size - idle, "idle": idle}
+
+
+@asynccontextmanager
+async def opened(dsn: str, *, min_size: int = 2, max_size: int = 8, wait: bool = True) -> AsyncIterator[Database]:
+    """Open a pool; with `wait` keep trying while Postgres is away, logging each change, else DatabaseUnavailableError
+    at once.
+
+    The statement cache is off behind a transaction-pooling pgbouncer when the DSN says `statement_cache_size=0`.
+    """
+    identity = _identity()
+    pool = await _create(dsn, min_size, max_size, identity, wait=wait)
+    try:
+        yield Database(pool, identity)
+    finally:
+        with anyio.move_on_after(3, shield=True) as scope:
+            await pool.close()
+        if scope.cancelled_caught:
+            pool.terminate()
+
+
+def _identity() -> str:
+    """A name that no other process has, also not one with the same process id in another container; at most 63
+    bytes.
+    """
+    host = socket.gethostname().encode("ascii", "replace").decode()[:24]
+    return f"tmf656-bridge {host} {os.getpid()} {secrets.token_hex(4)}"
+
+
+async def _create(
+    dsn: str, min_size: int, max_size: int, identity: str, *, wait: bool
+) -> "asyncpg.Pool[asyncpg.Record]":
+    delay_seconds, waiting = 0.2, False
+    while True:
+        try:
+            async with translated():
+                pool = await asyncpg.create_pool(
+                    dsn,
+                    min_size=min_size,
+                    max_size=max_size,
+                    init=_prepare,
+                    timeout=10,
+                    max_inactive_connection_lifetime=600,
+                    server_settings=_SERVER_SETTINGS | {"application_name": identity},
+                )
+        except DatabaseUnavailableError as error:
+            if not wait:
+                raise
+            if not waiting:
+                log.warning("waiting for postgres", error=str(error))
+                waiting = True
+            await asyncio.sleep(delay_seconds * random.uniform(0.5, 1))  # noqa: S311 -- jitter, not a secret
+            delay_seconds = min(delay_seconds * 2, 5)
+        else:
+            if waiting:
+                log.info("postgres is back")
+            return pool
+
+
+async def _prepare(connection: Connection) -> None:
+    """Pass jsonb as bytes both ways: no decoding and encoding again, and orjson's output goes out as it is."""
+    await connection.set_type_codec(
+        "jsonb",
+        schema="pg_catalog",
+        encoder=_JSONB_VERSION.__add__,
+        decoder=lambda raw: bytes(raw[1:]),
+        format="binary",
+    )

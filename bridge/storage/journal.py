@@ -1,0 +1,214 @@
+"""The local journal: where notifications are kept durably while Postgres cannot take them.
+
+An SQLite file in `data_dir`, in WAL mode with synchronous=FULL: a commit returns after fsync, frames of the log are
+checksummed by SQLite, and a tail torn by a power cut is rolled back on opening, so only what was never answered can be
+lost. SQLite rather than an append-only file of our own, because draining from the front while appending at the end, and
+giving space back, is what a database already does right. Every row carries a checksum of its own, since SQLite's pages
+in the main file have none; a row that fails it is handed out marked, for a dead letter. A file that cannot be read at
+all is moved aside, never deleted.
+
+`append` takes many posts for one fsync (`bridge.jobs.batch` gathers them). All work runs in one thread at a time, never
+on the event loop. Crash after the commit: the post is replayed, whether or not its sender was answered. Crash between
+the commit in Postgres and `drop`: the post is replayed again, and is a duplicate there.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import blake2b
+from pathlib import Path
+from typing import TypeVar
+
+import anyio
+import structlog
+from anyio import CapacityLimiter, to_thread
+
+from bridge.errors import PermanentError, TransientError
+
+log = structlog.get_logger(__name__)
+
+_SCHEMA = """
+create table if not exists post (
+    id integer primary key autoincrement,
+    source text not null,
+    received_at text not null,
+    event_hint text,
+    checksum blob not null,
+    raw blob not null
+) strict;
+"""
+_ROW_BYTES = 128
+"""What a row costs beside its body, for the bound; generous."""
+_RETRY_SECONDS = 5
+
+T = TypeVar("T")
+
+
+class JournalFullError(TransientError):
+    """The journal holds as much as it may, or the disk is full."""
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """One posted body as it came. `damaged`: it is not what was written."""
+
+    source: str
+    received_at: datetime
+    event_hint: str | None
+    raw: bytes
+    damaged: bool = False
+
+
+class Journal:
+    """An open journal; use `opened`."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path, max_bytes: int) -> None:
+        """Wrap a connection whose schema is there."""
+        self._connection = connection
+        self._one_at_a_time = CapacityLimiter(1)
+        self._max_bytes = max_bytes
+        self.path = path
+        self.waiting, self.waiting_bytes, self.oldest_at = 0, 0, None
+        self._measure()
+
+    waiting: int
+    """Posts that are not in Postgres yet."""
+    waiting_bytes: int
+    oldest_at: datetime | None
+    """When the oldest of them was received."""
+
+    async def append(self, posts: Sequence[Post]) -> None:
+        """Keep posts; durable on return. JournalFullError when they do not fit, and then none of them is kept."""
+        await self._in_thread(lambda: self._append(posts))
+
+    async def first(self, limit: int) -> list[tuple[int, Post]]:
+        """Return the oldest posts with their numbers, in order of arrival."""
+        return await self._in_thread(lambda: self._first(limit))
+
+    async def drop(self, until: int) -> None:
+        """Forget every post up to this number: Postgres has them."""
+        await self._in_thread(lambda: self._drop(until))
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        # not abandoned on cancellation: an answer must not depend on a commit whose end nobody saw
+        with anyio.CancelScope(shield=True):
+            result = await to_thread.run_sync(work, limiter=self._one_at_a_time)
+        return result  # noqa: RET504 -- returned outside the scope, which swallows its own cancellation
+
+    def _append(self, posts: Sequence[Post]) -> None:
+        size = sum(len(post.raw) + _ROW_BYTES for post in posts)
+        if self.waiting_bytes + size > self._max_bytes:
+            raise JournalFullError(
+                f"the local journal holds {self.waiting_bytes} of {self._max_bytes} bytes",
+                retry_after_seconds=_RETRY_SECONDS,
+            )
+        rows = [
+            (post.source, post.received_at.isoformat(), post.event_hint, _checksum(post.raw), post.raw)
+            for post in posts
+        ]
+        with self._transaction():
+            self._connection.executemany(
+                "insert into post (source, received_at, event_hint, checksum, raw) values (?, ?, ?, ?, ?)", rows
+            )
+        self.waiting += len(posts)
+        self.waiting_bytes += size
+        if self.oldest_at is None:
+            self.oldest_at = posts[0].received_at
+
+    def _first(self, limit: int) -> list[tuple[int, Post]]:
+        rows = self._connection.execute(
+            "select id, source, received_at, event_hint, checksum, raw from post order by id limit ?", (limit,)
+        ).fetchall()
+        return [
+            (number, Post(source, _instant(received_at), hint, raw, damaged=_checksum(raw) != checksum))
+            for number, source, received_at, hint, checksum, raw in rows
+        ]
+
+    def _drop(self, until: int) -> None:
+        with self._transaction():
+            self._connection.execute("delete from post where id <= ?", (until,))
+        self._measure()
+        if self.waiting == 0:
+            self._connection.execute("pragma incremental_vacuum")
+            self._connection.execute("pragma wal_checkpoint(truncate)")
+
+    def _measure(self) -> None:
+        number, size, oldest = self._connection.execute(
+            "select count(*), coalesce(sum(length(raw) + ?), 0), min(received_at) from post", (_ROW_BYTES,)
+        ).fetchone()
+        self.waiting, self.waiting_bytes = number, size
+        self.oldest_at = None if oldest is None else _instant(oldest)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        try:
+            self._connection.execute("begin immediate")
+            yield
+            self._connection.execute("commit")
+        except sqlite3.OperationalError as error:
+            if self._connection.in_transaction:
+                self._connection.execute("rollback")
+            raise JournalFullError(
+                f"the local journal cannot be written: {error}", retry_after_seconds=_RETRY_SECONDS
+            ) from error
+
+    def close(self) -> None:
+        """Close the file; what waits stays."""
+        self._connection.close()
+
+
+@contextmanager
+def opened(data_dir: Path, *, max_bytes: int) -> Iterator[Journal]:
+    """Open the journal of a data directory, made if need be. PermanentError when the directory cannot be written."""
+    path = data_dir / "journal.sqlite"
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        connection = _connected(path)
+    except (OSError, sqlite3.OperationalError) as error:
+        raise PermanentError(
+            f"the local journal {path} cannot be opened ({error}): set a data_dir that can be written"
+        ) from error
+    journal = Journal(connection, path, max_bytes)
+    if journal.waiting:
+        log.info("journal waits to be replayed", posts=journal.waiting, since=str(journal.oldest_at))
+    try:
+        yield journal
+    finally:
+        journal.close()
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    try:
+        return _prepared(path)
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError as error:
+        aside = path.with_name(f"journal.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S}.sqlite")
+        path.rename(aside)
+        log.warning("the local journal is damaged and was moved aside", path=str(aside), error=str(error))
+        return _prepared(path)
+
+
+def _prepared(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        path.chmod(0o600)
+        connection.execute("pragma auto_vacuum = incremental")
+        connection.execute("pragma journal_mode = wal")
+        connection.execute("pragma synchronous = full")
+        connection.execute("pragma quick_check").fetchone()
+        connection.execute(_SCHEMA)
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _checksum(raw: bytes) -> bytes:
+    return blake2b(raw, digest_size=8).digest()
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text)

@@ -1,0 +1,36 @@
+"""Leases: work that only one of several processes on a database does at a time.
+
+A lease is a row with a holder, a time at which it expires (Postgres' clock: those of the machines do not matter) and a
+token that grows with every change of holder. It can be taken when it has expired, and at once when its holder has no
+connection left (killed, or gone with its machine). A holder that was paused and comes back does not know that it lost
+the lease; so what it writes under the lease is *fenced*: `hold` is called inside the same transaction, fails unless the
+token is still the current one, and keeps the lease from changing hands until the commit.
+"""
+
+from bridge.errors import TransientError
+from bridge.storage.database import Connection
+from bridge.storage.queries import queries
+
+
+class LeaseLostError(TransientError):
+    """Another process has taken over; what was to be written under the lease must not be."""
+
+
+async def take(connection: Connection, name: str, holder: str, *, seconds: float) -> int | None:
+    """Take or renew a lease for so long; return its token, or None while somebody else holds it.
+
+    `holder` is `Database.identity`.
+    """
+    token = await connection.fetchval(queries("lease")["take"], name, holder, seconds)
+    return None if token is None else int(token)
+
+
+async def hold(connection: Connection, name: str, token: int) -> None:
+    """Inside a transaction: make sure that the token is current until the commit; LeaseLostError when it is not."""
+    if await connection.fetchval(queries("lease")["hold"], name, token) is None:
+        raise LeaseLostError(f"the lease {name!r} has gone to another process")
+
+
+async def release(connection: Connection, name: str, holder: str) -> None:
+    """Let it go, so that another process need not wait for it to expire."""
+    await connection.execute(queries("lease")["release"], name, holder)

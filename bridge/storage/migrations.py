@@ -1,0 +1,176 @@
+"""The schema: forward-only migrations `sql/migrations/NNNN_name.sql`, each applied once, checked by checksum.
+
+One advisory lock keeps two processes from migrating at once; each migration and its record commit together, so a crash
+leaves either all or nothing of it. A program refuses a schema that is missing, older (run `migrate`) or newer (an
+update was rolled back) than itself.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+
+from bridge.errors import SchemaError
+from bridge.storage.database import Connection
+from bridge.storage.queries import sql_dir
+
+_FILE = re.compile(r"^(\d{4})_(\w+)\.sql$")
+_LOCK = 656_000_001
+_LEDGER = """
+create schema if not exists bridge_migration;
+comment on schema bridge_migration is 'Which migrations of tmf656-bridge were applied';
+create table if not exists bridge_migration.applied (
+    version integer primary key,
+    name text not null,
+    checksum text not null,
+    applied_at timestamptz not null default now()
+);
+comment on table bridge_migration.applied is 'A migration that was applied';
+comment on column bridge_migration.applied.version is 'Number of the file';
+comment on column bridge_migration.applied.name is 'Name of the file';
+comment on column bridge_migration.applied.checksum is 'SHA-256 of the file as applied';
+comment on column bridge_migration.applied.applied_at is 'When';
+"""
+_LET_READER_IN = """
+do $$
+begin
+    if to_regnamespace('report') is not null and not has_schema_privilege('bridge_reader', 'report', 'usage') then
+        grant usage on schema report to bridge_reader;
+        grant select on all tables in schema report to bridge_reader;
+        alter default privileges in schema report grant select on tables to bridge_reader;
+    end if;
+end
+$$
+"""
+_REFUSALS = (
+    asyncpg.SyntaxOrAccessError,
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.DependentObjectsStillExistError,
+    asyncpg.ObjectNotInPrerequisiteStateError,
+    asyncpg.FeatureNotSupportedError,
+    asyncpg.RaiseError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file of `sql/migrations`."""
+
+    version: int
+    name: str
+    sql: str
+
+    @property
+    def title(self) -> str:
+        """Its name with its number, as the file has it."""
+        return f"{self.version:04}_{self.name}"
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of the text."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+def available(directory: Path | None = None) -> list[Migration]:
+    """Return the migrations of this program, in order."""
+    found = []
+    for path in sorted((directory or sql_dir() / "migrations").iterdir()):
+        match = _FILE.match(path.name)
+        if match:
+            found.append(Migration(int(match[1]), match[2], path.read_text(encoding="utf-8")))
+    return found
+
+
+async def pending(connection: Connection, directory: Path | None = None) -> list[Migration]:
+    """Return what is still to be applied; SchemaError when the schema is newer than this program or a file was
+    altered.
+    """
+    known = available(directory)
+    applied = await _applied(connection)
+    newest = known[-1].version if known else 0
+    newer = [version for version in applied if version > newest]
+    if newer:
+        raise SchemaError(
+            f"the schema is at version {max(newer)}, this program knows {newest}: install the newer tmf656-bridge again"
+        )
+    for migration in known:
+        checksum = applied.get(migration.version)
+        if checksum is not None and checksum != migration.checksum:
+            raise SchemaError(
+                f"migration {migration.title} differs from the one that was applied: "
+                "install the release that matches this database, or restore the file"
+            )
+    return [migration for migration in known if migration.version not in applied]
+
+
+async def check(connection: Connection) -> None:
+    """Raise SchemaError unless the schema is exactly what this program needs."""
+    missing = await pending(connection)
+    if missing:
+        names = ", ".join(one.title for one in missing)
+        raise SchemaError(f"the schema lacks {names}: run `tmf656-bridge migrate`")
+
+
+async def migrate(connection: Connection, directory: Path | None = None) -> list[Migration]:
+    """Apply what is missing; return it. Waits for another process that is migrating."""
+    await connection.execute("select pg_advisory_lock($1)", _LOCK)
+    try:
+        with _explained("the record of migrations cannot be kept"):
+            await connection.execute(_LEDGER)
+        todo = await pending(connection, directory)
+        for migration in todo:
+            await _apply(connection, migration)
+        if await reader_exists(connection):
+            with _explained("role bridge_reader cannot be let in"):
+                await connection.execute(_LET_READER_IN)
+        return todo
+    finally:
+        await connection.execute("select pg_advisory_unlock($1)", _LOCK)
+
+
+async def reader_exists(connection: Connection) -> bool:
+    """Whether there is the role that may read schema `report`. Who may not make roles migrates without it; once an
+    administrator has made it, the next `migrate` lets it in.
+    """
+    found: bool = await connection.fetchval("select exists (select from pg_roles where rolname = 'bridge_reader')")
+    return found
+
+
+async def _apply(connection: Connection, migration: Migration) -> None:
+    with _explained(f"migration {migration.title} failed and left nothing behind"):
+        async with connection.transaction():
+            await connection.execute("set local lock_timeout = '10s'")
+            await connection.execute(migration.sql)
+            await connection.execute(
+                "insert into bridge_migration.applied (version, name, checksum) values ($1, $2, $3)",
+                migration.version,
+                migration.name,
+                migration.checksum,
+            )
+
+
+async def _applied(connection: Connection) -> dict[int, str]:
+    with _explained("the record of migrations cannot be read"):
+        if await connection.fetchval("select to_regclass('bridge_migration.applied') is null"):
+            return {}
+        rows = await connection.fetch("select version, checksum from bridge_migration.applied order by version")
+    return {row["version"]: row["checksum"] for row in rows}
+
+
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    """Turn what Postgres refuses into a SchemaError that says what to do; Postgres being away passes through."""
+    try:
+        yield
+    except asyncpg.InsufficientPrivilegeError as error:
+        remedy = "let database.dsn name the owner of the database, or a user with the right to create schemas in it"
+        raise SchemaError(f"{what}: {error} ({remedy})") from error
+    except asyncpg.LockNotAvailableError as error:
+        raise SchemaError(f"{what}: {error} (something else uses the tables: try again when it has ended)") from error
+    except _REFUSALS as error:
+        raise SchemaError(f"{what}: {error}") from error

@@ -1,0 +1,49 @@
+"""Problems waiting to be fetched by id. The door (`bridge.storage.observation`) adds and settles them in its own
+transaction.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from bridge.storage.database import Connection
+from bridge.storage.queries import queries
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One problem to be fetched, and why."""
+
+    problem_id: str
+    reason: str
+    requested_at: datetime
+    attempts: int
+
+
+async def request(connection: Connection, rows: Sequence[tuple[int, str, str, datetime]]) -> None:
+    """Ask for (source id, problem id, reason, now) to be fetched at once."""
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    await connection.execute(queries("refetch")["request"], *columns, [0.0] * len(rows))
+
+
+async def due(connection: Connection, source_id: int, now: datetime, limit: int) -> list[Request]:
+    """Return what may be fetched now, oldest first."""
+    return [Request(**dict(row)) for row in await connection.fetch(queries("refetch")["due"], source_id, now, limit)]
+
+
+async def next_due(connection: Connection, source_id: int) -> tuple[datetime | None, int]:
+    """When the next one may be fetched, and how many wait."""
+    row = await connection.fetchrow(queries("refetch")["next_due"], source_id)
+    return (None, 0) if row is None else (row["due_at"], row["waiting"])
+
+
+async def postpone(
+    connection: Connection, source_id: int, problem_id: str, due_at: datetime, *, counted: bool = True
+) -> None:
+    """It failed; try again at `due_at`. Not `counted`: through no fault of its own."""
+    await connection.execute(queries("refetch")["postpone"], source_id, problem_id, due_at, int(counted))
+
+
+async def drop(connection: Connection, source_id: int, problem_id: str) -> None:
+    """Nothing more can be learned by asking."""
+    await connection.execute(queries("refetch")["drop"], source_id, problem_id)

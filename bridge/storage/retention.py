@@ -1,0 +1,21 @@
+"""Deleting what is older than it is to be kept, a batch at a time."""
+
+from datetime import datetime
+
+from bridge.storage.database import Connection
+from bridge.storage.queries import queries
+
+WHAT = ("digests", "versions", "status_changes", "tombstones", "dead_letters")
+
+
+async def delete(connection: Connection, what: str, before: datetime, limit: int) -> int:
+    """Delete at most `limit` rows of one of `WHAT` from before that instant; return how many went.
+
+    The current row of a problem and the last version and status before the instant always stay, so that what was true
+    at any later time can still be told. A deleted problem goes with all its versions.
+    """
+    statement = queries("retention")[what]
+    if what == "tombstones":
+        return int(await connection.fetchval(statement, before, limit))
+    tag = await connection.execute(statement, before, limit)
+    return int(tag.rpartition(" ")[2])

@@ -1,0 +1,112 @@
+"""One Postgres a test session, one database a test.
+
+The server is the embedded one (fsync off: nothing here pulls the plug; a killed process loses nothing). A template
+database is migrated once and cloned for each test, which takes a tenth of a second.
+"""
+
+import itertools
+import os
+from collections.abc import AsyncIterator, Generator
+from datetime import UTC, date, datetime, timedelta
+from urllib.parse import quote, urlsplit
+
+import asyncpg
+import pytest
+
+from bridge.storage import migrations, partition
+from bridge.storage.database import Database, opened
+from bridge.storage.embedded import Embedded, embedded
+
+_TEMPLATE = "bridge_template"
+_numbers = itertools.count(1)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With CI=true a skipped test is a failed one."""
+    report = yield
+    if os.environ.get("CI") == "true" and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which CI does not allow: {report.longrepr}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """The same for whole modules."""
+    report = yield
+    if os.environ.get("CI") == "true" and report.skipped:
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which CI does not allow: {report.longrepr}"
+    return report
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """Run async tests on asyncio."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+async def postgres(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Embedded]:
+    """A Postgres of our own with a migrated template database."""
+    settings = {"fsync": "off", "full_page_writes": "off", "max_connections": "100"}
+    async with embedded(tmp_path_factory.mktemp("postgres"), settings=settings) as own:
+        connection = await asyncpg.connect(own.dsn)
+        await connection.execute(f"create database {_TEMPLATE}")
+        await connection.close()
+        connection = await asyncpg.connect(with_database(own.dsn, _TEMPLATE))
+        await migrations.migrate(connection)
+        async with connection.transaction():
+            today = datetime.now(UTC).date()
+            await partition.ensure(connection, [today, today + timedelta(days=1), date(2026, 6, 1)])
+        await connection.close()
+        yield own
+
+
+@pytest.fixture
+async def dsn(postgres: Embedded) -> AsyncIterator[str]:
+    """The DSN of a fresh, migrated database."""
+    name = f"test_{next(_numbers)}"
+    connection = await asyncpg.connect(postgres.dsn)
+    try:
+        await connection.execute(f"create database {name} template {_TEMPLATE}")
+        yield with_database(postgres.dsn, name)
+        await connection.execute(f"drop database {name} with (force)")
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+async def empty_dsn(postgres: Embedded) -> AsyncIterator[str]:
+    """The DSN of a fresh database without any schema of ours."""
+    name = f"empty_{next(_numbers)}"
+    connection = await asyncpg.connect(postgres.dsn)
+    try:
+        await connection.execute(f"create database {name}")
+        yield with_database(postgres.dsn, name)
+        await connection.execute(f"drop database {name} with (force)")
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+async def database(dsn: str) -> AsyncIterator[Database]:
+    """A pool on a fresh, migrated database."""
+    async with opened(dsn, wait=False) as database:
+        yield database
+
+
+def with_database(dsn: str, name: str) -> str:
+    """The same server, another database."""
+    parts = urlsplit(dsn)
+    return f"{parts.scheme}://{parts.netloc}/{quote(name)}?{parts.query}"
+
+
+@pytest.fixture(autouse=True)
+def no_bridge_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings of the machine's environment stay out of the tests."""
+    for name in [name for name in os.environ if name.startswith("BRIDGE_")]:
+        monkeypatch.delenv(name)

@@ -1,0 +1,97 @@
+"""A lease has one holder, changes hands when that one is gone or late, and fences off the one who lost it."""
+
+import anyio
+import pytest
+
+from bridge.storage import lease
+from bridge.storage.database import Database, opened
+
+pytestmark = pytest.mark.anyio
+
+
+async def take(database: Database, seconds: float = 60) -> int | None:
+    async with database.connection() as connection:
+        return await lease.take(connection, "jobs", database.identity, seconds=seconds)
+
+
+async def test_one_holds_it_and_renewing_keeps_the_token(database: Database, dsn: str) -> None:
+    token = await take(database)
+    assert token is not None
+    async with opened(dsn, wait=False) as other:
+        assert await take(other) is None
+    assert await take(database) == token
+
+
+async def test_an_expired_lease_goes_to_the_next_with_a_larger_token(database: Database, dsn: str) -> None:
+    first = await take(database, seconds=-1)
+    async with opened(dsn, wait=False) as other:
+        second = await take(other)
+        assert first is not None
+        assert second is not None
+        assert second > first
+        assert await take(database) is None
+
+
+async def test_a_holder_without_a_connection_is_gone(database: Database, dsn: str) -> None:
+    async with opened(dsn, wait=False) as other:
+        first = await take(other)
+        assert first is not None
+        assert await take(database) is None
+    async with database.connection() as connection:
+        while await connection.fetchval(  # noqa: ASYNC110 -- another session's end sends no signal
+            "select exists (select from pg_stat_activity where application_name = $1)", other.identity
+        ):
+            await anyio.sleep(0.01)
+    second = await take(database)
+    assert second is not None
+    assert second > first
+
+
+async def test_a_released_lease_can_be_taken_at_once(database: Database, dsn: str) -> None:
+    await take(database)
+    async with opened(dsn, wait=False) as other:
+        async with other.connection() as connection:
+            await lease.release(connection, "jobs", other.identity)
+        assert await take(other) is None
+        async with database.connection() as connection:
+            await lease.release(connection, "jobs", database.identity)
+        assert await take(other) is not None
+
+
+async def test_who_lost_it_can_write_nothing_under_it(database: Database, dsn: str) -> None:
+    old = await take(database, seconds=-1)
+    async with opened(dsn, wait=False) as other:
+        new = await take(other)
+        assert old is not None
+        assert new is not None
+        async with other.transaction() as connection:
+            await lease.hold(connection, "jobs", new)
+        with pytest.raises(lease.LeaseLostError):
+            async with database.transaction() as connection:
+                await lease.hold(connection, "jobs", old)
+
+
+async def test_it_cannot_change_hands_while_a_write_under_it_is_under_way(database: Database, dsn: str) -> None:
+    token = await take(database, seconds=-1)
+    assert token is not None
+    order = []
+    async with (
+        opened(dsn, wait=False) as other,
+        anyio.create_task_group() as group,
+        database.transaction() as connection,
+    ):
+        await lease.hold(connection, "jobs", token)
+
+        async def take_over() -> None:
+            await take(other)
+            order.append("taken over")
+
+        group.start_soon(take_over)
+        async with database.connection() as watching:
+            waiting = """
+                select count(*) from pg_stat_activity
+                where wait_event_type = 'Lock' and datname = current_database()"""
+            while not await watching.fetchval(waiting):  # noqa: ASYNC110 -- another session's state sends no signal
+                await anyio.sleep(0.01)
+        order.append("written")
+    assert order == ["written", "taken over"]

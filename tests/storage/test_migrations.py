@@ -1,0 +1,211 @@
+"""The schema's own promises: applied once, all or nothing, by one at a time, and readable by those who should."""
+
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+import asyncpg
+import pytest
+
+from bridge.errors import SchemaError
+from bridge.storage import migrations
+from bridge.storage.database import Connection
+from bridge.storage.embedded import Embedded, embedded
+
+pytestmark = pytest.mark.anyio
+
+ROOT = Path(__file__).parents[2]
+MIGRATOR = """
+import sys
+import anyio, asyncpg
+from bridge.storage import migrations
+
+async def main():
+    connection = await asyncpg.connect(sys.argv[1])
+    print(len(await migrations.migrate(connection)))
+    await connection.close()
+
+anyio.run(main)
+"""
+"""A process that migrates and says how many migrations it applied."""
+
+WAITING = """
+    select count(*) from pg_locks
+    where locktype = 'advisory' and not granted
+        and database = (select oid from pg_database where datname = current_database())
+"""
+"""How many wait for the lock under which migrations are applied."""
+
+
+@pytest.fixture
+async def empty(empty_dsn: str) -> AsyncIterator[Connection]:
+    connection = await asyncpg.connect(empty_dsn)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def migrated(dsn: str) -> AsyncIterator[Connection]:
+    connection = await asyncpg.connect(dsn)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    (tmp_path / "0001_first.sql").write_text("create table first (n int);")
+    (tmp_path / "0002_second.sql").write_text("create table second (n int); insert into second values (1);")
+    (tmp_path / "notes.txt").write_text("not a migration")
+    return tmp_path
+
+
+async def tables(connection: Connection) -> set[str]:
+    rows = await connection.fetch("select tablename from pg_tables where schemaname = 'public'")
+    return {row["tablename"] for row in rows}
+
+
+async def test_migrations_are_applied_in_order_and_a_second_time_nothing_is(empty: Connection, directory: Path) -> None:
+    assert [one.version for one in await migrations.migrate(empty, directory)] == [1, 2]
+    assert await tables(empty) == {"first", "second"}
+    assert await migrations.migrate(empty, directory) == []
+    assert await empty.fetchval("select count(*) from second") == 1
+
+
+async def test_only_what_is_missing_is_applied(empty: Connection, directory: Path) -> None:
+    await migrations.migrate(empty, directory)
+    (directory / "0003_third.sql").write_text("create table third (n int);")
+    assert [one.name for one in await migrations.migrate(empty, directory)] == ["third"]
+
+
+async def test_checking_changes_nothing_and_names_what_is_missing_and_the_command(empty: Connection) -> None:
+    with pytest.raises(SchemaError, match=r"lacks 0001_core.*tmf656-bridge migrate"):
+        await migrations.check(empty)
+    assert await empty.fetchval("select to_regnamespace('bridge_migration')") is None
+
+
+async def test_the_schema_of_this_program_is_current_once_it_is_migrated(migrated: Connection) -> None:
+    await migrations.check(migrated)
+    assert await migrations.migrate(migrated) == []
+
+
+async def test_an_altered_file_is_refused_and_named(empty: Connection, directory: Path) -> None:
+    await migrations.migrate(empty, directory)
+    (directory / "0001_first.sql").write_text("create table other (n int);")
+    with pytest.raises(SchemaError, match="0001_first differs"):
+        await migrations.migrate(empty, directory)
+    assert await tables(empty) == {"first", "second"}
+
+
+async def test_a_newer_schema_is_refused(empty: Connection, directory: Path) -> None:
+    await migrations.migrate(empty, directory)
+    (directory / "0002_second.sql").unlink()
+    with pytest.raises(SchemaError, match="version 2, this program knows 1"):
+        await migrations.pending(empty, directory)
+    with pytest.raises(SchemaError, match="install the newer"):
+        await migrations.migrate(empty, directory)
+
+
+async def test_a_migration_that_fails_halfway_leaves_nothing_and_keeps_those_before(
+    empty: Connection, directory: Path
+) -> None:
+    (directory / "0002_second.sql").write_text("create table second (n int); select 1 / 0;")
+    with pytest.raises(SchemaError, match="0002_second failed and left nothing behind: division by zero"):
+        await migrations.migrate(empty, directory)
+    assert await tables(empty) == {"first"}
+    assert await empty.fetchval("select max(version) from bridge_migration.applied") == 1
+    (directory / "0002_second.sql").write_text("create table second (n int);")
+    assert [one.version for one in await migrations.migrate(empty, directory)] == [2]
+
+
+async def test_two_processes_that_migrate_at_once_apply_each_migration_once(empty_dsn: str, empty: Connection) -> None:
+    await empty.execute("select pg_advisory_lock($1)", migrations._LOCK)
+    with anyio.fail_after(30):
+        migrators = [
+            await anyio.open_process([sys.executable, "-c", MIGRATOR, empty_dsn], cwd=ROOT, stderr=None)
+            for _ in range(2)
+        ]
+        while await empty.fetchval(WAITING) < len(migrators):  # noqa: ASYNC110 -- other processes make it true
+            await anyio.sleep(0.02)
+        await empty.execute("select pg_advisory_unlock($1)", migrations._LOCK)
+        applied = [int(await one.stdout.receive()) for one in migrators if one.stdout]
+        for one in migrators:
+            assert await one.wait() == 0
+            await one.aclose()
+    assert sorted(applied) == [0, len(migrations.available())]
+
+
+async def test_a_waiting_migrator_goes_on_when_the_one_that_holds_the_lock_is_gone(
+    empty_dsn: str, empty: Connection, directory: Path
+) -> None:
+    holder = await asyncpg.connect(empty_dsn)
+    await holder.execute("select pg_advisory_lock($1)", migrations._LOCK)
+    async with anyio.create_task_group() as group:
+        group.start_soon(migrations.migrate, empty, directory)
+        with anyio.fail_after(30):
+            while not await holder.fetchval(WAITING):  # noqa: ASYNC110 -- another session makes it true
+                await anyio.sleep(0.02)
+        assert await tables(holder) == set()
+        holder.terminate()
+    assert await tables(empty) == {"first", "second"}
+
+
+async def test_the_reader_reads_every_view_of_report_and_nothing_of_bridge(migrated: Connection) -> None:
+    await migrated.execute("set role bridge_reader")
+    views = [row[0] for row in await migrated.fetch("select viewname from pg_views where schemaname = 'report'")]
+    assert {"service_problem", "notification"} <= set(views)
+    for view in views:
+        await migrated.fetch(f"select * from report.{view}")  # noqa: S608 -- names out of the catalog
+    for query in (
+        "select * from bridge.source",
+        "select * from bridge.notification",
+        "select bridge.changed_keys(null, null)",
+        "create table report.own (n int)",
+        "select * from bridge_migration.applied",
+    ):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await migrated.execute(query)
+
+
+@pytest.fixture
+async def owner_dsn(tmp_path: Path) -> AsyncIterator[tuple[Embedded, str]]:
+    """A server where nobody has made bridge_reader, and a database whose owner may not make roles."""
+    async with embedded(tmp_path / "own", settings={"fsync": "off"}) as own:
+        admin = await asyncpg.connect(own.dsn)
+        await admin.execute("create role plain login")
+        await admin.execute("create database theirs owner plain")
+        await admin.close()
+        yield own, own.dsn.replace("/bridge?", "/theirs?").replace("user=postgres", "user=plain")
+
+
+async def test_an_owner_who_may_not_make_roles_migrates_and_the_reader_is_let_in_later(
+    owner_dsn: tuple[Embedded, str],
+) -> None:
+    own, dsn = owner_dsn
+    owner = await asyncpg.connect(dsn)
+    assert await migrations.migrate(owner)
+    await migrations.check(owner)
+    assert not await migrations.reader_exists(owner)
+    admin = await asyncpg.connect(own.dsn)
+    await admin.execute("create role bridge_reader")
+    await admin.close()
+    assert await migrations.migrate(owner) == []
+    assert await migrations.reader_exists(owner)
+    await owner.close()
+    reader = await asyncpg.connect(dsn.replace("user=plain", "user=postgres"))
+    await reader.execute("set role bridge_reader")
+    assert await reader.fetch("select * from report.service_problem") == []
+    await reader.close()
+
+
+async def test_a_user_without_rights_is_told_so(owner_dsn: tuple[Embedded, str]) -> None:
+    own, _ = owner_dsn
+    stranger = await asyncpg.connect(own.dsn.replace("user=postgres", "user=plain"))
+    with pytest.raises(SchemaError, match=r"permission denied.*database\.dsn"):
+        await migrations.migrate(stranger)
+    admin = await asyncpg.connect(own.dsn)
+    await migrations.migrate(admin)
+    await admin.close()
+    with pytest.raises(SchemaError, match=r"permission denied.*database\.dsn"):
+        await migrations.check(stranger)
+    await stranger.close()
