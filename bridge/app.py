@@ -1,0 +1,331 @@
+"""Builds everything; the only module that knows all the others.
+
+Start: the HTTP server first (alive, not ready, notifications answered 503), then Postgres (waited for as long as it
+takes), the schema, the sources, the writer, and last the jobs of each source: so a registration is made only when what
+it brings can be stored.
+
+Stop (SIGTERM, SIGINT): the jobs are cancelled, the server stops taking requests while the writer still commits what was
+received, then the writer, the clients, the pool and the embedded Postgres end, in that order. A second signal does not
+hurry it: every step has a limit. Killed instead: see the promises in the modules; nothing that was answered is lost.
+"""
+
+import signal
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import anyio
+import structlog
+
+from bridge.errors import BridgeError, DatabaseUnavailableError, PermanentError, TransientError
+from bridge.jobs.feed import Feed, Mode
+from bridge.jobs.poll import Poller
+from bridge.jobs.prune import Pruner
+from bridge.jobs.receive import Receiver
+from bridge.jobs.reconcile import Reconciler
+from bridge.jobs.refetch import Refetcher
+from bridge.jobs.report import Reporter
+from bridge.jobs.subscribe import Subscriber
+from bridge.jobs.writer import Writer
+from bridge.logs import hide
+from bridge.metrics import Metrics
+from bridge.settings import Settings, SourceSettings
+from bridge.storage import migrations, source
+from bridge.storage.database import Database, opened
+from bridge.storage.embedded import embedded
+from bridge.storage.observation import Stored
+from bridge.tmf656.client import Client, ClientOptions
+from bridge.web.health import readyz
+from bridge.web.listener import Limits, listener
+from bridge.web.server import Server, serving
+
+log = structlog.get_logger(__name__)
+
+_DRAIN_SECONDS = 3.0
+_WITHDRAW_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An open database. `bin_dir` holds psql when the embedded Postgres is used, else None; `owned`: this process
+    started it.
+    """
+
+    database: Database
+    dsn: str
+    bin_dir: Path | None
+    owned: bool
+
+
+@asynccontextmanager
+async def database_at(settings: Settings, *, join: bool = False, wait: bool = True) -> AsyncIterator[Place]:
+    """Open the configured database, starting the embedded Postgres when no DSN is set.
+
+    `join`: use an embedded Postgres that another process of ours runs. `wait`: keep trying while a configured Postgres
+    is away.
+    """
+    configured = settings.database.dsn.get_secret_value()
+    sizes = {"min_size": settings.database.pool_min_size, "max_size": settings.database.pool_max_size}
+    if configured:
+        async with opened(configured, wait=wait, **sizes) as database:
+            yield Place(database, configured, None, owned=False)
+        return
+    async with (
+        embedded(settings.data_dir, bin_dir=settings.database.bin_dir, join=join) as own,
+        opened(own.dsn, wait=False, **sizes) as database,
+    ):
+        yield Place(database, own.dsn, own.bin_dir, own.owned)
+
+
+async def ensure_schema(place: Place) -> None:
+    """Migrate an embedded database that this process runs; refuse any other that is not exactly current
+    (SchemaError).
+    """
+    async with place.database.connection() as connection:
+        if not place.owned:
+            await migrations.check(connection)
+            return
+        for migration in await migrations.migrate(connection):
+            log.info("migrated", version=migration.version, name=migration.name)
+
+
+def client_for(name: str, settings: SourceSettings, metrics: Metrics) -> Client:
+    """Make the client of a source."""
+    options = ClientOptions(
+        name=name,
+        url=settings.url,
+        username=settings.username,
+        password=settings.password.get_secret_value(),
+        token=settings.token.get_secret_value(),
+        oauth2_token_url=settings.oauth2_token_url or "",
+        oauth2_client_id=settings.oauth2_client_id,
+        oauth2_client_secret=settings.oauth2_client_secret.get_secret_value(),
+        bypass_proxy=settings.bypass_proxy,
+        proxy=settings.proxy,
+        verify_tls=settings.verify_tls,
+        ca_file=settings.ca_file,
+        client_cert_file=settings.client_cert_file,
+        client_key_file=settings.client_key_file,
+        page_size=settings.page_size,
+        request_timeout_seconds=settings.request_timeout_seconds,
+        max_response_bytes=settings.max_response_bytes,
+    )
+    return Client(
+        options, on_request=lambda operation, outcome: metrics.upstream.labels(name, operation, outcome).inc()
+    )
+
+
+async def feed_for(
+    name: str, settings: SourceSettings, place: Place, client: Client, public_url: str, metrics: Metrics
+) -> Feed:
+    """Make the feed of a source, known to the database under a short key."""
+    async with place.database.transaction() as connection:
+        kept = await source.ensure(connection, name, settings.url)
+    secret = settings.callback_secret.get_secret_value() or kept.callback_secret
+    hide(secret)
+    metrics.introduce(name)
+
+    def on_mode(feed: Feed) -> None:
+        metrics.show_mode(name, feed.mode.value)
+        log.info("mode", source=name, mode=feed.mode.value)
+
+    feed = Feed(
+        name=name,
+        source_id=kept.id,
+        settings=settings,
+        client=client,
+        callback=f"{public_url}/listener/{name}/{secret}",
+        secrets=(secret,),
+        version=kept.version if settings.version == "auto" else settings.version,
+        on_mode=on_mode,
+    )
+    metrics.show_mode(name, feed.mode.value)
+    return feed
+
+
+@dataclass(slots=True)
+class Front:
+    """What the HTTP server can say and do at the moment; empty until the rest is there."""
+
+    receiver: Receiver | None = None
+    database: Database | None = None
+    stopping: bool = False
+
+    def admit(self, name: str, secret: str) -> Feed | None:
+        """Find the feed of a callback; while there is no receiver yet, TransientError."""
+        if self.receiver is None:
+            raise TransientError("starting", retry_after_seconds=2)
+        return self.receiver.admit(name, secret)
+
+    async def receive(self, feed: Feed, raw: bytes, event_hint: str | None, received_at: datetime) -> str:
+        """Store a body."""
+        if self.receiver is None:
+            raise TransientError("starting", retry_after_seconds=2)
+        return await self.receiver.receive(feed, raw, event_hint, received_at)
+
+    async def missing(self) -> list[str]:
+        """What keeps the bridge from being ready."""
+        if self.stopping:
+            return ["stopping"]
+        if self.database is None:
+            return ["waiting for Postgres"]
+        if self.receiver is None:
+            return ["starting"]
+        try:
+            await self.database.ping()
+        except DatabaseUnavailableError as error:
+            return [str(error)]
+        return []
+
+
+@dataclass(slots=True)
+class Running:
+    """A bridge that runs, for whoever wants to look at it."""
+
+    url: str
+    place: Place
+    metrics: Metrics
+    feeds: dict[str, Feed]
+
+
+@dataclass(slots=True)
+class Bridge:
+    """The whole program. `on_ready` is called once everything runs; `stop` ends it."""
+
+    settings: Settings
+    unsubscribe: bool = False
+    on_ready: Callable[[Running], None] | None = None
+    metrics: Metrics = field(default_factory=Metrics)
+    front: Front = field(default_factory=Front)
+    _stop: anyio.Event = field(default_factory=anyio.Event)
+    _starting: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+
+    def stop(self) -> None:
+        """End the bridge cleanly; safe to call twice and at any time."""
+        self.front.stopping = True
+        self._stop.set()
+        self._starting.cancel()
+
+    async def run(self) -> None:
+        """Run until `stop`."""
+        http = self.settings.http
+        limits = Limits(body_bytes=http.max_body_bytes, body_seconds=http.body_timeout_seconds)
+        handle = listener(self.front.admit, self.front.receive, self.metrics, limits)
+        async with serving(
+            handle,
+            readyz(self.front.missing),
+            self.metrics,
+            host=http.host,
+            port=http.port,
+            keepalive_seconds=http.keepalive_timeout_seconds,
+        ) as server:
+            log.info("listening", url=server.url)
+            async with AsyncExitStack() as stack:
+                place = None
+                with self._starting:
+                    place = await stack.enter_async_context(database_at(self.settings))
+                    await ensure_schema(place)
+                if place is not None and not self._stop.is_set():
+                    await self._with_database(server, place)
+
+    async def _with_database(self, server: Server, place: Place) -> None:
+        await Pruner(place.database).make_ahead()
+        self.front.database = place.database
+        async with AsyncExitStack() as stack:
+            feeds = await self._feeds(stack, server, place)
+            writer = Writer(place.database, self.metrics, on_stored=_waker(feeds.values()))
+            async with anyio.create_task_group() as writing:
+                writing.start_soon(writer.run)
+                self.front.receiver = Receiver(feeds, writer, self.metrics)
+                try:
+                    await self._jobs(server, place, feeds)
+                finally:
+                    with anyio.move_on_after(_DRAIN_SECONDS, shield=True):
+                        await server.drain()
+                    writing.cancel_scope.cancel()
+
+    async def _feeds(self, stack: AsyncExitStack, server: Server, place: Place) -> dict[str, Feed]:
+        http = self.settings.http
+        public_url = http.public_url if "public_url" in http.model_fields_set else server.url
+        if urlsplit(public_url).scheme == "http" and urlsplit(public_url).hostname not in (
+            "127.0.0.1",
+            "::1",
+            "localhost",
+        ):
+            log.warning("callbacks come over plain http", public_url=public_url, remedy="set http.public_url to https")
+        feeds = {}
+        for name, settings in self.settings.sources.items():
+            client = await stack.enter_async_context(client_for(name, settings, self.metrics))
+            feeds[name] = await feed_for(name, settings, place, client, public_url, self.metrics)
+        return feeds
+
+    async def _jobs(self, server: Server, place: Place, feeds: dict[str, Feed]) -> None:
+        waker = _waker(feeds.values())
+        async with anyio.create_task_group() as jobs:
+            jobs.start_soon(Reporter(list(feeds.values()), place.database, self.metrics).run)
+            for feed in feeds.values():
+                jobs.start_soon(Subscriber(feed, place.database, self.metrics).run)
+                if feed.mode is Mode.DISABLED:
+                    continue
+                reconciler = Reconciler(feed, place.database, self.metrics, on_stored=waker)
+                jobs.start_soon(Poller(feed, place.database, self.metrics, reconciler, on_stored=waker).run)
+                jobs.start_soon(reconciler.run)
+                jobs.start_soon(Refetcher(feed, place.database, self.metrics, on_stored=waker).run)
+            log.info("ready", url=server.url, sources=sorted(feeds))
+            if self.on_ready is not None:
+                self.on_ready(Running(server.url, place, self.metrics, feeds))
+            await self._stop.wait()
+            jobs.cancel_scope.cancel()
+        if self.unsubscribe:
+            await self._withdraw(place, list(feeds.values()))
+
+    async def _withdraw(self, place: Place, feeds: Sequence[Feed]) -> None:
+        async def one(feed: Feed) -> None:
+            try:
+                with anyio.fail_after(_WITHDRAW_SECONDS):
+                    await Subscriber(feed, place.database, self.metrics).withdraw()
+            except (BridgeError, TimeoutError) as error:
+                log.warning("cannot deregister", source=feed.name, error=str(error) or "no answer in time")
+
+        async with anyio.create_task_group() as group:
+            for feed in feeds:
+                group.start_soon(one, feed)
+
+
+def _waker(feeds: Iterable[Feed]) -> Callable[[Stored], None]:
+    by_id = {feed.source_id: feed for feed in feeds}
+
+    def wake(stored: Stored) -> None:
+        for source_id in stored.refetch:
+            by_id[source_id].refetch_wake.call("requested")
+
+    return wake
+
+
+async def run_until_signal(bridge: Bridge) -> None:
+    """Run a bridge until SIGTERM or SIGINT."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(_stop_on_signal, bridge)
+        try:
+            await bridge.run()
+        finally:
+            group.cancel_scope.cancel()
+
+
+async def _stop_on_signal(bridge: Bridge) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for number in signals:
+            log.info("stopping", signal=signal.Signals(number).name)
+            bridge.stop()
+
+
+def source_of(settings: Settings, name: str) -> SourceSettings:
+    """Return the settings of a source, PermanentError naming those there are."""
+    found = settings.sources.get(name)
+    if found is None:
+        known = ", ".join(sorted(settings.sources)) or "none configured"
+        raise PermanentError(f"no source {name!r} in the configuration (there are: {known})")
+    return found

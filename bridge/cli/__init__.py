@@ -1,0 +1,98 @@
+"""The command line: arguments in, exit status out. 0 done, 1 failed, 2 wrong usage or configuration.
+
+Every command reads the same configuration. What a person reads goes to standard output; logs and errors go to standard
+error.
+"""
+
+from importlib import metadata
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from bridge import __version__
+from bridge.cli import check, dead_letters, demo, migrate, psql, run, simulate, status, sync
+from bridge.errors import BridgeError, ConfigurationError
+
+app = typer.Typer(
+    name="tmf656-bridge",
+    help="Service problems from any TM Forum TMF656 server into Postgres: live, complete, ready for SQL.",
+    epilog="Start with `tmf656-bridge demo`, then write bridge.toml and try `tmf656-bridge check`.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode="markdown",
+)
+app.command("run")(run.run)
+app.command("demo")(demo.demo)
+app.command("check")(check.check)
+app.command("status")(status.status)
+app.command("sync")(sync.sync)
+app.command("migrate")(migrate.migrate)
+app.command("simulate")(simulate.simulate)
+app.command(
+    "psql",
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False},
+)(psql.psql)
+app.add_typer(dead_letters.app, name="dead-letters")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tmf656-bridge {_installed_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _top(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version)
+    ] = False,
+) -> None: ...
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; return the exit status. What is no error on purpose comes out as it is."""
+    try:
+        typer.main.get_command(app).main(args=arguments)  # not app(): that would take over sys.excepthook
+    except BridgeError as error:
+        return _failed([error])
+    except BaseExceptionGroup as group:
+        if group.split(BridgeError)[1] is not None:
+            raise
+        return _failed(_leaves(group))
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    return 0
+
+
+def _failed(errors: list[BaseException]) -> int:
+    """Say what failed, each thing once; return the exit status."""
+    faults = [fault for error in errors if isinstance(error, ConfigurationError) for fault in error.faults]
+    if faults:
+        _complain("the configuration is wrong:", *(f"  {fault}" for fault in dict.fromkeys(faults)))
+        return 2
+    for text in dict.fromkeys(str(error) for error in errors):
+        _complain(text)
+    return 1
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    found: list[BaseException] = []
+    for each in group.exceptions:
+        found += _leaves(each) if isinstance(each, BaseExceptionGroup) else [each]
+    return found
+
+
+def _complain(first: str, *more: str) -> None:
+    console = Console(stderr=True, highlight=False)
+    console.print("error:", style="bold red", end=" ")
+    for line in (first, *more):
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def _installed_version() -> str:
+    try:
+        return metadata.version("tmf656-bridge")
+    except metadata.PackageNotFoundError:
+        return __version__

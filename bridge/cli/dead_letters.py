@@ -1,0 +1,180 @@
+"""`dead-letters`: what could not be understood, and what to do with it."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bridge.app import Place, database_at, ensure_schema
+from bridge.cli.options import Config, Json, on_loop, require_data, settings_for
+from bridge.domain.observation import Via
+from bridge.errors import PermanentError, UnreadableError
+from bridge.jobs.writer import store_items
+from bridge.settings import Settings
+from bridge.storage import dead_letter
+from bridge.storage.observation import Entry
+from bridge.tmf656 import wire
+
+app = typer.Typer(
+    help="Notifications and rows that could not be understood: kept with their bytes until replayed or discarded.",
+    no_args_is_help=True,
+)
+
+Source = Annotated[str | None, typer.Option("--source", help="Only letters of this source.")]
+Numbers = Annotated[list[int] | None, typer.Argument(metavar="[NUMBER]...", help="Numbers as shown by `list`.")]
+All = Annotated[bool, typer.Option("--all", help="Every waiting letter (with --source: of that source).")]
+
+
+@app.command("list")
+def list_(
+    config: Config = None,
+    source: Source = None,
+    settled: Annotated[bool, typer.Option("--settled", help="Also those already replayed or discarded.")] = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many, newest first.")] = 100,
+    as_json: Json = False,
+) -> None:
+    """List waiting letters, newest first."""
+
+    async def listed(place: Place) -> list[dict[str, Any]]:
+        async with place.database.connection() as connection:
+            return await dead_letter.listed(connection, source=source, settled=settled, limit=limit)
+
+    rows = _with_database(config, listed)
+    if as_json:
+        typer.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
+        return
+    if not rows:
+        typer.echo("no dead letters")
+        return
+    table = Table("number", "source", "received", "times", "via", "problem", "reason", "detail", "state")
+    for row in rows:
+        table.add_row(
+            str(row["id"]),
+            row["source"],
+            f"{row['received_at']:%Y-%m-%d %H:%M:%S}",
+            str(row["times"]),
+            row["via"],
+            Text(row["problem_id"] or ""),
+            row["reason"],
+            Text(row["detail"][:120]),
+            row["state"],
+        )
+    Console().print(table)
+
+
+@app.command()
+def show(
+    number: Annotated[int, typer.Argument(metavar="NUMBER", help="Number as shown by `list`.")],
+    config: Config = None,
+    raw: Annotated[Path | None, typer.Option("--raw", help="Write the bytes as received into this file.")] = None,
+) -> None:
+    """Show one letter with its bytes, the reason and what can be done."""
+
+    async def found(place: Place) -> dict[str, Any]:
+        return await _letter(place, number)
+
+    letter = _with_database(config, found)
+    body: bytes = letter.pop("raw")
+    letter.pop("source_id")
+    for name, value in letter.items():
+        if value not in (None, ""):
+            typer.echo(f"{name.replace('_', ' '):>16}: {value}")
+    if raw is not None:
+        raw.write_bytes(body)
+        typer.echo(f"{len(body)} bytes written to {raw}")
+        return
+    typer.echo("")
+    typer.echo(body.decode("utf-8", "backslashreplace"))
+
+
+@app.command()
+def replay(numbers: Numbers = None, config: Config = None, source: Source = None, every: All = False) -> None:
+    """Read letters again, as this version understands them, and store what can be understood now.
+
+    Exit status 1 when some still cannot be understood; those keep waiting.
+    """
+
+    async def replayed(place: Place) -> list[str]:
+        failures = []
+        for number in await _chosen(place, numbers, source, every=every):
+            failure = await _replay(place, number)
+            typer.echo(f"{number}: {failure or 'replayed'}")
+            failures += [failure] if failure else []
+        return failures
+
+    if _with_database(config, replayed):
+        raise typer.Exit(1)
+
+
+@app.command()
+def discard(numbers: Numbers = None, config: Config = None, source: Source = None, every: All = False) -> None:
+    """Mark letters as dealt with. Their bytes stay until they are pruned."""
+
+    async def discarded(place: Place) -> None:
+        for number in await _chosen(place, numbers, source, every=every):
+            async with place.database.transaction() as connection:
+                done = await dead_letter.settle(connection, number, "discarded")
+            typer.echo(f"{number}: {'discarded' if done else 'was not waiting'}")
+
+    _with_database(config, discarded)
+
+
+async def _replay(place: Place, number: int) -> str | None:
+    """Replay one; return why it failed."""
+    letter = await _letter(place, number)
+    if letter["state"] != "waiting":
+        return f"was {letter['state']} before"
+    received_at: datetime = letter["received_at"]
+    try:
+        if letter["via"] == Via.PUSH.value:
+            heard = wire.read_notification(letter["raw"], received_at=received_at, event_hint=letter["event_hint"])
+            entry = Entry(letter["source_id"], heard.observation, heard)
+        else:
+            row = orjson.loads(letter["raw"])
+            entry = Entry(letter["source_id"], wire.read_problem(row, asked_at=received_at, via=Via(letter["via"])))
+    except (UnreadableError, orjson.JSONDecodeError) as error:
+        return f"still not understood: {error}"
+    outcome = (await store_items(place.database, [entry])).outcomes[0]
+    if outcome == "dead_letter":
+        return "refused by Postgres again"
+    async with place.database.transaction() as connection:
+        await dead_letter.settle(connection, number, "replayed")
+    return None
+
+
+async def _letter(place: Place, number: int) -> dict[str, Any]:
+    async with place.database.connection() as connection:
+        letter = await dead_letter.show(connection, number)
+    if letter is None:
+        raise PermanentError(f"there is no dead letter {number}: see `tmf656-bridge dead-letters list`")
+    return letter
+
+
+async def _chosen(place: Place, numbers: list[int] | None, source: str | None, *, every: bool) -> list[int]:
+    if numbers:
+        return numbers
+    if not every:
+        raise typer.BadParameter("name letters by number, or say --all")
+    async with place.database.connection() as connection:
+        return await dead_letter.waiting(connection, source)
+
+
+def _with_database(config: Path | None, work: Any) -> Any:
+    settings = settings_for(config, quiet=True)
+    require_data(settings)
+
+    async def inside() -> Any:
+        return await _inside(settings, work)
+
+    return on_loop(inside)
+
+
+async def _inside(settings: Settings, work: Any) -> Any:
+    async with database_at(settings, join=True, wait=False) as place:
+        await ensure_schema(place)
+        return await work(place)

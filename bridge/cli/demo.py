@@ -1,0 +1,170 @@
+"""`demo`: an embedded Postgres, a simulated TMF656 server and the bridge in one, with a line of figures.
+
+The data stay in `data_dir` (`.bridge`): starting again finds them, and `tmf656-bridge psql` and `status` look at them,
+also while the demo runs. The simulator starts with new problems each time.
+"""
+
+import os
+import shlex
+import shutil
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+from typing import Annotated
+
+import anyio
+import typer
+from anyio.streams.memory import MemoryObjectReceiveStream
+from rich.console import Console
+
+from bridge.app import Bridge, Running, run_until_signal
+from bridge.cli.options import Config, on_loop, settings_for
+from bridge.errors import DatabaseUnavailableError, PermanentError
+from bridge.metrics import Metrics
+from bridge.settings import Settings, SourceSettings
+from bridge.simulator import Simulator
+
+_SOURCE = "demo"
+_POPULATION = 200
+_MOST = 2_000
+_FIRST_SECONDS = 10
+
+
+def demo(
+    config: Config = None,
+    rate: Annotated[float, typer.Option("--rate", min=0, help="Events a second in the simulated server.")] = 5,
+    for_: Annotated[
+        float | None, typer.Option("--for", metavar="SECONDS", min=1, help="Stop by itself after so long.")
+    ] = None,
+    version: Annotated[
+        str, typer.Option("--version", help="Version of TMF656 the simulated server speaks: 2 to 5.")
+    ] = "4",
+) -> None:
+    """See it work: starts Postgres, a simulated TMF656 server and the bridge, and shows what to look at. Ctrl-C
+    stops everything.
+    """
+    settings = settings_for(config, quiet=True)
+    if settings.database.dsn.get_secret_value():
+        raise PermanentError(
+            "the demo runs on an embedded Postgres: leave database.dsn empty, or use `simulate` and `run`"
+        )
+    try:
+        simulator = Simulator(version=version, rate=rate, population=_POPULATION, max_problems=_MOST)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    on_loop(lambda: _Demo(settings, config, simulator, seconds=for_).run())
+
+
+@dataclass(slots=True)
+class _Demo:
+    settings: Settings
+    config: Path | None
+    simulator: Simulator
+    seconds: float | None
+
+    async def run(self) -> None:
+        """Run until Ctrl-C, SIGTERM or the time is up."""
+        console = Console(highlight=False, markup=False, soft_wrap=True)
+        console.print(f"Postgres     starting in {self.settings.data_dir} …")
+        async with self.simulator:
+            send, receive = anyio.create_memory_object_stream[Running](1)
+            bridge = Bridge(await self._settings(), on_ready=send.send_nowait)
+            async with send, receive, anyio.create_task_group() as group:
+                group.start_soon(self._show, bridge, receive, console)
+                await run_until_signal(bridge)
+                group.cancel_scope.cancel()
+        console.print(f"\nstopped; the data stay in {self.settings.data_dir}")
+
+    async def _settings(self) -> Settings:
+        source = SourceSettings.model_validate({"url": self.simulator.url, "poll_interval_seconds": 10})
+        http = self.settings.http.model_copy(
+            update={"port": await _free_port(self.settings.http.host, self.settings.http.port)}
+        )
+        http.model_fields_set.discard("public_url")
+        return self.settings.model_copy(update={"sources": {_SOURCE: source}, "http": http})
+
+    async def _show(self, bridge: Bridge, ready: MemoryObjectReceiveStream[Running], console: Console) -> None:
+        running = await ready.receive()
+        feed = running.feeds[_SOURCE]
+        console.print("Postgres     started, schema migrated")
+        console.print(f"simulator    TMF656 version {self.simulator.version} at {self.simulator.url}")
+        console.print(f"bridge       listening at {running.url}")
+        with anyio.move_on_after(_FIRST_SECONDS):
+            await self.simulator.wait_until(lambda: feed.registered, timeout_seconds=_FIRST_SECONDS)
+            await feed.first_pass.wait()
+        console.print(
+            f"hub          {'subscription registered, notifications are coming' if feed.registered else 'silent'}"
+        )
+        self._explain(console, running)
+        await self._figures(bridge, running, console)
+
+    def _explain(self, console: Console, running: Running) -> None:
+        command, config = _command(), _option(self.config)
+        sql = "select id, status, priority, updated_at from report.service_problem order by updated_at desc limit 10"
+        console.print(f"\nTry, in another terminal, in this directory ({Path.cwd()}):", style="bold")
+        console.print(f'  {command} psql{config} -c "{sql}"')
+        console.print(f"  curl {running.url}/metrics")
+        console.print(
+            '  your own server: put its address under [sources.NAME] url = "…" into bridge.toml (see README),'
+        )
+        console.print(f"  then {command} check   and   {command} run\n")
+
+    async def _figures(self, bridge: Bridge, running: Running, console: Console) -> None:
+        started, before, at = monotonic(), _notifications(running.metrics), monotonic()
+        while True:
+            await anyio.sleep(1)
+            now, count = monotonic(), _notifications(running.metrics)
+            with suppress(DatabaseUnavailableError):  # stopping, or starting again: the next line will tell
+                line = await _line(running, (count - before) / (now - at))
+                console.print(line, end="\r" if console.is_terminal else "\n")
+            before, at = count, now
+            if self.seconds is not None and now - started >= self.seconds:
+                bridge.stop()
+                return
+
+
+async def _line(running: Running, per_second: float) -> str:
+    """Figures in less than 80 columns, always as many, so that each line covers the one before."""
+    feed = running.feeds[_SOURCE]
+    async with running.place.database.connection() as connection:
+        problems = await connection.fetchval("select count(*) from report.service_problem where deleted_at is null")
+    pushed = feed.last_push_at
+    lag = "none yet" if pushed is None else f"{(datetime.now(UTC) - pushed).total_seconds():.1f} s"
+    return f"{problems:>7,} problems  {per_second:7.1f} notifications/s  mode {feed.mode.value:<8}  lag {lag:<9}"
+
+
+def _notifications(metrics: Metrics) -> float:
+    return sum(
+        sample.value
+        for family in metrics.notifications.collect()
+        for sample in family.samples
+        if sample.name.endswith("_total")
+    )
+
+
+async def _free_port(host: str, port: int) -> int:
+    """The configured port, or 0 (any) when something else uses it."""
+    try:
+        listening = await anyio.create_tcp_listener(local_host=host, local_port=port)
+    except OSError:
+        return 0
+    await listening.aclose()
+    return port
+
+
+def _command() -> str:
+    """How to call this program from this directory, as a shell takes it."""
+    installed = Path(sys.executable).with_name("tmf656-bridge")
+    if not os.access(installed, os.X_OK):
+        return f"{shlex.quote(sys.executable)} -m bridge"
+    if shutil.which(installed.name) == str(installed):
+        return installed.name
+    here = Path.cwd()
+    return shlex.quote(str(installed.relative_to(here) if installed.is_relative_to(here) else installed))
+
+
+def _option(config: Path | None) -> str:
+    return "" if config is None else f" --config {shlex.quote(str(config))}"

@@ -1,0 +1,66 @@
+"""What the commands share: the `--config` option, reading the settings, and running on the event loop."""
+
+import signal
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import anyio
+import typer
+
+from bridge import logs
+from bridge.errors import PermanentError
+from bridge.settings import Settings, load
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        "-C",
+        metavar="FILE",
+        help="Configuration (TOML). Default: the file BRIDGE_CONFIG names, else ./bridge.toml, else built-in values.",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+T = TypeVar("T")
+
+
+def settings_for(config: Path | None, *, quiet: bool = False) -> Settings:
+    """Read the configuration and set up logging by it; `quiet` lets only warnings through (commands that print
+    tables).
+    """
+    settings = load(config)
+    level = "warning" if quiet and settings.log.level == "info" else settings.log.level
+    logs.configure(level, settings.log.format)
+    for secret in settings.secrets():
+        logs.hide(secret)
+    return settings
+
+
+def require_data(settings: Settings) -> None:
+    """For commands that only look: PermanentError where an embedded Postgres would have to be made first."""
+    if not settings.database.dsn.get_secret_value() and not (settings.data_dir / "postgres").exists():
+        raise PermanentError(
+            f"there are no data in {settings.data_dir} yet: `tmf656-bridge run` or `demo` makes them. "
+            "If they are elsewhere: go to that directory, name its --config, or set database.dsn"
+        )
+
+
+def on_loop(function: Callable[[], Awaitable[T]]) -> T:
+    """Run an async function on uvloop."""
+    return anyio.run(function, backend_options={"use_uvloop": True})
+
+
+async def until_signal(work: Callable[[], Awaitable[None]]) -> None:
+    """Run `work` until it ends, or until SIGTERM or SIGINT cancels it."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(_cancel_on_signal, group.cancel_scope)
+        await work()
+        group.cancel_scope.cancel()
+
+
+async def _cancel_on_signal(scope: anyio.CancelScope) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for _ in signals:
+            scope.cancel()

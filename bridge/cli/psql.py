@@ -1,0 +1,66 @@
+"""`psql`: a prompt, or a query, on the configured or embedded database."""
+
+import os
+import shutil
+import signal
+import subprocess
+from urllib.parse import unquote, urlsplit
+
+import typer
+
+from bridge.app import Place, database_at
+from bridge.cli.options import Config, on_loop, require_data, settings_for
+from bridge.errors import PermanentError
+from bridge.settings import Settings
+from bridge.storage.embedded import find_binaries
+
+
+def psql(context: typer.Context, config: Config = None) -> None:
+    """Run psql on the database; everything after the options goes to psql, and psql's exit status comes back.
+
+    Example: `tmf656-bridge psql -c "select status, count(*) from report.service_problem group by 1"`
+    """
+    settings = settings_for(config, quiet=True)
+    require_data(settings)
+    raise typer.Exit(on_loop(lambda: _psql(settings, context.args)))
+
+
+async def _psql(settings: Settings, arguments: list[str]) -> int:
+    async with database_at(settings, join=True, wait=False) as place:
+        address, password = _apart(place.dsn)
+        command = [_program(place), "--dbname", address, *arguments]
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            done = subprocess.run(  # noqa: S603, ASYNC221 -- the user's own program; nothing else is to run meanwhile
+                command, env={**os.environ, **password}, check=False
+            )
+        finally:
+            signal.signal(signal.SIGINT, before)
+    return done.returncode if done.returncode >= 0 else 128 - done.returncode
+
+
+def _apart(dsn: str) -> tuple[str, dict[str, str]]:
+    """Return the address without its password, which everybody on this machine could read in the list of processes,
+    and the variable that gives psql the password instead.
+    """
+    parts = urlsplit(dsn)
+    login, at, place = parts.netloc.rpartition("@")
+    user, colon, password = login.partition(":")
+    if not colon:
+        return dsn, {}
+    return dsn.replace(parts.netloc, f"{user}{at}{place}", 1), {"PGPASSWORD": unquote(password)}
+
+
+def _program(place: Place) -> str:
+    if place.bin_dir is not None and (place.bin_dir / "psql").is_file():
+        return str(place.bin_dir / "psql")
+    found = shutil.which("psql")
+    if found is not None:
+        return found
+    try:
+        bundled = find_binaries() / "psql"
+    except PermanentError:
+        bundled = None
+    if bundled is None or not bundled.is_file():
+        raise PermanentError("psql was not found: install postgresql-client, or use another program on database.dsn")
+    return str(bundled)

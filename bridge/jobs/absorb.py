@@ -1,0 +1,199 @@
+"""One pass over a source's list, page by page into Postgres: the part that poll and reconcile share.
+
+A page is read, understood and stored before the next one is asked for, so memory is bounded by one page. Each page is
+stamped with the moment its request was *started*: what is known from a notification that came later wins. A pass that
+breaks off has stored what it saw and moved no watermark.
+"""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import orjson
+import structlog
+
+from bridge.domain.life import Outcome
+from bridge.domain.observation import Observation, Via
+from bridge.errors import TransientError, UnreadableError
+from bridge.jobs.feed import Feed
+from bridge.jobs.pacing import Backoff
+from bridge.jobs.writer import Item, store_items
+from bridge.metrics import Metrics
+from bridge.storage.database import Database
+from bridge.storage.dead_letter import DeadLetter
+from bridge.storage.observation import Entry, Stored
+from bridge.tmf656 import wire
+from bridge.tmf656.auth import UnauthorisedError
+from bridge.tmf656.client import Page, Pass
+
+log = structlog.get_logger(__name__)
+
+_ROWS = 250
+"""Rows understood and stored at a stretch, so that a page of thousands never holds up the listener for long."""
+
+GRACE = timedelta(seconds=10)
+"""A change younger than this may still be on its way as a notification."""
+
+
+_PAGE_TRIES = 3
+_PAGE_PATIENCE_SECONDS = 30.0
+
+
+async def steadily(pages: Pass) -> AsyncIterator[Page]:
+    """Go through a pass, asking a few times again for a page that fails: a long pass need not start anew because of
+    one.
+
+    The first page is not asked for again, nor is one that is refused or to be waited for long: that is for the job to
+    tell and to back off from.
+    """
+    backoff = Backoff(first_seconds=0.2, last_seconds=2.0)
+    begun = False
+    while True:
+        try:
+            page = await anext(pages)
+        except StopAsyncIteration:
+            return
+        except UnauthorisedError:
+            raise
+        except TransientError as error:
+            patient = (error.retry_after_seconds or 0) <= _PAGE_PATIENCE_SECONDS
+            if not begun or not patient or backoff.failures >= _PAGE_TRIES:
+                raise
+            await anyio.sleep(backoff.next_seconds(error.retry_after_seconds))
+            continue
+        begun = True
+        backoff.reset()
+        yield page
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a pass found. `stamps` are the source's own times of change."""
+
+    problems: int = 0
+    pages: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    unreadable: int = 0
+    nameless: int = 0
+    """Unreadable rows of which not even the id could be read."""
+    newest_stamp: datetime | None = None
+    server_at: datetime | None = None
+    overdue: int = 0
+    """Changes old enough that a notification should have brought them."""
+    repaired: Counter[str] = field(default_factory=Counter)
+    """Differences from before the poll's watermark, by kind of drift."""
+    drift: int = 0
+
+    @property
+    def changed(self) -> int:
+        """Problems whose current row is different for it."""
+        return sum(self.outcomes[outcome] for outcome in Outcome if outcome.applied)
+
+
+@dataclass(frozen=True, slots=True)
+class Absorber:
+    """Stores pages of one pass. `known_until`: changes up to here should be known already (None: nothing should)."""
+
+    feed: Feed
+    database: Database
+    metrics: Metrics
+    via: Via
+    touch: bool
+    known_until: datetime | None = None
+    on_page: Callable[[Tally, Page], None] | None = None
+    on_stored: Callable[[Stored], None] | None = None
+
+    async def absorb(
+        self, page: Page, tally: Tally, *, also: Callable[[Sequence[str]], Awaitable[None]] | None = None
+    ) -> None:
+        """Store one page; `also` is told the ids on it."""
+        if tally.pages == 0:
+            tally.server_at = page.server_at
+        tally.pages += 1
+        for start in range(0, len(page.items), _ROWS):
+            await self._rows(page.items[start : start + _ROWS], page.asked_at, tally, also)
+            await anyio.lowlevel.checkpoint()
+        if self.on_page is not None:
+            self.on_page(tally, page)
+
+    async def _rows(
+        self,
+        rows: Sequence[Any],
+        asked_at: datetime,
+        tally: Tally,
+        also: Callable[[Sequence[str]], Awaitable[None]] | None,
+    ) -> None:
+        items = [self._item(row, asked_at, tally) for row in rows]
+        stored = await store_items(self.database, items, touch=self.touch)
+        self._count(items, stored, asked_at, tally)
+        if also is not None:
+            await also([problem_id for problem_id in map(_problem_id, items) if problem_id is not None])
+        if self.on_stored is not None:
+            self.on_stored(stored)
+
+    def _item(self, row: Any, asked_at: datetime, tally: Tally) -> Item:
+        tally.problems += 1
+        try:
+            seen = wire.read_problem(row, asked_at=asked_at, via=self.via)
+        except UnreadableError as error:
+            tally.unreadable += 1
+            tally.nameless += error.problem_id is None
+            log.warning("unreadable row", source=self.feed.name, reason=error.reason, detail=str(error))
+            return DeadLetter(
+                source_id=self.feed.source_id,
+                received_at=asked_at,
+                raw=orjson.dumps(row, option=orjson.OPT_NON_STR_KEYS),
+                reason=error.reason,
+                detail=str(error),
+                hint=error.hint,
+                problem_id=error.problem_id,
+                via=self.via.value,
+            )
+        if self.feed.version is None and isinstance(row, dict):
+            self.feed.version = wire.detect_version(row)
+        if seen.stamped and (tally.newest_stamp is None or seen.effective_at > tally.newest_stamp):
+            tally.newest_stamp = seen.effective_at
+        return Entry(self.feed.source_id, seen)
+
+    def _count(self, items: Sequence[Item], stored: Stored, asked_at: datetime, tally: Tally) -> None:
+        count_changes(self.feed, self.metrics, stored)
+        tally.drift += stored.drift[self.feed.source_id]
+        for item, outcome in zip(items, stored.outcomes, strict=True):
+            tally.outcomes[outcome] += 1
+            if isinstance(item, Entry) and item.observation and outcome in (Outcome.NEW, Outcome.CHANGED):
+                self._judge(item.observation, outcome, asked_at, tally)
+
+    def _judge(self, seen: Observation, outcome: str, asked_at: datetime, tally: Tally) -> None:
+        """Should this have been known before?"""
+        ahead = (tally.server_at - asked_at) if tally.server_at else timedelta(0)
+        registered_at = self.feed.registered_at
+        if registered_at is not None:
+            changed_at = seen.effective_at - ahead if seen.stamped else asked_at - self._interval
+            if registered_at < changed_at < asked_at - GRACE:
+                tally.overdue += 1
+        if self.known_until is not None and (not seen.stamped or seen.effective_at <= self.known_until):
+            tally.repaired["missing" if outcome == Outcome.NEW else "stale"] += 1
+
+    @property
+    def _interval(self) -> timedelta:
+        return timedelta(seconds=self.feed.settings.poll_interval_seconds)
+
+
+def _problem_id(item: Item) -> str | None:
+    if isinstance(item, DeadLetter):
+        return item.problem_id
+    return item.observation.problem_id if item.observation else None
+
+
+def count_changes(feed: Feed, metrics: Metrics, stored: Stored) -> None:
+    """Add what a batch changed to the metrics."""
+    for (source_id, via, outcome), number in stored.changes.items():
+        if outcome.applied and source_id == feed.source_id:
+            metrics.changes.labels(feed.name, via.value).inc(number)
+    drift = stored.drift[feed.source_id]
+    if drift:
+        metrics.drift.labels(feed.name, "regression").inc(drift)

@@ -1,0 +1,94 @@
+"""A source while the bridge runs: what the jobs of one source share.
+
+The mode is derived, never set: `disabled` and `poll` follow from the configuration and from what the hub answered,
+`push` holds while a registration stands and nothing speaks against it, `fallback` is everything else (not registered
+yet, registration refused, or a poll found a change that a notification should have brought). Only a pushed event that
+changes something ends the doubt.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+import anyio
+
+from bridge.jobs.lead import Fence
+from bridge.jobs.pacing import Wake
+from bridge.settings import SourceSettings
+from bridge.tmf656.client import Client
+
+
+class Mode(StrEnum):
+    """How a source is followed."""
+
+    PUSH = "push"
+    FALLBACK = "fallback"
+    POLL = "poll"
+    DISABLED = "disabled"
+
+
+@dataclass(slots=True)
+class Feed:
+    """One source. `secrets` are accepted in the callback path, the first one is used for new registrations."""
+
+    name: str
+    source_id: int
+    settings: SourceSettings
+    client: Client
+    callback: str
+    secrets: tuple[str, ...]
+    version: str | None = None
+    fence: Fence = field(default_factory=Fence)
+    hub_offered: bool = True
+    registered: bool = False
+    doubted: bool = False
+    registered_at: datetime | None = None
+    """Our clock: since when this process has relied on the registration; what changed before is nobody's fault."""
+    last_push_at: datetime | None = None
+    last_error: str | None = None
+    poll_wake: Wake = field(default_factory=Wake)
+    refetch_wake: Wake = field(default_factory=Wake)
+    subscribe_wake: Wake = field(default_factory=Wake)
+    reconcile_wake: Wake = field(default_factory=Wake)
+    first_pass: anyio.Event = field(default_factory=anyio.Event)
+    """Set once a pass over the source has succeeded."""
+    passing: anyio.Lock = field(default_factory=anyio.Lock)
+    """Held by the pass under way: one pass over a source at a time."""
+    on_mode: Callable[["Feed"], None] | None = None
+
+    @property
+    def mode(self) -> Mode:
+        """See the module docstring."""
+        if not self.settings.enabled:
+            return Mode.DISABLED
+        if not self.settings.push or not self.hub_offered:
+            return Mode.POLL
+        return Mode.PUSH if self.registered and not self.doubted else Mode.FALLBACK
+
+    def pushed(self, at: datetime, *, applied: bool) -> None:
+        """A notification was stored."""
+        self.last_push_at = at
+        if applied and self.doubted:
+            self.doubted = False
+            self._tell()
+
+    def missed(self) -> None:
+        """A poll found what a notification should have brought: doubt the push and register anew, however often."""
+        if not self.settings.push or not self.registered:
+            return
+        self.subscribe_wake.call("silent")
+        if not self.doubted:
+            self.doubted = True
+            self._tell()
+
+    def stands(self, at: datetime, *, registered: bool, offered: bool = True, renewed: bool = False) -> None:
+        """The hub answered at `at`. `renewed`: with a new registration."""
+        if registered and (renewed or not self.registered):
+            self.registered_at = at
+        self.registered, self.hub_offered = registered, offered
+        self._tell()
+
+    def _tell(self) -> None:
+        if self.on_mode is not None:
+            self.on_mode(self)

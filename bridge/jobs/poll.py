@@ -1,0 +1,166 @@
+"""Polling: what changed since the watermark, every poll interval and whenever somebody calls.
+
+It runs also while push works: a notification that is lost is noticed by nobody else. The first pass over a source
+without a watermark reads everything (and counts as a reconcile pass); after that it asks for changes since the newest
+change it has seen, less an overlap.
+
+No filter is trusted before it has shown its worth: the first filtered pass asks for a time at which something is known
+to have changed, so an empty answer means that the server does not understand the question. A server that ignores or
+refuses every way of asking is read in full each time. The watermark never runs ahead of the server's clock at the start
+of the pass, so that what changes while pages are read is not skipped; it is stored after the last page, and a pass that
+breaks off leaves it where it was.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from time import monotonic
+
+import anyio
+import structlog
+
+from bridge.domain.observation import Via
+from bridge.errors import BridgeError
+from bridge.jobs.absorb import Absorber, Tally, steadily
+from bridge.jobs.feed import Feed
+from bridge.jobs.pacing import Backoff, jittered, now
+from bridge.jobs.reconcile import Reconciler
+from bridge.metrics import Metrics
+from bridge.storage import source, watermark
+from bridge.storage.database import Database
+from bridge.storage.observation import Stored
+from bridge.storage.watermark import Watermark
+from bridge.tmf656 import wire
+from bridge.tmf656.client import FilterRefusedError, Page
+from bridge.tmf656.paging import FilterStyle
+
+log = structlog.get_logger(__name__)
+
+_STYLES = (FilterStyle.DOT_GTE, FilterStyle.OPERATOR, FilterStyle.JSONPATH)
+_FIRST_TRIES = 3
+_BETWEEN_CALLS_SECONDS = 1.0
+"""A flood of calls is one poll a second."""
+
+
+@dataclass(slots=True)
+class Poller:
+    """Polls one source."""
+
+    feed: Feed
+    database: Database
+    metrics: Metrics
+    reconciler: Reconciler
+    on_stored: Callable[[Stored], None] | None = None
+    on_page: Callable[[Tally, Page], None] | None = None
+    _useless: set[FilterStyle] = field(default_factory=set, init=False)
+    _first_tries: int = field(default=0, init=False)
+
+    async def run(self) -> None:
+        """Poll at once, then every interval and at every call, backing off while the source or Postgres is away."""
+        backoff = Backoff()
+        while True:
+            started = monotonic()
+            try:
+                tally = await self.run_once()
+            except BridgeError as error:
+                delay_seconds = backoff.next_seconds(getattr(error, "retry_after_seconds", None))
+                self.feed.last_error = str(error)
+                self.metrics.polls.labels(self.feed.name, "poll", "failed").inc()
+                log.warning(
+                    "poll failed", source=self.feed.name, error=str(error), retry_in_seconds=round(delay_seconds, 1)
+                )
+                await anyio.sleep(delay_seconds)
+                continue
+            backoff.reset()
+            self.feed.last_error = None
+            self.feed.first_pass.set()
+            if tally.changed:
+                log.info(
+                    "polled", source=self.feed.name, problems=tally.problems, changed=tally.changed, pages=tally.pages
+                )
+            called = await self.feed.poll_wake.wait(jittered(self.feed.settings.poll_interval_seconds))
+            if called is not None:
+                await anyio.sleep(max(0.0, started + _BETWEEN_CALLS_SECONDS - monotonic()))
+
+    async def run_once(self) -> Tally:
+        """Read what changed. TransientError when the source or Postgres is away; what was read till then is stored."""
+        async with self.feed.passing:
+            async with self.database.connection() as connection:
+                mark = await watermark.find(connection, self.feed.source_id, "poll")
+            tally = await self._first() if mark is None else await self._since(mark)
+        self.metrics.polls.labels(self.feed.name, "poll", "ok").inc()
+        self.metrics.last_poll_success.labels(self.feed.name, "poll").set(now().timestamp())
+        if mark is not None and tally.overdue:
+            self.feed.missed()
+        return tally
+
+    async def _first(self) -> Tally:
+        """Read everything; after some tries take also a pass that could not be shown to be complete."""
+        started_at = now()
+        tally = await self.reconciler.pass_once()
+        self._first_tries += 1
+        if not self.reconciler.complete and self._first_tries >= _FIRST_TRIES:
+            await self._advance(tally, None, None, started_at=started_at)
+        return tally
+
+    async def _since(self, mark: Watermark) -> Tally:
+        if mark.changed_at is None or mark.filter_style == FilterStyle.NONE.value:
+            return await self._pass(mark, FilterStyle.NONE, None)
+        since = mark.changed_at - timedelta(seconds=self.feed.settings.poll_overlap_seconds)
+        proven = None if mark.filter_style is None else FilterStyle(mark.filter_style)
+        for style in _STYLES if proven is None else (proven, *_STYLES):
+            if style in self._useless:
+                continue
+            try:
+                tally = await self._pass(mark, style, since)
+            except FilterRefusedError as error:
+                log.info("filter refused", source=self.feed.name, filter=style.value, error=str(error))
+                self._useless.add(style)
+                continue
+            if tally.problems or style is proven:
+                return tally
+            self._useless.add(style)
+        log.info("no filter works, every poll reads everything", source=self.feed.name)
+        self._useless.clear()
+        return await self._pass(mark, FilterStyle.NONE, None)
+
+    async def _pass(self, mark: Watermark, style: FilterStyle, since: datetime | None) -> Tally:
+        started_at = now()
+        absorber = Absorber(
+            self.feed,
+            self.database,
+            self.metrics,
+            Via.POLL,
+            touch=style is not FilterStyle.NONE,
+            on_stored=self.on_stored,
+            on_page=self.on_page,
+        )
+        tally = Tally()
+        pages = self.feed.client.pages(
+            changed_since=since, filter_style=style, version=self.feed.version, stamp=wire.stamp
+        )
+        async for page in steadily(pages):
+            await absorber.absorb(page, tally)
+        proven: FilterStyle | None = style
+        if mark.changed_at is None:
+            proven = None  # nothing could be asked for yet, so nothing was learned about filters
+        if style is not FilterStyle.NONE and pages.filter_honoured is False:
+            log.info("filter ignored by the server", source=self.feed.name, filter=style.value)
+            self._useless.add(style)
+            proven = None
+        if tally.problems or mark.filter_style == style.value:
+            await self._advance(tally, mark, proven, started_at=started_at)
+        return tally
+
+    async def _advance(
+        self, tally: Tally, mark: Watermark | None, style: FilterStyle | None, *, started_at: datetime
+    ) -> None:
+        times = [at for at in (tally.newest_stamp, mark.changed_at if mark else None) if at is not None]
+        changed_at = max(times, default=None)
+        if changed_at is not None and tally.server_at is not None:
+            changed_at = min(changed_at, tally.server_at)
+        next_mark = Watermark(changed_at, style.value if style else None, started_at, now(), tally.problems)
+        async with self.database.transaction() as connection:
+            await self.feed.fence.hold(connection)
+            await watermark.advance(connection, self.feed.source_id, "poll", next_mark)
+            await source.recognise(connection, self.feed.source_id, self.feed.version)

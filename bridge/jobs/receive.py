@@ -1,0 +1,172 @@
+"""What happens to one posted body: read it, hand it to the writer, wake whom it concerns.
+
+Nothing is answered before it is durable: in Postgres, or, when Postgres does not commit it within the deadline, in the
+local journal. What went to both (a commit that was only late) is a duplicate when the journal is replayed.
+
+A body that is no JSON object is kept as a dead letter too, but the sender is told (400); one that is JSON and not
+understood is kept and accepted: sending it again would not help. Its problem is fetched by id where that much could be
+read, else the source is polled, so the tables come right in any case.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hmac import compare_digest
+
+import anyio
+import structlog
+
+from bridge.domain.observation import Notification, Via
+from bridge.errors import DatabaseUnavailableError, UnreadableError
+from bridge.jobs.batch import GroupCommit, OverloadedError
+from bridge.jobs.feed import Feed, Mode
+from bridge.jobs.writer import Item, Writer, store_items
+from bridge.metrics import OTHER_EVENT_TYPE, Metrics, event_type_label
+from bridge.storage import source
+from bridge.storage.database import Database
+from bridge.storage.dead_letter import DeadLetter
+from bridge.storage.journal import Post
+from bridge.storage.observation import Entry, Stored
+from bridge.tmf656 import wire
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A body, understood or not."""
+
+    item: Item
+    heard: Notification | None
+    error: UnreadableError | None
+
+    @property
+    def label(self) -> str:
+        return event_type_label(self.heard.event_type) if self.heard else OTHER_EVENT_TYPE
+
+
+@dataclass(slots=True)
+class Receiver:
+    """Takes posted bodies for every source. Without a `journal` what Postgres cannot take in time is refused."""
+
+    feeds: dict[str, Feed]
+    writer: Writer
+    metrics: Metrics
+    journal: GroupCommit[Post, None] | None = None
+    deadline_seconds: float = 1.0
+
+    def admit(self, name: str, secret: str) -> Feed | None:
+        """Return the feed whose callback this is, or None. Takes the same time whether secret or source is wrong."""
+        feed = self.feeds.get(name)
+        accepted = feed.secrets if feed is not None and feed.mode is not Mode.DISABLED else ("",)
+        given = secret.encode("utf-8", "surrogatepass")
+        admitted = False
+        for each in accepted:
+            admitted |= compare_digest(each.encode(), given) and bool(each)
+        return feed if admitted else None
+
+    async def receive(self, feed: Feed, raw: bytes, event_hint: str | None, received_at: datetime) -> str:
+        """Keep one body; return the outcome once it is durable (`journalled`: not in Postgres yet).
+
+        Raises UnreadableError when the body is no JSON object (kept all the same), TransientError when it could not be
+        kept.
+        """
+        read = _read(feed.source_id, raw, event_hint, received_at)
+        try:
+            with anyio.fail_after(self.deadline_seconds):
+                outcome = await self.writer.put(read.item)
+        except (DatabaseUnavailableError, OverloadedError, TimeoutError) as error:
+            if self.journal is None:
+                if isinstance(error, TimeoutError):
+                    raise DatabaseUnavailableError("Postgres did not commit in time", retry_after_seconds=2) from error
+                raise
+            await self.journal.put(Post(feed.name, received_at, event_hint, raw))
+            self.metrics.journalled.labels(feed.name).inc()
+            outcome = "journalled"
+        else:
+            self._stored(feed, read, outcome, received_at)
+        if read.error is not None and read.error.malformed:
+            raise read.error
+        return outcome
+
+    async def replay(self, database: Database, posts: Sequence[Post]) -> None:
+        """Store posts from the journal in order. TransientError when Postgres is away."""
+        places: list[tuple[Feed | None, _Read, datetime]] = []
+        for post in posts:
+            feed = self.feeds.get(post.source)
+            source_id = feed.source_id if feed else await self._former(database, post.source)
+            if source_id is not None:
+                places.append((feed, _replayed(source_id, post), post.received_at))
+        if not places:
+            return
+        stored = await store_items(database, [read.item for _, read, _ in places])
+        self._wake(stored)
+        for (feed, read, received_at), outcome in zip(places, stored.outcomes, strict=True):
+            if feed is not None:
+                self._stored(feed, read, outcome, received_at)
+
+    async def _former(self, database: Database, name: str) -> int | None:
+        """The key of a source that is not configured any more."""
+        async with database.connection() as connection:
+            found = await source.find(connection, name)
+        if found is None:
+            log.warning("journalled for a source nobody knows, dropped", source=name)
+        return found.id if found else None
+
+    def _wake(self, stored: Stored) -> None:
+        for feed in self.feeds.values():
+            if stored.refetch[feed.source_id]:
+                feed.refetch_wake.call("replayed")
+
+    def _stored(self, feed: Feed, read: _Read, outcome: str, received_at: datetime) -> None:
+        """Count what is in Postgres now, and wake whom it concerns."""
+        self.metrics.notifications.labels(feed.name, read.label, outcome).inc()
+        if read.error is not None:
+            log.warning("dead letter", source=feed.name, reason=read.error.reason, problem_id=read.error.problem_id)
+            if not read.error.malformed and read.error.problem_id is None:
+                feed.poll_wake.call("dead letter")
+            return
+        if outcome == "applied":
+            self.metrics.changes.labels(feed.name, Via.PUSH.value).inc()
+        heard = read.heard
+        if heard is not None and heard.event_time is not None:
+            age_seconds = (datetime.now(received_at.tzinfo) - heard.event_time).total_seconds()
+            self.metrics.event_age.labels(feed.name).observe(max(0.0, age_seconds))
+        self.metrics.last_push.labels(feed.name).set(received_at.timestamp())
+        feed.pushed(received_at, applied=outcome == "applied")
+        if heard is not None and heard.poll_reason is not None and outcome != "duplicate":
+            feed.poll_wake.call(heard.poll_reason)
+
+
+def _read(source_id: int, raw: bytes, event_hint: str | None, received_at: datetime) -> _Read:
+    try:
+        heard = wire.read_notification(raw, received_at=received_at, event_hint=event_hint)
+    except UnreadableError as error:
+        return _Read(_letter(source_id, raw, event_hint, received_at, error), None, error)
+    return _Read(Entry(source_id, heard.observation, heard), heard, None)
+
+
+def _replayed(source_id: int, post: Post) -> _Read:
+    if not post.damaged:
+        return _read(source_id, post.raw, post.event_hint, post.received_at)
+    error = UnreadableError(
+        "journal_damaged",
+        "the bytes are not those that were written to the local journal",
+        hint="check the disk of data_dir; the next poll brings the problem's state",
+    )
+    return _Read(_letter(source_id, post.raw, post.event_hint, post.received_at, error), None, error)
+
+
+def _letter(
+    source_id: int, raw: bytes, event_hint: str | None, received_at: datetime, error: UnreadableError
+) -> DeadLetter:
+    return DeadLetter(
+        source_id=source_id,
+        received_at=received_at,
+        raw=raw,
+        reason=error.reason,
+        detail=str(error),
+        hint=error.hint,
+        problem_id=error.problem_id,
+        event_hint=event_hint,
+    )

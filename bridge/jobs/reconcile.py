@@ -1,0 +1,213 @@
+"""Reconciling: everything the source has, on a slow clock. It finds what push and poll missed, and what is gone.
+
+A pass remembers what it saw in a table (`bridge.sighting`), not in memory. Only a *complete* pass says anything about
+what is missing, and only a problem missed by two complete passes in a row, and still not to be had by id, is gone. So a
+server that answers half of its list deletes nothing. When more than a handful is missing at once a random sample is
+asked for by id; one that is still there spoils the verdict for all of them. A row that cannot be read does not spoil
+the pass: it counts as seen by its id, and where it has none, only the answers by id can say that a problem is gone.
+
+A crash leaves sightings that the next pass throws away, and no mark moved.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import anyio
+import structlog
+
+from bridge.domain.observation import TOMBSTONE_HASH, Kind, Observation, Via
+from bridge.errors import BridgeError, PermanentError, TransientError, UnreadableError
+from bridge.jobs.absorb import Absorber, Tally, count_changes, steadily
+from bridge.jobs.feed import Feed
+from bridge.jobs.pacing import Backoff, jittered, now
+from bridge.jobs.writer import store_items
+from bridge.metrics import Metrics
+from bridge.storage import source, watermark
+from bridge.storage.database import Database
+from bridge.storage.observation import Entry, Stored
+from bridge.storage.watermark import Watermark
+from bridge.tmf656 import wire
+from bridge.tmf656.client import Fetched, NotFoundError, Page
+from bridge.tmf656.paging import FilterStyle
+
+log = structlog.get_logger(__name__)
+
+_SAMPLE = 50
+
+
+@dataclass(slots=True)
+class Reconciler:
+    """Reconciles one source. `complete` tells of the last pass."""
+
+    feed: Feed
+    database: Database
+    metrics: Metrics
+    on_stored: Callable[[Stored], None] | None = None
+    on_page: Callable[[Tally, Page], None] | None = None
+    complete: bool = field(default=False, init=False)
+
+    async def run(self) -> None:
+        """Reconcile when the interval since the last complete pass has passed, backing off while the source or
+        Postgres is away.
+        """
+        backoff = Backoff()
+        await self.feed.first_pass.wait()
+        while True:
+            try:
+                await self.feed.reconcile_wake.wait(await self._due_in_seconds())
+                tally = await self.run_once()
+            except BridgeError as error:
+                delay_seconds = backoff.next_seconds(getattr(error, "retry_after_seconds", None))
+                self.metrics.polls.labels(self.feed.name, "reconcile", "failed").inc()
+                log.warning(
+                    "reconcile failed",
+                    source=self.feed.name,
+                    error=str(error),
+                    retry_in_seconds=round(delay_seconds, 1),
+                )
+                await anyio.sleep(delay_seconds)
+                continue
+            backoff.reset()
+            log.info(
+                "reconciled",
+                source=self.feed.name,
+                problems=tally.problems,
+                changed=tally.changed,
+                repaired=dict(tally.repaired),
+                complete=self.complete,
+            )
+            if not self.complete:
+                await self.feed.reconcile_wake.wait(jittered(self.feed.settings.reconcile_interval_seconds))
+
+    async def run_once(self) -> Tally:
+        """One pass over everything. TransientError when the source or Postgres is away."""
+        async with self.feed.passing:
+            return await self.pass_once()
+
+    async def pass_once(self) -> Tally:
+        """One pass; the caller holds `feed.passing`."""
+        started_at = now()
+        async with self.database.transaction() as connection:
+            polled = await watermark.find(connection, self.feed.source_id, "poll")
+            await watermark.begin_pass(connection, self.feed.source_id)
+        absorber = Absorber(
+            self.feed,
+            self.database,
+            self.metrics,
+            Via.RECONCILE,
+            touch=False,
+            known_until=polled.changed_at if polled else None,
+            on_stored=self.on_stored,
+            on_page=self.on_page,
+        )
+        tally = Tally()
+        pages = self.feed.client.pages(
+            changed_since=None, filter_style=FilterStyle.NONE, version=self.feed.version, stamp=wire.stamp
+        )
+        async for page in steadily(pages):
+            await absorber.absorb(page, tally, also=self._see)
+        self.complete = pages.complete
+        if self.complete:
+            await self._close(tally, polled, started_at, pages.distinct)
+        self._count(tally)
+        return tally
+
+    async def _see(self, problem_ids: Sequence[str]) -> None:
+        async with self.database.transaction() as connection:
+            await watermark.see(connection, self.feed.source_id, problem_ids)
+
+    async def _close(self, tally: Tally, polled: Watermark | None, started_at: datetime, distinct: int) -> None:
+        async with self.database.transaction() as connection:
+            sighted = await watermark.sightings(connection, self.feed.source_id)
+            if sighted + tally.nameless < distinct:
+                log.warning("sightings lost, pass does not count", source=self.feed.name, seen=distinct, kept=sighted)
+                self.complete = False
+                return
+            gone = await watermark.mark_missed(connection, self.feed.source_id, started_at=started_at)
+            mark = Watermark(None, None, started_at, now(), sighted)
+            await watermark.advance(connection, self.feed.source_id, "reconcile", mark)
+            await source.recognise(connection, self.feed.source_id, self.feed.version)
+            if polled is None or polled.filter_style == FilterStyle.NONE.value:
+                changed_at = tally.newest_stamp
+                if changed_at is not None and tally.server_at is not None:
+                    changed_at = min(changed_at, tally.server_at)
+                fresh = Watermark(changed_at, None, started_at, now(), sighted)
+                await watermark.advance(connection, self.feed.source_id, "poll", fresh)
+        if gone and await self._really_gone(gone, sure=tally.nameless == 0):
+            await self._bury(gone, started_at, tally)
+
+    async def _really_gone(self, problem_ids: Sequence[str], *, sure: bool) -> bool:
+        """Ask for them (or for a sample) by id; any that is there, or any doubt, spares all of them until the next
+        pass. Where the server does not answer by id the lists decide alone, if they are `sure`.
+        """
+        sample = problem_ids if len(problem_ids) <= _SAMPLE else random.sample(problem_ids, _SAMPLE)
+        for problem_id in sample:
+            try:
+                fetched = await self.feed.client.get(problem_id)
+            except NotFoundError:
+                continue
+            except TransientError as error:
+                log.warning(
+                    "cannot verify deletions", source=self.feed.name, missing=len(problem_ids), error=str(error)
+                )
+                return False
+            except PermanentError as error:
+                log.info("server does not answer by id", source=self.feed.name, lists_decide=sure, error=str(error))
+                return sure
+            await self._still_there(fetched)
+            log.warning(
+                "missing from two complete lists but still there: nothing deleted",
+                source=self.feed.name,
+                missing=len(problem_ids),
+                problem_id=problem_id,
+            )
+            return False
+        return True
+
+    async def _still_there(self, fetched: Fetched) -> None:
+        try:
+            seen = wire.read_problem(fetched.item, asked_at=fetched.asked_at, via=Via.REFETCH)
+        except UnreadableError as error:
+            log.warning("unreadable answer", source=self.feed.name, reason=error.reason, detail=str(error))
+            return
+        count_changes(self.feed, self.metrics, await store_items(self.database, [Entry(self.feed.source_id, seen)]))
+
+    async def _bury(self, problem_ids: Sequence[str], started_at: datetime, tally: Tally) -> None:
+        tombstones = [
+            Entry(
+                self.feed.source_id,
+                Observation(
+                    problem_id=problem_id,
+                    kind=Kind.TOMBSTONE,
+                    via=Via.RECONCILE,
+                    observed_at=started_at,
+                    effective_at=started_at,
+                    stamped=False,
+                    body=b"{}",
+                    content_hash=TOMBSTONE_HASH,
+                ),
+            )
+            for problem_id in problem_ids
+        ]
+        for start in range(0, len(tombstones), 500):
+            stored = await store_items(self.database, tombstones[start : start + 500])
+            count_changes(self.feed, self.metrics, stored)
+            tally.repaired["deleted"] += sum(outcome == "deleted" for outcome in stored.outcomes)
+        log.info("deleted at the source", source=self.feed.name, problems=len(problem_ids))
+
+    def _count(self, tally: Tally) -> None:
+        for kind, number in tally.repaired.items():
+            self.metrics.drift.labels(self.feed.name, kind).inc(number)
+        outcome = "ok" if self.complete else "incomplete"
+        self.metrics.polls.labels(self.feed.name, "reconcile", outcome).inc()
+        self.metrics.last_poll_success.labels(self.feed.name, "reconcile").set(now().timestamp())
+
+    async def _due_in_seconds(self) -> float:
+        async with self.database.connection() as connection:
+            mark = await watermark.find(connection, self.feed.source_id, "reconcile")
+        if mark is None:
+            return 0.0
+        age_seconds = (now() - mark.started_at).total_seconds()
+        return max(0.0, jittered(self.feed.settings.reconcile_interval_seconds, 0.05) - age_seconds)

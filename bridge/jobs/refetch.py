@@ -1,0 +1,186 @@
+"""Fetching problems by id whose state is partial, tied or unclear.
+
+The door writes the requests (in the transaction that made them necessary) and settles them (an answer to a question
+asked later), so a crash loses none. What fails goes behind what waits, so that a problem the source stumbles over holds
+up no other. A problem that is not to be had by id is dropped from the list after some tries with growing delays: only
+two complete passes say that it is gone, except when a delete event had already said so. A source that is away uses up
+no tries.
+
+In a storm, when more waits than can be fetched one by one, a poll is called: it brings the same answers by the page,
+and settles them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import anyio
+import structlog
+
+from bridge.domain.observation import TOMBSTONE_HASH, Kind, Observation, Via
+from bridge.errors import BridgeError, PermanentError, TransientError, UnreadableError
+from bridge.jobs.absorb import count_changes
+from bridge.jobs.feed import Feed
+from bridge.jobs.pacing import Backoff, now
+from bridge.jobs.writer import Item, store_items
+from bridge.metrics import Metrics
+from bridge.storage import refetch
+from bridge.storage.database import Connection, Database
+from bridge.storage.observation import Entry, Stored
+from bridge.storage.refetch import Request
+from bridge.tmf656 import wire
+from bridge.tmf656.client import NotFoundError
+
+log = structlog.get_logger(__name__)
+
+_AT_ONCE = 8
+_BATCH = 64
+_STORM = 256
+_TRIES = 4
+_LATER_SECONDS = 5.0
+_IDLE_SECONDS = 30.0
+
+
+@dataclass(slots=True)
+class _Round:
+    """What a round of asking came to. `in_vain`: answered, but with nothing that helps."""
+
+    answers: list[tuple[Request, Item]] = field(default_factory=list)
+    in_vain: list[Request] = field(default_factory=list)
+    failures: list[tuple[Request, TransientError]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Refetcher:
+    """Fetches what one source's problems lack."""
+
+    feed: Feed
+    database: Database
+    metrics: Metrics
+    on_stored: Callable[[Stored], None] | None = None
+
+    async def run(self) -> None:
+        """Fetch what is due, then wait for a call or for the next one to fall due."""
+        backoff = Backoff()
+        while True:
+            try:
+                fetched = await self.run_once()
+                pause_seconds = 0.0 if fetched else await self._pause_seconds()
+                backoff.reset()
+            except BridgeError as error:
+                pause_seconds = backoff.next_seconds(getattr(error, "retry_after_seconds", None))
+                self.metrics.polls.labels(self.feed.name, "refetch", "failed").inc()
+                log.warning(
+                    "refetch failed", source=self.feed.name, error=str(error), retry_in_seconds=round(pause_seconds, 1)
+                )
+                await anyio.sleep(pause_seconds)
+                continue
+            if pause_seconds:
+                await self.feed.refetch_wake.wait(pause_seconds)
+
+    async def run_once(self) -> int:
+        """Fetch what is due, at most a batch; return how many were asked for. TransientError when the source is
+        away.
+        """
+        async with self.database.connection() as connection:
+            due = await refetch.due(connection, self.feed.source_id, now(), _BATCH)
+            _, waiting = await refetch.next_due(connection, self.feed.source_id)
+        self.metrics.refetch_waiting.labels(self.feed.name).set(waiting)
+        if not due:
+            return 0
+        if waiting > _STORM:
+            self.feed.poll_wake.call("refetch backlog")
+        found = _Round()
+        limiter = anyio.CapacityLimiter(_AT_ONCE)
+        async with anyio.create_task_group() as group:
+            for request in due:
+                group.start_soon(self._fetch, request, limiter, found)
+        await self._keep(found)
+        if found.failures:
+            raise found.failures[0][1]
+        self.metrics.polls.labels(self.feed.name, "refetch", "ok").inc()
+        return len(due)
+
+    async def _fetch(self, request: Request, limiter: anyio.CapacityLimiter, found: _Round) -> None:
+        """Ask for one problem; nothing is written here, so that an error of Postgres comes out as it is."""
+        async with limiter:
+            if found.failures:
+                return
+            try:
+                fetched = await self.feed.client.get(request.problem_id)
+                seen = wire.read_problem(fetched.item, asked_at=fetched.asked_at, via=Via.REFETCH)
+            except NotFoundError:
+                if request.reason == "deleted":
+                    found.answers.append((request, self._tombstone(request)))
+                else:
+                    found.in_vain.append(request)
+            except TransientError as error:
+                found.failures.append((request, error))
+            except (PermanentError, UnreadableError) as error:
+                log.info("cannot be fetched", source=self.feed.name, problem_id=request.problem_id, error=str(error))
+                found.in_vain.append(request)
+            else:
+                if seen.problem_id == request.problem_id:
+                    found.answers.append((request, Entry(self.feed.source_id, seen)))
+                else:
+                    found.in_vain.append(request)
+
+    def _tombstone(self, request: Request) -> Entry:
+        at = now()
+        return Entry(
+            self.feed.source_id,
+            Observation(
+                problem_id=request.problem_id,
+                kind=Kind.TOMBSTONE,
+                via=Via.REFETCH,
+                observed_at=at,
+                effective_at=at,
+                stamped=False,
+                body=b"{}",
+                content_hash=TOMBSTONE_HASH,
+            ),
+        )
+
+    async def _keep(self, found: _Round) -> None:
+        """Store the answers, and put off what was asked for in vain."""
+        if found.answers:
+            stored = await store_items(self.database, [item for _, item in found.answers])
+            count_changes(self.feed, self.metrics, stored)
+            if self.on_stored is not None:
+                self.on_stored(stored)
+            refused = zip(found.answers, stored.outcomes, strict=True)
+            found.in_vain += [request for (request, _), outcome in refused if outcome == "dead_letter"]
+        answering = bool(found.answers or found.in_vain) or self._answers_polls
+        async with self.database.transaction() as connection:
+            for request in found.in_vain:
+                await self._put_off(connection, request)
+            for request, error in found.failures:
+                if answering and error.retry_after_seconds is None:
+                    await self._put_off(connection, request)
+                else:
+                    at = _later(0)
+                    await refetch.postpone(connection, self.feed.source_id, request.problem_id, at, counted=False)
+
+    @property
+    def _answers_polls(self) -> bool:
+        """Then a problem that cannot be fetched is itself to blame, and not a source that is away."""
+        return self.feed.first_pass.is_set() and self.feed.last_error is None
+
+    async def _put_off(self, connection: Connection, request: Request) -> None:
+        if request.attempts + 1 >= _TRIES:
+            log.info("given up", source=self.feed.name, problem_id=request.problem_id, reason=request.reason)
+            await refetch.drop(connection, self.feed.source_id, request.problem_id)
+            return
+        await refetch.postpone(connection, self.feed.source_id, request.problem_id, _later(request.attempts))
+
+    async def _pause_seconds(self) -> float:
+        async with self.database.connection() as connection:
+            due_at, waiting = await refetch.next_due(connection, self.feed.source_id)
+        self.metrics.refetch_waiting.labels(self.feed.name).set(waiting)
+        if due_at is None:
+            return _IDLE_SECONDS
+        return min(_IDLE_SECONDS, max(0.01, (due_at - now()).total_seconds()))
+
+
+def _later(attempts: int) -> datetime:
+    return now() + timedelta(seconds=_LATER_SECONDS * 4**attempts)

@@ -1,0 +1,76 @@
+"""Saying how it is: gauges that have to be asked for, and the state that `tmf656-bridge status` reads from the
+database.
+
+Counting a million problems takes a while, so the pause after a count grows with what the count took.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import monotonic
+
+import anyio
+import structlog
+
+from bridge.domain.status import Status
+from bridge.errors import DatabaseUnavailableError
+from bridge.jobs.feed import Feed
+from bridge.metrics import Metrics
+from bridge.storage import dead_letter, service_problem, source
+from bridge.storage.database import Database
+
+log = structlog.get_logger(__name__)
+
+_EVERY_SECONDS = 2.0
+_COUNT_SHARE = 50
+_STATUSES = tuple(status.value for status in Status)
+
+
+@dataclass(slots=True)
+class Reporter:
+    """Reports on every source."""
+
+    feeds: Sequence[Feed]
+    database: Database
+    metrics: Metrics
+    _count_not_before: float = 0.0
+    _available: bool = True
+
+    async def run(self) -> None:
+        """Report every few seconds; a database that is away is reported once, and once when it is back."""
+        while True:
+            try:
+                await self.run_once()
+            except DatabaseUnavailableError as error:
+                if self._available:
+                    log.warning("postgres is away", error=str(error))
+                self._available = False
+                self.metrics.database_up.set(0)
+            else:
+                if not self._available:
+                    log.info("postgres is back")
+                self._available = True
+                self.metrics.database_up.set(1)
+            await anyio.sleep(_EVERY_SECONDS)
+
+    async def run_once(self) -> None:
+        """Write the state of each source, and count what is due to be counted."""
+        for state, number in self.database.figures().items():
+            self.metrics.connections.labels(state).set(number)
+        async with self.database.connection() as connection:
+            for feed in self.feeds:
+                await source.note(connection, feed.source_id, mode=feed.mode.value, last_push_at=feed.last_push_at)
+                await source.fail(connection, feed.source_id, feed.last_error)
+        if monotonic() >= self._count_not_before:
+            await self._count()
+
+    async def _count(self) -> None:
+        started = monotonic()
+        async with self.database.connection() as connection:
+            letters = await dead_letter.count(connection)
+            problems = await service_problem.count_by_status(connection)
+        for feed in self.feeds:
+            self.metrics.dead_letters.labels(feed.name).set(letters.get(feed.source_id, 0))
+            mine = [(status, number) for source_id, status, number in problems if source_id == feed.source_id]
+            self.metrics.show_problems(feed.name, mine, _STATUSES)
+        ended = monotonic()
+        self._count_not_before = ended + _COUNT_SHARE * (ended - started)

@@ -1,0 +1,259 @@
+"""Registering at a source's hub, and staying registered.
+
+Make before break: a new registration is made and stored before the old one is deleted at the hub, so there is never a
+moment without one; events that come twice meanwhile are duplicates. A hub that allows only one (409) has its old one
+deleted first. A registration from an earlier run is kept when the server can be asked and says that it stands;
+otherwise it is replaced, because nothing else can tell whether a restarted server still knows it. A server without a
+hub is a normal polling source.
+
+Crash after the hub's yes and before it is stored: one registration nobody knows; the next start makes another, and
+finds the orphan where the server lists its registrations. Crash between storing and deleting the old one: that is
+stored as left over, and deleted later.
+"""
+
+from dataclasses import dataclass, field
+
+import anyio
+import structlog
+
+from bridge.errors import BridgeError, DatabaseUnavailableError, PermanentError, TransientError
+from bridge.jobs.feed import Feed, Mode
+from bridge.jobs.pacing import Backoff, jittered, now
+from bridge.metrics import Metrics
+from bridge.storage import subscription
+from bridge.storage.database import Database
+from bridge.storage.subscription import Subscription
+from bridge.tmf656.hub import HubAbsentError, HubConflictError, Registration
+
+log = structlog.get_logger(__name__)
+
+_PROBE_SECONDS = 300.0
+_ABSENT_SECONDS = 3600.0
+_RENEWAL_FIRST_SECONDS = 30.0
+_RENEWAL_LAST_SECONDS = 3600.0
+
+
+@dataclass(slots=True)
+class Subscriber:
+    """Keeps one source's registration."""
+
+    feed: Feed
+    database: Database
+    metrics: Metrics
+    renewal: Backoff = field(default_factory=lambda: Backoff(_RENEWAL_FIRST_SECONDS, _RENEWAL_LAST_SECONDS))
+
+    async def run(self) -> None:
+        """Register at once; again when called (silence, loss), backing off while the hub or Postgres is away."""
+        if self.feed.mode in (Mode.DISABLED, Mode.POLL):
+            await self._withdraw_when_possible()
+            return
+        backoff = Backoff()
+        reason = "start"
+        while True:
+            try:
+                await self.run_once(reason)
+            except BridgeError as error:
+                self.metrics.registrations.labels(self.feed.name, reason, "failed").inc()
+                self.feed.last_error = str(error)
+                delay_seconds = backoff.next_seconds(getattr(error, "retry_after_seconds", None))
+                log.warning(
+                    "not registered", source=self.feed.name, error=str(error), retry_in_seconds=round(delay_seconds, 1)
+                )
+                await anyio.sleep(delay_seconds)
+                continue
+            backoff.reset()
+            reason = await self._until_needed()
+
+    async def run_once(self, reason: str) -> None:
+        """Make sure that a registration stands."""
+        async with self.database.connection() as connection:
+            held = await subscription.active(connection, self.feed.source_id)
+        if held is not None and reason == "start" and await self._still_good(held):
+            log.info("registration stands", source=self.feed.name, hub_id=held.hub_id)
+            self._stands(renewed=False)
+            await self._tidy(None)
+            return
+        try:
+            registration = await self._register(held)
+        except HubAbsentError as error:
+            log.info("no hub, polling", source=self.feed.name, answer=str(error))
+            self.metrics.registrations.labels(self.feed.name, reason, "absent").inc()
+            self.metrics.registered.labels(self.feed.name).set(0)
+            self.feed.stands(now(), registered=False, offered=False)
+            return
+        async with self.database.transaction() as connection:
+            await subscription.replace(
+                connection,
+                self.feed.source_id,
+                hub_id=registration.hub_id,
+                url=self.feed.settings.url,
+                callback=self.feed.callback,
+                query=self.feed.settings.hub_query,
+            )
+        self.metrics.registrations.labels(self.feed.name, reason, "ok").inc()
+        log.info("registered", source=self.feed.name, reason=reason, hub_id=registration.hub_id)
+        self._stands(renewed=True)
+        await self._tidy(registration)
+
+    async def withdraw(self) -> None:
+        """Delete every registration of ours at the hub. TransientError when it cannot be reached."""
+        async with self.database.connection() as connection:
+            held = await subscription.active(connection, self.feed.source_id)
+        if held is not None:
+            await self._delete(held)
+            log.info("deregistered", source=self.feed.name, hub_id=held.hub_id)
+        await self._clear_left_overs()
+        self._fell()
+
+    async def _register(self, held: Subscription | None) -> Registration:
+        callback, query = self.feed.callback, self.feed.settings.hub_query
+        try:
+            return await self.feed.client.register(callback, query, version=self.feed.version)
+        except HubConflictError:
+            await self._make_room(held)
+        return await self.feed.client.register(callback, query, version=self.feed.version)
+
+    async def _make_room(self, held: Subscription | None) -> None:
+        """The hub takes no second registration: delete ours first, the stored one and any it lists."""
+        if held is not None:
+            await self._delete(held)
+            self._fell()
+        for found in await self._listed() or []:
+            if found.callback == self.feed.callback and found.hub_id is not None:
+                await self.feed.client.deregister(found.hub_id)
+
+    async def _still_good(self, held: Subscription) -> bool:
+        same = (held.url, held.callback, held.query) == (
+            self.feed.settings.url,
+            self.feed.callback,
+            self.feed.settings.hub_query,
+        )
+        return same and held.hub_id is not None and await self._known_to_hub(held.hub_id) is True
+
+    async def _known_to_hub(self, hub_id: str) -> bool | None:
+        """True, False, or None when the server cannot be asked."""
+        listed = await self._listed()
+        if listed is not None:
+            return any((found.hub_id, found.callback) == (hub_id, self.feed.callback) for found in listed)
+        try:
+            return await self.feed.client.probe_subscription(hub_id)
+        except (TransientError, PermanentError) as error:
+            log.debug("hub cannot be asked", source=self.feed.name, error=str(error))
+            return None
+
+    async def _listed(self) -> list[Registration] | None:
+        """Everybody's registrations; None when they cannot be read. The standard has no such request, so that it fails,
+        however it does, says nothing.
+        """
+        try:
+            return await self.feed.client.find_subscriptions()
+        except (TransientError, PermanentError) as error:
+            log.debug("hub cannot be asked", source=self.feed.name, error=str(error))
+            return None
+
+    async def _until_needed(self) -> str:
+        """Wait until a new registration is due; return why."""
+        while True:
+            if not self.feed.hub_offered:
+                await self.feed.subscribe_wake.wait(jittered(_ABSENT_SECONDS))
+                return "start"
+            called = await self.feed.subscribe_wake.wait(jittered(_PROBE_SECONDS))
+            if called is None:
+                if await self._lost():
+                    return "lost"
+            elif await self._still_silent():
+                return "silent"
+
+    async def _still_silent(self) -> bool:
+        """Wait before a renewal, longer each time; has no notification come meanwhile?"""
+        await anyio.sleep(self._renewal_pause_seconds())
+        await self.feed.subscribe_wake.wait(0)
+        return self.feed.doubted
+
+    def _renewal_pause_seconds(self) -> float:
+        """Register anew at once after the first silence, later ever more rarely until a notification ends the doubt."""
+        if self.renewal.failures == 0:
+            self.renewal.next_seconds()
+            return 0.0
+        return self.renewal.next_seconds()
+
+    async def _lost(self) -> bool:
+        """Look after the registration; False also when Postgres is away and nothing can be said."""
+        if not self.feed.doubted:
+            self.renewal.reset()
+        try:
+            async with self.database.connection() as connection:
+                held = await subscription.active(connection, self.feed.source_id)
+        except DatabaseUnavailableError:
+            return False
+        if held is None or (held.hub_id is not None and await self._known_to_hub(held.hub_id) is False):
+            self._fell()
+            return True
+        await self._tidy(None)
+        return False
+
+    async def _tidy(self, registration: Registration | None) -> None:
+        """Delete what is left of old registrations. That may wait: the new one stands, whatever becomes of this."""
+        try:
+            await self._clear_left_overs()
+            if registration is not None and registration.hub_id is not None:
+                await self._clear_orphans(registration)
+        except BridgeError as error:
+            log.info("old registrations not deleted yet", source=self.feed.name, error=str(error))
+
+    async def _clear_left_overs(self) -> None:
+        """Delete replaced registrations at the hub; not one whose id the hub gave again, to us or (where it lists them)
+        to somebody else, nor one at a server we left.
+        """
+        async with self.database.connection() as connection:
+            held = await subscription.active(connection, self.feed.source_id)
+            left_over = await subscription.left_over(connection, self.feed.source_id)
+        if not left_over:
+            return
+        callbacks = {found.hub_id: found.callback for found in await self._listed() or []}
+        for each in left_over:
+            given_again = held is not None and held.hub_id == each.hub_id
+            ours = callbacks.get(each.hub_id, each.callback) == each.callback
+            await self._delete(each, at_hub=ours and not given_again)
+
+    async def _clear_orphans(self, registration: Registration) -> None:
+        """Where the server lists registrations: delete those with our callback that are not the one in use."""
+        for found in await self._listed() or []:
+            if found.callback == self.feed.callback and found.hub_id not in (None, registration.hub_id):
+                await self.feed.client.deregister(found.hub_id)
+                log.info("orphaned registration deleted", source=self.feed.name, hub_id=found.hub_id)
+
+    async def _delete(self, held: Subscription, *, at_hub: bool = True) -> None:
+        """Delete at the hub, unless that is one we left, and forget. A hub that will never delete keeps it."""
+        if at_hub and held.hub_id is not None and held.url == self.feed.settings.url:
+            try:
+                await self.feed.client.deregister(held.hub_id)
+            except PermanentError as error:
+                log.warning("cannot be deregistered, left to lapse", source=self.feed.name, error=str(error))
+        async with self.database.transaction() as connection:
+            await subscription.gone(connection, held.id)
+
+    async def _withdraw_when_possible(self) -> None:
+        backoff = Backoff()
+        while True:
+            try:
+                await self.withdraw()
+            except BridgeError as error:
+                delay_seconds = backoff.next_seconds(getattr(error, "retry_after_seconds", None))
+                log.warning(
+                    "cannot deregister",
+                    source=self.feed.name,
+                    error=str(error),
+                    retry_in_seconds=round(delay_seconds, 1),
+                )
+                await self.feed.subscribe_wake.wait(delay_seconds)
+            else:
+                return
+
+    def _stands(self, *, renewed: bool) -> None:
+        self.metrics.registered.labels(self.feed.name).set(1)
+        self.feed.stands(now(), registered=True, renewed=renewed)
+
+    def _fell(self) -> None:
+        self.metrics.registered.labels(self.feed.name).set(0)
+        self.feed.stands(now(), registered=False, offered=self.feed.hub_offered)

@@ -1,0 +1,154 @@
+"""The writer: notifications into Postgres, many in one transaction, each answered only after it.
+
+`GroupCommit` gathers what waits; one transaction through the door stores it. When Postgres refuses a batch because of
+one row, the batch is halved until the row stands alone; that one becomes a dead letter and its neighbours are stored.
+When another writer was faster the batch is decided anew. When Postgres is away the whole batch fails with
+DatabaseUnavailableError: nobody is told that something was kept.
+
+A crash before the commit leaves nothing of the batch and nobody answered; a crash after it leaves everything stored and
+some senders unanswered, whose second try is then a duplicate.
+"""
+
+from collections.abc import Callable, Sequence
+from time import perf_counter
+
+import structlog
+
+from bridge.domain.observation import Via
+from bridge.jobs.batch import GroupCommit
+from bridge.metrics import Metrics
+from bridge.storage import dead_letter, partition, refetch
+from bridge.storage.database import Connection, Database, MissingPartitionError, RacedError, RefusedError
+from bridge.storage.dead_letter import DeadLetter
+from bridge.storage.observation import Entry, Stored, store
+
+log = structlog.get_logger(__name__)
+
+Item = Entry | DeadLetter
+_RACES = 20
+
+
+class Writer:
+    """The group commit into Postgres. `on_stored` is told, after each, which sources have problems to be fetched."""
+
+    def __init__(
+        self,
+        database: Database,
+        metrics: Metrics,
+        *,
+        max_rows: int = 512,
+        max_waiting: int = 8192,
+        on_stored: Callable[[Stored], None] | None = None,
+    ) -> None:
+        """Prepare; `run` does the work."""
+        self._database = database
+        self._metrics = metrics
+        self._on_stored = on_stored
+        self._group = GroupCommit(self._commit, max_rows=max_rows, max_waiting=max_waiting)
+
+    async def put(self, item: Item) -> str:
+        """Store one item and return its outcome (`applied`, `unchanged`, `duplicate`, `stale`, `dead_letter`) after the
+        commit. Raises as `GroupCommit.put` does.
+        """
+        return await self._group.put(item)
+
+    async def run(self) -> None:
+        """Store batch after batch, until cancelled; whoever still waits then is told."""
+        await self._group.run()
+
+    async def _commit(self, items: Sequence[Item]) -> list[str]:
+        self._metrics.waiting.set(self._group.waiting)
+        started = perf_counter()
+        stored = await store_items(self._database, items)
+        self._metrics.commit_rows.observe(len(items))
+        self._metrics.commit_seconds.observe(perf_counter() - started)
+        self._metrics.waiting.set(self._group.waiting - len(items))
+        if self._on_stored is not None:
+            self._on_stored(stored)
+        return stored.outcomes
+
+
+async def store_items(database: Database, items: Sequence[Item], *, touch: bool = True) -> Stored:
+    """Store items in one transaction, or, where one of them is refused, in as few as isolate it. Outcomes in the
+    order of the items.
+    """
+    try:
+        return await _store_once(database, items, touch=touch)
+    except RefusedError as error:
+        if len(items) == 1:
+            letter = _as_letter(items[0], error)
+            log.warning("refused by postgres, kept as dead letter", reason=letter.reason, problem_id=letter.problem_id)
+            return await _store_once(database, [letter], touch=touch)
+    middle = len(items) // 2
+    first = await store_items(database, items[:middle], touch=touch)
+    second = await store_items(database, items[middle:], touch=touch)
+    first.outcomes += second.outcomes
+    first.changes += second.changes
+    first.drift += second.drift
+    first.refetch += second.refetch
+    return first
+
+
+async def _store_once(database: Database, items: Sequence[Item], *, touch: bool) -> Stored:
+    entries = [item for item in items if isinstance(item, Entry)]
+    letters = [item for item in items if isinstance(item, DeadLetter)]
+    for attempt in range(_RACES):
+        try:
+            async with database.transaction() as connection:
+                stored = await store(connection, entries, touch=touch)
+                await dead_letter.keep(connection, letters)
+                await _ask_instead(connection, letters, stored)
+            break
+        except RacedError as error:
+            if attempt == _RACES - 1:
+                raise
+            if isinstance(error, MissingPartitionError):
+                await _make_partitions(database, items)
+    if letters:
+        outcomes = iter(stored.outcomes)
+        stored.outcomes = [next(outcomes) if isinstance(item, Entry) else "dead_letter" for item in items]
+    return stored
+
+
+async def _ask_instead(connection: Connection, letters: Sequence[DeadLetter], stored: Stored) -> None:
+    """Have the problems fetched that pushed letters name. What was met while asking is not asked for again by it."""
+    named = {
+        (letter.source_id, letter.problem_id): (letter.source_id, letter.problem_id, "dead_letter", letter.received_at)
+        for letter in letters
+        if letter.via == Via.PUSH
+        and letter.problem_id is not None
+        and letter.problem_id == dead_letter.clean(letter.problem_id)
+    }
+    if named:
+        await refetch.request(connection, list(named.values()))
+        stored.refetch.update(source_id for source_id, _ in named)
+
+
+async def _make_partitions(database: Database, items: Sequence[Item]) -> None:
+    """Days that were not made ahead: the clock jumped, or an old notification is replayed."""
+    days = {item.received_at.date() for item in items if isinstance(item, DeadLetter)}
+    days |= {item.notification.received_at.date() for item in items if isinstance(item, Entry) and item.notification}
+    async with database.transaction() as connection:
+        await partition.ensure(connection, days)
+
+
+def _as_letter(item: Item, error: RefusedError) -> DeadLetter:
+    if isinstance(item, DeadLetter):
+        raise error
+    heard, seen = item.notification, item.observation
+    if heard is not None:
+        raw, received_at, via = heard.body, heard.received_at, "push"
+    elif seen is not None:
+        raw, received_at, via = seen.body, seen.observed_at, seen.via.value
+    else:
+        raise error
+    return DeadLetter(
+        source_id=item.source_id,
+        received_at=received_at,
+        raw=raw,
+        reason="refused_by_postgres",
+        detail=str(error),
+        hint="see the detail; after an upgrade that handles it: tmf656-bridge dead-letters replay",
+        problem_id=(heard.problem_id if heard else None) or (seen.problem_id if seen else None),
+        via=via,
+    )

@@ -1,0 +1,176 @@
+"""`POST /listener/{source}/{secret}` and everything below it: the callback that sources post their events to.
+
+Servers differ in where they post: to the callback as registered, or to the callback with `/listener/{eventName}`
+appended, with a single or a doubled slash. All of it is served. The last part of the path is kept as a hint for events
+that do not say what they are.
+
+The secret is part of the path (a capability URL): the standard gives a sender no other way to prove itself. It is
+compared in constant time and never logged. A request is answered once its event is durable; one that cannot be is
+answered 503 with Retry-After, so that a sender that retries loses nothing.
+
+Nothing of a body is read before the callback is known, and never more than the limit: a compressed body is unpacked
+here (the server does not), up to the same limit. A `Content-Encoding` that the bytes do not bear out is not believed;
+the bytes are then taken as they came, so that what cannot be understood is kept as it was sent.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import perf_counter
+from typing import Protocol, TypeVar
+from zlib import MAX_WBITS, decompressobj
+from zlib import error as ZlibError  # noqa: N812 -- an exception by its kind
+
+import anyio
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from bridge.errors import TransientError, UnreadableError
+from bridge.metrics import Metrics
+
+_CHUNK_BYTES = 64 * 1024
+_HINT_CHARACTERS = 128
+_PACKED = {"gzip": (MAX_WBITS | 16,), "x-gzip": (MAX_WBITS | 16,), "deflate": (MAX_WBITS, -MAX_WBITS)}
+"""Content coding → forms to try; `deflate` is sent with and without zlib's header."""
+
+
+class Admitted(Protocol):
+    """A source that may post here; `version` is the version of TMF656 it speaks, as far as known."""
+
+    @property
+    def version(self) -> str | None:
+        """2, 3, 4, 5 or None."""
+        ...
+
+
+AdmittedT = TypeVar("AdmittedT", bound=Admitted)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one request may take."""
+
+    body_bytes: int = 2 * 1024 * 1024
+    body_seconds: float = 10
+    answer_seconds: float = 5
+
+
+class Refusal(Exception):  # noqa: N818 -- an answer, not a fault of ours
+    """A request that is answered with an error; `reason` is a fixed word for the metrics."""
+
+    def __init__(self, status: int, reason: str, message: str, *, retry_after_seconds: float | None = None) -> None:
+        """Say what the sender is told."""
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+        self.retry_after_seconds = retry_after_seconds
+
+
+def listener(
+    admit: Callable[[str, str], AdmittedT | None],
+    receive: Callable[[AdmittedT, bytes, str | None, datetime], Awaitable[str]],
+    metrics: Metrics,
+    limits: Limits,
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """Make the handler. `admit(source, secret)` and `receive(source, body, event hint, received at)` come from the
+    application.
+    """
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        started = perf_counter()
+        try:
+            response = await _answered(request)
+        except Refusal as refusal:
+            metrics.refused.labels(refusal.reason).inc()
+            response = error_response(refusal)
+        metrics.acknowledge.observe(perf_counter() - started)
+        return response
+
+    async def _answered(request: web.Request) -> web.StreamResponse:
+        try:
+            admitted = admit(request.match_info["source"], request.match_info["secret"])
+        except TransientError as error:
+            raise Refusal(503, "starting", str(error), retry_after_seconds=error.retry_after_seconds) from error
+        if admitted is None:
+            raise Refusal(404, "unknown_callback", "no such callback")
+        raw = await _body(request, limits)
+        try:
+            with anyio.fail_after(limits.answer_seconds):
+                await receive(admitted, raw, _hint(request), datetime.now(UTC))
+        except UnreadableError as error:
+            raise Refusal(400, "malformed", str(error)) from error
+        except TransientError as error:
+            raise Refusal(
+                503, "unavailable", "cannot be stored now", retry_after_seconds=error.retry_after_seconds or 2
+            ) from error
+        except TimeoutError as error:
+            raise Refusal(503, "deadline", "could not be stored in time", retry_after_seconds=2) from error
+        if admitted.version == "5":
+            return web.Response(status=204)
+        return web.Response(status=201, body=b"{}", content_type="application/json")
+
+    return handle
+
+
+async def _body(request: web.Request, limits: Limits) -> bytes:
+    """Read the body and unpack it, whatever it claims to be long, within the limits of size and time."""
+    body = await _sent(request, limits)
+    coding = request.headers.get("Content-Encoding", "").strip().lower()
+    return _unpacked(body, coding, limits.body_bytes) if coding in _PACKED else body
+
+
+async def _sent(request: web.Request, limits: Limits) -> bytes:
+    """Read the body as it was sent."""
+    if request.content_length is not None and request.content_length > limits.body_bytes:
+        raise _too_large(limits.body_bytes)
+    body = bytearray()
+    try:
+        with anyio.fail_after(limits.body_seconds):
+            async for chunk in request.content.iter_chunked(_CHUNK_BYTES):
+                body += chunk
+                if len(body) > limits.body_bytes:
+                    raise _too_large(limits.body_bytes)
+    except TimeoutError as error:
+        raise Refusal(408, "slow_body", f"the body took longer than {limits.body_seconds:g} s") from error
+    except (web.RequestPayloadError, HttpProcessingError, ConnectionError) as error:
+        raise Refusal(400, "cut_off", "the body broke off") from error
+    return bytes(body)
+
+
+def _unpacked(body: bytes, coding: str, most_bytes: int) -> bytes:
+    """Return what `body` unpacks to, or `body` itself when it is not, or not wholly, in that coding."""
+    for form in _PACKED[coding]:
+        unpacking = decompressobj(form)
+        try:
+            unpacked = unpacking.decompress(body, most_bytes + 1)
+        except ZlibError:
+            continue
+        if len(unpacked) > most_bytes:
+            raise _too_large(most_bytes)
+        if unpacking.eof and not unpacking.unused_data:
+            return unpacked
+    return body
+
+
+def _too_large(most_bytes: int) -> Refusal:
+    return Refusal(413, "too_large", f"the body is larger than {most_bytes} bytes")
+
+
+def _hint(request: web.Request) -> str | None:
+    last = request.match_info.get("tail", "").rstrip("/").rpartition("/")[2]
+    return last[:_HINT_CHARACTERS] or None
+
+
+def error_response(refusal: Refusal) -> web.Response:
+    """Return a TMF-style error; the connection is closed when the body was not read to its end."""
+    headers = {}
+    if refusal.retry_after_seconds is not None:
+        headers["Retry-After"] = str(max(1, round(refusal.retry_after_seconds)))
+    response = web.json_response(
+        {"code": str(refusal.status), "reason": refusal.reason, "message": str(refusal)},
+        status=refusal.status,
+        headers=headers,
+    )
+    if refusal.status in {408, 413}:
+        response.force_close()
+    return response

@@ -1,0 +1,313 @@
+"""Reconciling: what push and poll missed is found, and nothing is taken for deleted that may still be there."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from bridge.errors import TransientError
+from bridge.simulator import Faults, Simulator, selection
+from bridge.simulator.background import background
+from bridge.storage import watermark
+from bridge.storage.watermark import Watermark
+
+pytestmark = pytest.mark.anyio
+
+Eventually = Callable[[Callable[[], Any]], Awaitable[None]]
+Told = Callable[[Simulator], dict[str, Any]]
+RigFor = Callable[..., Awaitable[Any]]
+
+TOMBSTONES = "select count(*) from bridge.service_problem where deleted_at is not null"
+DRIFT = ("missing", "stale", "deleted", "regression")
+
+
+def drift(rig: Any) -> dict[str, float]:
+    counted = {kind: rig.counted("drift_total", kind=kind) for kind in DRIFT}
+    return {kind: number for kind, number in counted.items() if number}
+
+
+async def mark_of(rig: Any, kind: str) -> Watermark | None:
+    async with rig.database.connection() as connection:
+        return await watermark.find(connection, rig.feed.source_id, kind)
+
+
+def _refused(*_: object) -> str:
+    raise selection.UnsupportedSelectionError("there is only a list")
+
+
+def long_ago(minutes: float = 60) -> str:
+    return (datetime.now(UTC) - timedelta(minutes=minutes)).isoformat(timespec="milliseconds")
+
+
+async def test_the_first_pass_counts_as_reconciled_and_not_as_drift(rig_for: RigFor, told: Told) -> None:
+    async with Simulator(population=30, seed=1) as sim:
+        rig = await rig_for(sim)
+        await rig.poller.run_once()
+        assert await rig.rows() == told(sim)
+        assert drift(rig) == {}
+        assert (await mark_of(rig, "reconcile")).problems == 30
+
+
+async def test_what_push_and_poll_missed_is_found_and_counted_as_drift(rig_for: RigFor, told: Told) -> None:
+    async with Simulator(population=30, seed=1) as sim:
+        rig = await rig_for(sim, poll_overlap_seconds=0)
+        old = next(iter(sim.problems))
+        await sim.patch(old, lastUpdate=long_ago(120))
+        await sim.create()
+        await rig.poller.run_once()
+        # stamped before the watermark: no poll asks for these
+        await sim.patch(old, description="changed behind our back", lastUpdate=long_ago())
+        await sim.create(id="hidden", lastUpdate=long_ago())
+        await rig.poller.run_once()
+        assert await rig.rows() != told(sim)
+
+        await rig.reconciler.run_once()
+
+        assert await rig.rows() == told(sim)
+        assert drift(rig) == {"missing": 1, "stale": 1}
+        await rig.reconciler.run_once()
+        assert drift(rig) == {"missing": 1, "stale": 1}
+
+
+@pytest.mark.parametrize("version", ["3", "4", "5"])
+async def test_a_problem_is_deleted_after_two_complete_passes_without_it(
+    rig_for: RigFor, told: Told, version: str
+) -> None:
+    async with Simulator(version=version, population=30, seed=1) as sim:
+        rig = await rig_for(sim, page_size=10)
+        await rig.poller.run_once()
+        for problem_id in list(sim.problems)[:3]:
+            await sim.delete(problem_id)
+        await rig.reconciler.run_once()
+        assert await rig.value(TOMBSTONES) == 0
+        await rig.reconciler.run_once()
+        assert await rig.rows() == told(sim)
+        assert drift(rig) == {"deleted": 3}
+        assert await rig.value("select count(*) from bridge.service_problem_version where kind = 'tombstone'") == 3
+        await rig.reconciler.run_once()
+        assert drift(rig) == {"deleted": 3}
+
+
+async def test_everything_can_go(rig_for: RigFor) -> None:
+    async with Simulator(population=60, seed=1) as sim:
+        rig = await rig_for(sim)
+        await rig.poller.run_once()
+        for problem_id in list(sim.problems):
+            await sim.delete(problem_id)
+        await rig.reconciler.run_once()
+        await rig.reconciler.run_once()
+        assert await rig.rows() == {}
+
+
+async def test_a_server_whose_list_forgets_half_deletes_nothing(rig_for: RigFor, told: Told) -> None:
+    async with Simulator(population=120, seed=1) as sim:
+        rig = await rig_for(sim, page_size=50)
+        await rig.poller.run_once()
+        sim.faults.collection_missing = lambda problem_id: int(problem_id[2:]) % 2 == 0
+        for _ in range(4):
+            await rig.reconciler.run_once()
+            assert rig.reconciler.complete
+        assert await rig.value(TOMBSTONES) == 0
+        sim.faults.collection_missing = frozenset()
+        await rig.reconciler.run_once()
+        assert await rig.value("select count(*) from bridge.service_problem where missed_at is not null") == 0
+        assert await rig.rows() == told(sim)
+
+
+async def test_what_the_list_hides_is_brought_up_to_date_by_id(rig_for: RigFor, told: Told) -> None:
+    async with Simulator(population=10, seed=1) as sim:
+        rig = await rig_for(sim)
+        await rig.poller.run_once()
+        hidden = list(sim.problems)[4]
+        sim.faults.collection_missing = {hidden}
+        await sim.patch(hidden, description="hidden and changed")
+        for _ in range(2):
+            await rig.reconciler.run_once()
+        assert await rig.rows() == told(sim)
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        {"fail_next": 9},
+        {"cut_next": 9},
+        {"rate_limited": 1, "retry_after_seconds": 60},
+        {"down": True},
+        {"unauthorised": True},
+    ],
+)
+async def test_a_pass_that_breaks_off_deletes_nothing_and_does_not_count(
+    rig_for: RigFor, told: Told, trouble: dict[str, Any]
+) -> None:
+    async with Simulator(population=53, seed=1) as sim:
+        rig = await rig_for(sim, page_size=10)
+        await rig.poller.run_once()
+        before = await mark_of(rig, "reconcile")
+        well = {name: getattr(sim.faults, name) for name in trouble}
+
+        def trouble_comes(_: Any, page: Any) -> None:
+            if page.number == 2:
+                for name, value in trouble.items():
+                    setattr(sim.faults, name, value)
+
+        rig.reconciler.on_page = trouble_comes
+        for _ in range(3):
+            with pytest.raises(TransientError):
+                await rig.reconciler.run_once()
+            for name, value in well.items():
+                setattr(sim.faults, name, value)
+        assert await mark_of(rig, "reconcile") == before
+        assert await rig.value(TOMBSTONES) == 0
+        assert await rig.value("select count(*) from bridge.service_problem where missed_at is not null") == 0
+        rig.reconciler.on_page = None
+        await rig.reconciler.run_once()
+        assert await rig.rows() == told(sim)
+
+
+async def test_a_pass_that_cannot_be_shown_to_be_complete_deletes_nothing(rig_for: RigFor) -> None:
+    async with Simulator(population=53, seed=1) as sim:
+        rig = await rig_for(sim, page_size=10)
+        await rig.poller.run_once()
+        sim.faults.page_cap, sim.faults.no_total = 1, True  # pages of one row cannot overlap, and nothing counts them
+        for problem_id in list(sim.problems)[:5]:
+            await sim.delete(problem_id)
+        for _ in range(3):
+            await rig.reconciler.run_once()
+            assert not rig.reconciler.complete
+        assert await rig.value(TOMBSTONES) == 0
+        assert rig.counted("polls_total", kind="reconcile", outcome="incomplete") == 3
+
+
+async def test_a_server_that_cannot_be_asked_by_id_now_deletes_nothing_until_it_can(
+    rig_for: RigFor, told: Told
+) -> None:
+    async with Simulator(population=10, seed=1) as sim:
+        rig = await rig_for(sim)
+        await rig.poller.run_once()
+        await sim.delete(next(iter(sim.problems)))
+        await rig.reconciler.run_once()
+        sim.faults.operations, sim.faults.error_rate = {"get"}, 1.0
+        await rig.reconciler.run_once()
+        assert await rig.value(TOMBSTONES) == 0
+        sim.faults.error_rate = 0.0
+        await rig.reconciler.run_once()
+        assert await rig.rows() == told(sim)
+
+
+async def test_lost_sightings_spoil_the_pass(rig_for: RigFor) -> None:
+    """The table of sightings is not logged: after a crash of Postgres it is empty."""
+    async with Simulator(population=53, seed=1) as sim:
+        rig = await rig_for(sim, page_size=10)
+        await rig.poller.run_once()
+        before = await mark_of(rig, "reconcile")
+        await rig.execute(
+            """
+            create function bridge.forget() returns trigger language plpgsql as $$
+            begin
+                if exists (select from new where problem_id = 'SP0000053') then
+                    delete from bridge.sighting where problem_id < 'SP0000020';
+                end if;
+                return null;
+            end $$;
+            create trigger forget after insert on bridge.sighting
+            referencing new table as new for each statement execute function bridge.forget()
+            """
+        )
+        for _ in range(2):
+            await rig.reconciler.run_once()
+            assert not rig.reconciler.complete
+        assert await mark_of(rig, "reconcile") == before
+        assert await rig.value(TOMBSTONES) == 0
+
+
+async def test_an_unreadable_row_does_not_keep_deletions_from_being_found(rig_for: RigFor) -> None:
+    """A row without a usable id belongs to no problem of ours, so it hides none."""
+    async with Simulator(population=10, seed=1) as sim:
+        await sim.create(id="long" * 200)
+        rig = await rig_for(sim)
+        await rig.poller.run_once()
+        gone = next(iter(sim.problems))
+        await sim.delete(gone)
+        await rig.reconciler.run_once()
+        await rig.reconciler.run_once()
+        assert gone not in await rig.rows()
+        assert await rig.value(TOMBSTONES) == 1
+
+
+async def test_rows_that_lost_their_ids_delete_nothing_where_only_lists_can_be_asked(
+    rig_for: RigFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Simulator(population=10, seed=1) as sim:
+        rig = await rig_for(sim)
+        await rig.poller.run_once()
+        monkeypatch.setattr(sim.world.collection, "body", lambda _: b'{"name":"no id"}')
+        monkeypatch.setattr("bridge.simulator.server.Server._problem_id", _refused)
+        for _ in range(4):
+            await rig.reconciler.run_once()
+        assert await rig.value(TOMBSTONES) == 0
+
+
+@pytest.mark.parametrize("offset", [0, 3600, -3600])
+async def test_a_problem_that_comes_back_lives_again(rig_for: RigFor, told: Told, offset: float) -> None:
+    async with Simulator(population=10, seed=1, faults=Faults(clock_offset_seconds=offset)) as sim:
+        backup = sim.snapshot()
+        rig = await rig_for(sim)
+        await rig.poller.run_once()
+        for problem_id in list(sim.problems)[:2]:
+            await sim.delete(problem_id)
+        for _ in range(2):
+            await rig.reconciler.run_once()
+        assert await rig.value(TOMBSTONES) == 2
+        sim.restore(backup)
+        for _ in range(2):
+            await rig.reconciler.run_once()
+        assert await rig.rows() == told(sim)
+        assert await rig.value(TOMBSTONES) == 0
+
+
+async def test_a_restored_backup_is_believed_when_seen_twice(rig_for: RigFor, told: Told) -> None:
+    async with Simulator(population=10, seed=1) as sim:
+        backup = sim.snapshot()
+        rig = await rig_for(sim)
+        for problem_id in list(sim.problems)[:4]:
+            await sim.transition(problem_id, "held", statusChangeReason="after the backup")
+        await rig.poller.run_once()
+        newest = await rig.rows()
+        sim.restore(backup)
+        await rig.reconciler.run_once()
+        assert await rig.rows() == newest
+        await rig.reconciler.run_once()
+        assert await rig.rows() == told(sim)
+        assert drift(rig)["regression"] == 4
+
+
+async def test_a_notification_of_a_missed_problem_saves_it(rig_for: RigFor) -> None:
+    async with Simulator(population=3, seed=1) as sim:
+        rig = await rig_for(sim)
+        await rig.poller.run_once()
+        problem_id = next(iter(sim.problems))
+        said = sim.told()[problem_id] | {"lastUpdate": long_ago(-1), "description": "alive"}
+        await sim.delete(problem_id)
+        await rig.reconciler.run_once()
+        await rig.hear(eventType="ServiceProblemAttributeValueChangeEvent", eventId="1", event={"serviceProblem": said})
+        await rig.reconciler.run_once()
+        assert await rig.value(TOMBSTONES) == 0
+        await rig.reconciler.run_once()
+        assert await rig.value(TOMBSTONES) == 1
+
+
+async def test_the_reconciler_waits_for_the_first_pass_and_then_for_its_time(
+    rig_for: RigFor, told: Told, eventually: Eventually
+) -> None:
+    async with Simulator(population=3, seed=1) as sim:
+        rig = await rig_for(sim)
+        async with background() as tasks:
+            tasks.start_soon(rig.reconciler.run)
+            tasks.start_soon(rig.poller.run)
+            await eventually(rig.feed.first_pass.is_set)
+            await sim.create(lastUpdate=long_ago())
+            assert rig.counted("polls_total", kind="reconcile", outcome="ok") == 1
+            rig.feed.reconcile_wake.call("test")
+            await eventually(lambda: rig.counted("polls_total", kind="reconcile", outcome="ok") == 2)
+        assert await rig.rows() == told(sim)

@@ -1,0 +1,40 @@
+"""`simulate` as a real process: a TMF656 server for anybody's use."""
+
+import re
+import signal
+import socket
+from typing import Any
+
+import orjson
+import pytest
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize("version", ["2", "3", "r18.5", "4", "5"])
+async def test_it_serves_every_version_says_where_and_stops_on_a_signal(
+    start: Any, get: Any, version: str, family_of: Any, living: Any
+) -> None:
+    async with start("simulate", "--port", "0", "--version", version, "--population", "7", "--rate", "0") as program:
+        url = re.findall(r"http://\S+", await program.said("TMF656 version"))[0]
+        status, text, _ = await get(f"{url}/serviceProblem")
+        assert status == 200
+        assert len(orjson.loads(text)) == 7
+        family = family_of(program.pid)
+        assert await program.stopped(signal.SIGINT if version == "4" else signal.SIGTERM) == 0
+        assert living(family) == set()
+
+
+async def test_faults_are_options(start: Any, get: Any) -> None:
+    options = ["--token", "a-token-of-some-length", "--error-rate", "1", "--no-hub", "--seed", "1"]
+    async with start("simulate", "--port", "0", *options) as program:
+        url = re.findall(r"http://\S+", await program.said("TMF656 version"))[0]
+        assert (await get(f"{url}/serviceProblem"))[0] in (401, 500)
+
+
+async def test_a_port_that_is_taken_is_said_with_the_option(call: Any, held_port: socket.socket) -> None:
+    held_port.listen()
+    answer = await call("simulate", "--port", str(held_port.getsockname()[1]))
+    assert answer.status == 1
+    assert "--port" in answer.err
+    assert "Traceback" not in answer.err

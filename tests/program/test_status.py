@@ -1,0 +1,79 @@
+"""`status`: what every source is doing, as a table for people and as JSON for programs."""
+
+import signal
+from typing import Any
+
+import asyncpg
+import orjson
+import pytest
+
+from bridge.simulator import Simulator
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_it_tells_of_every_source_while_the_bridge_runs_and_afterwards(
+    dsn: str, start: Any, call: Any, configured: Any, eventually: Any
+) -> None:
+    async with Simulator(population=4) as sim:
+        config = configured(dsn=dsn, sources={"quiet": {"url": sim.url, "push": False}, "snow": {"url": sim.url}})
+
+        async def settled() -> bool:
+            said = orjson.loads((await call("status", "--json", "--config", config)).out)
+            rows = {row["name"]: row for row in said["sources"]}
+            return [(row["mode"], row["problems"]) for row in rows.values()] == [("poll", 4), ("push", 5)] and rows[
+                "snow"
+            ]["last_push_at"] is not None
+
+        async with start("run", "--config", config) as program:
+            await program.logged("registered", source="snow")
+            await program.logged("polled", source="snow")
+            sim.faults.operations, sim.faults.down = {"list", "get"}, True
+            await sim.create(description="no light")
+            await eventually(settled)
+            assert await program.stopped(signal.SIGTERM) == 0
+        said = orjson.loads((await call("status", "--json", "--config", config)).out)["sources"]
+        assert [row["registered"] for row in said] == [False, True]
+        assert said[1]["lag_seconds"] >= 0
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+async def test_the_table_fits_and_says_below_what_needs_a_person(
+    dsn: str, call: Any, configured: Any, columns: int
+) -> None:
+    connection = await asyncpg.connect(dsn)
+    await connection.execute("""
+        insert into bridge.source (name, mode, last_push_at, last_error, last_error_at) values
+            ('a-source-with-a-rather-long-name', 'fallback', now() - interval '3 hours', null, null),
+            ('snow', 'push', now(), 'answered [/red] 500', now() - interval '5 minutes');
+        insert into bridge.dead_letter (source_id, received_at, last_received_at, reason, detail, digest, raw)
+        select id, now(), now(), 'not_json', 'x', 'x', 'x' from bridge.source where name = 'snow';
+        insert into bridge.watermark (source_id, kind, started_at, finished_at)
+        select id, 'poll', now(), now() - interval '2 days' from bridge.source
+    """)
+    await connection.close()
+    config = configured(dsn=dsn, sources={"snow": {"url": "http://127.0.0.1:9/v4"}})
+    answer = await call("status", "--config", config, env={"COLUMNS": str(columns)})
+    assert answer.status == 0
+    assert max(map(len, answer.out.splitlines())) <= columns
+    text = " ".join(answer.out.split())
+    assert "3 h 3 h 2 d - -" in text
+    assert "snow: 1 dead letters: see `tmf656-bridge dead-letters list`" in text
+    assert "snow: 5 min ago: answered [/red] 500" in text
+    assert "a-source-with-a-rather-long-name: is not in this configuration" in text
+    assert "not registered at its hub; it is polled instead" in text
+
+
+async def test_no_source_yet_is_said_with_what_to_do(dsn: str, call: Any, configured: Any) -> None:
+    answer = await call("status", "--config", configured(dsn=dsn))
+    assert answer.status == 0
+    assert "bridge.toml" in answer.out
+
+
+async def test_where_there_are_no_data_it_says_so_and_makes_none(call: Any, configured: Any, tmp_path: Any) -> None:
+    config = configured()
+    for command in (["status"], ["psql"], ["dead-letters", "list"]):
+        answer = await call(*command, "--config", config)
+        assert answer.status == 1
+        assert f"there are no data in {tmp_path / 'data'} yet" in answer.err
+    assert not (tmp_path / "data").exists()
