@@ -106,6 +106,7 @@ $(installed): requirements.lock requirements-build.lock pyproject.toml
 	@echo 'Installing into .venv …'
 	@$(pip) install --require-hashes -r requirements.lock -r requirements-build.lock
 	@$(pip) install --no-deps --no-build-isolation --no-index --editable .
+	@rm -f .venv/.installed-*
 	@touch "$@"
 
 $(installed_tests): $(installed) requirements-test.lock

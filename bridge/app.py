@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,12 +22,16 @@ import anyio
 import structlog
 
 from bridge.errors import BridgeError, DatabaseUnavailableError, PermanentError, TransientError
+from bridge.jobs.batch import GroupCommit
 from bridge.jobs.feed import Feed, Mode
+from bridge.jobs.lead import Fence, Leader
+from bridge.jobs.pacing import Wake, now
 from bridge.jobs.poll import Poller
 from bridge.jobs.prune import Pruner
 from bridge.jobs.receive import Receiver
 from bridge.jobs.reconcile import Reconciler
 from bridge.jobs.refetch import Refetcher
+from bridge.jobs.replay import Replayer
 from bridge.jobs.report import Reporter
 from bridge.jobs.subscribe import Subscriber
 from bridge.jobs.writer import Writer
@@ -36,9 +41,11 @@ from bridge.settings import Settings, SourceSettings
 from bridge.storage import migrations, source
 from bridge.storage.database import Database, opened
 from bridge.storage.embedded import embedded
+from bridge.storage.journal import Journal
+from bridge.storage.journal import opened as journal_opened
 from bridge.storage.observation import Stored
 from bridge.tmf656.client import Client, ClientOptions
-from bridge.web.health import readyz
+from bridge.web.health import Condition, readyz
 from bridge.web.listener import Limits, listener
 from bridge.web.server import Server, serving
 
@@ -123,9 +130,10 @@ async def feed_for(
 ) -> Feed:
     """Make the feed of a source, known to the database under a short key."""
     async with place.database.transaction() as connection:
-        kept = await source.ensure(connection, name, settings.url)
-    secret = settings.callback_secret.get_secret_value() or kept.callback_secret
-    hide(secret)
+        configured = settings.callback_secret.get_secret_value()
+        kept = await source.ensure(connection, name, settings.url, configured)
+    for secret in kept.secrets:
+        hide(secret)
     metrics.introduce(name)
 
     def on_mode(feed: Feed) -> None:
@@ -137,8 +145,9 @@ async def feed_for(
         source_id=kept.id,
         settings=settings,
         client=client,
-        callback=f"{public_url}/listener/{name}/{secret}",
-        secrets=(secret,),
+        callback=f"{public_url}/listener/{name}/{kept.secrets[0]}",
+        secrets=kept.secrets,
+        retired=kept.retired,
         version=kept.version if settings.version == "auto" else settings.version,
         on_mode=on_mode,
     )
@@ -152,6 +161,7 @@ class Front:
 
     receiver: Receiver | None = None
     database: Database | None = None
+    journal: Journal | None = None
     stopping: bool = False
 
     def admit(self, name: str, secret: str) -> Feed | None:
@@ -166,19 +176,22 @@ class Front:
             raise TransientError("starting", retry_after_seconds=2)
         return await self.receiver.receive(feed, raw, event_hint, received_at)
 
-    async def missing(self) -> list[str]:
-        """What keeps the bridge from being ready."""
+    async def condition(self) -> Condition:
+        """How the bridge is, and what keeps it from being ready."""
         if self.stopping:
-            return ["stopping"]
+            return Condition("stopping", ["stopping"])
         if self.database is None:
-            return ["waiting for Postgres"]
+            return Condition("starting", ["waiting for Postgres"])
         if self.receiver is None:
-            return ["starting"]
+            return Condition("starting", ["starting"])
         try:
             await self.database.ping()
         except DatabaseUnavailableError as error:
-            return [str(error)]
-        return []
+            if self.journal is None or self.journal.full:
+                return Condition("unavailable", [str(error)])
+            kept = f"notifications are kept in the local journal, {self.journal.waiting} so far"
+            return Condition("degraded", [f"{error}; {kept}"])
+        return Condition("ready")
 
 
 @dataclass(slots=True)
@@ -216,7 +229,7 @@ class Bridge:
         handle = listener(self.front.admit, self.front.receive, self.metrics, limits)
         async with serving(
             handle,
-            readyz(self.front.missing),
+            readyz(self.front.condition),
             self.metrics,
             host=http.host,
             port=http.port,
@@ -235,19 +248,31 @@ class Bridge:
         await Pruner(place.database).make_ahead()
         self.front.database = place.database
         async with AsyncExitStack() as stack:
-            feeds = await self._feeds(stack, server, place)
+            journal = self._journal(stack)
+            fence = Fence()
+            feeds = await self._feeds(stack, server, place, fence)
             writer = Writer(place.database, self.metrics, on_stored=_waker(feeds.values()))
-            async with anyio.create_task_group() as writing:
-                writing.start_soon(writer.run)
-                self.front.receiver = Receiver(feeds, writer, self.metrics)
+            async with anyio.create_task_group() as keeping:
+                keeping.start_soon(writer.run)
+                receiver = Receiver(
+                    feeds, writer, self.metrics, deadline_seconds=self.settings.http.answer_timeout_seconds
+                )
+                if journal is not None:
+                    receiver.journal = GroupCommit(journal.keep)
+                    keeping.start_soon(receiver.journal.run)
+                self.front.receiver, self.front.journal = receiver, journal
                 try:
-                    await self._jobs(server, place, feeds)
+                    await self._work(server, place, feeds, fence)
                 finally:
                     with anyio.move_on_after(_DRAIN_SECONDS, shield=True):
                         await server.drain()
-                    writing.cancel_scope.cancel()
+                    keeping.cancel_scope.cancel()
 
-    async def _feeds(self, stack: AsyncExitStack, server: Server, place: Place) -> dict[str, Feed]:
+    def _journal(self, stack: AsyncExitStack) -> Journal | None:
+        most = self.settings.journal.max_bytes
+        return stack.enter_context(journal_opened(self.settings.data_dir, max_bytes=most)) if most else None
+
+    async def _feeds(self, stack: AsyncExitStack, server: Server, place: Place, fence: Fence) -> dict[str, Feed]:
         http = self.settings.http
         public_url = http.public_url if "public_url" in http.model_fields_set else server.url
         if urlsplit(public_url).scheme == "http" and urlsplit(public_url).hostname not in (
@@ -260,27 +285,45 @@ class Bridge:
         for name, settings in self.settings.sources.items():
             client = await stack.enter_async_context(client_for(name, settings, self.metrics))
             feeds[name] = await feed_for(name, settings, place, client, public_url, self.metrics)
+            feeds[name].fence = fence
+            feeds[name].follows = Mode.POLL
         return feeds
 
-    async def _jobs(self, server: Server, place: Place, feeds: dict[str, Feed]) -> None:
+    async def _work(self, server: Server, place: Place, feeds: dict[str, Feed], fence: Fence) -> None:
+        """Run what every process runs, and, while this one leads, the jobs of the sources."""
+        leader = Leader(
+            place.database, fence, lambda: self._jobs(place, feeds), on_change=lambda leads: _lead(feeds, leads=leads)
+        )
+        async with anyio.create_task_group() as working:
+            working.start_soon(Reporter(list(feeds.values()), place.database, self.metrics).run)
+            receiver, journal = self.front.receiver, self.front.journal
+            if receiver is not None and journal is not None:
+                store = partial(receiver.replay, place.database)
+                working.start_soon(Replayer(journal, store, self.metrics, Wake()).run)
+            working.start_soon(leader.run)
+            if not feeds:
+                log.warning("no source configured", remedy="add [sources.NAME] with a url to bridge.toml")
+            log.info("ready", url=server.url, sources=sorted(feeds))
+            if self.on_ready is not None:
+                self.on_ready(Running(server.url, place, self.metrics, feeds))
+            await self._stop.wait()
+            working.cancel_scope.cancel()
+        if self.unsubscribe:
+            await self._withdraw(place, list(feeds.values()))
+
+    async def _jobs(self, place: Place, feeds: dict[str, Feed]) -> None:
+        """What only one process on a database does."""
         waker = _waker(feeds.values())
         async with anyio.create_task_group() as jobs:
-            jobs.start_soon(Reporter(list(feeds.values()), place.database, self.metrics).run)
+            jobs.start_soon(Pruner(place.database, self.settings.retention).run)
             for feed in feeds.values():
                 jobs.start_soon(Subscriber(feed, place.database, self.metrics).run)
-                if feed.mode is Mode.DISABLED:
+                if not feed.settings.enabled:
                     continue
                 reconciler = Reconciler(feed, place.database, self.metrics, on_stored=waker)
                 jobs.start_soon(Poller(feed, place.database, self.metrics, reconciler, on_stored=waker).run)
                 jobs.start_soon(reconciler.run)
                 jobs.start_soon(Refetcher(feed, place.database, self.metrics, on_stored=waker).run)
-            log.info("ready", url=server.url, sources=sorted(feeds))
-            if self.on_ready is not None:
-                self.on_ready(Running(server.url, place, self.metrics, feeds))
-            await self._stop.wait()
-            jobs.cancel_scope.cancel()
-        if self.unsubscribe:
-            await self._withdraw(place, list(feeds.values()))
 
     async def _withdraw(self, place: Place, feeds: Sequence[Feed]) -> None:
         async def one(feed: Feed) -> None:
@@ -293,6 +336,13 @@ class Bridge:
         async with anyio.create_task_group() as group:
             for feed in feeds:
                 group.start_soon(one, feed)
+
+
+def _lead(feeds: dict[str, Feed], *, leads: bool) -> None:
+    """Take the sources over, or go on following whoever does."""
+    for feed in feeds.values():
+        feed.follows = None if leads else Mode.POLL
+        feed.stands(now(), registered=False)
 
 
 def _waker(feeds: Iterable[Feed]) -> Callable[[Stored], None]:

@@ -42,6 +42,10 @@ class UnreadableError(PermanentError):
         self.malformed = malformed
 
 
+class RetiredError(PermanentError):
+    """A callback that was replaced long ago: whoever still uses it should stop."""
+
+
 class ConfigurationError(PermanentError):
     """The configuration is wrong; `faults` lists every fault at once, each naming its key and the remedy."""
 

@@ -32,6 +32,8 @@ _UNSAFE_IN_A_LINE = re.compile(r"[\t\n]")
 _INT64 = range(-(2**63), 2**64)
 _DEEPEST = 8
 _NOISY = ("aiohttp.access",)
+_TWICE = ("asyncpg.pool",)
+"""Loggers that tell at length, with a traceback, what we tell in a line: that Postgres is away."""
 """Loggers with a line per request: heard at level debug only."""
 
 
@@ -70,6 +72,8 @@ def configure(level: Level = "info", style: Style = "auto", to: TextIO | None = 
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(threshold)
+    for name in _TWICE:
+        logging.getLogger(name).setLevel(max(threshold, logging.ERROR))
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.DEBUG if threshold <= logging.DEBUG else logging.WARNING)
 

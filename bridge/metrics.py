@@ -35,7 +35,17 @@ POLL_KINDS = ("poll", "reconcile", "refetch")
 POLL_OUTCOMES = ("ok", "incomplete", "failed")
 REGISTRATION_REASONS = ("start", "silent", "lost", "changed")
 REGISTRATION_OUTCOMES = ("ok", "absent", "failed")
-REFUSALS = ("starting", "unknown_callback", "too_large", "slow_body", "cut_off", "malformed", "unavailable", "deadline")
+REFUSALS = (
+    "starting",
+    "unknown_callback",
+    "retired",
+    "too_large",
+    "slow_body",
+    "cut_off",
+    "malformed",
+    "unavailable",
+    "deadline",
+)
 STATUSES = (
     "submitted",
     "acknowledged",

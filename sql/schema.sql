@@ -221,6 +221,9 @@ CREATE TABLE bridge.source (
     last_error text,
     last_error_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    current_secret text,
+    previous_secret text,
+    retired_secrets bytea[] DEFAULT '{}'::bytea[] NOT NULL,
     CONSTRAINT source_mode_check CHECK ((mode = ANY (ARRAY['push'::text, 'fallback'::text, 'poll'::text, 'disabled'::text])))
 );
 ALTER TABLE bridge.source ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -247,6 +250,9 @@ COMMENT ON COLUMN bridge.source.last_push_at IS 'When a notification was last ac
 COMMENT ON COLUMN bridge.source.last_error IS 'What last went wrong with this source, in words; null when it works';
 COMMENT ON COLUMN bridge.source.last_error_at IS 'When it last went wrong';
 COMMENT ON COLUMN bridge.source.created_at IS 'When the bridge first knew of this source';
+COMMENT ON COLUMN bridge.source.current_secret IS 'Secret in the callback as last registered: the configured one, else callback_secret';
+COMMENT ON COLUMN bridge.source.previous_secret IS 'The one before, still accepted; null when there was none';
+COMMENT ON COLUMN bridge.source.retired_secrets IS 'Hashes of older ones, answered 410';
 
 CREATE VIEW bridge.known AS
  SELECT p.source_id,

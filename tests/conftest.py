@@ -12,10 +12,14 @@ from urllib.parse import quote, urlsplit
 
 import asyncpg
 import pytest
+from hypothesis import settings
 
 from bridge.storage import migrations, partition
 from bridge.storage.database import Database, opened
 from bridge.storage.embedded import Embedded, embedded
+
+settings.register_profile("bridge", database=None, deadline=None)
+settings.load_profile("bridge")
 
 _TEMPLATE = "bridge_template"
 _numbers = itertools.count(1)
@@ -52,8 +56,8 @@ def anyio_backend() -> str:
 @pytest.fixture(scope="session")
 async def postgres(anyio_backend: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Embedded]:
     """A Postgres of our own with a migrated template database."""
-    settings = {"fsync": "off", "full_page_writes": "off", "max_connections": "100"}
-    async with embedded(tmp_path_factory.mktemp("postgres"), settings=settings) as own:
+    relaxed = {"fsync": "off", "full_page_writes": "off", "max_connections": "100"}
+    async with embedded(tmp_path_factory.mktemp("postgres"), settings=relaxed) as own:
         connection = await asyncpg.connect(own.dsn)
         await connection.execute(f"create database {_TEMPLATE}")
         await connection.close()

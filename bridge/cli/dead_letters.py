@@ -51,20 +51,28 @@ def list_(
     if not rows:
         typer.echo("no dead letters")
         return
-    table = Table("number", "source", "received", "times", "via", "problem", "reason", "detail", "state")
+    Console(highlight=False).print(_table(rows))
+
+
+def _table(rows: list[dict[str, Any]]) -> Table:
+    """A letter a line, made to fit into 80 columns: what it is, then in words what was found."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("number", "source", "received", "via", "reason"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("detail", overflow="fold")
     for row in rows:
+        facts = [f"problem {row['problem_id']}"] if row["problem_id"] else []
+        facts += [f"{row['times']} times"] if row["times"] > 1 else []
+        facts += [row["state"]] if row["state"] != "waiting" else []
         table.add_row(
             str(row["id"]),
-            row["source"],
-            f"{row['received_at']:%Y-%m-%d %H:%M:%S}",
-            str(row["times"]),
+            Text(row["source"]),
+            f"{row['received_at']:%m-%d %H:%M}",
             row["via"],
-            Text(row["problem_id"] or ""),
             row["reason"],
-            Text(row["detail"][:120]),
-            row["state"],
+            Text(row["detail"][:160] + (f" ({', '.join(facts)})" if facts else "")),
         )
-    Console().print(table)
+    return table
 
 
 @app.command()

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from time import monotonic
+from time import monotonic, time
 from typing import Annotated
 
 import anyio
@@ -52,7 +52,13 @@ def demo(
             "the demo runs on an embedded Postgres: leave database.dsn empty, or use `simulate` and `run`"
         )
     try:
-        simulator = Simulator(version=version, rate=rate, population=_POPULATION, max_problems=_MOST)
+        simulator = Simulator(
+            version=version,
+            rate=rate,
+            population=_POPULATION,
+            max_problems=_MOST,
+            id_prefix=f"SP-{int(time()):x}-",
+        )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     on_loop(lambda: _Demo(settings, config, simulator, seconds=for_).run())

@@ -75,7 +75,7 @@ def _table(rows: list[dict[str, Any]]) -> Table:
     for row in rows:
         table.add_row(
             Text(row["name"]),
-            row["mode"],
+            row["mode"] if row["configured"] else "-",
             "-" if row["lag_seconds"] is None else _duration(row["lag_seconds"]),
             *(_age(row[key]) for key in _AGES),
             f"{row['problems']:,}",
@@ -87,7 +87,7 @@ def _table(rows: list[dict[str, Any]]) -> Table:
 def _remarks(row: dict[str, Any]) -> Iterator[str]:
     """What is not as it should be, and what to do about it."""
     if not row["configured"]:
-        yield "is not in this configuration"
+        yield "is not in this configuration (the demo's source, or one that was taken out)"
     if row["mode"] == "fallback":
         reason = "the notifications it should send do not come" if row["registered"] else "not registered at its hub"
         yield f"{reason}; it is polled instead"

@@ -22,10 +22,12 @@ Nothing here reads a clock or a table: `Life` is loaded with what the tables hol
 then lists what has to be written. A crash before that is written leaves the tables as they were.
 """
 
+from bisect import insort
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from hashlib import blake2b
 from typing import Any
 
 import orjson
@@ -37,6 +39,9 @@ from bridge.domain.status import Status
 
 EPOCH = datetime(1, 1, 1, tzinfo=UTC)
 """Before everything; stands for *never* in comparisons."""
+
+TOLD_GONE = frozenset(("deleted", "after_delete"))
+"""Reasons to fetch a problem of which a deletion was told: if it is not to be had, it is gone."""
 
 _TICK = timedelta(microseconds=1)
 
@@ -68,7 +73,7 @@ class Fact:
 
     `confirmed_at` is when we asked the question that was answered with exactly this (None: only ever pushed).
     `superseded` marks a patch that a later answer of the server has overtaken. `folded` is, for a PARTIAL, the body it
-    led to. `status` is the normalised status of the whole body.
+    led to, where that is news, and `folded_hash` its hash. `status` is the normalised status of the whole body.
     """
 
     effective_at: datetime
@@ -81,6 +86,7 @@ class Fact:
     event_type: str | None = None
     superseded: bool = False
     folded: bytes | None = None
+    folded_hash: bytes | None = None
     status: str = Status.UNKNOWN.value
 
     @property
@@ -132,6 +138,8 @@ class Known:
     missed_at: datetime | None
     status: str
     status_at: datetime | None
+    updated_at: datetime | None
+    via: Via
 
 
 @dataclass(slots=True)
@@ -155,15 +163,20 @@ class Life:
     added: dict[tuple[datetime, bytes], None] = field(default_factory=dict)
     touched: set[tuple[datetime, bytes]] = field(default_factory=set)
     statuses: dict[tuple[datetime, str], StatusFact] = field(default_factory=dict)
-    overtaken: set[tuple[datetime, str]] = field(default_factory=set)
-    """Status facts, by key, that only an overtaken patch had stated."""
+    overtaken: dict[tuple[datetime, str], datetime | None] = field(default_factory=dict)
+    """Status facts, by key, that the server has contradicted: only a patch had stated them (None), or first the whole
+    statement of this time.
+    """
     refetch: dict[str, None] = field(default_factory=dict)
     pulled_at: datetime | None = None
     last_observed: Observation | None = None
+    via: Via | None = None
+    """The way the last change came."""
     changed: bool = False
-    seen_again: bool = False
     _status: str | None = None
     _status_at: datetime | None = None
+    _active: list[Fact] | None = None
+    _current: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         """Take over what the current row says."""
@@ -172,7 +185,8 @@ class Life:
             return
         self.deleted_at = known.deleted_at
         self.observed_at = known.observed_at
-        self._status, self._status_at = known.status, known.status_at
+        self.via = known.via
+        self._status, self._status_at = known.status, _in_status_since(known)
         if known.doubt_hash is not None and known.doubt_at is not None:
             self.doubt = (known.doubt_hash, known.doubt_at)
         if known.content_at is not None and known.content_hash is not None:
@@ -190,19 +204,34 @@ class Life:
 
     def active_patches(self) -> list[Fact]:
         """Patches that stand on top of the content, oldest first."""
+        if self._active is None:
+            self._active = sorted(filter(self._is_active, self.facts.values()), key=lambda fact: fact.rank)
+        return self._active
+
+    def _is_active(self, fact: Fact) -> bool:
         since = self.content.effective_at if self.content else EPOCH
-        patches = [
-            fact
-            for fact in self.facts.values()
-            if fact.kind is Kind.PARTIAL and not fact.superseded and fact.effective_at >= since
-        ]
-        return sorted(patches, key=lambda fact: fact.rank)
+        return fact.kind is Kind.PARTIAL and not fact.superseded and fact.effective_at >= since
+
+    def _activate(self, patch: Fact) -> None:
+        """Put a new patch in its place; on top of all others, where most belong, without folding these again."""
+        active = self.active_patches()
+        if not self._is_active(patch) or patch in active[-1:]:
+            return
+        insort(active, patch, key=lambda fact: fact.rank)
+        if self._current is not None and active[-1] is patch:
+            self._current = merge_patch(self._current, orjson.loads(patch.body))
+        else:
+            self._current = None
+
+    def _rebase(self) -> None:
+        """Content or patches are others now."""
+        self._active = self._current = None
 
     @property
     def head_at(self) -> datetime:
         """The latest time that any current statement claims."""
         times = [EPOCH if self.content is None else self.content.effective_at, self.deleted_at or EPOCH]
-        times += [patch.effective_at for patch in self.active_patches()]
+        times += [patch.effective_at for patch in self.active_patches()[-1:]]
         return max(times)
 
     def observe(self, seen: Observation) -> Outcome:
@@ -212,8 +241,7 @@ class Life:
         if outcome.applied:
             self.changed = True
             self.observed_at = max(self.observed_at, seen.observed_at)
-        else:
-            self.seen_again = True
+            self.via = seen.via
         return outcome
 
     def _pushed(self, seen: Observation) -> Outcome:
@@ -222,23 +250,30 @@ class Life:
         if not seen.stamped:
             if self._says_nothing_new(seen):
                 return Outcome.UNCHANGED
-            seen = self._as_of(seen, seen.observed_at)
+            seen = self._as_received(seen)
         if seen.kind is Kind.PARTIAL:
             return self._pushed_partial(seen)
         fact = self._fact(seen)
         if fact.key in self.facts or (self.content and fact.key == self.content.key):
             return Outcome.UNCHANGED
-        self._tie(fact)
-        self._add(fact, seen)
-        if self.content is not None and fact.rank < self.content.rank:
-            return Outcome.STALE
-        return self._become_content(fact, seen)
+        tied = self.content is not None and fact.effective_at == self.content.effective_at
+        stale = self.content is not None and fact.rank < self.content.rank
+        if tied:
+            self.refetch["tie"] = None
+        elif stale and self._came_last(seen):
+            self.refetch["late"] = None
+        refuted = tied and stale and self.content is not None and self.content.confirmed_at is not None
+        self._add(fact, seen, refuted=refuted)
+        outcome = Outcome.STALE if stale else self._become_content(fact, seen)
+        if self.deleted_at is not None and self._came_last(seen):
+            self.refetch["after_delete"] = None
+        return outcome
 
     def _pushed_partial(self, seen: Observation) -> Outcome:
         fact = self._fact(seen)
         if fact.key in self.facts:
             return Outcome.UNCHANGED
-        before = self.body() if self.content or self.active_patches() else None
+        before = canonical(self._folded()) if self.content or self.active_patches() else None
         overtaken = self.content is not None and (
             fact.effective_at >= self.content.effective_at
             and self.content.confirmed_at is not None
@@ -246,23 +281,23 @@ class Life:
         )
         fact = replace(fact, superseded=overtaken)
         self._add(fact, seen)
-        if self.known is not None and not self.known.has_partials:
-            self.changed = True
-        if overtaken or (self.content is not None and fact.effective_at < self.content.effective_at):
+        stale = self.content is not None and fact.effective_at < self.content.effective_at
+        if not overtaken and (not stale or self._came_last(seen)):
+            self.refetch["partial"] = None
+        if overtaken or stale:
             return Outcome.STALE
-        self.changed = True
         if self.deleted_at is not None:
             self.refetch["after_delete"] = None
             return Outcome.STALE
         if before is None:
             return Outcome.NEW
-        return Outcome.UNCHANGED if self.body() == before else Outcome.CHANGED
+        return Outcome.UNCHANGED if canonical(self._folded()) == before else Outcome.CHANGED
 
     def _pushed_tombstone(self, seen: Observation) -> Outcome:
         if not seen.stamped:
             if self.deleted_at is not None:
                 return Outcome.UNCHANGED
-            seen = self._as_of(seen, seen.observed_at)
+            seen = self._as_received(seen)
         fact = self._fact(seen)
         if fact.key in self.facts:
             return Outcome.UNCHANGED
@@ -288,7 +323,7 @@ class Life:
                 return self._doubtful(seen)
             return self._confirm(seen)
         if seen.content_hash == content.content_hash:
-            return self._doubtful(seen) if self.deleted_at is not None else self._confirm_same(asked_at)
+            return self._doubtful(seen) if self.deleted_at is not None else self._confirm_same(seen)
         if seen.stamped and seen.effective_at > content.effective_at:
             if self.deleted_at is not None and seen.effective_at <= self.deleted_at:
                 return self._doubtful(seen)
@@ -296,7 +331,7 @@ class Life:
         if seen.stamped and seen.effective_at == content.effective_at:
             if self._heard_since(asked_at):
                 self.refetch["tie"] = None
-                self._add(self._fact(seen), seen)
+                self._add(self._fact(seen), seen, refuted=True)
                 return Outcome.STALE
             if self.deleted_at is not None:
                 return self._doubtful(seen)
@@ -305,6 +340,7 @@ class Life:
 
     def _pulled_tombstone(self, seen: Observation) -> Outcome:
         if self.deleted_at is not None:
+            self._still_gone(self.deleted_at, seen.observed_at)
             return Outcome.UNCHANGED
         if self._heard_since(seen.observed_at):
             return Outcome.STALE
@@ -315,38 +351,49 @@ class Life:
         self.doubt = None
         return Outcome.DELETED
 
+    def _still_gone(self, deleted_at: datetime, asked_at: datetime) -> None:
+        """Patches that claim to be from after the deletion were of no life."""
+        if any(patch.effective_at >= deleted_at for patch in self.active_patches()):
+            self._supersede(deleted_at, asked_at)
+            self.changed = True
+
     def _confirm(self, seen: Observation) -> Outcome:
         """The server's answer becomes the content."""
         fact = replace(self._fact(seen), confirmed_at=seen.observed_at)
         patched = bool(self.active_patches())
         tied = self.content is not None and self.content.effective_at == fact.effective_at
         self._supersede(fact.effective_at, seen.observed_at)
+        if tied:
+            self._refute_status(seen)
         self._add(fact, seen)
         self.doubt = None
         outcome = self._become_content(fact, seen)
         return Outcome.SETTLED if outcome is Outcome.CHANGED and (patched or tied) else outcome
 
-    def _confirm_same(self, asked_at: datetime) -> Outcome:
-        """The server still says what we know: patches from before the question are overtaken."""
+    def _confirm_same(self, seen: Observation) -> Outcome:
+        """The server still says what we know: patches from before the question are overtaken. Noted where it matters:
+        there were patches, or we asked for this very problem because something spoke against it.
+        """
         content = self.content
         if content is None:
             return Outcome.UNCHANGED
-        had_patches = bool(self.active_patches())
         if self.doubt is not None:
             self.doubt = None
             self.changed = True
+        had_patches = bool(self.active_patches())
+        if not had_patches and seen.via is not Via.REFETCH:
+            return Outcome.UNCHANGED
+        before = canonical(self._folded()) if had_patches else b""
+        if seen.observed_at > (content.confirmed_at or EPOCH):
+            self.content = content = replace(content, confirmed_at=seen.observed_at)
+            self.facts[content.key] = content
+            self.touched.add(content.key)
+            self.changed = True
         if not had_patches:
             return Outcome.UNCHANGED
-        if asked_at > (content.confirmed_at or EPOCH):
-            content = replace(content, confirmed_at=asked_at)
-            self.content = content
-            if content.key in self.facts:
-                self.facts[content.key] = content
-                self.touched.add(content.key)
-        before = self.body()
-        self._supersede(content.effective_at, asked_at)
+        self._supersede(content.effective_at, seen.observed_at)
         self.changed = True
-        return Outcome.UNCHANGED if self.body() == before else Outcome.SETTLED
+        return Outcome.UNCHANGED if canonical(self._folded()) == before else Outcome.SETTLED
 
     def _doubtful(self, seen: Observation) -> Outcome:
         """An answer that looks older than what is known (or contradicts a deletion)."""
@@ -367,7 +414,7 @@ class Life:
             self.changed = True
         if seen.stamped:
             self._add(self._fact(seen), seen)
-        self.refetch["regression"] = None
+        self.refetch["regression" if self.deleted_at is None else "after_delete"] = None
         return Outcome.DOUBTED
 
     def _says_nothing_new(self, seen: Observation) -> bool:
@@ -383,22 +430,32 @@ class Life:
         """Did a notification that changed something come after this question was asked?"""
         return self.observed_at >= asked_at
 
+    def _came_last(self, seen: Observation) -> bool:
+        """Was this received after everything that is current? If it seems older all the same, it came late or the
+        source's clocks disagree: only the server can say.
+        """
+        confirmed_at = self.content.confirmed_at if self.content else None
+        return seen.observed_at >= max(self.observed_at, confirmed_at or EPOCH)
+
+    def _as_received(self, seen: Observation) -> Observation:
+        """A notification without any time holds since it was received: after what is known, unless that is from later
+        (it had waited in the journal, say).
+        """
+        if self._came_last(seen):
+            return self._as_of(seen, seen.observed_at)
+        return _placed(seen, seen.observed_at)
+
     def _as_of(self, seen: Observation, at: datetime) -> Observation:
         """An observation without a usable time of its own holds since `at`, or just after what is known."""
-        effective_at = max(at, self.head_at + _TICK)
-        return replace(seen, effective_at=effective_at, status_at=effective_at if seen.status else None)
-
-    def _tie(self, fact: Fact) -> None:
-        """Same time, different content: only the server can say."""
-        if self.content and fact.effective_at == self.content.effective_at:
-            self.refetch["tie"] = None
+        return _placed(seen, max(at, self.head_at + _TICK))
 
     def _become_content(self, fact: Fact, seen: Observation) -> Outcome:
         same = self.content is not None and self.content.content_hash == fact.content_hash and not self.active_patches()
         alive = self.deleted_at is None
         first = self.content is None and self.known is None and len(self.added) <= 1
         self.content = fact
-        self.content_observation = seen
+        self.content_observation = seen if seen.stamped else None
+        self._rebase()
         if seen.status is not None:
             self._status, self._status_at = seen.status.value, seen.status_at
         if self.deleted_at is not None and fact.effective_at > self.deleted_at:
@@ -411,16 +468,31 @@ class Life:
         return Outcome.UNCHANGED if same and alive else Outcome.CHANGED
 
     def _supersede(self, since: datetime, asked_at: datetime) -> None:
-        """Patches heard before the question and claiming to hold since the answer or later are overtaken by it."""
+        """Patches heard before the question and claiming to hold since the answer or later are overtaken by it, and so
+        are the statuses that no other patch states.
+        """
+        stating: dict[bool, set[tuple[datetime, str]]] = {False: set(), True: set()}
         for patch in self.active_patches():
-            if patch.effective_at >= since and patch.observed_at <= asked_at:
+            overtaken = patch.effective_at >= since and patch.observed_at <= asked_at
+            stating[overtaken].update(_stated_by(patch))
+            if overtaken:
                 self.facts[patch.key] = replace(patch, superseded=True)
                 self.touched.add(patch.key)
-                columns = columns_of(orjson.loads(patch.body))
-                status_at = min(columns.status_at or patch.effective_at, patch.effective_at)
-                self.overtaken.add((status_at, columns.status.value))
+        self.overtaken |= dict.fromkeys(stating[True] - stating[False])
+        self._rebase()
 
-    def _add(self, fact: Fact, seen: Observation) -> None:
+    def _refute_status(self, seen: Observation) -> None:
+        """The server says otherwise of the same moment: what the content first said of the status is not so."""
+        if self.content is None or seen.status is None or self._status in (None, seen.status.value):
+            return
+        at = self.content.effective_at
+        for since in (at, min(self._status_at or at, at)):
+            self.overtaken[since, str(self._status)] = at
+
+    def _add(self, fact: Fact, seen: Observation, *, refuted: bool = False) -> None:
+        """Add a fact. `refuted`: the server says, or will be asked, what was so at that moment, so this says nothing
+        of the status.
+        """
         if fact.key not in self.facts:
             self.added[fact.key] = None
         elif fact.confirmed_at and fact.confirmed_at > (self.facts[fact.key].confirmed_at or EPOCH):
@@ -428,28 +500,65 @@ class Life:
         else:
             return
         self.facts[fact.key] = fact
-        self._add_status(fact, seen)
+        self._activate(fact)
+        if not refuted and not fact.superseded:
+            self._add_status(fact, seen)
 
     def _add_status(self, fact: Fact, seen: Observation) -> None:
-        if seen.status is None or fact.superseded:
+        if seen.status is None:
             return
         since = min(seen.status_at or fact.effective_at, fact.effective_at)
         if self._frozen_status_date(fact, seen.status.value, since):
             since = fact.effective_at
-        key = (since, seen.status.value)
-        held = self.statuses.get(key)
-        stated_at = min(fact.effective_at, held.stated_at) if held else fact.effective_at
-        confirmed = [at for at in (fact.confirmed_at, held.confirmed_at if held else None) if at is not None]
-        self.statuses[key] = StatusFact(
-            effective_at=since,
-            status=seen.status.value,
-            status_raw=seen.status_raw,
-            stated_at=stated_at,
-            observed_at=fact.observed_at,
-            confirmed_at=max(confirmed, default=None),
-            via=fact.via,
-            partial=fact.kind is Kind.PARTIAL and (held is None or held.partial),
+        self._state(
+            StatusFact(
+                effective_at=since,
+                status=seen.status.value,
+                status_raw=seen.status_raw,
+                stated_at=fact.effective_at,
+                observed_at=fact.observed_at,
+                confirmed_at=fact.confirmed_at,
+                via=fact.via,
+                partial=fact.kind is Kind.PARTIAL,
+            )
         )
+        self._restate_content(fact, seen.status.value, since)
+
+    def _restate_content(self, fact: Fact, status: str, since: datetime) -> None:
+        """An older statement with another status, yet a statusChangeDate not before the content's: this source does
+        not keep it, so the content's status holds (again) since the content, whatever date it gives.
+        """
+        content = self.content
+        if content is None or fact.effective_at >= content.effective_at or self.active_patches():
+            return
+        if self._status in (None, Status.UNKNOWN.value, status) or self._status_at is None or since < self._status_at:
+            return
+        self._state(
+            StatusFact(
+                effective_at=content.effective_at,
+                status=str(self._status),
+                status_raw=None,
+                stated_at=content.effective_at,
+                observed_at=content.observed_at,
+                confirmed_at=content.confirmed_at,
+                via=content.via,
+                partial=False,
+            )
+        )
+
+    def _state(self, said: StatusFact) -> None:
+        key = (said.effective_at, said.status)
+        self.overtaken.pop(key, None)
+        held = self.statuses.get(key)
+        if held is not None:
+            confirmed = [at for at in (said.confirmed_at, held.confirmed_at) if at is not None]
+            said = replace(
+                said,
+                stated_at=min(said.stated_at, held.stated_at),
+                confirmed_at=max(confirmed, default=None),
+                partial=said.partial and held.partial,
+            )
+        self.statuses[key] = said
 
     def _frozen_status_date(self, fact: Fact, status: str, since: datetime) -> bool:
         """A newer statement with another status, yet a statusChangeDate not after the known one: this source does
@@ -472,14 +581,20 @@ class Life:
         )
 
     def body(self) -> bytes:
-        """The current body: the content with the active patches merged over it (canonical JSON)."""
-        patches = self.active_patches()
-        if self.content is not None and not patches:
+        """The current body: the content with the active patches merged over it (JSON; canonical where patched)."""
+        if self.content is not None and not self.active_patches():
             return self.content.body
-        base: dict[str, Any] = orjson.loads(self.content.body) if self.content else {"id": self.problem_id}
-        for patch in patches:
-            base = merge_patch(base, orjson.loads(patch.body))
-        return canonical(base)
+        return canonical(self._folded())
+
+    def _folded(self) -> dict[str, Any]:
+        """The current body as an object."""
+        if self._current is not None:
+            return self._current
+        current: dict[str, Any] = orjson.loads(self.content.body) if self.content else {"id": self.problem_id}
+        for patch in self.active_patches():
+            current = merge_patch(current, orjson.loads(patch.body))
+        self._current = current
+        return current
 
     def refold(self) -> None:
         """Compute, for every loaded patch, the body it led to; remember the ones that came out differently."""
@@ -490,9 +605,35 @@ class Life:
             elif fact.kind is Kind.PARTIAL and not fact.superseded:
                 base = merge_patch(base, orjson.loads(fact.body))
                 folded = canonical(base)
-                if folded != fact.folded:
-                    self.facts[fact.key] = replace(fact, folded=folded, status=columns_of(base).status.value)
+                if hash_of(folded) != fact.folded_hash:
+                    self.facts[fact.key] = replace(
+                        fact, folded=folded, folded_hash=hash_of(folded), status=columns_of(base).status.value
+                    )
                     self.touched.add(fact.key)
+
+
+def _in_status_since(known: Known) -> datetime | None:
+    """Since when the current status is known to hold; where the time of the content is ours, not since before."""
+    if known.content_at is None or known.updated_at == known.content_at:
+        return known.status_at
+    return max(known.status_at or EPOCH, known.content_at)
+
+
+def _placed(seen: Observation, at: datetime) -> Observation:
+    """The same, holding since `at` by our clock."""
+    return replace(seen, effective_at=at, stamped=False, status_at=at if seen.status else None)
+
+
+def _stated_by(patch: Fact) -> set[tuple[datetime, str]]:
+    """The keys that the status in a patch may have been stated under."""
+    columns = columns_of(orjson.loads(patch.body))
+    status_at = min(columns.status_at or patch.effective_at, patch.effective_at)
+    return {(at, columns.status.value) for at in (status_at, patch.effective_at)}
+
+
+def hash_of(body: bytes) -> bytes:
+    """Return the 16-byte BLAKE2b of a body."""
+    return blake2b(body, digest_size=16).digest()
 
 
 def canonical(body: dict[str, Any]) -> bytes:

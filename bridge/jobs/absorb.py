@@ -5,6 +5,7 @@ stamped with the moment its request was *started*: what is known from a notifica
 breaks off has stored what it saw and moved no watermark.
 """
 
+import json
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,6 @@ from typing import Any
 
 import anyio
 import anyio.lowlevel
-import orjson
 import structlog
 
 from bridge.domain.life import Outcome
@@ -146,7 +146,7 @@ class Absorber:
             return DeadLetter(
                 source_id=self.feed.source_id,
                 received_at=asked_at,
-                raw=orjson.dumps(row, option=orjson.OPT_NON_STR_KEYS),
+                raw=_written(row),
                 reason=error.reason,
                 detail=str(error),
                 hint=error.hint,
@@ -181,6 +181,11 @@ class Absorber:
     @property
     def _interval(self) -> timedelta:
         return timedelta(seconds=self.feed.settings.poll_interval_seconds)
+
+
+def _written(row: object) -> bytes:
+    """The row as JSON, also where it holds what orjson does not write: numbers of any length."""
+    return json.dumps(row, ensure_ascii=True).encode()
 
 
 def _problem_id(item: Item) -> str | None:

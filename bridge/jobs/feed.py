@@ -38,11 +38,16 @@ class Feed:
     client: Client
     callback: str
     secrets: tuple[str, ...]
+    retired: frozenset[bytes] = frozenset()
+    """Digests of secrets that are answered 410."""
     version: str | None = None
     fence: Fence = field(default_factory=Fence)
     hub_offered: bool = True
     registered: bool = False
     doubted: bool = False
+    doubted_at: datetime | None = None
+    follows: Mode | None = None
+    """The mode as the process that leads sees it; None while this process leads."""
     registered_at: datetime | None = None
     """Our clock: since when this process has relied on the registration; what changed before is nobody's fault."""
     last_push_at: datetime | None = None
@@ -56,12 +61,20 @@ class Feed:
     passing: anyio.Lock = field(default_factory=anyio.Lock)
     """Held by the pass under way: one pass over a source at a time."""
     on_mode: Callable[["Feed"], None] | None = None
+    _told: Mode | None = None
+
+    @property
+    def wants_push(self) -> bool:
+        """Does the configuration ask for a registration?"""
+        return self.settings.enabled and self.settings.push
 
     @property
     def mode(self) -> Mode:
         """See the module docstring."""
         if not self.settings.enabled:
             return Mode.DISABLED
+        if self.follows is not None:
+            return self.follows
         if not self.settings.push or not self.hub_offered:
             return Mode.POLL
         return Mode.PUSH if self.registered and not self.doubted else Mode.FALLBACK
@@ -69,17 +82,22 @@ class Feed:
     def pushed(self, at: datetime, *, applied: bool) -> None:
         """A notification was stored."""
         self.last_push_at = at
-        if applied and self.doubted:
+        if applied:
+            self.trusted()
+
+    def trusted(self) -> None:
+        """A pushed event changed something, here or in another process: there is push."""
+        if self.doubted:
             self.doubted = False
             self._tell()
 
-    def missed(self) -> None:
+    def missed(self, at: datetime) -> None:
         """A poll found what a notification should have brought: doubt the push and register anew, however often."""
         if not self.settings.push or not self.registered:
             return
         self.subscribe_wake.call("silent")
         if not self.doubted:
-            self.doubted = True
+            self.doubted, self.doubted_at = True, at
             self._tell()
 
     def stands(self, at: datetime, *, registered: bool, offered: bool = True, renewed: bool = False) -> None:
@@ -90,5 +108,7 @@ class Feed:
         self._tell()
 
     def _tell(self) -> None:
-        if self.on_mode is not None:
+        """Say which mode is in force, when it is another than before."""
+        if self.on_mode is not None and self.mode is not self._told:
+            self._told = self.mode
             self.on_mode(self)

@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 
 import anyio
 
+from bridge.errors import BridgeError, DatabaseUnavailableError
+
 BACKOFF_FIRST_SECONDS = 0.8
 BACKOFF_LAST_SECONDS = 30.0
 HEALTHY_AFTER_SECONDS = 120.0
@@ -44,6 +46,10 @@ class Wake:
         return reason
 
 
+DATABASE_AWAY_LAST_SECONDS = 2.0
+"""Postgres that comes back is used again within this time."""
+
+
 class Backoff:
     """Delays after failures: 0.8 s doubling to 30 s with full jitter, never less than the other side asked for."""
 
@@ -57,6 +63,15 @@ class Backoff:
     def reset(self) -> None:
         """It worked."""
         self.failures = 0
+
+    def after(self, error: BridgeError) -> float:
+        """Count a failure; return how long to wait: as long as the other side asked for, and never long for
+        Postgres.
+        """
+        delay_seconds = self.next_seconds(getattr(error, "retry_after_seconds", None))
+        if isinstance(error, DatabaseUnavailableError):
+            return min(delay_seconds, DATABASE_AWAY_LAST_SECONDS)
+        return delay_seconds
 
     def next_seconds(self, retry_after_seconds: float | None = None) -> float:
         """Count a failure; return how long to wait."""

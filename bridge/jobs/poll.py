@@ -8,7 +8,7 @@ No filter is trusted before it has shown its worth: the first filtered pass asks
 to have changed, so an empty answer means that the server does not understand the question. A server that ignores or
 refuses every way of asking is read in full each time. The watermark never runs ahead of the server's clock at the start
 of the pass, so that what changes while pages are read is not skipped; it is stored after the last page, and a pass that
-breaks off leaves it where it was.
+breaks off, or may have missed rows, leaves it where it was.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ import anyio
 import structlog
 
 from bridge.domain.observation import Via
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, DatabaseUnavailableError
 from bridge.jobs.absorb import Absorber, Tally, steadily
 from bridge.jobs.feed import Feed
 from bridge.jobs.pacing import Backoff, jittered, now
@@ -38,6 +38,7 @@ log = structlog.get_logger(__name__)
 
 _STYLES = (FilterStyle.DOT_GTE, FilterStyle.OPERATOR, FilterStyle.JSONPATH)
 _FIRST_TRIES = 3
+_GAPS = 3
 _BETWEEN_CALLS_SECONDS = 1.0
 """A flood of calls is one poll a second."""
 
@@ -54,6 +55,7 @@ class Poller:
     on_page: Callable[[Tally, Page], None] | None = None
     _useless: set[FilterStyle] = field(default_factory=set, init=False)
     _first_tries: int = field(default=0, init=False)
+    _gaps: int = field(default=0, init=False)
 
     async def run(self) -> None:
         """Poll at once, then every interval and at every call, backing off while the source or Postgres is away."""
@@ -63,8 +65,9 @@ class Poller:
             try:
                 tally = await self.run_once()
             except BridgeError as error:
-                delay_seconds = backoff.next_seconds(getattr(error, "retry_after_seconds", None))
-                self.feed.last_error = str(error)
+                delay_seconds = backoff.after(error)
+                if not isinstance(error, DatabaseUnavailableError):
+                    self.feed.last_error = str(error)
                 self.metrics.polls.labels(self.feed.name, "poll", "failed").inc()
                 log.warning(
                     "poll failed", source=self.feed.name, error=str(error), retry_in_seconds=round(delay_seconds, 1)
@@ -91,7 +94,7 @@ class Poller:
         self.metrics.polls.labels(self.feed.name, "poll", "ok").inc()
         self.metrics.last_poll_success.labels(self.feed.name, "poll").set(now().timestamp())
         if mark is not None and tally.overdue:
-            self.feed.missed()
+            self.feed.missed(now())
         return tally
 
     async def _first(self) -> Tally:
@@ -149,14 +152,27 @@ class Poller:
             self._useless.add(style)
             proven = None
         if tally.problems or mark.filter_style == style.value:
-            await self._advance(tally, mark, proven, started_at=started_at)
+            await self._advance(tally, mark, proven, started_at=started_at, whole=self._whole(complete=pages.complete))
         return tally
 
+    def _whole(self, *, complete: bool) -> bool:
+        """May the mark move? Rows may have been missed in a pass that could not be shown to be complete; where none
+        ever can, the mark still has to move now and then.
+        """
+        self._gaps = 0 if complete or self._gaps + 1 >= _GAPS else self._gaps + 1
+        return self._gaps == 0
+
     async def _advance(
-        self, tally: Tally, mark: Watermark | None, style: FilterStyle | None, *, started_at: datetime
+        self,
+        tally: Tally,
+        mark: Watermark | None,
+        style: FilterStyle | None,
+        *,
+        started_at: datetime,
+        whole: bool = True,
     ) -> None:
-        times = [at for at in (tally.newest_stamp, mark.changed_at if mark else None) if at is not None]
-        changed_at = max(times, default=None)
+        newest = tally.newest_stamp if whole else None
+        changed_at = max((at for at in (newest, mark.changed_at if mark else None) if at is not None), default=None)
         if changed_at is not None and tally.server_at is not None:
             changed_at = min(changed_at, tally.server_at)
         next_mark = Watermark(changed_at, style.value if style else None, started_at, now(), tally.problems)

@@ -17,7 +17,7 @@ import anyio
 import structlog
 
 from bridge.domain.observation import Notification, Via
-from bridge.errors import DatabaseUnavailableError, UnreadableError
+from bridge.errors import DatabaseUnavailableError, RetiredError, UnreadableError
 from bridge.jobs.batch import GroupCommit, OverloadedError
 from bridge.jobs.feed import Feed, Mode
 from bridge.jobs.writer import Item, Writer, store_items
@@ -56,13 +56,18 @@ class Receiver:
     deadline_seconds: float = 1.0
 
     def admit(self, name: str, secret: str) -> Feed | None:
-        """Return the feed whose callback this is, or None. Takes the same time whether secret or source is wrong."""
+        """Return the feed whose callback this is, or None; RetiredError when it was, but is not any more.
+
+        Takes the same time whether secret or source is wrong.
+        """
         feed = self.feeds.get(name)
         accepted = feed.secrets if feed is not None and feed.mode is not Mode.DISABLED else ("",)
         given = secret.encode("utf-8", "surrogatepass")
         admitted = False
         for each in accepted:
             admitted |= compare_digest(each.encode(), given) and bool(each)
+        if feed is not None and not admitted and source.digest(secret) in feed.retired:
+            raise RetiredError("this callback has been replaced")
         return feed if admitted else None
 
     async def receive(self, feed: Feed, raw: bytes, event_hint: str | None, received_at: datetime) -> str:
@@ -111,7 +116,7 @@ class Receiver:
             found = await source.find(connection, name)
         if found is None:
             log.warning("journalled for a source nobody knows, dropped", source=name)
-        return found.id if found else None
+        return found
 
     def _wake(self, stored: Stored) -> None:
         for feed in self.feeds.values():

@@ -59,7 +59,7 @@ class Reconciler:
                 await self.feed.reconcile_wake.wait(await self._due_in_seconds())
                 tally = await self.run_once()
             except BridgeError as error:
-                delay_seconds = backoff.next_seconds(getattr(error, "retry_after_seconds", None))
+                delay_seconds = backoff.after(error)
                 self.metrics.polls.labels(self.feed.name, "reconcile", "failed").inc()
                 log.warning(
                     "reconcile failed",
@@ -120,6 +120,7 @@ class Reconciler:
 
     async def _close(self, tally: Tally, polled: Watermark | None, started_at: datetime, distinct: int) -> None:
         async with self.database.transaction() as connection:
+            await self.feed.fence.hold(connection)
             sighted = await watermark.sightings(connection, self.feed.source_id)
             if sighted + tally.nameless < distinct:
                 log.warning("sightings lost, pass does not count", source=self.feed.name, seen=distinct, kept=sighted)

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 import anyio
 import structlog
 
+from bridge.domain.life import TOLD_GONE
 from bridge.domain.observation import TOMBSTONE_HASH, Kind, Observation, Via
 from bridge.errors import BridgeError, PermanentError, TransientError, UnreadableError
 from bridge.jobs.absorb import count_changes
@@ -68,7 +69,7 @@ class Refetcher:
                 pause_seconds = 0.0 if fetched else await self._pause_seconds()
                 backoff.reset()
             except BridgeError as error:
-                pause_seconds = backoff.next_seconds(getattr(error, "retry_after_seconds", None))
+                pause_seconds = backoff.after(error)
                 self.metrics.polls.labels(self.feed.name, "refetch", "failed").inc()
                 log.warning(
                     "refetch failed", source=self.feed.name, error=str(error), retry_in_seconds=round(pause_seconds, 1)
@@ -106,12 +107,13 @@ class Refetcher:
         async with limiter:
             if found.failures:
                 return
+            asked_at = now()
             try:
                 fetched = await self.feed.client.get(request.problem_id)
                 seen = wire.read_problem(fetched.item, asked_at=fetched.asked_at, via=Via.REFETCH)
             except NotFoundError:
-                if request.reason == "deleted":
-                    found.answers.append((request, self._tombstone(request)))
+                if request.reason in TOLD_GONE:
+                    found.answers.append((request, self._tombstone(request, asked_at)))
                 else:
                     found.in_vain.append(request)
             except TransientError as error:
@@ -125,16 +127,15 @@ class Refetcher:
                 else:
                     found.in_vain.append(request)
 
-    def _tombstone(self, request: Request) -> Entry:
-        at = now()
+    def _tombstone(self, request: Request, asked_at: datetime) -> Entry:
         return Entry(
             self.feed.source_id,
             Observation(
                 problem_id=request.problem_id,
                 kind=Kind.TOMBSTONE,
                 via=Via.REFETCH,
-                observed_at=at,
-                effective_at=at,
+                observed_at=asked_at,
+                effective_at=asked_at,
                 stamped=False,
                 body=b"{}",
                 content_hash=TOMBSTONE_HASH,
@@ -159,7 +160,7 @@ class Refetcher:
                     await self._put_off(connection, request)
                 else:
                     at = _later(0)
-                    await refetch.postpone(connection, self.feed.source_id, request.problem_id, at, counted=False)
+                    await refetch.postpone(connection, self.feed.source_id, request, at, counted=False)
 
     @property
     def _answers_polls(self) -> bool:
@@ -169,9 +170,9 @@ class Refetcher:
     async def _put_off(self, connection: Connection, request: Request) -> None:
         if request.attempts + 1 >= _TRIES:
             log.info("given up", source=self.feed.name, problem_id=request.problem_id, reason=request.reason)
-            await refetch.drop(connection, self.feed.source_id, request.problem_id)
+            await refetch.drop(connection, self.feed.source_id, request)
             return
-        await refetch.postpone(connection, self.feed.source_id, request.problem_id, _later(request.attempts))
+        await refetch.postpone(connection, self.feed.source_id, request, _later(request.attempts))
 
     async def _pause_seconds(self) -> float:
         async with self.database.connection() as connection:

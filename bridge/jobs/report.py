@@ -13,10 +13,10 @@ import structlog
 
 from bridge.domain.status import Status
 from bridge.errors import DatabaseUnavailableError
-from bridge.jobs.feed import Feed
+from bridge.jobs.feed import Feed, Mode
 from bridge.metrics import Metrics
 from bridge.storage import dead_letter, service_problem, source
-from bridge.storage.database import Database
+from bridge.storage.database import Connection, Database
 
 log = structlog.get_logger(__name__)
 
@@ -53,15 +53,32 @@ class Reporter:
             await anyio.sleep(_EVERY_SECONDS)
 
     async def run_once(self) -> None:
-        """Write the state of each source, and count what is due to be counted."""
+        """Write the state of each source, or, where another process leads, read it; count what is due to be counted."""
         for state, number in self.database.figures().items():
             self.metrics.connections.labels(state).set(number)
         async with self.database.connection() as connection:
             for feed in self.feeds:
-                await source.note(connection, feed.source_id, mode=feed.mode.value, last_push_at=feed.last_push_at)
-                await source.fail(connection, feed.source_id, feed.last_error)
+                if feed.follows is None:
+                    await self._tell(connection, feed)
+                else:
+                    await self._follow(connection, feed)
         if monotonic() >= self._count_not_before:
             await self._count()
+
+    async def _tell(self, connection: Connection, feed: Feed) -> None:
+        if feed.doubted_at is not None and await source.pushed_since(connection, feed.source_id, feed.doubted_at):
+            feed.trusted()
+        await source.note(connection, feed.source_id, mode=feed.mode.value, last_push_at=feed.last_push_at)
+        await source.fail(connection, feed.source_id, feed.last_error)
+
+    async def _follow(self, connection: Connection, feed: Feed) -> None:
+        await source.note(connection, feed.source_id, last_push_at=feed.last_push_at)
+        mode = await source.mode(connection, feed.source_id)
+        if feed.follows is None:  # this process has taken over meanwhile
+            return
+        feed.follows = Mode(mode)
+        self.metrics.show_mode(feed.name, mode)
+        self.metrics.registered.labels(feed.name).set(1 if feed.follows is Mode.PUSH else 0)
 
     async def _count(self) -> None:
         started = monotonic()

@@ -17,7 +17,7 @@ import anyio
 import structlog
 
 from bridge.errors import BridgeError, DatabaseUnavailableError, PermanentError, TransientError
-from bridge.jobs.feed import Feed, Mode
+from bridge.jobs.feed import Feed
 from bridge.jobs.pacing import Backoff, jittered, now
 from bridge.metrics import Metrics
 from bridge.storage import subscription
@@ -44,7 +44,7 @@ class Subscriber:
 
     async def run(self) -> None:
         """Register at once; again when called (silence, loss), backing off while the hub or Postgres is away."""
-        if self.feed.mode in (Mode.DISABLED, Mode.POLL):
+        if not self.feed.wants_push:
             await self._withdraw_when_possible()
             return
         backoff = Backoff()
@@ -82,6 +82,7 @@ class Subscriber:
             self.feed.stands(now(), registered=False, offered=False)
             return
         async with self.database.transaction() as connection:
+            await self.feed.fence.hold(connection)
             await subscription.replace(
                 connection,
                 self.feed.source_id,

@@ -20,7 +20,7 @@ from bridge.metrics import Metrics
 from bridge.storage import dead_letter, partition, refetch
 from bridge.storage.database import Connection, Database, MissingPartitionError, RacedError, RefusedError
 from bridge.storage.dead_letter import DeadLetter
-from bridge.storage.observation import Entry, Stored, store
+from bridge.storage.observation import Entry, Stored, lock, store
 
 log = structlog.get_logger(__name__)
 
@@ -95,6 +95,8 @@ async def _store_once(database: Database, items: Sequence[Item], *, touch: bool)
     for attempt in range(_RACES):
         try:
             async with database.transaction() as connection:
+                if attempt:
+                    await lock(connection, entries)
                 stored = await store(connection, entries, touch=touch)
                 await dead_letter.keep(connection, letters)
                 await _ask_instead(connection, letters, stored)

@@ -252,7 +252,7 @@ def _explain(draft: _Draft, errors: list[ErrorDetails]) -> None:
     """Turn what pydantic found into faults, leaving out keys that have one already."""
     for error in errors:
         key = tuple(str(part) for part in error["loc"] if part != "[key]")
-        if key in draft.faults:
+        if key in draft.faults or error["type"] == "default_factory_not_called":
             continue
         model = model_at(key[:-1])
         if error["type"] == "extra_forbidden":

@@ -30,8 +30,9 @@ _STILL_RESOLVED = FINAL | {"resolved"}
 class Collection:
     """Problems by id, in order of creation, with their stamps and bodies."""
 
-    def __init__(self, version: str, faults: Faults, clock: Callable[[], datetime]) -> None:
-        """Hold no problem yet; `clock` answers aware instants."""
+    def __init__(self, version: str, faults: Faults, clock: Callable[[], datetime], id_prefix: str = "SP") -> None:
+        """Hold no problem yet; `clock` answers aware instants; new ids begin with `id_prefix`."""
+        self._id_prefix = id_prefix
         self.problems: dict[str, Json] = {}
         self.base_url = ""
         self._version = version
@@ -63,7 +64,7 @@ class Collection:
         """Return an id that no problem has or had."""
         while True:
             self._born += 1
-            problem_id = f"SP{self._born:07d}"
+            problem_id = f"{self._id_prefix}{self._born:07d}"
             if problem_id not in self._stamped:
                 return problem_id
 

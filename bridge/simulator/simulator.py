@@ -64,6 +64,7 @@ class Simulator:
         concurrency: int = 8,
         retries: int = 0,
         delivery_timeout_seconds: float = 10.0,
+        id_prefix: str = "SP",
     ) -> None:
         """Prepare a server of `version` (one of `dialect.VERSIONS`) that listens on `host`:`port` (0: any) once
         entered.
@@ -73,7 +74,7 @@ class Simulator:
         the faults repeatable. `username` and `password` ask for Basic, `token` for Bearer (with both, either will do);
         see `token_url`. `callback_form` "listener" appends `/listener/<event>` to the callback. `concurrency` is the
         number of senders of each subscription, `retries` what follows a failed delivery, `delivery_timeout_seconds`
-        the limit of one attempt.
+        the limit of one attempt. Ids of problems begin with `id_prefix`.
         """
         if version not in dialect.VERSIONS:
             raise ValueError(f"version {version!r} is none of {', '.join(dialect.VERSIONS)}")
@@ -94,6 +95,7 @@ class Simulator:
             version,
             self.faults,
             clock=clock,
+            id_prefix=id_prefix,
             ids=_derived(seeds),
             callback_form=callback_form,
             concurrency=concurrency,

@@ -33,6 +33,7 @@ class World:
         faults: Faults,
         *,
         clock: Callable[[], datetime],
+        id_prefix: str,
         ids: random.Random,
         callback_form: CallbackForm,
         concurrency: int,
@@ -42,7 +43,7 @@ class World:
         """An empty world of `version`; `ids` is where event ids are drawn from."""
         self.version = version
         self.faults = faults
-        self.collection = Collection(version, faults, clock)
+        self.collection = Collection(version, faults, clock, id_prefix)
         self.tasks: dict[str, dict[str, Json]] = {resource: {} for resource in TASKS}
         self._ids = ids
         self._happening = anyio.Event()

@@ -12,6 +12,7 @@ import secrets
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from time import monotonic
 from typing import TypeAlias
 
 import anyio
@@ -25,6 +26,7 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProx
 
 log = structlog.get_logger(__name__)
 
+_TELL_AGAIN_SECONDS = 60.0
 _JSONB_VERSION = b"\x01"
 
 _SERVER_SETTINGS = {
@@ -157,7 +159,7 @@ def _identity() -> str:
 async def _create(
     dsn: str, min_size: int, max_size: int, identity: str, *, wait: bool
 ) -> "asyncpg.Pool[asyncpg.Record]":
-    delay_seconds, waiting = 0.2, False
+    delay_seconds, waiting, tell_at = 0.2, False, 0.0
     while True:
         try:
             async with translated():
@@ -173,9 +175,11 @@ async def _create(
         except DatabaseUnavailableError as error:
             if not wait:
                 raise
-            if not waiting:
-                log.warning("waiting for postgres", error=str(error))
-                waiting = True
+            if monotonic() >= tell_at:
+                log.warning(
+                    "waiting for postgres", error=str(error), remedy="check database.dsn, and that Postgres runs"
+                )
+                waiting, tell_at = True, monotonic() + _TELL_AGAIN_SECONDS
             await asyncio.sleep(delay_seconds * random.uniform(0.5, 1))  # noqa: S311 -- jitter, not a secret
             delay_seconds = min(delay_seconds * 2, 5)
         else:

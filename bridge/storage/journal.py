@@ -12,9 +12,10 @@ on the event loop. Crash after the commit: the post is replayed, whether or not 
 the commit in Postgres and `drop`: the post is replayed again, and is a duplicate there.
 """
 
+import fcntl
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -41,7 +42,11 @@ create table if not exists post (
 """
 _ROW_BYTES = 128
 """What a row costs beside its body, for the bound; generous."""
+_ORDINARY_BYTES = 4096
 _RETRY_SECONDS = 5
+_PROCESSES = 16
+"""Processes that may share a data directory."""
+_ADOPT_ROWS = 500
 
 T = TypeVar("T")
 
@@ -83,6 +88,16 @@ class Journal:
         """Keep posts; durable on return. JournalFullError when they do not fit, and then none of them is kept."""
         await self._in_thread(lambda: self._append(posts))
 
+    async def keep(self, posts: Sequence[Post]) -> Sequence[None]:
+        """`append`, as a group commit wants it: a result for each."""
+        await self.append(posts)
+        return [None] * len(posts)
+
+    @property
+    def full(self) -> bool:
+        """Is there no room for a notification of ordinary size any more?"""
+        return self.waiting_bytes + _ORDINARY_BYTES > self._max_bytes
+
     async def first(self, limit: int) -> list[tuple[int, Post]]:
         """Return the oldest posts with their numbers, in order of arrival."""
         return await self._in_thread(lambda: self._first(limit))
@@ -104,6 +119,9 @@ class Journal:
                 f"the local journal holds {self.waiting_bytes} of {self._max_bytes} bytes",
                 retry_after_seconds=_RETRY_SECONDS,
             )
+        self._insert(posts, size)
+
+    def _insert(self, posts: Sequence[Post], size: int) -> None:
         rows = [
             (post.source, post.received_at.isoformat(), post.event_hint, _checksum(post.raw), post.raw)
             for post in posts
@@ -154,29 +172,77 @@ class Journal:
                 f"the local journal cannot be written: {error}", retry_after_seconds=_RETRY_SECONDS
             ) from error
 
-    def close(self) -> None:
-        """Close the file; what waits stays."""
-        self._connection.close()
+    def adopt(self, path: Path) -> None:
+        """Move what waits in the journal of a process that is gone into ours. Dying in between leaves some of it
+        twice.
+        """
+        with ExitStack() as stack:
+            if not _locked(path, stack):
+                return
+            connection = _connected(path)
+            stack.callback(connection.close)
+            other = Journal(connection, path, self._max_bytes)
+            while numbered := other._first(_ADOPT_ROWS):
+                posts = [post for _, post in numbered]
+                self._insert(posts, sum(len(post.raw) + _ROW_BYTES for post in posts))
+                other._drop(numbered[-1][0])
 
 
 @contextmanager
 def opened(data_dir: Path, *, max_bytes: int) -> Iterator[Journal]:
-    """Open the journal of a data directory, made if need be. PermanentError when the directory cannot be written."""
-    path = data_dir / "journal.sqlite"
-    try:
-        data_dir.mkdir(parents=True, exist_ok=True)
-        connection = _connected(path)
-    except (OSError, sqlite3.OperationalError) as error:
-        raise PermanentError(
-            f"the local journal {path} cannot be opened ({error}): set a data_dir that can be written"
-        ) from error
-    journal = Journal(connection, path, max_bytes)
-    if journal.waiting:
-        log.info("journal waits to be replayed", posts=journal.waiting, since=str(journal.oldest_at))
-    try:
+    """Open the journal of a data directory, made if need be; PermanentError when the directory cannot be written.
+
+    A second process on the same directory gets a file of its own. What a process that is gone left in its file is moved
+    into ours, so that it is replayed.
+    """
+    with ExitStack() as stack:
+        try:
+            data_dir.mkdir(parents=True, exist_ok=True)
+            path = next(path for path in _paths(data_dir) if _locked(path, stack))
+            connection = _connected(path)
+            stack.callback(connection.close)
+        except (OSError, sqlite3.OperationalError, StopIteration) as error:
+            raise PermanentError(
+                f"no local journal can be opened in {data_dir} ({error!r}): set a data_dir that can be written"
+            ) from error
+        journal = Journal(connection, path, max_bytes)
+        for left in _paths(data_dir):
+            if left != path and left.exists():
+                journal.adopt(left)
+        if journal.waiting:
+            log.info("journal waits to be replayed", posts=journal.waiting, since=str(journal.oldest_at))
         yield journal
-    finally:
-        journal.close()
+
+
+def waiting_in(data_dir: Path) -> tuple[int, datetime | None]:
+    """How many posts wait in the journals of a data directory, and since when; for whoever only looks."""
+    number, oldest = 0, None
+    for path in _paths(data_dir):
+        if path.exists():
+            with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+                found, since = connection.execute("select count(*), min(received_at) from post").fetchone()
+            number += found
+            oldest = min(filter(None, (oldest, since)), default=None)
+    return number, None if oldest is None else _instant(oldest)
+
+
+def _paths(data_dir: Path) -> list[Path]:
+    return [
+        data_dir / "journal.sqlite",
+        *(data_dir / f"journal-{number}.sqlite" for number in range(2, _PROCESSES + 1)),
+    ]
+
+
+def _locked(path: Path, stack: ExitStack) -> bool:
+    """Take the lock of a journal file, until the stack unwinds or the process dies; False when another process has
+    it.
+    """
+    lock = stack.enter_context(path.with_suffix(".lock").open("wb"))
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _connected(path: Path) -> sqlite3.Connection:

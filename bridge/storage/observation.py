@@ -4,28 +4,28 @@ A batch goes through in one transaction of the caller: find repeats among the no
 problems (one statement), weigh the observations one by one (`bridge.domain.life`, no I/O), write facts, current rows
 and log (one statement a table).
 
-Nothing is locked while weighing. Each current row carries a revision; a row is written only on the revision that was
-read, and when fewer rows were written than decided, another writer was faster: RacedError, the caller's transaction
-rolls back and the batch is decided anew. Facts and the log are sets with keys, so a batch that is stored twice (a crash
-after commit, before the answer) changes nothing the second time. A crash before commit leaves nothing of the batch.
+Nothing is locked while weighing, unless the caller asks for it (`lock`). Each current row carries a revision; a row is
+written only on the revision that was read, and when fewer rows were written than decided, another writer was faster:
+RacedError, the caller's transaction rolls back and the batch is decided anew. Facts and the log are sets with keys, so
+a batch that is stored twice (a crash after commit, before the answer) changes nothing the second time. A crash before
+commit leaves nothing of the batch.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from hashlib import blake2b
 
 import orjson
 
-from bridge.domain.life import Fact, Known, Life, Outcome, needs_facts
+from bridge.domain.life import EPOCH, TOLD_GONE, Fact, Known, Life, Outcome, hash_of, needs_facts
 from bridge.domain.observation import Kind, Notification, Observation, Via
 from bridge.domain.service_problem import Columns, columns_of
 from bridge.domain.status import Status
 from bridge.storage.database import Connection, RacedError
 from bridge.storage.queries import queries
 
-_REFETCH_DELAY_SECONDS = {"regression": 2.0, "deleted": 1.0}
+_REFETCH_DELAY_SECONDS = {"regression": 2.0, "deleted": 1.0, "after_delete": 1.0, "late": 1.0}
 _REFETCH_DELAY_DEFAULT_SECONDS = 0.1
 
 
@@ -49,6 +49,18 @@ class Stored:
 
 
 Key = tuple[int, str]
+Stretch = tuple[int, str, datetime, bool]
+"""Part of a problem's history: what stands around a time, and whether also everything after it."""
+
+
+async def lock(connection: Connection, entries: Sequence[Entry]) -> None:
+    """Keep other writers off the problems of a batch until the caller's transaction ends.
+
+    For a batch that was raced: a page of hundreds would else lose again and again to a stream of notifications.
+    """
+    keys = {(entry.source_id, entry.observation.problem_id) for entry in entries if entry.observation is not None}
+    if keys:
+        await connection.execute(queries("service_problem")["lock"], *_columns(sorted(keys)))
 
 
 async def store(connection: Connection, entries: Sequence[Entry], *, touch: bool = True) -> Stored:
@@ -69,7 +81,7 @@ async def store(connection: Connection, entries: Sequence[Entry], *, touch: bool
         stored.drift[key[0]] += life.drift
         if life.last_observed is not None:
             for reason in life.refetch:
-                requests[key] = (reason, life.last_observed.observed_at)
+                _request(requests, key, reason, life.last_observed.observed_at)
     for source_id, _ in requests:
         stored.refetch[source_id] += 1
     await _write(connection, lives, touch=touch)
@@ -86,10 +98,17 @@ def _weigh(entry: Entry, lives: dict[Key, Life], stored: Stored, requests: dict[
         stored.changes[entry.source_id, seen.via, outcome] += 1
     if notification is not None and (seen is None or outcome.applied):
         for problem_id, reason in notification.refetch:
-            requests[entry.source_id, problem_id] = (reason, notification.received_at)
+            _request(requests, (entry.source_id, problem_id), reason, notification.received_at)
     if notification is None:
         return outcome.value
     return "applied" if outcome.applied else outcome.value
+
+
+def _request(requests: dict[Key, tuple[str, datetime]], key: Key, reason: str, at: datetime) -> None:
+    """That a deletion was told is what the fetcher has to know above all."""
+    if key in requests and requests[key][0] in TOLD_GONE:
+        reason = requests[key][0]
+    requests[key] = (reason, at)
 
 
 async def _repeats(connection: Connection, entries: Sequence[Entry]) -> set[int]:
@@ -121,15 +140,23 @@ async def _lives(connection: Connection, entries: Sequence[Entry]) -> dict[Key, 
     if not seen:
         return {}
     known = await _known(connection, list(seen))
-    since: dict[Key, datetime] = {}
-    for key, observations in seen.items():
-        now = known.get(key)
-        if needs_facts(now, observations):
-            since[key] = min(
-                [one.effective_at for one in observations] + ([now.content_at] if now and now.content_at else [])
-            )
+    since = [
+        stretch
+        for key, observations in seen.items()
+        if needs_facts(known.get(key), observations)
+        for stretch in _stretches(key, known.get(key), observations)
+    ]
     facts = await _facts(connection, since)
     return {key: Life(key[1], known=known.get(key), facts=facts.get(key, {})) for key in sorted(seen)}
+
+
+def _stretches(key: Key, known: Known | None, observations: Sequence[Observation]) -> list[Stretch]:
+    """What has to be read of a problem's history: everything since the content, and what stands around each time from
+    before it.
+    """
+    content_at = (known.content_at if known else None) or EPOCH
+    times = {seen.effective_at for seen in observations} - {content_at}
+    return [(*key, content_at, True)] + [(*key, at, at >= content_at) for at in sorted(times)]
 
 
 async def _known(connection: Connection, keys: list[Key]) -> dict[Key, Known]:
@@ -154,20 +181,17 @@ async def _known(connection: Connection, keys: list[Key]) -> dict[Key, Known]:
             missed_at=row[15],
             status=row[16],
             status_at=row[17],
+            updated_at=row[18],
+            via=Via(row[19]),
         )
         for row in rows
     }
 
 
-async def _facts(connection: Connection, since: dict[Key, datetime]) -> dict[Key, dict[tuple[datetime, bytes], Fact]]:
-    if not since:
+async def _facts(connection: Connection, stretches: Sequence[Stretch]) -> dict[Key, dict[tuple[datetime, bytes], Fact]]:
+    if not stretches:
         return {}
-    rows = await connection.fetch(
-        queries("service_problem_version")["recent"],
-        [key[0] for key in since],
-        [key[1] for key in since],
-        list(since.values()),
-    )
+    rows = await connection.fetch(queries("service_problem_version")["recent"], *_columns(stretches))
     facts: dict[Key, dict[tuple[datetime, bytes], Fact]] = {}
     for row in rows:
         fact = Fact(
@@ -180,7 +204,7 @@ async def _facts(connection: Connection, since: dict[Key, datetime]) -> dict[Key
             confirmed_at=row["confirmed_at"],
             event_type=row["event_type"],
             superseded=row["superseded"],
-            folded=row["folded"],
+            folded_hash=row["body_hash"],
             status=row["status"],
         )
         facts.setdefault((row["source_id"], row["problem_id"]), {})[fact.key] = fact
@@ -229,7 +253,7 @@ def _version_row(source_id: int, problem_id: str, fact: Fact) -> tuple[object, .
         fact.event_type,
         fact.status,
         fact.superseded,
-        _hash(body) if partial else None,
+        hash_of(body) if partial else None,
         fact.body if partial else None,
         body,
     )
@@ -245,7 +269,7 @@ def _mended_row(source_id: int, problem_id: str, fact: Fact) -> tuple[object, ..
         fact.superseded,
         fact.confirmed_at,
         None if folded is None else fact.status,
-        None if folded is None else _hash(folded),
+        None if folded is None else fact.folded_hash,
         folded,
     )
 
@@ -269,7 +293,9 @@ async def _write_statuses(connection: Connection, lives: dict[Key, Life]) -> Non
     ]
     if rows:
         await connection.execute(queries("status_change")["add"], *_columns(rows))
-    overtaken = [(key[0], key[1], *status) for key, life in lives.items() for status in life.overtaken]
+    overtaken = [
+        (*key, *status, stated_at) for key, life in lives.items() for status, stated_at in life.overtaken.items()
+    ]
     if overtaken:
         await connection.execute(queries("status_change")["supersede"], *_columns(overtaken))
 
@@ -281,7 +307,7 @@ async def _write_current(connection: Connection, lives: dict[Key, Life], *, touc
         if last is None:
             continue
         missed = life.known is not None and life.known.missed_at is not None and last.kind is not Kind.TOMBSTONE
-        if not life.changed and not missed:
+        if not life.changed and not life.added and not missed:
             touched.append((source_id, problem_id, last.observed_at))
         elif _body_known(life):
             written.append(_current_row(source_id, problem_id, life, last))
@@ -334,7 +360,7 @@ def _current_row(source_id: int, problem_id: str, life: Life, last: Observation)
         columns.resolved_at,
         columns.priority,
         columns.affected_services,
-        last.via.value,
+        (life.via or last.via).value,
         content.via.value if content else None,
         status.value,
         columns.status_raw,
@@ -361,7 +387,7 @@ def _noted_row(source_id: int, problem_id: str, life: Life, last: Observation) -
         life.doubt[1] if life.doubt else None,
         life.doubt[0] if life.doubt else None,
         life.deleted_at,
-        last.via.value if life.deleted_at != (life.known.deleted_at if life.known else None) else None,
+        (life.via or last.via).value,
         last.observed_at,
     )
 
@@ -417,7 +443,3 @@ async def _write_requests(
 def _columns(rows: Sequence[tuple[object, ...]]) -> list[list[object]]:
     """Rows to the arrays that `unnest` takes."""
     return [list(column) for column in zip(*rows, strict=True)]
-
-
-def _hash(body: bytes) -> bytes:
-    return blake2b(body, digest_size=16).digest()

@@ -4,10 +4,16 @@ Making one attaches a table that was made beside, which does not stand in the wa
 concurrently first: a plain drop would wait for every reader and make every writer wait behind it. There is no default
 partition, because nothing can be detached concurrently while there is one; a row for a day that was not made ahead is
 stored after the day has been made (`MissingPartitionError`).
+
+Detaching concurrently takes two transactions, and dropping a third. What breaks off between them (a crash, a reader who
+holds on to the log for long) leaves a day half detached, or a table that is no part of the log any more; the next round
+finds both and ends what was begun.
 """
 
 from collections.abc import Iterable
 from datetime import date, timedelta
+
+from asyncpg import Record
 
 from bridge.storage.database import Connection
 from bridge.storage.queries import queries
@@ -26,8 +32,8 @@ async def ensure(connection: Connection, days: Iterable[date]) -> None:
     there = set(await held(connection))
     for day in missing:
         if day not in there:
-            # the name and the bounds are made of a date and nothing else
-            name = f"bridge.{_PREFIX}{day:%Y%m%d}"
+            name = _table(day)
+            await connection.execute(f"drop table if exists {name}")  # left over when its removal broke off
             await connection.execute(f"create table {name} (like bridge.notification including all)")
             await connection.execute(f"comment on table {name} is 'Notifications received on {day} (UTC)'")
             await connection.execute(
@@ -38,19 +44,33 @@ async def ensure(connection: Connection, days: Iterable[date]) -> None:
 
 async def held(connection: Connection) -> list[date]:
     """Return the days that have a partition, in order."""
-    rows = await connection.fetch(queries("notification")["days"])
-    return [date.fromisoformat(row["relname"].removeprefix(_PREFIX)) for row in rows]
+    return [_day(row["relname"]) for row in await _days(connection) if row["attached"]]
 
 
 async def drop_before(connection: Connection, first_kept: date) -> list[date]:
     """Drop the partitions of earlier days; return them. Not inside a transaction."""
     await connection.execute("set lock_timeout = '5s'")
     try:
-        gone = [day for day in await held(connection) if day < first_kept]
-        for day in gone:
-            name = f"bridge.{_PREFIX}{day:%Y%m%d}"
-            await connection.execute(f"alter table bridge.notification detach partition {name} concurrently")
+        gone = [row for row in await _days(connection) if _day(row["relname"]) < first_kept]
+        for row in gone:
+            name = _table(_day(row["relname"]))
+            if row["attached"] or row["detaching"]:
+                how = "finalize" if row["detaching"] else "concurrently"
+                await connection.execute(f"alter table bridge.notification detach partition {name} {how}")
             await connection.execute(f"drop table {name}")
     finally:
         await connection.execute("reset lock_timeout")
-    return gone
+    return [_day(row["relname"]) for row in gone]
+
+
+async def _days(connection: Connection) -> list[Record]:
+    return await connection.fetch(queries("notification")["days"])
+
+
+def _day(table: str) -> date:
+    return date.fromisoformat(table.removeprefix(_PREFIX))
+
+
+def _table(day: date) -> str:
+    """The name with its schema; made of a date and nothing else, so it needs no quoting."""
+    return f"bridge.{_PREFIX}{day:%Y%m%d}"

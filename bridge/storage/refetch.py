@@ -38,12 +38,16 @@ async def next_due(connection: Connection, source_id: int) -> tuple[datetime | N
 
 
 async def postpone(
-    connection: Connection, source_id: int, problem_id: str, due_at: datetime, *, counted: bool = True
+    connection: Connection, source_id: int, asked: Request, due_at: datetime, *, counted: bool = True
 ) -> None:
-    """It failed; try again at `due_at`. Not `counted`: through no fault of its own."""
-    await connection.execute(queries("refetch")["postpone"], source_id, problem_id, due_at, int(counted))
+    """It failed; try again at `due_at`. Not `counted`: through no fault of its own. A request made anew meanwhile
+    stands as it is.
+    """
+    await connection.execute(
+        queries("refetch")["postpone"], source_id, asked.problem_id, due_at, int(counted), asked.requested_at
+    )
 
 
-async def drop(connection: Connection, source_id: int, problem_id: str) -> None:
-    """Nothing more can be learned by asking."""
-    await connection.execute(queries("refetch")["drop"], source_id, problem_id)
+async def drop(connection: Connection, source_id: int, asked: Request) -> None:
+    """Nothing more can be learned by asking, unless it was asked for anew meanwhile."""
+    await connection.execute(queries("refetch")["drop"], source_id, asked.problem_id, asked.requested_at)

@@ -3,6 +3,7 @@
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import blake2b
 from typing import Any
 
 from bridge.storage.database import Connection
@@ -14,25 +15,46 @@ _SECRET_BYTES = 24
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A source as the tables know it."""
+    """A source as the tables know it.
+
+    `secrets` are accepted in the callback path: the one in force, and the one before. `retired`: digests of older ones.
+    """
 
     id: int
-    callback_secret: str
     version: str | None
+    secrets: tuple[str, ...]
+    retired: frozenset[bytes]
 
 
-async def ensure(connection: Connection, name: str, url: str) -> Source:
-    """Return the source of that name, made when new; its secret is made once and stays."""
+async def ensure(connection: Connection, name: str, url: str, configured_secret: str = "") -> Source:
+    """Return the source of that name, made when new. Run inside a transaction.
+
+    The secret in force is the configured one, else one that is made once and stays. When it is another than the last
+    time, the old one is accepted besides, so that nothing is refused while the server still posts to it; the one before
+    that is retired.
+    """
     row = await connection.fetchrow(queries("source")["ensure"], name, url, secrets.token_urlsafe(_SECRET_BYTES))
     if row is None:
         raise LookupError(name)
-    return Source(row["id"], row["callback_secret"], row["version"])
+    current = configured_secret or row["callback_secret"]
+    previous, retired = row["previous_secret"], set(row["retired_secrets"])
+    if row["current_secret"] != current:
+        retired |= {digest(previous)} if previous else set()
+        previous = row["current_secret"]
+        retired -= {digest(current)} | ({digest(previous)} if previous else set())
+        await connection.execute(queries("source")["rotate"], row["id"], current, previous, sorted(retired))
+    return Source(row["id"], row["version"], (current, previous) if previous else (current,), frozenset(retired))
 
 
-async def find(connection: Connection, name: str) -> Source | None:
-    """Return the source of that name, if the tables know it."""
-    row = await connection.fetchrow(queries("source")["find"], name)
-    return None if row is None else Source(row["id"], row["callback_secret"], row["version"])
+async def find(connection: Connection, name: str) -> int | None:
+    """Return the key of the source of that name, if the tables know it."""
+    found = await connection.fetchval(queries("source")["find"], name)
+    return None if found is None else int(found)
+
+
+def digest(secret: str) -> bytes:
+    """What is kept of a retired secret."""
+    return blake2b(secret.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 async def note(
@@ -51,6 +73,16 @@ async def recognise(connection: Connection, source_id: int, version: str | None)
 async def fail(connection: Connection, source_id: int, error: str | None) -> None:
     """Keep what last went wrong, or None when it works again."""
     await connection.execute(queries("source")["fail"], source_id, error)
+
+
+async def mode(connection: Connection, source_id: int) -> str:
+    """Return the mode as the process that leads wrote it."""
+    return str(await connection.fetchval(queries("source")["mode"], source_id))
+
+
+async def pushed_since(connection: Connection, source_id: int, at: datetime) -> bool:
+    """Has a notification, to whichever process, changed something since?"""
+    return bool(await connection.fetchval(queries("source")["pushed_since"], source_id, at))
 
 
 async def status(connection: Connection) -> list[dict[str, Any]]:

@@ -1,10 +1,13 @@
 """`/livez`, `/readyz`, `/metrics` and a signpost at `/`.
 
-Live: the process turns. Ready: the schema is current, the database answers, the jobs run; what is missing is named. A
-bridge that waits for Postgres is alive and not ready.
+Live: the process turns. Ready: the schema is current, the database answers, the jobs run; what is missing is named, and
+the state tells a bridge that is degraded (Postgres is away, notifications are answered from the local journal) from one
+that cannot take any.
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Literal
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -20,12 +23,22 @@ async def livez(_: web.Request) -> web.StreamResponse:
     return web.json_response({"live": True})
 
 
-def readyz(missing: Callable[[], Awaitable[list[str]]]) -> Handler:
-    """Answer 200 when nothing is `missing`, else 503 with what is."""
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """How the bridge is. `degraded`: notifications are taken, but not into Postgres; `missing` says why, in words."""
+
+    state: Literal["ready", "degraded", "starting", "stopping", "unavailable"]
+    missing: list[str] = field(default_factory=list)
+
+
+def readyz(condition: Callable[[], Awaitable[Condition]]) -> Handler:
+    """Answer 200 when ready, else 503 with the state and what is missing."""
 
     async def handle(_: web.Request) -> web.StreamResponse:
-        reasons = await missing()
-        return web.json_response({"ready": not reasons, "missing": reasons}, status=503 if reasons else 200)
+        now = await condition()
+        ready = now.state == "ready"
+        body = {"ready": ready, "state": now.state, "missing": now.missing}
+        return web.json_response(body, status=200 if ready else 503)
 
     return handle
 

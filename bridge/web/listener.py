@@ -25,7 +25,7 @@ import anyio
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from bridge.errors import TransientError, UnreadableError
+from bridge.errors import RetiredError, TransientError, UnreadableError
 from bridge.metrics import Metrics
 
 _CHUNK_BYTES = 64 * 1024
@@ -52,7 +52,7 @@ class Limits:
 
     body_bytes: int = 2 * 1024 * 1024
     body_seconds: float = 10
-    answer_seconds: float = 5
+    answer_seconds: float = 10
 
 
 class Refusal(Exception):  # noqa: N818 -- an answer, not a fault of ours
@@ -91,6 +91,8 @@ def listener(
             admitted = admit(request.match_info["source"], request.match_info["secret"])
         except TransientError as error:
             raise Refusal(503, "starting", str(error), retry_after_seconds=error.retry_after_seconds) from error
+        except RetiredError as error:
+            raise Refusal(410, "retired", str(error)) from error
         if admitted is None:
             raise Refusal(404, "unknown_callback", "no such callback")
         raw = await _body(request, limits)

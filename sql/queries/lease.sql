@@ -11,10 +11,7 @@ expires_at = excluded.expires_at
 where
     l.holder = excluded.holder
     or l.expires_at < clock_timestamp()
-    or not exists (
-        select from pg_stat_activity as a
-        where a.application_name = l.holder
-    )
+    or l.holder <> all(select coalesce(a.application_name, '') from pg_stat_activity as a)
 returning l.token;
 
 -- name: hold

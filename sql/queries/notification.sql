@@ -22,8 +22,12 @@ from unnest(
 ) as n (source_id, received_at, event_id, event_type, event_time, problem_id, outcome, body);
 
 -- name: days
--- The days that have a partition.
-select c.relname from pg_inherits as i
-inner join pg_class as c on i.inhrelid = c.oid
-where i.inhparent = 'bridge.notification'::regclass
+-- The days that have a partition, and those whose removal broke off half way (detaching) or before the table was dropped (neither).
+select
+    c.relname,
+    i.inhrelid is not null and not i.inhdetachpending as attached,
+    i.inhrelid is not null and i.inhdetachpending as detaching
+from pg_class as c
+left join pg_inherits as i on c.oid = i.inhrelid and i.inhparent = 'bridge.notification'::regclass
+where c.relnamespace = 'bridge'::regnamespace and c.relkind = 'r' and c.relname ~ '^notification_[0-9]{8}$'
 order by c.relname;

@@ -1,5 +1,5 @@
 -- name: request
--- Ask for problems to be fetched; for one already waiting this is news, so its tries begin anew.
+-- Ask for problems to be fetched; for one already waiting this is news, so its tries begin anew. That a deletion was told is kept.
 insert into bridge.refetch as r (source_id, problem_id, reason, requested_at, due_at)
 select n.source_id, n.problem_id, n.reason, n.requested_at, n.requested_at + make_interval(secs => n.delay_seconds)
 from unnest($1::smallint[], $2::text[], $3::text[], $4::timestamptz[], $5::double precision[]) as n (
@@ -7,7 +7,7 @@ from unnest($1::smallint[], $2::text[], $3::text[], $4::timestamptz[], $5::doubl
 )
 order by n.source_id, n.problem_id
 on conflict (source_id, problem_id) do update set
-reason = excluded.reason,
+reason = case when r.reason in ('deleted', 'after_delete') then r.reason else excluded.reason end,
 requested_at = greatest(r.requested_at, excluded.requested_at),
 due_at = least(r.due_at, excluded.due_at),
 attempts = 0;
@@ -30,9 +30,11 @@ select min(r.due_at) as due_at, count(*) as waiting from bridge.refetch as r
 where r.source_id = $1;
 
 -- name: postpone
+-- Unless it was asked for anew meanwhile.
 update bridge.refetch as r set attempts = r.attempts + $4::integer, due_at = $3
-where r.source_id = $1 and r.problem_id = $2;
+where r.source_id = $1 and r.problem_id = $2 and r.requested_at <= $5;
 
 -- name: drop
+-- Unless it was asked for anew meanwhile.
 delete from bridge.refetch as r
-where r.source_id = $1 and r.problem_id = $2;
+where r.source_id = $1 and r.problem_id = $2 and r.requested_at <= $3;

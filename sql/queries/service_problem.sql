@@ -18,9 +18,19 @@ select
     p.doubt_at,
     p.missed_at,
     p.status,
-    p.status_changed_at
+    p.status_changed_at,
+    p.updated_at,
+    p.via
 from unnest($1::smallint[], $2::text[]) as k (source_id, id)
 inner join bridge.service_problem as p on k.source_id = p.source_id and k.id = p.id;
+
+-- name: lock
+-- Keep other writers off these problems until the end of the transaction; always in the same order, so that two wait for, not on each other.
+select 1 as locked
+from unnest($1::smallint[], $2::text[]) as k (source_id, id)
+inner join bridge.service_problem as p on k.source_id = p.source_id and k.id = p.id
+order by p.source_id, p.id
+for update of p;
 
 -- name: write
 -- Insert or replace current rows. A row is replaced only when it still has the revision the decision was made on, so the caller counts

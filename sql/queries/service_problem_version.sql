@@ -36,7 +36,29 @@ where
     and v.content_hash = n.content_hash;
 
 -- name: recent
--- The facts of these problems from the last whole statement at or before $3 on: all that folding a patch can depend on.
+-- All that folding a patch that holds since $3 can depend on: the facts from the last whole statement at or before it up to the next one
+-- ($4: up to the last). Overtaken patches matter only where one like it may come again.
+with stretch as (
+    select distinct
+        k.source_id,
+        k.problem_id,
+        base.effective_at as since,
+        coalesce(ahead.effective_at, 'infinity') as until
+    from unnest($1::smallint[], $2::text[], $3::timestamptz[], $4::boolean[]) as k (source_id, problem_id, at, open)
+    inner join lateral (
+        select coalesce(max(w.effective_at), '-infinity') as effective_at
+        from bridge.service_problem_version as w
+        where w.source_id = k.source_id and w.problem_id = k.problem_id and w.kind = 'full' and w.effective_at <= k.at
+    ) as base on true
+    inner join lateral (
+        select min(w.effective_at) as effective_at
+        from bridge.service_problem_version as w
+        where
+            w.source_id = k.source_id and w.problem_id = k.problem_id and w.kind = 'full' and w.effective_at > k.at
+            and not k.open
+    ) as ahead on true
+)
+
 select
     v.source_id,
     v.problem_id,
@@ -49,13 +71,29 @@ select
     v.event_type,
     v.superseded,
     v.status,
-    coalesce(v.patch, v.body) as said,
-    case when v.patch is not null then v.body end as folded
-from unnest($1::smallint[], $2::text[], $3::timestamptz[]) as k (source_id, problem_id, since)
-inner join lateral (
-    select coalesce(max(w.effective_at), '-infinity') as effective_at
-    from bridge.service_problem_version as w
-    where w.source_id = k.source_id and w.problem_id = k.problem_id and w.kind = 'full' and w.effective_at <= k.since
-) as base on true
+    v.body_hash,
+    coalesce(v.patch, v.body) as said
+from stretch as t
 inner join bridge.service_problem_version as v
-    on k.source_id = v.source_id and k.problem_id = v.problem_id and v.effective_at >= base.effective_at;
+    on
+        t.source_id = v.source_id and t.problem_id = v.problem_id
+        and v.effective_at >= t.since and v.effective_at < t.until
+where not v.superseded
+union all
+select
+    v.source_id,
+    v.problem_id,
+    v.effective_at,
+    v.content_hash,
+    v.kind,
+    v.observed_at,
+    v.confirmed_at,
+    v.via,
+    v.event_type,
+    v.superseded,
+    v.status,
+    v.body_hash,
+    coalesce(v.patch, v.body) as said
+from unnest($1::smallint[], $2::text[], $3::timestamptz[]) as k (source_id, problem_id, at)
+inner join bridge.service_problem_version as v
+    on k.source_id = v.source_id and k.problem_id = v.problem_id and k.at = v.effective_at and v.superseded;

@@ -11,11 +11,16 @@ on conflict (name) do update set
 url = excluded.url,
 version = case when s.url = excluded.url then s.version end,
 callback_secret = case when s.callback_secret = '' then excluded.callback_secret else s.callback_secret end
-returning s.id, s.callback_secret, s.version;
+returning s.id, s.callback_secret, s.version, s.current_secret, s.previous_secret, s.retired_secrets;
 
 -- name: find
-select s.id, s.callback_secret, s.version from bridge.source as s
+select s.id from bridge.source as s
 where s.name = $1;
+
+-- name: rotate
+-- Another secret is in force: the one before is still accepted, an older one is retired.
+update bridge.source as s set current_secret = $2, previous_secret = $3, retired_secrets = $4
+where s.id = $1;
 
 -- name: note
 -- What a source is doing; nulls leave the old value.
@@ -32,6 +37,15 @@ where s.id = $1 and s.version is distinct from $2;
 -- name: fail
 update bridge.source as s set last_error = $2, last_error_at = case when $2::text is null then s.last_error_at else now() end
 where s.id = $1 and s.last_error is distinct from $2;
+
+-- name: mode
+select s.mode from bridge.source as s
+where s.id = $1;
+
+-- name: pushed_since
+-- Has a notification changed something since?
+select count(*) > 0 as pushed from bridge.notification as n
+where n.source_id = $1 and n.received_at > $2 and n.outcome = 'applied';
 
 -- name: status
 -- One row a source, for tmf656-bridge status.

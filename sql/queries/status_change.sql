@@ -23,9 +23,11 @@ where
     or c.superseded;
 
 -- name: supersede
--- What only an overtaken patch had stated.
+-- What the source has contradicted: what only an overtaken patch had stated, or what was first stated at $5.
 update bridge.status_change as c set superseded = true
-from unnest($1::smallint[], $2::text[], $3::timestamptz[], $4::text[]) as n (source_id, problem_id, effective_at, status)
+from unnest($1::smallint[], $2::text[], $3::timestamptz[], $4::text[], $5::timestamptz[]) as n (
+    source_id, problem_id, effective_at, status, stated_at
+)
 where
     c.source_id = n.source_id and c.problem_id = n.problem_id and c.effective_at = n.effective_at and c.status = n.status
-    and c.partial;
+    and ((n.stated_at is null and c.partial) or c.stated_at = n.stated_at);

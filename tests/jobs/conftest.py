@@ -171,7 +171,8 @@ def bridge_on(dsn: str) -> Callable[..., AbstractAsyncContextManager[Running]]:
         settings = Settings.model_validate(
             {
                 "database": {"dsn": dsn if "://" in dsn else dsn.replace(":/", ":///", 1)},
-                "http": {"port": 0},
+                "http": {"port": 0, "answer_timeout_seconds": 30},
+                "journal": {"max_bytes": 0},
                 "sources": {"sim": {"url": sim.url, **source}},
             }
         )
@@ -271,3 +272,10 @@ async def no_connections(dsn: str, postgres: Embedded) -> AsyncIterator[Callable
             await connection.execute(f"alter database {name} allow_connections true")
     finally:
         await connection.close()
+
+
+@pytest.fixture
+async def source_id(database: Database) -> int:
+    """The key of a source that exists."""
+    async with database.connection() as connection:
+        return int(await connection.fetchval("insert into bridge.source (name) values ('sim') returning id"))

@@ -71,7 +71,7 @@ async def test_only_what_changes_something_ends_a_doubt(receiving: Any) -> None:
     rig, _ = receiving
     await receive(receiving, event(PROBLEM))
     rig.feed.stands(datetime.now(UTC), registered=True)
-    rig.feed.missed()
+    rig.feed.missed(datetime.now(UTC))
     await receive(receiving, event(PROBLEM))
     assert rig.feed.mode == "fallback"
     await receive(receiving, event(PROBLEM | {"lastUpdate": "2026-06-01T12:01:00Z", "status": "resolved"}))

@@ -26,12 +26,6 @@ Eventually = Callable[[Callable[[], Any]], Awaitable[None]]
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 
-@pytest.fixture
-async def source_id(database: Database) -> int:
-    async with database.connection() as connection:
-        return int(await connection.fetchval("insert into bridge.source (name) values ('sim') returning id"))
-
-
 def problem(problem_id: str, *, minute: int = 0, status: str = "held", description: str = "no light") -> dict[str, Any]:
     return {
         "id": problem_id,

@@ -103,7 +103,12 @@ async def version_4(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[P
 async def following(dsn: str, url: str, **source: Any) -> AsyncIterator[Running]:
     """Run a bridge with one source until the block ends."""
     common = {"url": url, "poll_interval_seconds": 86_400, "reconcile_interval_seconds": 604_800}
-    settings = {"database": {"dsn": dsn}, "http": {"port": 0}, "sources": {"prism": common | source}}
+    settings = {
+        "database": {"dsn": dsn},
+        "http": {"port": 0},
+        "journal": {"max_bytes": 0},
+        "sources": {"prism": common | source},
+    }
     running: list[Running] = []
     bridge = Bridge(Settings.model_validate(settings), on_ready=running.append)
     async with anyio.create_task_group() as group:

@@ -65,7 +65,7 @@ async def test_it_starts_registers_receives_and_ends_with_status_0_on_sigterm(
         async with start("run", "--config", config) as program:
             url = (await program.logged("ready"))["url"]
             status, text, _ = await get(f"{url}/readyz")
-            assert (status, orjson.loads(text)) == (200, {"ready": True, "missing": []})
+            assert (status, orjson.loads(text)) == (200, {"ready": True, "state": "ready", "missing": []})
             await program.logged("registered", source="snow")
             await eventually(lambda: ask(dsn, "select count(*) = 5 from report.service_problem"))
             problem = await sim.create(description="no light")

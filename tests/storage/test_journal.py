@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import PermanentError
-from bridge.storage.journal import Journal, JournalFullError, Post, opened
+from bridge.storage.journal import Journal, JournalFullError, Post, opened, waiting_in
 
 pytestmark = pytest.mark.anyio
 
@@ -150,3 +150,25 @@ async def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> No
 
 def test_sqlite_is_new_enough_for_strict_tables() -> None:
     assert sqlite3.sqlite_version_info >= (3, 37)
+
+
+async def test_processes_on_one_directory_have_a_journal_each(tmp_path: Path) -> None:
+    with opened(tmp_path, max_bytes=MIB) as one, opened(tmp_path, max_bytes=MIB) as two:
+        await one.append([post(1)])
+        await two.append([post(2)])
+        assert one.path != two.path
+        assert (await kept(one), await kept(two)) == ([post(1).raw], [post(2).raw])
+        assert waiting_in(tmp_path) == (2, NOON + timedelta(seconds=1))
+
+
+async def test_what_a_process_that_is_gone_left_is_taken_over(tmp_path: Path) -> None:
+    with opened(tmp_path, max_bytes=MIB), opened(tmp_path, max_bytes=MIB) as two:
+        await two.append([post(2)])
+    with opened(tmp_path, max_bytes=MIB) as next_one:
+        assert await kept(next_one) == [post(2).raw]
+    with opened(tmp_path, max_bytes=MIB) as next_one:
+        assert await kept(next_one) == [post(2).raw]
+
+
+def test_nothing_waits_where_there_is_no_journal(tmp_path: Path) -> None:
+    assert waiting_in(tmp_path) == (0, None)

@@ -125,6 +125,8 @@ async def _bridge(settings: dict[str, Any]) -> AsyncIterator[Running]:
         running.append(it)
         ready.set()
 
+    patient = {"answer_timeout_seconds": 30} | settings["http"]
+    settings = {"journal": {"max_bytes": 0}} | settings | {"http": patient}
     bridge = Bridge(Settings.model_validate(settings), on_ready=on_ready)
     async with anyio.create_task_group() as group:
         group.start_soon(bridge.run)

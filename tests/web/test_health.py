@@ -110,7 +110,7 @@ def told(problem_id: str, *, kind: str = "ServiceProblemCreateEvent", at: int = 
 async def test_a_running_bridge_is_alive_and_ready(bridge: Running, get: Callable[..., Any]) -> None:
     alive, ready = await get(f"{bridge.url}/livez"), await get(f"{bridge.url}/readyz")
     assert (alive.status, alive.json()) == (200, {"live": True})
-    assert (ready.status, ready.json()) == (200, {"ready": True, "missing": []})
+    assert (ready.status, ready.json()) == (200, {"ready": True, "state": "ready", "missing": []})
 
 
 async def test_the_root_says_what_this_is_and_where_to_look(bridge: Running, get: Callable[..., Any]) -> None:

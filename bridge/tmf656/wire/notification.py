@@ -118,6 +118,12 @@ def _understand(envelope: dict[str, Any], event_hint: str | None, received_at: d
     return _Event(event_type, change_of(name), payload, _first_instant(envelope, _EVENT_TIMES), received_at)
 
 
+def _named(event_type: object) -> str:
+    return (
+        "an event without eventType" if event_type is None else f"an event of the unknown type {str(event_type)[:80]!r}"
+    )
+
+
 def _by_content(envelope: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """Return the type that an event without a known one is treated as, and its payload."""
     problem = _problem_in(envelope, declared=False)
@@ -127,7 +133,7 @@ def _by_content(envelope: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     if task is None:
         raise UnreadableError(
             "no_problem",
-            f"an event of the unknown type {str(envelope.get('eventType'))[:80]!r} without a service problem in it",
+            f"{_named(envelope.get('eventType'))} without a service problem in it",
             hint="see what else this source was told to send here",
         )
     return task_event_name(task), payload

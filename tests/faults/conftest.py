@@ -1,0 +1,182 @@
+"""The real program, its database behind a gate that can be shut, and a sender that remembers what was answered."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
+
+import aiohttp
+import anyio
+import orjson
+import pytest
+
+from bridge.app import Bridge, Running
+from bridge.settings import Settings
+from bridge.simulator.background import background
+
+PATIENCE_SECONDS = 60
+SECRET = "s" * 32
+
+
+@dataclass(slots=True)
+class Gate:
+    """A forwarder in front of Postgres' socket.
+
+    `shut` cuts every connection and refuses new ones; `stall` lets nothing through until `flow`.
+    """
+
+    socket: str
+    dsn: str = ""
+    stalled: asyncio.Event = field(default_factory=asyncio.Event)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _server: asyncio.Server | None = None
+    _port: int = 0
+
+    async def open(self) -> None:
+        self._server = await asyncio.start_server(self._carry, "127.0.0.1", self._port)
+        self._port = self._server.sockets[0].getsockname()[1]
+
+    async def shut(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def stall(self) -> None:
+        self.stalled.clear()
+
+    def flow(self) -> None:
+        self.stalled.set()
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            beyond_reader, beyond_writer = await asyncio.open_unix_connection(self.socket)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._copy(reader, beyond_writer))
+                group.create_task(self._copy(beyond_reader, writer))
+        except (OSError, asyncio.CancelledError, ExceptionGroup):
+            pass
+        finally:
+            writer.transport.abort()
+            self._tasks.discard(task)
+
+    async def _copy(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        while chunk := await source.read(65536):
+            await self.stalled.wait()
+            target.write(chunk)
+            await target.drain()
+        target.close()
+
+
+@pytest.fixture
+async def gate(dsn: str) -> AsyncIterator[Gate]:
+    """A gate in front of this test's database; `gate.dsn` leads through it."""
+    parts = urlsplit(dsn)
+    options = {name: values[0] for name, values in parse_qs(parts.query).items()}
+    gate = Gate(f"{options['host']}/.s.PGSQL.{options.get('port', '5432')}")
+    gate.flow()
+    await gate.open()
+    gate.dsn = (
+        f"postgresql://{quote(options.get('user', 'postgres'))}@127.0.0.1:{gate._port}{parts.path}?sslmode=disable"
+    )
+    yield gate
+    gate.flow()
+    await gate.shut()
+
+
+@asynccontextmanager
+async def bridge_at(dsn: str, data_dir: Path, **more: Any) -> AsyncIterator[Running]:
+    """Run a bridge with one source that nobody answers for, so that everything comes by push."""
+    settings = {
+        "data_dir": str(data_dir),
+        "database": {"dsn": dsn},
+        "http": {"port": 0, "answer_timeout_seconds": 1},
+        "sources": {"snow": {"url": "http://127.0.0.1:9/v4", "push": False, "callback_secret": SECRET}},
+    } | more
+    ready = anyio.Event()
+    running: list[Running] = []
+
+    def on_ready(it: Running) -> None:
+        running.append(it)
+        ready.set()
+
+    bridge = Bridge(Settings.model_validate(settings), on_ready=on_ready)
+    over = anyio.Event()
+
+    async def live() -> None:
+        await bridge.run()
+        over.set()
+
+    async with background() as tasks:
+        tasks.start_soon(live)
+        with anyio.fail_after(PATIENCE_SECONDS):
+            await ready.wait()
+        try:
+            yield running[0]
+        finally:
+            bridge.stop()
+            with anyio.fail_after(PATIENCE_SECONDS, shield=True):
+                await over.wait()
+
+
+@pytest.fixture
+def bridge(gate: Gate, tmp_path: Path) -> Callable[..., Any]:
+    """Run a bridge through the gate: `async with bridge() as running`."""
+    return lambda **more: bridge_at(gate.dsn, tmp_path, **more)
+
+
+@dataclass(slots=True)
+class Sender:
+    """Posts events, each about a problem of its own, and remembers which were answered with success."""
+
+    session: aiohttp.ClientSession
+    answered: list[str] = field(default_factory=list)
+    refused: list[tuple[int, str | None]] = field(default_factory=list)
+    number: int = 0
+
+    async def post(self, url: str) -> int:
+        self.number += 1
+        event_id, at = f"e-{self.number}", datetime.now(UTC).isoformat()
+        problem = {"id": f"SP-{self.number}", "status": "held", "lastUpdate": at, "category": "c", "priority": 1}
+        body = orjson.dumps(
+            {
+                "eventId": event_id,
+                "eventTime": at,
+                "eventType": "ServiceProblemCreateEvent",
+                "event": {"serviceProblem": problem},
+            }
+        )
+        async with self.session.post(f"{url}/listener/snow/{SECRET}", data=body) as answer:
+            if answer.status in (200, 201, 204):
+                self.answered.append(event_id)
+            else:
+                self.refused.append((answer.status, answer.headers.get("Retry-After")))
+            return answer.status
+
+
+@pytest.fixture
+async def sender() -> AsyncIterator[Sender]:
+    """A sender."""
+    async with aiohttp.ClientSession() as session:
+        yield Sender(session)
+
+
+@pytest.fixture
+def eventually() -> Callable[[Callable[[], Any]], Any]:
+    """Wait until an awaited condition holds; return what it returned."""
+
+    async def waiting(condition: Callable[[], Any]) -> Any:
+        with anyio.fail_after(PATIENCE_SECONDS):
+            while not (result := await condition()):  # noqa: ASYNC110 -- a database sends no signal
+                await anyio.sleep(0.02)
+        return result
+
+    return waiting

@@ -1,0 +1,264 @@
+"""Whatever happens between a source and us, after it ends and two reconciles the tables are what the source holds.
+
+The model of the source is a dictionary of problems, the events still on their way and the answers still on their way.
+Between any two steps the bridge may die: a transaction is rolled back, and nothing but the tables remains of it.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+import pytest
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from bridge.domain.life import TOLD_GONE
+from bridge.domain.observation import TOMBSTONE_HASH, Kind, Observation, Via
+from bridge.domain.status import normalise
+from bridge.storage import refetch, watermark
+from bridge.storage.database import Connection, Database, opened
+from bridge.storage.observation import Entry, store
+from bridge.tmf656 import wire
+
+NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
+IDS = ("SP-1", "ä/ ?#'\"%💥", "SP 3\\")
+STATUSES = ("acknowledged", "inProgress", "held", "resolved")
+HOURS = st.sampled_from([-60.0, 0.0, 0.0, 60.0])
+
+
+@dataclass
+class Source:
+    """The model: what the source holds and what it has said."""
+
+    clock_minutes: float = 0
+    """By how much its clock is ahead of ours."""
+    stamps: bool = True
+    now: float = 0
+    problems: dict[str, dict[str, Any]] = field(default_factory=dict)
+    backups: list[dict[str, dict[str, Any]]] = field(default_factory=list)
+    events: list[bytes] = field(default_factory=list)
+
+    def time(self) -> str:
+        return (NOON + timedelta(minutes=self.now + self.clock_minutes)).isoformat()
+
+    def write(self, problem_id: str, status: str, *, keep_stamp: bool) -> None:
+        old = self.problems.get(problem_id, {})
+        held = {"id": problem_id, "category": "c", "description": "d", "priority": 1, "reason": "r", "status": status}
+        if self.stamps:
+            held["lastUpdate"] = old.get("lastUpdate", self.time()) if keep_stamp else self.time()
+            held["statusChangeDate"] = old.get("statusChangeDate", self.time())
+        self.problems = self.problems | {problem_id: held | {"note": [{"text": str(self.now)}]}}
+
+    def delete(self, problem_id: str) -> None:
+        self.problems = {key: held for key, held in self.problems.items() if key != problem_id}
+        self.say("Delete", {"id": problem_id})
+
+    def tell(self, problem_id: str, style: str) -> None:
+        held = self.problems.get(problem_id)
+        if held is not None:
+            names = {"whole": held.keys(), "status": ("id", "status"), "thin": ("id",)}[style]
+            self.say("StateChange" if style == "status" else "AttributeValueChange", {key: held[key] for key in names})
+
+    def say(self, change: str, payload: dict[str, Any]) -> None:
+        event = {"eventType": f"ServiceProblem{change}Event", "event": {"serviceProblem": payload}}
+        self.events.append(orjson.dumps(event | ({"eventTime": self.time()} if self.stamps else {})))
+
+
+class Tables:
+    """The bridge's side, on a real database; every method is one transaction that commits, or not."""
+
+    def __init__(self, portal: BlockingPortal, database: Database) -> None:
+        self.portal, self.database = portal, database
+
+    def store(self, *entries: Entry, dies: bool = False) -> None:
+        async def run() -> None:
+            async with self.database.connection() as connection:
+                transaction = connection.transaction()
+                await transaction.start()
+                await store(connection, entries)
+                await (transaction.rollback() if dies else transaction.commit())
+
+        self.portal.call(run)
+
+    def call(self, what: Any, *arguments: Any, **named: Any) -> Any:
+        async def run() -> Any:
+            async with self.database.transaction() as connection:
+                return await what(connection, *arguments, **named)
+
+        return self.portal.call(run)
+
+    def fetch(self, query: str) -> list[Any]:
+        async def run(connection: Connection) -> list[Any]:
+            return list(await connection.fetch(query))
+
+        return list(self.call(run))
+
+
+class Convergence(RuleBasedStateMachine):
+    """Random interleaving of what a source, the network, the jobs and the machine do."""
+
+    tables: Tables
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.source = Source()
+        self.answers: list[tuple[Entry, ...]] = []
+        for table in ("service_problem", "service_problem_version", "status_change", "notification", "refetch"):
+            self.tables.fetch(f"delete from bridge.{table}")  # noqa: S608 -- names of our own
+        for table in ("notification_digest", "sighting"):
+            self.tables.fetch(f"delete from bridge.{table}")  # noqa: S608
+
+    @initialize(clock=HOURS, stamps=st.booleans())
+    def begin(self, clock: float, stamps: bool) -> None:
+        self.source = Source(clock_minutes=clock, stamps=stamps)
+
+    def at(self) -> datetime:
+        return NOON + timedelta(minutes=self.source.now)
+
+    def heard(self, raw: bytes) -> Entry:
+        notification = wire.read_notification(raw, received_at=self.at())
+        return Entry(1, notification.observation, notification)
+
+    def answer(self, via: Via, *ids: str) -> tuple[Entry, ...]:
+        held = self.source.problems
+        return tuple(
+            Entry(1, wire.read_problem(held[one], asked_at=self.at(), via=via)) for one in ids or held if one in held
+        )
+
+    @rule(
+        problem_id=st.sampled_from(IDS),
+        status=st.sampled_from(STATUSES),
+        keep_stamp=st.booleans(),
+        told=st.lists(st.sampled_from(["whole", "status", "thin"]), max_size=2),
+        tick=st.sampled_from([0, 1, 1]),
+    )
+    def change(self, problem_id: str, status: str, *, keep_stamp: bool, told: list[str], tick: int) -> None:
+        self.source.now += tick
+        self.source.backups.append(self.source.problems)
+        self.source.write(problem_id, status, keep_stamp=keep_stamp)
+        for style in told:
+            self.source.tell(problem_id, style)
+
+    @rule(problem_id=st.sampled_from(IDS))
+    def delete(self, problem_id: str) -> None:
+        self.source.now += 1
+        self.source.delete(problem_id)
+
+    @rule(which=st.integers(0, 9))
+    def restore(self, which: int) -> None:
+        if self.source.backups:
+            self.source.problems = self.source.backups[which % len(self.source.backups)]
+
+    @rule(picks=st.lists(st.integers(0, 9), min_size=1, max_size=4), again=st.booleans(), dies=st.booleans())
+    def hear(self, picks: list[int], again: bool, dies: bool) -> None:
+        self.source.now += 1
+        chosen = [self.source.events[pick % len(self.source.events)] for pick in picks if self.source.events]
+        self.tables.store(*map(self.heard, chosen), dies=dies)
+        if not again and not dies:
+            self.source.events = [raw for raw in self.source.events if raw not in chosen]
+
+    @rule()
+    def ask(self) -> None:
+        self.source.now += 1
+        self.answers.append(self.answer(Via.POLL))
+
+    @rule(which=st.integers(0, 9), dies=st.booleans())
+    def answered(self, which: int, dies: bool) -> None:
+        if self.answers:
+            entries = self.answers[which % len(self.answers)]
+            self.tables.store(*entries, dies=dies)
+            if not dies:
+                self.answers.remove(entries)
+
+    @rule()
+    def fetch_by_id(self) -> None:
+        self.source.now += 1
+        for request in self.tables.call(refetch.due, 1, self.at(), 10):
+            answer = self.answer(Via.REFETCH, request.problem_id)
+            if answer:
+                self.tables.store(*answer)
+            elif request.reason in TOLD_GONE:
+                self.tables.store(self.tombstone(request.problem_id, Via.REFETCH))
+            else:
+                self.tables.call(refetch.drop, 1, request)
+
+    @rule(dies=st.integers(0, 5))
+    def reconcile(self, dies: int = 5) -> None:
+        """One pass over everything, which may break off between any two steps."""
+        self.source.now += 1
+        started_at = self.at()
+        self.tables.call(watermark.begin_pass, 1)
+        for number, entry in enumerate(self.answer(Via.RECONCILE)):
+            assert entry.observation is not None
+            self.tables.store(entry, dies=dies == number)
+            if dies == number:
+                return
+            self.tables.call(watermark.see, 1, [entry.observation.problem_id])
+        gone = self.tables.call(watermark.mark_missed, 1, started_at=started_at)
+        if gone and dies != 3 and not any(one in self.source.problems for one in gone):
+            self.tables.store(*(self.tombstone(one, Via.RECONCILE) for one in gone), dies=dies == 4)
+
+    def tombstone(self, problem_id: str, via: Via) -> Entry:
+        at = self.at()
+        return Entry(1, Observation(problem_id, Kind.TOMBSTONE, via, at, at, False, b"{}", TOMBSTONE_HASH))
+
+    def teardown(self) -> None:
+        """The stream ends; two reconciles, and the fetches they ask for, bring the tables home."""
+        for entries in self.answers:
+            self.tables.store(*entries)
+        self.source.now += 1
+        for _ in range(2):
+            self.reconcile()
+            self.fetch_by_id()
+        rows = self.tables.fetch("select id, status, body from report.service_problem where deleted_at is null")
+        assert {row["id"]: orjson.loads(row["body"]) for row in rows} == self.source.problems
+        assert {row["id"]: row["status"] for row in rows} == {
+            key: normalise(held["status"]).value for key, held in self.source.problems.items()
+        }
+        self.the_timeline_ends_here()
+
+    def the_timeline_ends_here(self) -> None:
+        last = self.tables.fetch("select id, body from report.service_problem_version where valid_to is null")
+        assert {row["id"]: orjson.loads(row["body"]) for row in last} == self.source.problems
+        last = self.tables.fetch("select id, status from report.status_interval where left_at is null")
+        assert {row["id"]: row["status"] for row in last} == {
+            key: held["status"] for key, held in self.source.problems.items()
+        }
+        assert not self.tables.fetch("select from report.status_interval where left_at < entered_at")
+        assert not self.tables.fetch("select from report.service_problem_version where valid_to <= valid_from")
+
+
+@contextmanager
+def tables_on(dsn: str) -> Iterator[Tables]:
+    """The tables, with an event loop of their own: the machine's rules are no coroutines."""
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(opened(dsn, wait=False)) as database:
+        tables = Tables(portal, database)
+        tables.fetch("insert into bridge.source (name) values ('model')")
+        yield tables
+
+
+def converge(dsn: str, examples: int, steps: int) -> None:
+    relaxed = settings(
+        max_examples=examples, stateful_step_count=steps, deadline=None, suppress_health_check=list(HealthCheck)
+    )
+    with tables_on(dsn) as tables:
+
+        def machine() -> Convergence:
+            Convergence.tables = tables
+            return Convergence()
+
+        run_state_machine_as_test(machine, settings=relaxed)
+
+
+def test_whatever_happens_the_tables_come_home(dsn: str) -> None:
+    converge(dsn, examples=150, steps=30)
+
+
+@pytest.mark.long
+def test_whatever_happens_for_long_the_tables_come_home(dsn: str) -> None:
+    converge(dsn, examples=1500, steps=50)

@@ -1,0 +1,327 @@
+"""The one door under suspicion: what hard looks at it brought up, each with the rule that keeps it."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+import orjson
+import pytest
+
+from bridge.domain import life as weighing
+from bridge.domain.observation import Via
+from bridge.storage import observation as door
+from bridge.storage import partition, refetch
+from bridge.storage.database import Connection, Database, RacedError
+from bridge.storage.observation import Entry, Stored, store
+from bridge.tmf656 import wire
+
+pytestmark = pytest.mark.anyio
+
+NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
+
+
+def at(minute: float) -> datetime:
+    return NOON + timedelta(minutes=minute)
+
+
+def whole(status: str, minute: float | None, **more: Any) -> dict[str, Any]:
+    """A whole problem; without a minute it has no times."""
+    problem = {
+        "id": "SP-1",
+        "category": "supplier.originated",
+        "description": "no light",
+        "priority": 2,
+        "reason": "fibre cut",
+        "status": status,
+    }
+    if minute is not None:
+        problem |= {"statusChangeDate": at(minute).isoformat(), "lastUpdate": at(minute).isoformat()}
+    return problem | more
+
+
+def heard(
+    kind: str, payload: dict[str, Any], received: float, *, event: float | None = None, number: str = ""
+) -> Entry:
+    """A notification of some change, received at a minute; `event`: the minute of its own time, if it has one."""
+    body: dict[str, Any] = {"eventType": f"ServiceProblem{kind}Event", "event": {"serviceProblem": payload}}
+    if event is not None:
+        body["eventTime"] = at(event).isoformat()
+    if number:
+        body["eventId"] = number
+    notification = wire.read_notification(orjson.dumps(body), received_at=at(received))
+    return Entry(1, notification.observation, notification)
+
+
+def pulled(problem: dict[str, Any], asked: float, via: Via = Via.POLL) -> Entry:
+    return Entry(1, wire.read_problem(problem, asked_at=at(asked), via=via))
+
+
+Tell = Callable[..., Awaitable[Stored]]
+
+
+@pytest.fixture
+async def tell(database: Database) -> Tell:
+    """Store each entry in a transaction of its own."""
+    async with database.connection() as connection:
+        await connection.execute("insert into bridge.source (name) values ('snow')")
+
+    async def tell_all(*entries: Entry) -> Stored:
+        stored = Stored()
+        for entry in entries:
+            async with database.transaction() as connection:
+                stored = await store(connection, [entry])
+        return stored
+
+    return tell_all
+
+
+@pytest.fixture
+def value(database: Database) -> Callable[..., Awaitable[Any]]:
+    """The first column of the first row."""
+
+    async def fetch(query: str, *arguments: object) -> Any:
+        async with database.connection() as connection:
+            return await connection.fetchval(query, *arguments)
+
+    return fetch
+
+
+REASON = "select reason from bridge.refetch"
+STATUS = "select status from report.service_problem"
+LAST = "select status from report.status_interval where left_at is null"
+TIMELINE = "select array_agg(status order by entered_at, left_at) from report.status_interval"
+
+
+async def test_an_event_that_names_a_problem_and_says_nothing_has_it_fetched(tell: Tell, value: Any) -> None:
+    await tell(pulled(whole("held", 1), 2), heard("AttributeValueChange", {"id": "SP-1"}, 4, event=3))
+    assert await value(REASON) == "partial"
+
+
+async def test_a_patch_that_seems_older_than_what_is_known_and_came_later_has_the_problem_fetched(
+    tell: Tell, value: Any
+) -> None:
+    await tell(pulled(whole("held", 1.9), 2), heard("StateChange", {"id": "SP-1", "status": "resolved"}, 4, event=1.5))
+    assert await value(REASON) == "partial"
+
+
+async def test_a_whole_statement_that_seems_older_and_came_later_has_the_problem_fetched(
+    tell: Tell, value: Any
+) -> None:
+    await tell(heard("StateChange", whole("held", 5), 6), heard("StateChange", whole("resolved", 4), 7))
+    assert await value(STATUS) == "held"
+    assert await value(REASON) == "late"
+
+
+async def test_what_was_received_before_the_last_answer_was_asked_for_is_not_asked_for_again(
+    tell: Tell, value: Any
+) -> None:
+    await tell(
+        pulled(whole("held", 5), 6),
+        heard("StateChange", whole("resolved", 4), 5.5),
+        heard("StateChange", {"id": "SP-1", "status": "closed"}, 5.5, event=4.5),
+    )
+    assert await value(REASON) is None
+
+
+async def test_an_unstamped_statement_that_waited_in_the_journal_does_not_win_over_a_later_answer(
+    tell: Tell, value: Any
+) -> None:
+    await tell(
+        pulled(whole("held", None), 1),
+        pulled(whole("resolved", None), 5),
+        heard("AttributeValueChange", whole("held", None, note=[1]), 3),
+    )
+    assert await value(STATUS) == "resolved"
+    assert await value(LAST) == "resolved"
+
+
+async def test_columns_say_what_the_body_says_also_where_the_time_is_ours(tell: Tell, value: Any) -> None:
+    column = "select status_changed_at from report.service_problem"
+    frozen = {"statusChangeDate": at(-9).isoformat()}
+    await tell(pulled(whole("held", None, **frozen), 1))
+    assert await value(column) == at(-9)
+    await tell(pulled(whole("resolved", None, **frozen), 2))
+    assert await value(column) == at(-9)
+    assert await value(LAST) == "resolved"
+
+
+async def test_a_status_date_that_never_moves_does_not_hide_a_return_to_an_earlier_status(
+    tell: Tell, value: Any
+) -> None:
+    stale = {"statusChangeDate": at(0).isoformat()}
+    first, then, again = (
+        heard("StateChange", whole(status, minute, **stale), 20)
+        for status, minute in (("held", 0), ("inProgress", 5), ("held", 10))
+    )
+    await tell(again, first, then)
+    assert await value(TIMELINE) == ["held", "inProgress", "held"]
+    assert await value(STATUS) == await value(LAST) == "held"
+
+
+async def test_an_overtaken_patch_leaves_the_timeline_also_with_a_status_date_that_never_moves(
+    tell: Tell, value: Any
+) -> None:
+    stale = {"statusChangeDate": at(0).isoformat()}
+    await tell(
+        heard("Create", whole("acknowledged", 0), 0.5),
+        heard("StateChange", {"id": "SP-1", "status": "closed", **stale, "lastUpdate": at(5).isoformat()}, 6, event=5),
+        pulled(whole("held", 4), 7),
+        pulled(whole("held", 4), 8),
+    )
+    assert await value(STATUS) == "held"
+    assert await value(LAST) == "held"
+
+
+async def test_of_two_statuses_told_of_one_moment_the_confirmed_one_is_the_timeline(tell: Tell, value: Any) -> None:
+    early = {"statusChangeDate": at(3).isoformat()}
+    await tell(heard("StateChange", whole("held", 5), 6), pulled(whole("resolved", 5, **early), 7))
+    assert await value(STATUS) == "resolved"
+    assert await value(LAST) == "resolved"
+
+
+async def test_last_changed_via_is_the_way_the_last_change_came(tell: Tell, value: Any) -> None:
+    await tell(
+        heard("StateChange", {"id": "SP-1", "status": "held"}, 5, event=5),
+        pulled(whole("held", 6), 7, Via.REFETCH),
+        heard("StateChange", {"id": "SP-1", "status": "closed"}, 8, event=1),
+    )
+    assert await value("select last_changed_via from report.service_problem") == "refetch"
+
+
+async def test_a_burst_of_patches_for_one_problem_is_weighed_in_time_proportional_to_it(
+    tell: Tell, monkeypatch: pytest.MonkeyPatch, database: Database, value: Any
+) -> None:
+    merges = 0
+    merging = weighing.merge_patch
+
+    def counted(*arguments: Any) -> Any:
+        nonlocal merges
+        merges += 1
+        return merging(*arguments)
+
+    monkeypatch.setattr(weighing, "merge_patch", counted)
+    await tell(pulled(whole("held", 0), 0))
+    burst = [
+        heard("AttributeValueChange", {"id": "SP-1", "n": number}, 60, event=1 + number / 1000) for number in range(500)
+    ]
+    async with database.transaction() as connection:
+        await store(connection, burst)
+    assert await value("select body ->> 'n' from report.service_problem") == "499"
+    assert await value("select count(*) from report.service_problem_version") == 501
+    assert merges <= 3 * len(burst)
+
+
+async def test_weighing_a_patch_reads_its_stretch_of_the_history_and_no_more(
+    tell: Tell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[int] = []
+    reading = door._facts
+
+    async def counted(connection: Connection, *arguments: Any) -> Any:
+        facts = await reading(connection, *arguments)
+        loaded.append(sum(map(len, facts.values())))
+        return facts
+
+    for number in range(0, 40, 2):
+        await tell(
+            heard("AttributeValueChange", {"id": "SP-1", "n": number}, number + 0.5, event=number + 0.5),
+            pulled(whole("held", number + 1), number + 1.5),
+        )
+    monkeypatch.setattr(door, "_facts", counted)
+    await tell(heard("StateChange", {"id": "SP-1", "statusChangeDate": at(2.2).isoformat(), "status": "closed"}, 50))
+    assert loaded
+    assert loaded[-1] <= 6
+
+
+async def test_two_late_patches_at_once_are_both_folded(
+    tell: Tell, database: Database, monkeypatch: pytest.MonkeyPatch, value: Any
+) -> None:
+    await tell(
+        heard("Create", whole("held", 0), 0),
+        heard("AttributeValueChange", {"id": "SP-1", "a": 1}, 2, event=2),
+        heard("StateChange", whole("closed", 10), 10),
+    )
+    first = heard("AttributeValueChange", {"id": "SP-1", "b": 1}, 20, event=3)
+    second = heard("AttributeValueChange", {"id": "SP-1", "c": 1}, 20, event=4)
+    reading = door._lives
+
+    async def overtaken(connection: Connection, entries: Any) -> Any:
+        lives = await reading(connection, entries)
+        monkeypatch.setattr(door, "_lives", reading)
+        async with database.transaction() as other:
+            await store(other, [first])
+        return lives
+
+    monkeypatch.setattr(door, "_lives", overtaken)
+    with pytest.raises(RacedError):
+        await tell(second)
+    await tell(second)
+    folded = await value("select body from report.service_problem_version where valid_from = $1", at(4))
+    assert orjson.loads(folded).items() >= {"a": 1, "b": 1, "c": 1}.items()
+
+
+async def test_a_problem_made_again_in_the_moment_of_its_deletion_lives(tell: Tell, value: Any) -> None:
+    await tell(
+        heard("Create", whole("held", 0), 0, event=0),
+        heard("Delete", {"id": "SP-1"}, 5, event=5),
+        heard("Create", whole("acknowledged", 5), 5.1, event=5),
+        pulled(whole("acknowledged", 5), 6),
+        pulled(whole("acknowledged", 5), 7, Via.REFETCH),
+    )
+    assert await value("select status from report.service_problem where deleted_at is null") == "acknowledged"
+
+
+async def test_that_a_deletion_was_told_is_not_forgotten_for_another_reason_to_fetch(tell: Tell, value: Any) -> None:
+    await tell(
+        heard("Create", whole("held", 6), 6.1),
+        heard("Delete", {"id": "SP-1"}, 7, event=5),
+        heard("AttributeValueChange", {"id": "SP-1", "n": 1}, 8, event=8),
+    )
+    assert await value(REASON) == "deleted"
+
+
+async def test_an_old_answer_about_a_deleted_problem_does_not_make_forget_that_a_deletion_was_told(
+    tell: Tell, value: Any
+) -> None:
+    await tell(
+        heard("Delete", {"id": "SP-1"}, 1),
+        heard("StateChange", {"id": "SP-1", "status": "held"}, 1),
+        pulled(whole("held", None), 2),
+    )
+    assert await value(REASON) == "after_delete"
+
+
+async def test_a_request_made_anew_while_the_answer_was_on_its_way_stands(database: Database, value: Any) -> None:
+    async with database.connection() as connection:
+        await connection.execute("insert into bridge.source (name) values ('snow')")
+        await refetch.request(connection, [(1, "SP-1", "partial", at(0))])
+        (asked,) = await refetch.due(connection, 1, at(1), 10)
+        await refetch.request(connection, [(1, "SP-1", "tie", at(2))])
+        await refetch.drop(connection, 1, asked)
+        await refetch.postpone(connection, 1, asked, at(9))
+        assert [one.attempts for one in await refetch.due(connection, 1, at(3), 10)] == [0]
+
+
+async def test_a_partition_whose_removal_broke_off_is_removed_by_the_next_round(database: Database, dsn: str) -> None:
+    days = [datetime(2020, 1, day, tzinfo=UTC).date() for day in (1, 2)]
+    async with database.transaction() as connection:
+        await partition.ensure(connection, days)
+    reader = await asyncpg.connect(dsn)
+    try:
+        async with database.connection() as connection:
+            # broken off between the two steps of detaching: a reader of the log kept it from ending
+            async with reader.transaction():
+                await reader.fetch("select from bridge.notification")
+                await connection.execute("set lock_timeout = '100ms'")
+                with pytest.raises(asyncpg.LockNotAvailableError):
+                    await connection.execute(
+                        "alter table bridge.notification detach partition bridge.notification_20200101 concurrently"
+                    )
+            # broken off between detaching and dropping
+            await connection.execute("alter table bridge.notification detach partition bridge.notification_20200102")
+            assert await partition.drop_before(connection, days[1] + timedelta(days=1)) == days
+            assert await connection.fetchval("select to_regclass('bridge.notification_20200101')") is None
+            assert await connection.fetchval("select to_regclass('bridge.notification_20200102')") is None
+    finally:
+        await reader.close()
