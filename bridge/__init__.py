@@ -1,3 +1,50 @@
-"""tmf656-bridge: service problems from any TM Forum TMF656 server into Postgres, live, complete and ready for SQL."""
+"""tmf656-bridge: service problems from any TM Forum TMF656 server into Postgres, live, complete and ready for SQL.
+
+What flows where
+    push    server → `web.listener` (admit, bound) → `jobs.receive` (`tmf656.wire`: bytes → Notification, Observation) →
+            `jobs.writer` (group commit) → `storage.observation` (the one door) → commit → answer. What Postgres does
+            not commit in time goes to `storage.journal`, is answered, and comes back through `jobs.replay`.
+    pull    `jobs.poll`, `jobs.reconcile` → `tmf656.client` (pages) → `jobs.absorb` → the same door; watermarks after
+            the last page. `jobs.refetch` asks by id for what the door found partial, tied or unclear.
+    hub     `jobs.subscribe` keeps one registration a source, make before break.
+    state   `jobs.report` writes what each source does; `web.health` and `metrics` say it.
+    `app` builds all of it. `jobs.lead` lets one of several processes do the asking; every process listens.
+
+How it is decided what is true: `domain.life`, without I/O. Everything that was ever said is a fact with the time since
+when it holds; facts are a set; the current row follows from them, and from when we asked.
+
+Promises, where each is kept, and the test that shows it
+    an answered notification is in Postgres or fsynced in the journal
+        `jobs.receive`, `storage.journal`: tests/program/test_kill.py, tests/faults/test_postgres_away.py
+    duplicates, order and batching change nothing
+        `domain.life`: tests/storage/test_observation.py
+    whatever happened, two reconciles bring the tables home
+        `domain.life`: tests/faults/test_convergence_model.py
+    a deletion without an event needs two complete passes, and that the problem is not to be had by id
+        `jobs.reconcile`: tests/jobs/test_reconcile.py
+    one bad row never blocks its neighbours; what is not understood is kept with its bytes
+        `jobs.writer`, `storage.dead_letter`: tests/jobs/test_writer.py, tests/web/test_bad_input.py
+    a silent push is noticed, counted and polled around
+        `jobs.feed`: tests/jobs/test_subscribe.py
+    memory is bounded: queue, body, page, answer, journal
+        `jobs.batch`, `web.listener`, `tmf656.client`
+
+Glossary
+    service problem   what TMF656 calls a trouble ticket; *service* is a telecom service, nothing of ours is called so
+    source            a TMF656 server we take problems from
+    hub, subscription where a source takes registrations; our registration there
+    callback, listener  the address we register; what serves it
+    notification, event type   what a source posts; which kind
+    observation       at this moment this source said that about this problem
+    fact, version, status change   an observation as stored: since when it holds, and what
+    content, patch    the newest whole statement; a partial one that holds on top of it
+    tombstone         a fact that says: deleted
+    watermark, pass   how far a poll has read; one walk over a source's list
+    poll, reconcile, refetch   what changed; everything; one by id
+    doubt, drift      an answer that looks older than what is known; what had to be repaired
+    dead letter, journal, replay   kept because not understood; kept because Postgres was away; tried again
+    lease, fence      the right to ask; what keeps writes under a lost one out
+    lag, drain        time since a source was last heard; answering what was received before stopping
+"""
 
 __version__ = "0.1.0"

@@ -75,7 +75,7 @@ def _table(rows: list[dict[str, Any]]) -> Table:
     for row in rows:
         table.add_row(
             Text(row["name"]),
-            row["mode"] if row["configured"] else "-",
+            row["mode"],
             "-" if row["lag_seconds"] is None else _duration(row["lag_seconds"]),
             *(_age(row[key]) for key in _AGES),
             f"{row['problems']:,}",
