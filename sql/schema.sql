@@ -671,7 +671,7 @@ CREATE VIEW report.status_interval AS
              JOIN bridge.service_problem p ON (((c.source_id = p.source_id) AND (c.problem_id = p.id))))
           WHERE (NOT c.superseded)
           WINDOW life AS (PARTITION BY s.name, c.problem_id ORDER BY c.effective_at, c.stated_at, c.confirmed_at NULLS FIRST, (c.status COLLATE "C"))
-        ), entered AS (
+        ), told AS (
          SELECT t.source,
             t.id,
             t.status,
@@ -679,15 +679,39 @@ CREATE VIEW report.status_interval AS
             t.confirmed_at,
             t.deleted_at,
             t.entered_at,
-            lag(t.status) OVER life AS status_before
+            false AS current
            FROM stated t
-          WINDOW life AS (PARTITION BY t.source, t.id ORDER BY t.entered_at, t.stated_at, t.confirmed_at NULLS FIRST, (t.status COLLATE "C"))
+        UNION ALL
+         SELECT s.name AS source,
+            p.id,
+            p.status,
+            p.effective_at AS stated_at,
+            NULL::timestamp with time zone AS confirmed_at,
+            p.deleted_at,
+            p.effective_at AS entered_at,
+            true AS current
+           FROM (bridge.service_problem p
+             JOIN bridge.source s ON ((p.source_id = s.id)))
+          WHERE (p.status_raw IS NOT NULL)
+        ), entered AS (
+         SELECT t.source,
+            t.id,
+            t.status,
+            t.deleted_at,
+                CASE
+                    WHEN t.current THEN GREATEST(t.entered_at, lag(t.entered_at) OVER life)
+                    ELSE t.entered_at
+                END AS entered_at,
+            lag(t.status) OVER life AS status_before,
+            row_number() OVER life AS place
+           FROM told t
+          WINDOW life AS (PARTITION BY t.source, t.id ORDER BY t.current, t.entered_at, t.stated_at, t.confirmed_at NULLS FIRST, (t.status COLLATE "C"))
         ), bounded AS (
          SELECT e.source,
             e.id,
             e.status,
             e.entered_at,
-            COALESCE(lead(e.entered_at) OVER (PARTITION BY e.source, e.id ORDER BY e.entered_at, e.stated_at, e.confirmed_at NULLS FIRST, (e.status COLLATE "C")),
+            COALESCE(lead(e.entered_at) OVER (PARTITION BY e.source, e.id ORDER BY e.place),
                 CASE
                     WHEN (e.deleted_at IS NOT NULL) THEN GREATEST(e.deleted_at, e.entered_at)
                     ELSE NULL::timestamp with time zone

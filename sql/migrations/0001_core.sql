@@ -455,13 +455,46 @@ with stated as (
     )
 ),
 
+-- Sources that do not keep their status dates can leave another status last: the current row has the last word.
+told as (
+    select
+        t.source,
+        t.id,
+        t.status,
+        t.stated_at,
+        t.confirmed_at,
+        t.deleted_at,
+        t.entered_at,
+        false as current
+    from stated as t
+    union all
+    select
+        s.name as source,
+        p.id,
+        p.status,
+        p.effective_at as stated_at,
+        null::timestamptz as confirmed_at,
+        p.deleted_at,
+        p.effective_at as entered_at,
+        true as current
+    from bridge.service_problem as p
+    inner join bridge.source as s on p.source_id = s.id
+    where p.status_raw is not null
+),
+
 entered as (
     select
-        t.*,
-        lag(t.status) over life as status_before
-    from stated as t
+        t.source,
+        t.id,
+        t.status,
+        t.deleted_at,
+        case when t.current then greatest(t.entered_at, lag(t.entered_at) over life) else t.entered_at end as entered_at,
+        lag(t.status) over life as status_before,
+        row_number() over life as place
+    from told as t
     window life as (
-        partition by t.source, t.id order by t.entered_at, t.stated_at, t.confirmed_at nulls first, t.status collate "C"
+        partition by t.source, t.id
+        order by t.current, t.entered_at, t.stated_at, t.confirmed_at nulls first, t.status collate "C"
     )
 ),
 
@@ -472,9 +505,7 @@ bounded as (
         e.status,
         e.entered_at,
         coalesce(
-            lead(e.entered_at) over (
-                partition by e.source, e.id order by e.entered_at, e.stated_at, e.confirmed_at nulls first, e.status collate "C"
-            ),
+            lead(e.entered_at) over (partition by e.source, e.id order by e.place),
             case when e.deleted_at is not null then greatest(e.deleted_at, e.entered_at) end
         ) as left_at
     from entered as e

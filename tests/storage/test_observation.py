@@ -406,3 +406,17 @@ def test_a_notification_is_read_with_its_observation() -> None:
     assert isinstance(entry.notification, Notification)
     assert entry.observation is not None
     assert entry.observation.status == "held"
+
+
+async def test_the_current_status_has_the_last_word_in_the_timeline(database: Database) -> None:
+    """A source that never moves its status dates leaves facts that cannot be put in order."""
+    async with database.transaction() as connection:
+        await connection.execute("insert into bridge.source (name) values ('snow')")
+        await store(connection, [heard(event("Create", whole("held", 1), 1))])
+        await connection.execute("update bridge.service_problem set status = 'closed', status_raw = 'closed'")
+        rows = await connection.fetch(
+            "select status, entered_at, left_at from report.status_interval order by entered_at"
+        )
+
+    at = NOON + timedelta(minutes=1)
+    assert [tuple(row) for row in rows] == [("held", at, at), ("closed", at, None)]
