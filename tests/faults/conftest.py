@@ -92,6 +92,12 @@ async def gate(dsn: str) -> AsyncIterator[Gate]:
     await gate.shut()
 
 
+def _rests(running: Running) -> bool:
+    """Is the first poll over, and nothing under way in the database?"""
+    polls = [one.value for family in running.metrics.polls.collect() for one in family.samples]
+    return sum(polls) > 0 and running.place.database.figures()["used"] == 0
+
+
 @asynccontextmanager
 async def bridge_at(dsn: str, data_dir: Path, **more: Any) -> AsyncIterator[Running]:
     """Run a bridge with one source that nobody answers for, so that everything comes by push."""
@@ -119,6 +125,8 @@ async def bridge_at(dsn: str, data_dir: Path, **more: Any) -> AsyncIterator[Runn
         tasks.start_soon(live)
         with anyio.fail_after(PATIENCE_SECONDS):
             await ready.wait()
+            while not _rests(running[0]):  # noqa: ASYNC110 -- jobs that rest send no signal
+                await anyio.sleep(0.02)
         try:
             yield running[0]
         finally:

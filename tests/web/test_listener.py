@@ -440,6 +440,12 @@ async def test_while_postgres_is_away_senders_are_told_to_come_again_and_after_t
         except OSError:
             return False
 
+    async def polled() -> bool:
+        """Every source's first poll is over: nothing of ours is under way in the database when the door is shut."""
+        lines = (await get(f"{url}/metrics")).body.decode().splitlines()
+        polls = [line for line in lines if line.startswith("tmf656_bridge_polls_total{") and 'kind="poll"' in line]
+        return sum(float(line.rpartition(" ")[2]) for line in polls) >= len(SOURCES)
+
     async def refused_for_now() -> None:
         answer = await post(address, event("away"))
         assert answer.status == 503
@@ -469,6 +475,7 @@ async def test_while_postgres_is_away_senders_are_told_to_come_again_and_after_t
             gate.open()
             await eventually(ready)
             assert (await post(address, event("there"))).status == 201
+            await eventually(polled)
             gate.shut()
             assert (await get(f"{url}/readyz")).status == 503
             assert (await get(f"{url}/livez")).status == 200
