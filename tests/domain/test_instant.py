@@ -10,7 +10,7 @@ from bridge.domain import instant
 
 QUICK = settings(deadline=None, database=None, derandomize=True, max_examples=200)
 
-instants = st.datetimes(min_value=datetime(1, 1, 3), max_value=datetime(9999, 12, 29), timezones=st.just(UTC))  # noqa: DTZ001
+instants = st.datetimes(min_value=datetime(1, 1, 3), max_value=datetime(9999, 12, 29), timezones=st.just(UTC))  # noqa: DTZ001 -- naive on purpose
 offsets = st.integers(-23 * 60 - 59, 23 * 60 + 59).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 
 
@@ -147,4 +147,4 @@ def test_nothing_raises_and_every_result_is_utc(value: object) -> None:
 
 def test_an_instant_without_a_zone_is_not_written() -> None:
     with pytest.raises(ValueError, match="zone"):
-        instant.format_z(datetime(2026, 11, 23))  # noqa: DTZ001
+        instant.format_z(datetime(2026, 11, 23))  # noqa: DTZ001 -- naive on purpose

@@ -111,7 +111,7 @@ class Convergence(RuleBasedStateMachine):
         for table in ("service_problem", "service_problem_version", "status_change", "notification", "refetch"):
             self.tables.fetch(f"delete from bridge.{table}")  # noqa: S608 -- names of our own
         for table in ("notification_digest", "sighting"):
-            self.tables.fetch(f"delete from bridge.{table}")  # noqa: S608
+            self.tables.fetch(f"delete from bridge.{table}")  # noqa: S608 -- names of our own
 
     @initialize(clock=HOURS, stamps=st.booleans())
     def begin(self, clock: float, stamps: bool) -> None:

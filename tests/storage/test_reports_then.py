@@ -226,7 +226,7 @@ async def test_the_history_of_one_problem_is_read_by_key_by_whoever_asks(connect
         "report.affected_service",
         "report.service_problem_at('2026-06-01 12:02+00')",
     ):
-        rows = await connection.fetch(f"explain select * from {relation} where source = 'snow' and id = 'SP-77'")  # noqa: S608
+        rows = await connection.fetch(f"explain select * from {relation} where source = 'snow' and id = 'SP-77'")  # noqa: S608 -- names of our own
         plan = "\n".join(row[0] for row in rows)
         assert "_pkey" in plan, plan
         for table in ("service_problem", "service_problem_version", "status_change"):

@@ -195,7 +195,7 @@ def test_any_json_becomes_a_notification_or_the_named_error(envelope: Any) -> No
     try:
         told = read(raw)
     except UnreadableError as error:
-        assert error.reason  # noqa: PT017
+        assert error.reason  # noqa: PT017 -- whatever it is, it names its reason
     else:
         assert holds_together(told)
         assert b"\\u0000" not in told.body.replace(b"\\\\", b"")
@@ -207,7 +207,7 @@ def test_any_bytes_become_a_notification_or_the_named_error(raw: bytes) -> None:
     try:
         assert holds_together(read(raw))
     except UnreadableError as error:
-        assert error.reason  # noqa: PT017
+        assert error.reason  # noqa: PT017 -- whatever it is, it names its reason
 
 
 @QUICK
@@ -219,4 +219,4 @@ def test_a_damaged_event_becomes_a_notification_or_the_named_error(data: st.Data
     try:
         assert holds_together(read(bytes(raw)))
     except UnreadableError as error:
-        assert error.reason  # noqa: PT017
+        assert error.reason  # noqa: PT017 -- whatever it is, it names its reason
