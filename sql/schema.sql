@@ -463,6 +463,30 @@ CREATE FUNCTION report.service_problem_at(at timestamp with time zone) RETURNS S
 END;
 COMMENT ON FUNCTION report.service_problem_at(at timestamp with time zone) IS 'The service problems that existed at that time, as they were then by the source''s clock, with all that is known today about that time. Columns as in report.service_problem; but first_seen_at is when the bridge first heard of the problem at all, last_seen_at when it heard of what was so then, last_changed_via how, and deleted_at is always null';
 
+CREATE TABLE bridge.change (
+    committed xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    id bigint NOT NULL,
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    source_id smallint NOT NULL,
+    problem_ids text[] NOT NULL
+);
+ALTER TABLE bridge.change ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME bridge.change_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+ALTER TABLE ONLY bridge.change
+    ADD CONSTRAINT change_pkey PRIMARY KEY (committed, id);
+COMMENT ON TABLE bridge.change IS 'One row a transaction and source: the problems whose present or history it changed; kept for a day';
+COMMENT ON COLUMN bridge.change.committed IS 'The transaction; read only those below pg_snapshot_xmin(pg_current_snapshot()), and none is missed';
+COMMENT ON COLUMN bridge.change.id IS 'Tells rows of one transaction apart';
+COMMENT ON COLUMN bridge.change.changed_at IS 'When the transaction began';
+COMMENT ON COLUMN bridge.change.source_id IS 'Source';
+COMMENT ON COLUMN bridge.change.problem_ids IS 'Problems whose current row, versions or statuses are others now, or that were pruned';
+
 CREATE TABLE bridge.dead_letter (
     id bigint NOT NULL,
     source_id smallint NOT NULL,

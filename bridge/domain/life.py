@@ -202,6 +202,11 @@ class Life:
                 status=known.status,
             )
 
+    @property
+    def altered(self) -> bool:
+        """Is its present, or its past, another than before? Not for being seen again."""
+        return bool(self.changed or self.added or self.touched or self.statuses or self.overtaken)
+
     def active_patches(self) -> list[Fact]:
         """Patches that stand on top of the content, oldest first."""
         if self._active is None:

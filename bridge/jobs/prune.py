@@ -3,8 +3,8 @@ a time.
 
 What is kept for how long is configured (`[retention]`). The log goes a whole day at a time; the rest in batches of a
 transaction each, with a pause in between, so that nothing that is being received ever waits for it. Digests of
-notifications, by which repeats are told, stay as long as the log, and never less than seven days. A crash leaves some
-of it for the next round.
+notifications, by which repeats are told, stay as long as the log, and never less than seven days. What changed, for
+those who follow along (`bridge.change`), is kept for a day. A crash leaves some of it for the next round.
 """
 
 from dataclasses import dataclass, field
@@ -26,6 +26,7 @@ _EVERY_SECONDS = 3600.0
 _BATCH = 2000
 _PAUSE_SECONDS = 0.05
 _DEDUPE_DAYS = 7
+_CHANGES_DAYS = 1
 
 
 @dataclass(slots=True)
@@ -64,6 +65,7 @@ class Pruner:
             ("status_changes", self.keep.versions_days),
             ("tombstones", self.keep.deleted_days),
             ("dead_letters", self.keep.dead_letters_days),
+            ("changes", _CHANGES_DAYS),
         ):
             pruned[what] = await self._batches(what, now() - timedelta(days=keep_days)) if keep_days else 0
         return pruned

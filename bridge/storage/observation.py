@@ -2,7 +2,7 @@
 
 A batch goes through in one transaction of the caller: find repeats among the notifications, read what is known of the
 problems (one statement), weigh the observations one by one (`bridge.domain.life`, no I/O), write facts, current rows
-and log (one statement a table).
+and log (one statement a table), and note which problems are others now, or have another past (`bridge.storage.change`).
 
 Nothing is locked while weighing, unless the caller asks for it (`lock`). Each current row carries a revision; a row is
 written only on the revision that was read, and when fewer rows were written than decided, another writer was faster:
@@ -22,6 +22,7 @@ from bridge.domain.life import EPOCH, TOLD_GONE, Fact, Known, Life, Outcome, has
 from bridge.domain.observation import Kind, Notification, Observation, Via
 from bridge.domain.service_problem import Columns, columns_of
 from bridge.domain.status import Status
+from bridge.storage import change
 from bridge.storage.database import Connection, RacedError
 from bridge.storage.queries import queries
 
@@ -218,6 +219,7 @@ async def _write(connection: Connection, lives: dict[Key, Life], *, touch: bool)
     await _write_versions(connection, lives)
     await _write_statuses(connection, lives)
     await _write_current(connection, lives, touch=touch)
+    await change.add(connection, [key for key, life in lives.items() if life.altered])
 
 
 async def _write_versions(connection: Connection, lives: dict[Key, Life]) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime
 from bridge.storage.database import Connection
 from bridge.storage.queries import queries
 
-WHAT = ("digests", "versions", "status_changes", "tombstones", "dead_letters")
+WHAT = ("digests", "versions", "status_changes", "tombstones", "dead_letters", "changes")
 
 
 async def delete(connection: Connection, what: str, before: datetime, limit: int) -> int:

@@ -78,6 +78,13 @@ requests as (
     delete from bridge.refetch as r
     using gone as g
     where r.source_id = g.source_id and r.problem_id = g.id
+),
+
+noted as (
+    insert into bridge.change (source_id, problem_ids)
+    select g.source_id, array_agg(g.id order by g.id)
+    from gone as g
+    group by g.source_id
 )
 
 select count(*) from gone;
@@ -90,4 +97,25 @@ where
         where o.last_received_at < $1
         order by o.id
         limit $2
+    );
+
+-- name: changes
+-- The oldest, as far as they are from before $1; and, after a restore from a dump, those that count the transactions of another server.
+delete from bridge.change as c
+where
+    c.ctid = any(
+        array(
+            select o.ctid
+            from (
+                select f.ctid, f.changed_at from bridge.change as f
+                order by f.committed, f.id
+                limit $2
+            ) as o
+            where o.changed_at < $1
+        )
+        || array(
+            select f.ctid from bridge.change as f
+            where f.committed >= pg_snapshot_xmax(pg_current_snapshot())
+            limit $2
+        )
     );

@@ -1,0 +1,64 @@
+"""Which problems changed, in an order that can be followed: `bridge.change`, and `LISTEN service_problem_changed`.
+
+The door writes one row a transaction and source, in the transaction that changes the problems, and tells listeners in
+the same statement; Postgres delivers that at the commit and never without it. So there is a row for every change that
+can be seen and none for one that was rolled back; a crash leaves both or neither.
+
+Who follows keeps a `Position` and reads `after` it. Only rows of transactions older than every one still under way are
+read, because transactions commit in another order than they begin: nothing is ever added below. The price is that a
+writing transaction that stays open, anywhere on that Postgres server, holds followers up until it ends. What is told is
+that a problem may have changed; a follower reads what it needs anew, and may be told twice.
+
+A transaction that notifies takes a lock of the whole server while it commits, so two such transactions cannot share a
+flush to disk. That is acceptable because the door's transactions are few and large: notifications are committed in
+groups by one writer a process, pages by the hundred. A listener who holds a transaction open keeps the queue of
+notifications from being emptied; half full (4 GB) nothing is added to it any more, so that it never fails a commit.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from bridge.storage.database import Connection
+from bridge.storage.queries import queries
+
+CHANNEL = "service_problem_changed"
+
+
+class Position(NamedTuple):
+    """How far somebody has followed; in order of time. `committed` is the number of a transaction."""
+
+    committed: int
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A transaction changed these problems of a source."""
+
+    position: Position
+    changed_at: datetime
+    source_id: int
+    problem_ids: list[str]
+
+
+async def add(connection: Connection, problems: Iterable[tuple[int, str]]) -> None:
+    """Note (source id, problem id) as changed by the caller's transaction, and tell listeners once it commits."""
+    rows = list(problems)
+    if rows:
+        await connection.fetch(queries("change")["add"], [row[0] for row in rows], [row[1] for row in rows])
+
+
+async def horizon(connection: Connection) -> Position:
+    """Return the position from which to follow everything that is not yet to be seen, and perhaps a little that is."""
+    return Position(int(await connection.fetchval(queries("change")["horizon"])), 0)
+
+
+async def after(connection: Connection, position: Position, *, limit: int = 1000) -> list[Change]:
+    """Return the next changes; none is missed by going on from the last one's position. Those of a day are kept."""
+    rows = await connection.fetch(queries("change")["after"], str(position.committed), position.id, limit)
+    return [
+        Change(Position(int(row["committed"]), row["id"]), row["changed_at"], row["source_id"], row["problem_ids"])
+        for row in rows
+    ]
