@@ -33,6 +33,7 @@ from bridge.jobs.reconcile import Reconciler
 from bridge.jobs.refetch import Refetcher
 from bridge.jobs.replay import Replayer
 from bridge.jobs.report import Reporter
+from bridge.jobs.rotate import Rotator
 from bridge.jobs.subscribe import Subscriber
 from bridge.jobs.writer import Writer
 from bridge.logs import hide
@@ -45,9 +46,12 @@ from bridge.storage.journal import Journal
 from bridge.storage.journal import opened as journal_opened
 from bridge.storage.observation import Stored
 from bridge.tmf656.client import Client, ClientOptions
+from bridge.web.admission import gates
+from bridge.web.connections import Cap
 from bridge.web.health import Condition, readyz
-from bridge.web.listener import Limits, listener
-from bridge.web.server import Server, serving
+from bridge.web.listener import Limits, greeter, listener
+from bridge.web.server import Entrance, Server, serving
+from bridge.web.tls import Certificates
 
 log = structlog.get_logger(__name__)
 
@@ -196,9 +200,10 @@ class Front:
 
 @dataclass(slots=True)
 class Running:
-    """A bridge that runs, for whoever wants to look at it."""
+    """A bridge that runs, for whoever wants to look at it. `pages_url`: where metrics and probes are."""
 
     url: str
+    pages_url: str
     place: Place
     metrics: Metrics
     feeds: dict[str, Feed]
@@ -226,23 +231,47 @@ class Bridge:
         """Run until `stop`."""
         http = self.settings.http
         limits = Limits(body_bytes=http.max_body_bytes, body_seconds=http.body_timeout_seconds)
-        handle = listener(self.front.admit, self.front.receive, self.metrics, limits)
-        async with serving(
-            handle,
-            readyz(self.front.condition),
-            self.metrics,
-            host=http.host,
-            port=http.port,
-            keepalive_seconds=http.keepalive_timeout_seconds,
-        ) as server:
+        doors = gates(self.settings.sources, http.trusted_proxies)
+        handle = listener(self.front.admit, self.front.receive, self.metrics, limits, doors)
+        certificates = self._certificates()
+        entrance = self._entrance(certificates)
+        greets = greeter(self.front.admit, self.metrics, doors)
+        async with serving(handle, readyz(self.front.condition), self.metrics, entrance, greets) as server:
             log.info("listening", url=server.url)
             async with AsyncExitStack() as stack:
+                if certificates is not None:
+                    watching = await stack.enter_async_context(anyio.create_task_group())
+                    stack.callback(watching.cancel_scope.cancel)
+                    watching.start_soon(certificates.watch)
                 place = None
                 with self._starting:
                     place = await stack.enter_async_context(database_at(self.settings))
                     await ensure_schema(place)
                 if place is not None and not self._stop.is_set():
                     await self._with_database(server, place)
+
+    def _certificates(self) -> Certificates | None:
+        http = self.settings.http
+        if http.tls_cert_file is None:
+            return None
+        return Certificates(http.tls_cert_file, http.tls_key_file, http.tls_client_ca_file)
+
+    def _entrance(self, certificates: Certificates | None) -> Entrance:
+        http = self.settings.http
+        return Entrance(
+            host=http.host,
+            port=http.port,
+            keepalive_seconds=http.keepalive_timeout_seconds,
+            pages_port=http.metrics_port,
+            metrics_token=http.metrics_token.get_secret_value(),
+            tls=certificates.context if certificates is not None else None,
+            cap=Cap(
+                http.max_connections,
+                http.max_connections_per_peer,
+                http.trusted_proxies,
+                on_refusal=self.metrics.refused.labels("connections").inc,
+            ),
+        )
 
     async def _with_database(self, server: Server, place: Place) -> None:
         await Pruner(place.database).make_ahead()
@@ -300,12 +329,13 @@ class Bridge:
             if receiver is not None and journal is not None:
                 store = partial(receiver.replay, place.database)
                 working.start_soon(Replayer(journal, store, self.metrics, Wake()).run)
+            working.start_soon(Rotator(list(feeds.values()), place.database).run)
             working.start_soon(leader.run)
             if not feeds:
                 log.warning("no source configured", remedy="add [sources.NAME] with a url to bridge.toml")
             log.info("ready", url=server.url, sources=sorted(feeds))
             if self.on_ready is not None:
-                self.on_ready(Running(server.url, place, self.metrics, feeds))
+                self.on_ready(Running(server.url, server.pages_url, place, self.metrics, feeds))
             await self._stop.wait()
             working.cancel_scope.cancel()
         if self.unsubscribe:

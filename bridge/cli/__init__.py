@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from bridge import __version__
-from bridge.cli import check, dead_letters, demo, migrate, psql, run, simulate, status, sync
+from bridge.cli import check, dead_letters, demo, migrate, psql, rotate_secret, run, simulate, status, sync
 from bridge.errors import BridgeError, ConfigurationError
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app.command("check")(check.check)
 app.command("status")(status.status)
 app.command("sync")(sync.sync)
 app.command("migrate")(migrate.migrate)
+app.command("rotate-secret")(rotate_secret.rotate_secret)
 app.command("simulate")(simulate.simulate)
 app.command(
     "psql",

@@ -43,7 +43,9 @@ class Subscriber:
     renewal: Backoff = field(default_factory=lambda: Backoff(_RENEWAL_FIRST_SECONDS, _RENEWAL_LAST_SECONDS))
 
     async def run(self) -> None:
-        """Register at once; again when called (silence, loss), backing off while the hub or Postgres is away."""
+        """Register at once; again when called (silence, loss, another callback), backing off while the hub or Postgres
+        is away.
+        """
         if not self.feed.wants_push:
             await self._withdraw_when_possible()
             return
@@ -162,6 +164,8 @@ class Subscriber:
             if called is None:
                 if await self._lost():
                     return "lost"
+            elif called == "changed":
+                return called
             elif await self._still_silent():
                 return "silent"
 

@@ -18,13 +18,19 @@ from bridge.settings.values import (
     CallbackSecret,
     Dsn,
     Lower,
+    Networks,
     NumberAsText,
     OptionalDirectory,
     OptionalFile,
+    OptionalPort,
     OptionalUrl,
     Seconds,
+    SigningSecrets,
     SourceName,
+    Subjects,
+    Tokens,
     Whole,
+    Words,
     local_url,
 )
 
@@ -56,6 +62,12 @@ class HttpSettings(_Section):
     """address to listen on; 0.0.0.0 for all"""
     port: Whole = Field(default=8656, ge=0, le=65535)
     """TCP port to listen on, 0 to 65535 (0: any free one)"""
+    tls_cert_file: OptionalFile = None
+    """a readable PEM file with our certificate and those between it and its authority; empty: plain http"""
+    tls_key_file: OptionalFile = None
+    """a readable PEM file with the key to tls_cert_file; empty: it stands in tls_cert_file"""
+    tls_client_ca_file: OptionalFile = None
+    """a readable PEM file with the authorities whose client certificates are believed; empty: none is asked for"""
     public_url: BaseUrl = Field(default_factory=local_url)
     """how a source reaches us, as http(s)://host[:port][/path]; callbacks are built from it"""
     max_body_bytes: Whole = Field(default=2 * 1024**2, ge=1024, le=1024**3)
@@ -66,6 +78,16 @@ class HttpSettings(_Section):
     """time in which a notification is answered, 0.05 to 60; senders give up after 3 to 10"""
     keepalive_timeout_seconds: Seconds = Field(default=15, ge=0, le=3600)
     """time that an idle connection is kept open, 0 to 3600"""
+    max_connections: Whole = Field(default=800, ge=1, le=100_000)
+    """connections open at a time, 1 to 100000; further ones are told 503"""
+    max_connections_per_peer: Whole = Field(default=400, ge=1, le=100_000)
+    """connections open at a time from one address, 1 to 100000; trusted_proxies may have more"""
+    trusted_proxies: Networks = ()
+    """list of addresses or networks whose X-Forwarded-For is believed, ["10.0.0.7"]"""
+    metrics_port: OptionalPort = None
+    """TCP port for /metrics, /livez, /readyz and /openapi.json, 0 to 65535; empty: the same as for callbacks"""
+    metrics_token: Tokens = SecretStr("")
+    """bearer token that /metrics demands, 16 characters or more; empty: none; or metrics_token_file"""
 
 
 class LogSettings(_Section):
@@ -140,6 +162,22 @@ class SourceSettings(_Section):
     """text, with oauth2_token_url and oauth2_client_id; or oauth2_client_secret_file"""
     callback_secret: CallbackSecret = SecretStr("")
     """part of the callback URL; empty: made once and kept in the database"""
+    callback_username: str = ""
+    """HTTP basic demanded of the source when it calls, with callback_password"""
+    callback_password: SecretStr = SecretStr("")
+    """text, with callback_username; or callback_password_file"""
+    callback_token: Tokens = SecretStr("")
+    """bearer token demanded of the source when it calls, 16 characters or more; several separated by blanks"""
+    callback_signing_secret: SigningSecrets = SecretStr("")
+    """demands signatures after Standard Webhooks: whsec_ and base64 of 16 bytes or more; several separated by blanks"""
+    callback_allow_from: Networks = ()
+    """list of addresses or networks the source calls from, ["192.0.2.0/24"]; empty: any"""
+    callback_tls_subjects: Subjects = ()
+    """list of the client certificates the source may call with, by common name, DNS name, or whole subject CN=…,O=…"""
+    callback_rate_per_second: Seconds = Field(default=0, ge=0, le=1_000_000)
+    """notifications taken each second, 0 (any number) to 1000000; more are told 429"""
+    callback_handshakes: Annotated[tuple[Literal["cloudevents", "graph"], ...], Words] = ()
+    """list of the validation handshakes answered: cloudevents (OPTIONS), graph (validationToken)"""
     hub_query: str = ""
     """the query sent when registering at the hub; empty: everything"""
     page_size: Whole = Field(default=500, ge=1, le=10_000)
@@ -180,8 +218,10 @@ class Settings(_Section):
     def secrets(self) -> Iterator[str]:
         """Every secret value that is set, for `bridge.logs.hide`; of a URL with a login, its password."""
         urls = [self.database.dsn.get_secret_value()]
+        yield from self.http.metrics_token.get_secret_value().split()
         for source in self.sources.values():
-            yield from filter(None, (getattr(source, name).get_secret_value() for name in secret_names(SourceSettings)))
+            for value in (getattr(source, name).get_secret_value() for name in secret_names(SourceSettings)):
+                yield from filter(None, (value, *value.split()))
             urls += [source.proxy or "", source.oauth2_token_url or ""]
         for url in urls:
             password = urlsplit(url).password

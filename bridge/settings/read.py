@@ -17,6 +17,7 @@ from bridge.masking import MASK, mask
 from bridge.settings.model import (
     SECTIONS,
     DatabaseSettings,
+    HttpSettings,
     Key,
     Settings,
     SourceSettings,
@@ -223,12 +224,27 @@ def _check_together(draft: _Draft) -> None:
             _check_authorisation(draft, key, given)
             if "client_key_file" in given and "client_cert_file" not in given:
                 draft.fault((*key, "client_key_file"), "needs client_cert_file beside it")
+            _check_callback(draft, key, table, given)
+        if model is HttpSettings and not table.get("tls_cert_file"):
+            for name in ("tls_key_file", "tls_client_ca_file"):
+                if table.get(name):
+                    draft.fault((*key, name), "needs tls_cert_file beside it")
         if model is DatabaseSettings:
             least, most = (
                 table.get(name, model.model_fields[name].default) for name in ("pool_min_size", "pool_max_size")
             )
             if isinstance(least, int) and isinstance(most, int) and least > most:
                 draft.fault((*key, "pool_min_size"), f"should not be more than pool_max_size, which is {most}", least)
+
+
+def _check_callback(draft: _Draft, key: Key, table: dict[str, Any], given: set[str]) -> None:
+    both = {"callback_username", "callback_password"}
+    if len(both & given) == 1:
+        (missing,), (present,) = both - given, both & given
+        draft.fault((*key, missing), f"is missing; {present} needs {missing} beside it")
+    http = draft.tree.get("http")
+    if table.get("callback_tls_subjects") and not (isinstance(http, dict) and http.get("tls_client_ca_file")):
+        draft.fault((*key, "callback_tls_subjects"), "needs http.tls_client_ca_file: who is to have signed them?")
 
 
 def _check_authorisation(draft: _Draft, key: Key, given: set[str]) -> None:

@@ -1,13 +1,17 @@
 """What one value of the configuration may be. A validator raises ValueError saying what is wrong; all are collected."""
 
 import re
+from base64 import b64decode
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo
 
 _SOURCE_NAME = re.compile(r"[a-z0-9_-]+")
+_SHORTEST_KEY_BYTES = 16
+_SHORTEST_TOKEN = 16
 _CALLBACK_SECRET = re.compile(r"[A-Za-z0-9_-]{22,200}")
 
 
@@ -16,7 +20,8 @@ def local_url(validated: dict[str, Any]) -> str:
     host = validated.get("host", "127.0.0.1")
     if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
         host = "127.0.0.1"
-    return f"http://{f'[{host}]' if ':' in host else host}:{validated.get('port', 8656)}"
+    scheme = "https" if validated.get("tls_cert_file") else "http"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{validated.get('port', 8656)}"
 
 
 def _no_bool(value: object) -> object:
@@ -27,6 +32,10 @@ def _no_bool(value: object) -> object:
 
 def _none_if_empty(value: object) -> object:
     return None if value == "" else value
+
+
+def _port(value: object) -> object:
+    return None if value == "" else _no_bool(value)
 
 
 def _lower(value: object) -> object:
@@ -120,6 +129,46 @@ def _capability(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _words(value: object) -> object:
+    """A list, or (from the environment) its elements separated by commas or blanks."""
+    return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+
+def _lines(value: object) -> object:
+    """A list, or (from the environment) its elements separated by `;`: names of certificates have commas in them."""
+    return tuple(filter(None, map(str.strip, value.split(";")))) if isinstance(value, str) else value
+
+
+def _networks(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Addresses with the length of their prefix, written in one way only."""
+    found = []
+    for word in words:
+        try:
+            found.append(str(ip_network(word)))
+        except ValueError as error:
+            raise ValueError(f"{word!r} is no address or network such as 192.0.2.0/24 or 2001:db8::/32") from error
+    return tuple(found)
+
+
+def _signing_secrets(secret: SecretStr) -> SecretStr:
+    for word in secret.get_secret_value().split():
+        try:
+            text = word.removeprefix("whsec_")
+            key = b64decode(text + "=" * (-len(text) % 4), validate=True)
+        except ValueError as error:
+            raise ValueError("should be whsec_ and base64") from error
+        if len(key) < _SHORTEST_KEY_BYTES:
+            raise ValueError(f"should be base64 of {_SHORTEST_KEY_BYTES} bytes or more")
+    return secret
+
+
+def _strong_words(secret: SecretStr) -> SecretStr:
+    for word in secret.get_secret_value().split():
+        if len(word) < _SHORTEST_TOKEN or not (word.isascii() and word.isprintable()):
+            raise ValueError(f"should be {_SHORTEST_TOKEN} ASCII characters or more")
+    return secret
+
+
 def _source_name(name: str) -> str:
     if not _SOURCE_NAME.fullmatch(name):
         raise ValueError("is not a name for a source; use a-z, 0-9, _ and - only")
@@ -138,4 +187,10 @@ ApiBaseUrl = Annotated[str, AfterValidator(_api_base_url)]
 OptionalUrl = Annotated[str | None, AfterValidator(_optional_url), BeforeValidator(_none_if_empty)]
 Dsn = Annotated[SecretStr, AfterValidator(_postgres_url)]
 CallbackSecret = Annotated[SecretStr, AfterValidator(_capability)]
+SigningSecrets = Annotated[SecretStr, AfterValidator(_signing_secrets)]
+Tokens = Annotated[SecretStr, AfterValidator(_strong_words)]
+Networks = Annotated[tuple[str, ...], AfterValidator(_networks), BeforeValidator(_words)]
+Subjects = Annotated[tuple[str, ...], BeforeValidator(_lines)]
+Words = BeforeValidator(_words)
+OptionalPort = Annotated[Annotated[int, Field(ge=0, le=65535)] | None, BeforeValidator(_port)]
 SourceName = Annotated[str, AfterValidator(_source_name)]

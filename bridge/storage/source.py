@@ -46,6 +46,28 @@ async def ensure(connection: Connection, name: str, url: str, configured_secret:
     return Source(row["id"], row["version"], (current, previous) if previous else (current,), frozenset(retired))
 
 
+async def renew(connection: Connection, name: str) -> bool:
+    """Put another secret of our own making in force, as `ensure` does with a configured one; False when the tables do
+    not know that source. Run inside a transaction.
+    """
+    url = await connection.fetchval(queries("source")["renew"], name, secrets.token_urlsafe(_SECRET_BYTES))
+    if url is None:
+        return False
+    await ensure(connection, name, url)
+    return True
+
+
+async def accepted(connection: Connection) -> dict[int, tuple[tuple[str, ...], frozenset[bytes]]]:
+    """Key of a source → the secrets accepted for it, the one in force first, and the digests of retired ones."""
+    return {
+        row["id"]: (
+            tuple(filter(None, (row["current_secret"], row["previous_secret"]))),
+            frozenset(row["retired_secrets"]),
+        )
+        for row in await connection.fetch(queries("source")["accepted"])
+    }
+
+
 async def find(connection: Connection, name: str) -> int | None:
     """Return the key of the source of that name, if the tables know it."""
     found = await connection.fetchval(queries("source")["find"], name)

@@ -14,6 +14,9 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from bridge import __version__
 from bridge.metrics import Metrics
+from bridge.web.admission import authorised
+from bridge.web.listener import error_response
+from bridge.web.refusal import Refusal
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -52,12 +55,28 @@ def metrics_page(metrics: Metrics) -> Handler:
     return handle
 
 
+def guarded(page: Handler, token: str) -> Handler:
+    """Let in who shows the bearer token; everybody when there is none."""
+    if not token:
+        return page
+    check = authorised([f"Bearer {token}".encode()], basic=False, bearer=True)
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        try:
+            check(request)
+        except Refusal as refusal:
+            return error_response(refusal)
+        return await page(request)
+
+    return handle
+
+
 async def signpost(_: web.Request) -> web.StreamResponse:
     """Say what this is and where to look."""
     return web.json_response(
         {
             "program": "tmf656-bridge",
             "version": __version__,
-            "paths": ["/livez", "/readyz", "/metrics", "/listener/{source}/{secret}"],
+            "paths": ["/livez", "/readyz", "/metrics", "/openapi.json", "/listener/{source}/{secret}"],
         }
     )

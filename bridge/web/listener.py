@@ -13,9 +13,10 @@ here (the server does not), up to the same limit. A `Content-Encoding` that the 
 the bytes are then taken as they came, so that what cannot be understood is kept as it was sent.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import ceil
 from time import perf_counter
 from typing import Protocol, TypeVar
 from zlib import MAX_WBITS, decompressobj
@@ -27,6 +28,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge.errors import RetiredError, TransientError, UnreadableError
 from bridge.metrics import Metrics
+from bridge.web.admission import Gate
+from bridge.web.refusal import Refusal
 
 _CHUNK_BYTES = 64 * 1024
 _HINT_CHARACTERS = 128
@@ -55,26 +58,17 @@ class Limits:
     answer_seconds: float = 10
 
 
-class Refusal(Exception):  # noqa: N818 -- an answer, not a fault of ours
-    """A request that is answered with an error; `reason` is a fixed word for the metrics."""
-
-    def __init__(self, status: int, reason: str, message: str, *, retry_after_seconds: float | None = None) -> None:
-        """Say what the sender is told."""
-        super().__init__(message)
-        self.status = status
-        self.reason = reason
-        self.retry_after_seconds = retry_after_seconds
-
-
 def listener(
     admit: Callable[[str, str], AdmittedT | None],
     receive: Callable[[AdmittedT, bytes, str | None, datetime], Awaitable[str]],
     metrics: Metrics,
     limits: Limits,
+    gates: Mapping[str, Gate] | None = None,
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """Make the handler. `admit(source, secret)` and `receive(source, body, event hint, received at)` come from the
-    application.
+    application; `gates` hold what a source demands besides its secret.
     """
+    gated = gates or {}
 
     async def handle(request: web.Request) -> web.StreamResponse:
         started = perf_counter()
@@ -87,15 +81,18 @@ def listener(
         return response
 
     async def _answered(request: web.Request) -> web.StreamResponse:
-        try:
-            admitted = admit(request.match_info["source"], request.match_info["secret"])
-        except TransientError as error:
-            raise Refusal(503, "starting", str(error), retry_after_seconds=error.retry_after_seconds) from error
-        except RetiredError as error:
-            raise Refusal(410, "retired", str(error)) from error
-        if admitted is None:
-            raise Refusal(404, "unknown_callback", "no such callback")
-        raw = await _body(request, limits)
+        admitted = _admitted(admit, request)
+        gate = gated.get(request.match_info["source"])
+        if gate is None:
+            return await _stored(request, admitted, await _sent(request, limits))
+        if (greeting := gate.enter(request)) is not None:
+            return greeting
+        sent = await _sent(request, limits)
+        with gate.taking(request.headers, sent):
+            return await _stored(request, admitted, sent)
+
+    async def _stored(request: web.Request, admitted: AdmittedT, sent: bytes) -> web.StreamResponse:
+        raw = _plain(request, sent, limits)
         try:
             with anyio.fail_after(limits.answer_seconds):
                 await receive(admitted, raw, _hint(request), datetime.now(UTC))
@@ -114,15 +111,45 @@ def listener(
     return handle
 
 
-async def _body(request: web.Request, limits: Limits) -> bytes:
-    """Read the body and unpack it, whatever it claims to be long, within the limits of size and time."""
-    body = await _sent(request, limits)
+def greeter(
+    admit: Callable[[str, str], AdmittedT | None], metrics: Metrics, gates: Mapping[str, Gate]
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]] | None:
+    """Make the handler of validation handshakes by OPTIONS; None when no source wants any."""
+    if not any("cloudevents" in gate.handshakes for gate in gates.values()):
+        return None
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        try:
+            _admitted(admit, request)
+            return gates.get(request.match_info["source"], Gate()).greet(request)
+        except Refusal as refusal:
+            metrics.refused.labels(refusal.reason).inc()
+            return error_response(refusal)
+
+    return handle
+
+
+def _admitted(admit: Callable[[str, str], AdmittedT | None], request: web.Request) -> AdmittedT:
+    """Find whose callback this is, or refuse."""
+    try:
+        admitted = admit(request.match_info["source"], request.match_info["secret"])
+    except TransientError as error:
+        raise Refusal(503, "starting", str(error), retry_after_seconds=error.retry_after_seconds) from error
+    except RetiredError as error:
+        raise Refusal(410, "retired", str(error)) from error
+    if admitted is None:
+        raise Refusal(404, "unknown_callback", "no such callback")
+    return admitted
+
+
+def _plain(request: web.Request, body: bytes, limits: Limits) -> bytes:
+    """Unpack the body, up to the limit of size."""
     coding = request.headers.get("Content-Encoding", "").strip().lower()
     return _unpacked(body, coding, limits.body_bytes) if coding in _PACKED else body
 
 
 async def _sent(request: web.Request, limits: Limits) -> bytes:
-    """Read the body as it was sent."""
+    """Read the body as it was sent, whatever it claims to be long, within the limits of size and time."""
     if request.content_length is not None and request.content_length > limits.body_bytes:
         raise _too_large(limits.body_bytes)
     body = bytearray()
@@ -165,9 +192,9 @@ def _hint(request: web.Request) -> str | None:
 
 def error_response(refusal: Refusal) -> web.Response:
     """Return a TMF-style error; the connection is closed when the body was not read to its end."""
-    headers = {}
+    headers = dict(refusal.headers)
     if refusal.retry_after_seconds is not None:
-        headers["Retry-After"] = str(max(1, round(refusal.retry_after_seconds)))
+        headers["Retry-After"] = str(max(1, ceil(refusal.retry_after_seconds)))
     response = web.json_response(
         {"code": str(refusal.status), "reason": refusal.reason, "message": str(refusal)},
         status=refusal.status,

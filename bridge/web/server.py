@@ -6,9 +6,13 @@ is an hour. What is left of a body that nobody wanted is read for a moment only,
 is never unpacked here.
 """
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator
+import ssl
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
 
 import anyio
 import structlog
@@ -17,12 +21,20 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge.errors import PermanentError
 from bridge.metrics import Metrics
-from bridge.web.health import Handler, livez, metrics_page, signpost
+from bridge.web.connections import Cap, CountedConnection
+from bridge.web.health import Handler, guarded, livez, metrics_page, signpost
+from bridge.web.openapi import openapi
 
 log = structlog.get_logger(__name__)
 
 _SHUTDOWN_SECONDS = 2.0
 _LINGERING_SECONDS = 2.0
+_HANDSHAKE_SECONDS = 10.0
+_HEADERS = {"Server": "tmf656-bridge", "X-Content-Type-Options": "nosniff"}
+_PAGE_HEADERS = _HEADERS | {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
 _SENDERS_FAULTS = (HttpProcessingError, web.RequestPayloadError, ConnectionError)
 
 
@@ -38,55 +50,118 @@ _library_log.addFilter(_is_ours)
 
 
 class Server:
-    """A server that runs."""
+    """A server that runs. `url`: where the listener is; `pages_url`: where metrics and probes are."""
 
-    def __init__(self, runner: web.AppRunner) -> None:
-        """Wrap a runner whose site has started."""
-        self._runner = runner
-        host, port = runner.addresses[0][:2]
-        self.url = f"http://[{host}]:{port}" if ":" in str(host) else f"http://{host}:{port}"
-        self._drained = False
+    def __init__(self, doors: "Sequence[_Door]") -> None:
+        """Wrap doors that are open, the listener's first."""
+        self._doors = doors
+        self.url, self.pages_url = doors[0].url, doors[-1].url
 
     async def drain(self) -> None:
         """Stop taking requests and let those under way be answered; the second call does nothing."""
-        if not self._drained:
-            self._drained = True
-            await self._runner.cleanup()
+        for door in self._doors:
+            await door.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """Where and how to listen. `pages_port`: metrics and probes apart from the listener; `tls`: served by ourselves."""
+
+    host: str
+    port: int
+    keepalive_seconds: float = 15
+    pages_port: int | None = None
+    metrics_token: str = ""
+    tls: ssl.SSLContext | None = None
+    cap: Cap = field(default_factory=Cap)
 
 
 @asynccontextmanager
 async def serving(
-    listener: Handler, ready: Handler, metrics: Metrics, *, host: str, port: int, keepalive_seconds: float = 15
+    listener: Handler, ready: Handler, metrics: Metrics, entrance: Entrance, greeter: Handler | None = None
 ) -> AsyncIterator[Server]:
-    """Serve until the block ends; port 0 takes a free one. PermanentError when the address cannot be had."""
+    """Serve until the block ends; port 0 takes a free one. `greeter` answers OPTIONS. PermanentError when the address
+    cannot be had.
+    """
+    callbacks = _application()
+    for path in ("/listener/{source}/{secret}", "/listener/{source}/{secret}/{tail:.*}"):
+        callbacks.router.add_post(path, listener)
+        if greeter is not None:
+            callbacks.router.add_options(path, greeter)
+    pages = callbacks if entrance.pages_port is None else _application()
+    pages.router.add_get("/", signpost)
+    pages.router.add_get("/livez", livez)
+    pages.router.add_get("/readyz", ready)
+    pages.router.add_get("/metrics", guarded(metrics_page(metrics), entrance.metrics_token))
+    pages.router.add_get("/openapi.json", openapi)
+    doors: list[_Door] = []
+    try:
+        doors.append(await _open(callbacks, entrance, entrance.port, entrance.cap))
+        if entrance.pages_port is not None:
+            doors.append(await _open(pages, entrance, entrance.pages_port, Cap(entrance.cap.most, entrance.cap.most)))
+        yield Server(doors)
+    finally:
+        with anyio.move_on_after(_SHUTDOWN_SECONDS + 1, shield=True):
+            for door in doors:
+                await door.close()
+
+
+def _application() -> web.Application:
     application = web.Application()
-    application.router.add_get("/", signpost)
-    application.router.add_get("/livez", livez)
-    application.router.add_get("/readyz", ready)
-    application.router.add_get("/metrics", metrics_page(metrics))
-    application.router.add_post("/listener/{source}/{secret}", listener)
-    application.router.add_post("/listener/{source}/{secret}/{tail:.*}", listener)
-    runner = web.AppRunner(
-        application,
+    application.on_response_prepare.append(_harmless)
+    return application
+
+
+async def _harmless(request: web.Request, response: web.StreamResponse) -> None:
+    """Headers of every answer: a browser is to guess, keep and frame nothing, and nobody learns of a library."""
+    response.headers.update(_HEADERS if request.method == "POST" else _PAGE_HEADERS)
+
+
+class _Door:
+    """One listening socket and the connections that came through it."""
+
+    def __init__(self, runner: web.AppRunner, listening: asyncio.Server, scheme: str) -> None:
+        self._runner, self._listening, self._open = runner, listening, True
+        host, port = listening.sockets[0].getsockname()[:2]
+        self.url = f"{scheme}://[{host}]:{port}" if ":" in str(host) else f"{scheme}://{host}:{port}"
+
+    async def close(self) -> None:
+        """Take no further connections, then end those that stand; the second call does nothing."""
+        if self._open:
+            self._open = False
+            self._listening.close()
+            await self._runner.cleanup()
+
+
+async def _open(application: web.Application, entrance: Entrance, port: int, cap: Cap) -> _Door:
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
+    await runner.setup()
+    assert runner.server is not None, "a runner that is set up has a server"  # noqa: S101 -- for the type checker
+    loop = asyncio.get_running_loop()
+    connection = partial(
+        CountedConnection,
+        runner.server,
+        cap=cap,
+        loop=loop,
         access_log=None,
         logger=_library_log,
         auto_decompress=False,
-        keepalive_timeout=keepalive_seconds,
+        keepalive_timeout=entrance.keepalive_seconds,
         lingering_time=_LINGERING_SECONDS,
-        shutdown_timeout=_SHUTDOWN_SECONDS,
     )
-    await runner.setup()
-    site = web.TCPSite(runner, host, port, backlog=1024)
     try:
-        await site.start()
+        listening = await loop.create_server(
+            connection,
+            entrance.host,
+            port,
+            backlog=1024,
+            ssl=entrance.tls,
+            ssl_handshake_timeout=None if entrance.tls is None else _HANDSHAKE_SECONDS,
+        )
     except OSError as error:
         await runner.cleanup()
+        key = "http.port" if port == entrance.port else "http.metrics_port"
         raise PermanentError(
-            f"cannot listen on {host}:{port} ({error.strerror}): set http.host and http.port, or free the port"
+            f"cannot listen on {entrance.host}:{port} ({error.strerror}): set http.host and {key}, or free the port"
         ) from error
-    server = Server(runner)
-    try:
-        yield server
-    finally:
-        with anyio.move_on_after(_SHUTDOWN_SECONDS + 1, shield=True):
-            await server.drain()
+    return _Door(runner, listening, "http" if entrance.tls is None else "https")

@@ -22,6 +22,21 @@ where s.name = $1;
 update bridge.source as s set current_secret = $2, previous_secret = $3, retired_secrets = $4
 where s.id = $1;
 
+-- name: renew
+-- Another secret of our own making, for ensure to put in force.
+update bridge.source as s set callback_secret = $2
+where s.name = $1
+returning s.url;
+
+-- name: accepted
+select
+    s.id,
+    s.current_secret,
+    s.previous_secret,
+    s.retired_secrets
+from bridge.source as s
+where s.current_secret is not null;
+
 -- name: note
 -- What a source is doing; nulls leave the old value.
 update bridge.source as s set

@@ -18,7 +18,7 @@ from bridge.errors import BridgeError
 from bridge.jobs.feed import Mode
 from bridge.metrics import Metrics, event_type_label
 from bridge.tmf656.wire import event
-from bridge.web import listener
+from bridge.web import admission, listener, signature
 
 pytestmark = pytest.mark.anyio
 
@@ -258,8 +258,8 @@ def test_the_labels_speak_the_words_of_the_domain() -> None:
     assert set(metrics.STATUSES) == {status.value for status in Status}
     assert set(metrics.MODES) == {mode.value for mode in Mode}
     assert set(metrics.VIAS) == {via.value for via in Via}
-    reasons = re.findall(r'Refusal\(\s*\d+,\s*"(\w+)"', inspect.getsource(listener))
-    assert set(metrics.REFUSALS) == set(reasons)
+    source = "".join(inspect.getsource(module) for module in (listener, admission, signature))
+    assert set(metrics.REFUSALS) == {"connections", *re.findall(r'Refusal\(\s*\d+,\s*"(\w+)"', source)}
 
 
 def test_two_bridges_in_one_process_do_not_share_metrics() -> None:

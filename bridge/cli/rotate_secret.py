@@ -1,0 +1,42 @@
+"""`rotate-secret`: another secret in the callback of a source."""
+
+from typing import Annotated
+
+import typer
+
+from bridge.app import database_at, ensure_schema, source_of
+from bridge.cli.options import Config, on_loop, require_data, settings_for
+from bridge.errors import PermanentError
+from bridge.settings import Settings
+from bridge.storage import source as sources
+
+
+def rotate_secret(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="Name of a source in the configuration.")],
+    config: Config = None,
+) -> None:
+    """Make another secret for the callback of a source. A running bridge takes it up within seconds and registers anew.
+
+    The secret before stays accepted until the next rotation, so nothing is refused meanwhile; older ones are answered
+    410. After a leak run it twice, the second time when `status` shows the new registration.
+    """
+    settings = settings_for(config, quiet=True)
+    if source_of(settings, source).callback_secret.get_secret_value():
+        raise PermanentError(
+            f"the secret of {source} is configured: change sources.{source}.callback_secret and restart; the one "
+            "before stays accepted"
+        )
+    require_data(settings)
+    on_loop(lambda: _renew(settings, source))
+    typer.echo(
+        f"{source} has another callback secret. The one before is accepted until the next rotation, older ones are "
+        "answered 410. A running bridge registers the new callback within seconds; else the next start does"
+    )
+
+
+async def _renew(settings: Settings, name: str) -> None:
+    async with database_at(settings, join=True, wait=False) as place:
+        await ensure_schema(place)
+        async with place.database.transaction() as connection:
+            if not await sources.renew(connection, name):
+                raise PermanentError(f"{name} has no callback yet: the first `tmf656-bridge run` makes it")
