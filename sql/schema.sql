@@ -1220,7 +1220,9 @@ CREATE VIEW report.service_problem_version AS
             v.body,
             COALESCE(v.body_hash, v.content_hash) AS body_hash,
             row_number() OVER life AS place,
-            lead(v.effective_at) OVER life AS next_at
+            lead(v.effective_at) OVER life AS next_at,
+            max(v.effective_at) FILTER (WHERE (v.kind = 'full'::text)) OVER life AS whole_at,
+            max(v.effective_at) FILTER (WHERE (v.kind = 'tombstone'::text)) OVER life AS gone_at
            FROM (bridge.service_problem_version v
              JOIN bridge.source s ON ((v.source_id = s.id)))
           WHERE (NOT v.superseded)
@@ -1241,9 +1243,11 @@ CREATE VIEW report.service_problem_version AS
             d.body_hash,
             d.place,
             d.next_at,
+            d.whole_at,
+            d.gone_at,
             lag(d.body_hash) OVER (PARTITION BY d.source, d.id ORDER BY d.place) AS body_hash_before
            FROM said d
-          WHERE (d.next_at IS DISTINCT FROM d.effective_at)
+          WHERE ((d.next_at IS DISTINCT FROM d.effective_at) AND ((d.kind <> 'partial'::text) OR (d.gone_at IS NULL) OR (d.whole_at > d.gone_at)))
         ), lived AS (
          SELECT h.source,
             h.id,
@@ -1256,6 +1260,8 @@ CREATE VIEW report.service_problem_version AS
             h.body_hash,
             h.place,
             h.next_at,
+            h.whole_at,
+            h.gone_at,
             h.body_hash_before,
             lead(h.effective_at) OVER life AS valid_to,
             lag(

@@ -79,6 +79,10 @@ async def replayed(database: Database, entries: list[Entry], query: str, *args: 
 
 LIVING = "select * from report.service_problem where deleted_at is null order by id"
 THEN = "select * from report.service_problem_at($1) order by id"
+VERSIONS = """
+select id, status, body from report.service_problem_version
+where valid_from <= $1 and (valid_to is null or valid_to > $1) order by id
+"""
 
 ODD: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {},
@@ -144,6 +148,25 @@ async def test_as_of_the_end_is_what_is_now(database: Database, told: list[tuple
     assert of_then(await replayed(database, entries, THEN, at(100))) == of_then(
         await replayed(database, entries, LIVING)
     )
+
+
+@RELAXED
+@given(told=lives(), minute=st.sampled_from([-1, 0, 1, 2, 3, 4, 5, 6, 7, 100]))
+@example(  # a patch, and then the older deletion of a problem nothing else is known of
+    told=[
+        (2, heard("AttributeValueChange", {"id": "SP-1", "priority": 1}, 2)),
+        (1, heard("Delete", {"id": "SP-1"}, 1)),
+    ],
+    minute=100,
+)
+async def test_the_versions_that_hold_at_a_time_are_the_problems_of_that_time(
+    database: Database, told: list[tuple[float, Entry]], minute: float
+) -> None:
+    entries = [entry for _, entry in told]
+    problems = await replayed(database, entries, THEN, at(minute))
+    assert await replayed(database, entries, VERSIONS, at(minute)) == [
+        {name: row[name] for name in ("id", "status", "body")} for row in problems
+    ]
 
 
 @settings(parent=RELAXED, max_examples=100)
