@@ -34,12 +34,13 @@ from bridge.jobs.refetch import Refetcher
 from bridge.jobs.replay import Replayer
 from bridge.jobs.report import Reporter
 from bridge.jobs.rotate import Rotator
+from bridge.jobs.sample import Sampler
 from bridge.jobs.subscribe import Subscriber
 from bridge.jobs.writer import Writer
 from bridge.logs import hide
-from bridge.metrics import Metrics
+from bridge.metrics import CONNECTION_STATES, PASS_KINDS, Metrics
 from bridge.settings import Settings, SourceSettings
-from bridge.storage import migrations, source
+from bridge.storage import migrations, source, watermark
 from bridge.storage.database import Database, opened
 from bridge.storage.embedded import embedded
 from bridge.storage.journal import Journal
@@ -129,6 +130,11 @@ def client_for(name: str, settings: SourceSettings, metrics: Metrics) -> Client:
     )
 
 
+def intervals(settings: SourceSettings) -> dict[str, float]:
+    """Seconds between the passes over a source, by kind of pass."""
+    return {"poll": settings.poll_interval_seconds, "reconcile": settings.reconcile_interval_seconds}
+
+
 async def feed_for(
     name: str, settings: SourceSettings, place: Place, client: Client, public_url: str, metrics: Metrics
 ) -> Feed:
@@ -136,9 +142,14 @@ async def feed_for(
     async with place.database.transaction() as connection:
         configured = settings.callback_secret.get_secret_value()
         kept = await source.ensure(connection, name, settings.url, configured)
+        marks = {kind: await watermark.find(connection, kept.id, kind) for kind in PASS_KINDS}
     for secret in kept.secrets:
         hide(secret)
     metrics.introduce(name)
+    metrics.show_intervals(name, intervals(settings))
+    for kind, mark in marks.items():
+        if mark is not None:
+            metrics.last_poll_success.labels(name, kind).set(mark.finished_at.timestamp())
 
     def on_mode(feed: Feed) -> None:
         metrics.show_mode(name, feed.mode.value)
@@ -229,6 +240,7 @@ class Bridge:
 
     async def run(self) -> None:
         """Run until `stop`."""
+        self._show_configured()
         http = self.settings.http
         limits = Limits(body_bytes=http.max_body_bytes, body_seconds=http.body_timeout_seconds)
         doors = gates(self.settings.sources, http.trusted_proxies)
@@ -273,9 +285,21 @@ class Bridge:
             ),
         )
 
+    def _show_configured(self) -> None:
+        """Let every series exist before the first scrape, also while Postgres is waited for."""
+        self.metrics.connections_max.set(self.settings.database.pool_max_size)
+        self.metrics.journal_max_bytes.set(self.settings.journal.max_bytes)
+        for name, settings in self.settings.sources.items():
+            self.metrics.introduce(name)
+            self.metrics.show_intervals(name, intervals(settings))
+            if not settings.enabled:
+                self.metrics.show_mode(name, Mode.DISABLED.value)
+
     async def _with_database(self, server: Server, place: Place) -> None:
         await Pruner(place.database).make_ahead()
         self.front.database = place.database
+        for state in CONNECTION_STATES:
+            self.metrics.connections.labels(state).set_function(partial(_connections, place.database, state))
         async with AsyncExitStack() as stack:
             journal = self._journal(stack)
             fence = Fence()
@@ -321,9 +345,10 @@ class Bridge:
     async def _work(self, server: Server, place: Place, feeds: dict[str, Feed], fence: Fence) -> None:
         """Run what every process runs, and, while this one leads, the jobs of the sources."""
         leader = Leader(
-            place.database, fence, lambda: self._jobs(place, feeds), on_change=lambda leads: _lead(feeds, leads=leads)
+            place.database, fence, lambda: self._jobs(place, feeds), on_change=lambda leads: self._lead(feeds, leads)
         )
         async with anyio.create_task_group() as working:
+            working.start_soon(Sampler(self.metrics).run)
             working.start_soon(Reporter(list(feeds.values()), place.database, self.metrics).run)
             receiver, journal = self.front.receiver, self.front.journal
             if receiver is not None and journal is not None:
@@ -355,6 +380,13 @@ class Bridge:
                 jobs.start_soon(reconciler.run)
                 jobs.start_soon(Refetcher(feed, place.database, self.metrics, on_stored=waker).run)
 
+    def _lead(self, feeds: dict[str, Feed], leads: bool) -> None:
+        """Take the sources over, or go on following whoever does."""
+        self.metrics.leads.set(1 if leads else 0)
+        for feed in feeds.values():
+            feed.follows = None if leads else Mode.POLL
+            feed.stands(now(), registered=False)
+
     async def _withdraw(self, place: Place, feeds: Sequence[Feed]) -> None:
         async def one(feed: Feed) -> None:
             try:
@@ -368,11 +400,8 @@ class Bridge:
                 group.start_soon(one, feed)
 
 
-def _lead(feeds: dict[str, Feed], *, leads: bool) -> None:
-    """Take the sources over, or go on following whoever does."""
-    for feed in feeds.values():
-        feed.follows = None if leads else Mode.POLL
-        feed.stands(now(), registered=False)
+def _connections(database: Database, state: str) -> int:
+    return database.figures()[state]
 
 
 def _waker(feeds: Iterable[Feed]) -> Callable[[Stored], None]:

@@ -5,10 +5,11 @@ stands beside its total. The names are public: dashboards and alerts rest on the
 """
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import product
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
@@ -31,7 +32,8 @@ KNOWN_EVENT_TYPES = frozenset(EVENT_TYPES) | {
 }
 VIAS = ("push", "poll", "reconcile", "refetch")
 DRIFT_KINDS = ("missing", "stale", "deleted", "regression")
-POLL_KINDS = ("poll", "reconcile", "refetch")
+PASS_KINDS = ("poll", "reconcile")
+POLL_KINDS = (*PASS_KINDS, "refetch")
 POLL_OUTCOMES = ("ok", "incomplete", "failed")
 REGISTRATION_REASONS = ("start", "silent", "lost", "changed")
 REGISTRATION_OUTCOMES = ("ok", "absent", "failed")
@@ -65,6 +67,7 @@ STATUSES = (
     "closed",
     "unknown",
 )
+CONNECTION_STATES = ("used", "idle")
 OPERATIONS = ("list", "get", "register", "deregister", "find_subscriptions", "probe_subscription", "token")
 REQUEST_OUTCOMES = (
     "ok",
@@ -78,6 +81,7 @@ REQUEST_OUTCOMES = (
     "malformed",
 )
 
+_LATE = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _AGE = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 21600, 86400)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
@@ -129,8 +133,20 @@ class Metrics:
             ["source", "kind"],
             registry=registry,
         )
+        self.poll_interval = Gauge(
+            f"{prefix}_poll_interval_seconds",
+            "How often passes are made, as configured",
+            ["source", "kind"],
+            registry=registry,
+        )
         self.polls = Counter(
             f"{prefix}_polls", "Passes over the source", ["source", "kind", "outcome"], registry=registry
+        )
+        self.missed = Counter(
+            f"{prefix}_missed_changes",
+            "Changes that a poll or reconcile found and a notification should have brought before",
+            ["source"],
+            registry=registry,
         )
         self.registrations = Counter(
             f"{prefix}_subscription_registrations",
@@ -143,6 +159,9 @@ class Metrics:
             "1 while a registration at the hub is believed to stand",
             ["source"],
             registry=registry,
+        )
+        self.in_progress = Gauge(
+            f"{prefix}_listener_requests_in_progress", "Requests to the listener not answered yet", registry=registry
         )
         self.acknowledge = Histogram(
             f"{prefix}_acknowledge_seconds",
@@ -159,6 +178,16 @@ class Metrics:
         self.commit_seconds = Histogram(
             f"{prefix}_commit_seconds", "Time one transaction of the writer took", buckets=_FAST, registry=registry
         )
+        self.commit_failures = Counter(
+            f"{prefix}_commit_failures",
+            "Transactions of the writer that Postgres did not take; commit_seconds counts the others",
+            registry=registry,
+        )
+        self.last_commit = Gauge(
+            f"{prefix}_last_commit_timestamp_seconds",
+            "When the writer last committed; 0 before the first time",
+            registry=registry,
+        )
         self.waiting = Gauge(f"{prefix}_writer_waiting", "Notifications waiting to be stored", registry=registry)
         self.dead_letters = Gauge(
             f"{prefix}_dead_letters", "Dead letters waiting for a replay or discard", ["source"], registry=registry
@@ -170,6 +199,9 @@ class Metrics:
         )
         self.journal_bytes = Gauge(
             f"{prefix}_journal_bytes", "Bytes in the local journal, of journal.max_bytes", registry=registry
+        )
+        self.journal_max_bytes = Gauge(
+            f"{prefix}_journal_max_bytes", "Bytes that the local journal may hold; 0: there is none", registry=registry
         )
         self.journal_oldest = Gauge(
             f"{prefix}_journal_oldest_timestamp_seconds",
@@ -189,15 +221,27 @@ class Metrics:
         self.connections = Gauge(
             f"{prefix}_database_connections", "Connections to Postgres", ["state"], registry=registry
         )
+        self.connections_max = Gauge(
+            f"{prefix}_database_connections_max", "Connections to Postgres at most", registry=registry
+        )
         self.database_up = Gauge(f"{prefix}_database_up", "1 while Postgres answers", registry=registry)
         self.upstream = Counter(
             f"{prefix}_upstream_requests", "Requests to sources", ["source", "operation", "outcome"], registry=registry
+        )
+        self.leads = Gauge(
+            f"{prefix}_leads", "1 while this process holds the lease: it polls, registers and prunes", registry=registry
+        )
+        self.loop_lag = Histogram(
+            f"{prefix}_event_loop_lag_seconds",
+            "How much later than asked the event loop woke a sleeper",
+            buckets=_LATE,
+            registry=registry,
         )
         self.build = Gauge(
             f"{prefix}_build_info", "1, with the version as label", ["version", "python"], registry=registry
         )
         self.build.labels(__version__, sys.version.split()[0]).set(1)
-        for state in ("used", "idle"):
+        for state in CONNECTION_STATES:
             self.connections.labels(state).set(0)
         for reason in REFUSALS:
             self.refused.labels(reason)
@@ -208,7 +252,8 @@ class Metrics:
             (self.notifications, product((*KNOWN_EVENT_TYPES, OTHER_EVENT_TYPE), OUTCOMES)),
             (self.changes, product(VIAS)),
             (self.polls, product(POLL_KINDS, POLL_OUTCOMES)),
-            (self.last_poll_success, product(("poll", "reconcile"))),
+            (self.last_poll_success, product(PASS_KINDS)),
+            (self.poll_interval, product(PASS_KINDS)),
             (self.drift, product(DRIFT_KINDS)),
             (self.upstream, product(OPERATIONS, REQUEST_OUTCOMES)),
             (self.registrations, product(REGISTRATION_REASONS, REGISTRATION_OUTCOMES)),
@@ -216,7 +261,8 @@ class Metrics:
         for family, series in families:
             for labels in series:
                 family.labels(source, *labels)
-        self.journalled.labels(source)
+        for counter in (self.journalled, self.missed):
+            counter.labels(source)
         for gauge in (self.last_push, self.registered, self.dead_letters, self.refetch_waiting):
             gauge.labels(source).set(0)
         self.event_age.labels(source)
@@ -234,9 +280,17 @@ class Metrics:
         for status in statuses:
             self.problems.labels(source, status).set(by_status.get(status, 0))
 
-    def page(self) -> bytes:
-        """Return the exposition in Prometheus' text format."""
-        return generate_latest(self.registry)
+    def show_intervals(self, source: str, seconds: Mapping[str, float]) -> None:
+        """Set how often the passes of each kind are made."""
+        for kind in PASS_KINDS:
+            self.poll_interval.labels(source, kind).set(seconds[kind])
+
+    def page(self, accept: str = "") -> tuple[bytes, str]:
+        """Return the exposition and its content type: OpenMetrics where the Accept header asks for it, else
+        Prometheus' text format.
+        """
+        encode, content_type = choose_encoder(accept)
+        return encode(self.registry), content_type
 
 
 def event_type_label(event_type: str) -> str:

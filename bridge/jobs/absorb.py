@@ -175,6 +175,7 @@ class Absorber:
             changed_at = seen.effective_at - ahead if seen.stamped else asked_at - self._interval
             if registered_at < changed_at < asked_at - GRACE:
                 tally.overdue += 1
+                self.metrics.missed.labels(self.feed.name).inc()
         if self.known_until is not None and (not seen.stamped or seen.effective_at <= self.known_until):
             tally.repaired["missing" if outcome == Outcome.NEW else "stale"] += 1
 

@@ -54,8 +54,6 @@ class Reporter:
 
     async def run_once(self) -> None:
         """Write the state of each source, or, where another process leads, read it; count what is due to be counted."""
-        for state, number in self.database.figures().items():
-            self.metrics.connections.labels(state).set(number)
         async with self.database.connection() as connection:
             for feed in self.feeds:
                 if feed.follows is None:

@@ -10,11 +10,12 @@ some senders unanswered, whose second try is then a duplicate.
 """
 
 from collections.abc import Callable, Sequence
-from time import perf_counter
+from time import perf_counter, time
 
 import structlog
 
 from bridge.domain.observation import Via
+from bridge.errors import BridgeError
 from bridge.jobs.batch import GroupCommit
 from bridge.metrics import Metrics
 from bridge.storage import dead_letter, partition, refetch
@@ -45,6 +46,7 @@ class Writer:
         self._metrics = metrics
         self._on_stored = on_stored
         self._group = GroupCommit(self._commit, max_rows=max_rows, max_waiting=max_waiting)
+        metrics.waiting.set_function(lambda: self._group.waiting)
 
     async def put(self, item: Item) -> str:
         """Store one item and return its outcome (`applied`, `unchanged`, `duplicate`, `stale`, `dead_letter`) after the
@@ -57,12 +59,15 @@ class Writer:
         await self._group.run()
 
     async def _commit(self, items: Sequence[Item]) -> list[str]:
-        self._metrics.waiting.set(self._group.waiting)
         started = perf_counter()
-        stored = await store_items(self._database, items)
+        try:
+            stored = await store_items(self._database, items)
+        except BridgeError:
+            self._metrics.commit_failures.inc()
+            raise
         self._metrics.commit_rows.observe(len(items))
         self._metrics.commit_seconds.observe(perf_counter() - started)
-        self._metrics.waiting.set(self._group.waiting - len(items))
+        self._metrics.last_commit.set(time())
         if self._on_stored is not None:
             self._on_stored(stored)
         return stored.outcomes

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST
 
 from bridge import __version__
 from bridge.metrics import Metrics
@@ -47,10 +46,11 @@ def readyz(condition: Callable[[], Awaitable[Condition]]) -> Handler:
 
 
 def metrics_page(metrics: Metrics) -> Handler:
-    """Answer with the exposition in Prometheus' text format."""
+    """Answer with the exposition: Prometheus' text format, or OpenMetrics when the Accept header asks for it."""
 
-    async def handle(_: web.Request) -> web.StreamResponse:
-        return web.Response(body=metrics.page(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    async def handle(request: web.Request) -> web.StreamResponse:
+        body, content_type = metrics.page(",".join(request.headers.getall("Accept", ())))
+        return web.Response(body=body, headers={"Content-Type": content_type, "Vary": "Accept"})
 
     return handle
 

@@ -73,7 +73,8 @@ def listener(
     async def handle(request: web.Request) -> web.StreamResponse:
         started = perf_counter()
         try:
-            response = await _answered(request)
+            with metrics.in_progress.track_inprogress():
+                response = await _answered(request)
         except Refusal as refusal:
             metrics.refused.labels(refusal.reason).inc()
             response = error_response(refusal)

@@ -203,12 +203,12 @@ def post() -> Callable[..., Awaitable[Answer]]:
 
 
 @pytest.fixture(scope="session")
-def get() -> Callable[[str], Awaitable[Answer]]:
+def get() -> Callable[..., Awaitable[Answer]]:
     """Fetch a URL."""
 
-    async def fetch(url: str) -> Answer:
+    async def fetch(url: str, **headers: str) -> Answer:
         timeout = aiohttp.ClientTimeout(total=PATIENCE_SECONDS)
-        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as answer:
+        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url, headers=headers) as answer:
             return Answer(answer.status, {k.lower(): v for k, v in answer.headers.items()}, await answer.read())
 
     return fetch

@@ -2,21 +2,25 @@
 
 import inspect
 import re
+import shutil
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
 import anyio
 import pytest
 from prometheus_client import Metric
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families
 
 from bridge import __version__, metrics
-from bridge.app import Running
+from bridge.app import Bridge, Running
 from bridge.domain.observation import Via
 from bridge.domain.status import Status
 from bridge.errors import BridgeError
 from bridge.jobs.feed import Mode
 from bridge.metrics import Metrics, event_type_label
+from bridge.settings import Settings
 from bridge.tmf656.wire import event
 from bridge.web import admission, listener, signature
 
@@ -265,5 +269,84 @@ def test_the_labels_speak_the_words_of_the_domain() -> None:
 def test_two_bridges_in_one_process_do_not_share_metrics() -> None:
     one, other = Metrics(), Metrics()
     one.introduce("snow")
-    assert b'source="snow"' in one.page()
-    assert b'source="snow"' not in other.page()
+    assert b'source="snow"' in one.page()[0]
+    assert b'source="snow"' not in other.page()[0]
+
+
+async def test_every_series_is_there_while_postgres_is_still_waited_for(
+    upstream: Any, eventually: Callable[..., Any]
+) -> None:
+    """A first scrape that finds nothing makes the first increase invisible to every rate."""
+    source = {"url": upstream.url, "poll_interval_seconds": 7, "reconcile_interval_seconds": 70}
+    bridge = Bridge(
+        Settings.model_validate(
+            {
+                "database": {"dsn": "postgresql://nobody@127.0.0.1:9/nothing", "pool_max_size": 3},
+                "http": {"port": 0},
+                "journal": {"max_bytes": 4096},
+                "sources": {"snow": source, "off": source | {"enabled": False}},
+            }
+        )
+    )
+    async with anyio.create_task_group() as group:
+        group.start_soon(bridge.run)
+        await eventually(lambda: bridge.metrics.registry.get_sample_value("tmf656_bridge_database_connections_max"))
+        bridge.stop()
+    body, _ = bridge.metrics.page()
+    found = series({one.name: one for one in text_string_to_metric_families(body.decode())})
+    assert value(found, "notifications_total", source="snow", event_type="other", outcome="applied") == 0
+    assert value(found, "poll_interval_seconds", source="snow", kind="poll") == 7
+    assert value(found, "poll_interval_seconds", source="snow", kind="reconcile") == 70
+    assert value(found, "mode", source="off", mode="disabled") == 1
+    assert value(found, "journal_max_bytes") == 4096
+    assert value(found, "database_connections_max") == 3
+    assert value(found, "database_up") == 0
+    assert value(found, "leads") == 0
+
+
+async def test_what_is_in_use_is_read_when_it_is_scraped(
+    bridge: Running,
+    scrape: Callable[[], Any],
+    eventually: Callable[..., Any],
+    open_wire: Callable[[str], Any],
+    request_head: Callable[..., bytes],
+) -> None:
+    async def is_(name: str, number: float, **labels: str) -> None:
+        async def holds() -> bool:
+            return value(series(await scrape()), name, **labels) == number
+
+        await eventually(holds)
+
+    await is_("leads", 1)
+    await is_("database_up", 1)
+    async with open_wire(bridge.url) as wire:
+        await wire.send(request_head(f"/listener/snow/{SECRET}", "Content-Length: 2"))
+        await is_("listener_requests_in_progress", 1)
+        await wire.send(b"{}")
+        await wire.answer()
+    await is_("listener_requests_in_progress", 0)
+    async with AsyncExitStack() as borrowed:
+        for _ in range(5):
+            await borrowed.enter_async_context(bridge.place.database.connection())
+        assert value(series(await scrape()), "database_connections", state="used") >= 5
+    found = series(await scrape())
+    assert value(found, "last_commit_timestamp_seconds") > 1.7e9
+    assert value(found, "event_loop_lag_seconds_count") > 0
+    assert value(found, "writer_waiting") == 0
+
+
+async def test_openmetrics_is_answered_to_who_asks_for_it(bridge: Running, get: Callable[..., Any]) -> None:
+    accept = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3"
+    open_, plain = await get(f"{bridge.url}/metrics", Accept=accept), await get(f"{bridge.url}/metrics")
+    assert open_.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+    assert plain.headers["content-type"].startswith("text/plain")
+    told_open = {one.name for one in openmetrics_families(open_.body.decode())}
+    told_plain = {one.name for one in text_string_to_metric_families(plain.body.decode())}
+    assert told_open == told_plain
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool (Debian: prometheus) is not here")
+async def test_prometheus_finds_no_fault_in_the_names(bridge: Running, get: Callable[..., Any]) -> None:
+    page = (await get(f"{bridge.url}/metrics")).body
+    checked = await anyio.run_process(["promtool", "check", "metrics"], input=page, check=False)
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, b"")
