@@ -46,6 +46,13 @@ test: check $(peers) ## all checks, then all tests but the long ones
 test-long: $(installed_tests) $(peers) ## the tests that take minutes
 	"$(venv)" -m pytest -m long $(ARGS)
 
+.PHONY: bench bench-long
+bench: $(installed_tests) ## measure the speed against peers, in under ten minutes
+	"$(venv)" -m tests.bench $(ARGS)
+
+bench-long: $(installed_tests) ## measure what needs much data or time
+	"$(venv)" -m tests.bench --long $(ARGS)
+
 .PHONY: check check-style check-types check-layers check-sql
 check: check-style check-types check-layers check-sql ## style, types, layers and SQL; make -k check goes on after a finding
 
@@ -75,7 +82,9 @@ lock: ## resolve the dependencies anew within pyproject.toml; UPGRADE=--upgrade 
 	$(compile) --output-file requirements-build.lock --group build --constraints requirements.lock
 	$(compile) --output-file requirements-test.lock --group build --group test \
 		--constraints requirements.lock --constraints requirements-build.lock pyproject.toml
-	if command -v npm >/dev/null; then npm install --prefix tests/peers --package-lock-only --no-audit --no-fund; fi
+	$(compile) --output-file tests/bench/peers/dlt.lock tests/bench/peers/dlt.txt
+	if command -v npm >/dev/null; then for place in tests/peers tests/bench/peers; do npm install --prefix $$place \
+		--package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund; done; fi
 
 # Writes sql/schema.sql anew, after a change of sql/migrations.
 .PHONY: schema
@@ -84,7 +93,8 @@ schema: $(installed)
 
 .PHONY: clean
 clean: ## remove what was installed or built; data (.bridge) stays
-	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist tests/peers/node_modules
+	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist \
+		tests/peers/node_modules tests/bench/peers/node_modules
 	find bridge tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A virtual environment that runs, of a Python that is new enough; one that was moved or whose Python is gone is made anew.

@@ -18,6 +18,7 @@ from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ("requirements.lock", "requirements-build.lock", "requirements-test.lock")
+PEER_LOCKS = ("tests/bench/peers/dlt.lock",)
 PINNED = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>\S+)(?P<marker> ; [^\\]+)? \\$")
 HASH = re.compile(r"^ {4}--hash=sha256:[0-9a-f]{64}( \\)?$")
 REGISTRIES = [
@@ -56,7 +57,7 @@ def own_files() -> list[Path]:
     return [path for path in files if path.is_file()]
 
 
-@pytest.mark.parametrize("lock", LOCKS)
+@pytest.mark.parametrize("lock", LOCKS + PEER_LOCKS)
 def test_a_lock_file_holds_pinned_packages_with_hashes_and_nothing_else(lock: str) -> None:
     lines = (ROOT / lock).read_text().splitlines()
     strange = [line for line in lines if not (PINNED.match(line) or HASH.match(line) or line.strip().startswith("#"))]
@@ -85,8 +86,9 @@ def test_the_tests_run_with_what_is_shipped() -> None:
     assert {**test, **build, **runtime} == test
 
 
-def test_the_lock_of_the_test_peers_has_hashes_and_no_addresses() -> None:
-    packages = json.loads((ROOT / "tests/peers/package-lock.json").read_text())["packages"]
+@pytest.mark.parametrize("place", ["tests/peers", "tests/bench/peers"])
+def test_the_lock_of_the_peers_has_hashes_and_no_addresses(place: str) -> None:
+    packages = json.loads((ROOT / place / "package-lock.json").read_text())["packages"]
     assert [name for name, one in packages.items() if "resolved" in one] == []
     assert [name for name, one in packages.items() if name and "integrity" not in one] == []
 
@@ -94,7 +96,10 @@ def test_the_lock_of_the_test_peers_has_hashes_and_no_addresses() -> None:
 def test_every_make_target_that_is_promised_exists() -> None:
     shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, check=True, text=True).stdout
     targets = set(re.findall(r"^  make ([a-z-]+)", shown, re.MULTILINE))
-    assert {"demo", "run", "install", "test", "test-long", "check", "format", "lock", "clean", "help"} == targets
+    assert {
+        *("demo", "run", "install", "test", "test-long", "bench", "bench-long"),
+        *("check", "format", "lock", "clean", "help"),
+    } == targets
 
 
 def test_the_scripts_are_executable_and_well_formed() -> None:

@@ -1,0 +1,114 @@
+"""`python -m tests.bench`: see the package's docstring."""
+
+import argparse
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import anyio
+from rich.console import Console
+
+from tests.bench import plot, report
+from tests.bench.bench import Bench, Sample
+from tests.bench.environment import described
+from tests.bench.measures.table import GOALS, SLICES, Goal
+from tests.bench.peers import install
+from tests.bench.postgres import postgres
+from tests.bench.process import ROOT, BenchError
+
+console = Console()
+
+
+def main() -> None:
+    """Parse the arguments and do it."""
+    arguments = _arguments()
+    if arguments.readme:
+        readme = ROOT / "README.md"
+        readme.write_text(report.into_readme(readme.read_text(), report.markdown(report.read())))
+        return
+    goals = _chosen(arguments.only, long=arguments.long)
+    try:
+        results = anyio.run(_run, goals, arguments)
+    except BenchError as error:
+        console.print(f"[red]{error}[/]", highlight=False)
+        sys.exit(1)
+    report.show(results["measures"], console)
+    if arguments.write or not arguments.only:
+        everything = report.merged(report.read(), results)
+        report.write(everything)
+        plot.draw(everything)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench", description="The bridge against its peers, as ratios."
+    )
+    parser.add_argument("--only", metavar="N,N", help="these measures: " + ", ".join(goal.key for goal in GOALS))
+    parser.add_argument("--rounds", type=int, default=5, help="how often each side is measured (default 5)")
+    parser.add_argument("--seconds", type=float, default=3.0, help="length of a slice under load (default 3)")
+    parser.add_argument("--workers", type=int, default=0, help="run the bridge with --workers N")
+    parser.add_argument("--long", action="store_true", help="the measures that need much data or time, at full size")
+    parser.add_argument("--write", action="store_true", help="with --only: write the results all the same")
+    parser.add_argument("--readme", action="store_true", help="only write the table into README.md")
+    return parser.parse_args()
+
+
+def _chosen(only: str | None, *, long: bool) -> list[Goal]:
+    if only is None:
+        return [goal for goal in GOALS if (goal.in_long if long else not goal.long_only)]
+    known = {goal.key: goal for goal in GOALS}
+    wanted = [key.strip() for key in only.split(",")]
+    if unknown := [key for key in wanted if key not in known]:
+        raise SystemExit(f"no measure {', '.join(unknown)}; there are {', '.join(known)}")
+    return [known[key] for key in wanted]
+
+
+async def _run(goals: Sequence[Goal], arguments: argparse.Namespace) -> report.Json:
+    names = {name for goal in goals for name in goal.slices}
+    _install(names)
+    cache = ROOT / ".cache" / "bench"
+    cache.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(dir=cache, prefix="run-"))  # on a disk: fsync in memory costs nothing
+    try:
+        async with postgres(scratch) as server, AsyncExitStack() as stack:
+            bench = Bench(
+                server, scratch, stack, long=arguments.long, seconds=arguments.seconds, workers=arguments.workers
+            )
+            rounds = await _rounds(bench, [name for name in SLICES if name in names], arguments.rounds)
+            measures = {goal.key: report.judged(goal, rounds, long=arguments.long) for goal in goals}
+            return described(server.version) | {"measures": measures}
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+async def _rounds(bench: Bench, names: Sequence[str], rounds: int) -> list[dict[str, Sample]]:
+    measures = {}
+    for name in names:
+        with console.status(f"preparing {name}"):
+            measures[name] = await bench.stack.enter_async_context(SLICES[name].make(bench))
+    done = []
+    for number in range(1, rounds + 1):
+        for name in names:
+            with console.status(f"round {number} of {rounds}: {name}"):
+                bench.last[name] = await measures[name](number)
+            sample = bench.last[name]
+            cpu = ", ".join(f"{who} {report.number(spent)}" for who, spent in sample.cpu.items())
+            console.print(f"{number}/{rounds} {name}: {report.number(sample.value)}  {cpu}", highlight=False)
+        done.append(dict(bench.last))
+    return done
+
+
+def _install(names: set[str]) -> None:
+    if names & {"fastify", "node-red"}:
+        with console.status("installing Fastify, pg and Node-RED"):
+            install.node_packages()
+    if "dlt" in names:
+        with console.status("installing dlt"):
+            install.dlt()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""The bridge as it is shipped: `tmf656-bridge run` and `sync` in processes of their own, on a database of the bench."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from tests.bench.process import Child, Finished, environment, finished, python, running
+
+SOURCE = "bench"
+SECRET = "measured-and-found-not-wanting"
+PATH = f"/listener/{SOURCE}/{SECRET}"
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge:
+    """One that runs."""
+
+    child: Child
+    port: int
+
+
+def configured(place: Path, dsn: str, source_url: str) -> Path:
+    """Write a configuration with one source, everything else as by default; return its path."""
+    place.mkdir(parents=True, exist_ok=True)
+    tables: dict[str, dict[str, object]] = {
+        "database": {"dsn": dsn},
+        "http": {"port": 0},
+        "log": {"format": "json"},
+        f"sources.{SOURCE}": {"url": source_url, "callback_secret": SECRET},
+    }
+    lines = [f"data_dir = {_toml(str(place / 'data'))}"]
+    for name, table in tables.items():
+        lines += [f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
+    path = place / "bridge.toml"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@asynccontextmanager
+async def bridge(place: Path, dsn: str, source_url: str, *options: str) -> AsyncIterator[Bridge]:
+    """Run the bridge until the block ends; it is ready when this yields."""
+    config = configured(place, dsn, source_url)
+    command = python("bridge", "run", "--config", config, *options)
+    ready = r'"event": ?"ready".*?"url": ?"http://[^"]*:(\d+)"|"url": ?"http://[^"]*:(\d+)".*?"event": ?"ready"'
+    async with running(command, ready, place / "bridge.log") as child:
+        yield Bridge(child, int(child.said[1] or child.said[2]))
+
+
+async def synced(place: Path, dsn: str, source_url: str) -> Finished:
+    """Run `sync --full` to its end."""
+    config = configured(place, dsn, source_url)
+    command = python("bridge", "sync", SOURCE, "--full", "--config", config)
+    return await finished(command, place / "sync.log", env=environment(COLUMNS="100"))
+
+
+def _toml(value: object) -> str:
+    return orjson.dumps(value).decode()
