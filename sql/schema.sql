@@ -1,5 +1,5 @@
 -- The whole schema on one page, to be read: made by `make schema` out of sql/migrations, which is what is applied.
--- Role bridge_reader, to whom the last lines grant, is made by the migrations as well; roles belong to no database.
+-- Roles bridge_reader and bridge_writer, to whom the last lines grant, are made by the migrations.
 
 CREATE SCHEMA bridge;
 COMMENT ON SCHEMA bridge IS 'Private tables of tmf656-bridge; read schema report instead';
@@ -19,6 +19,30 @@ CREATE FUNCTION bridge.changed_keys(before jsonb, after jsonb) RETURNS text[]
     where before is not null and a.value is distinct from b.value
 $$;
 COMMENT ON FUNCTION bridge.changed_keys(before jsonb, after jsonb) IS 'First-level attributes that differ between two bodies; empty when there is no earlier one';
+
+CREATE FUNCTION bridge.drop_notification_day(day date) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '1s'
+    AS $$
+declare
+    part text := 'notification_' || to_char(day, 'YYYYMMDD');
+    detaching boolean;
+begin
+    if day is null or day > current_date - 7 then
+        raise exception 'the log of % is kept', day using errcode = 'check_violation';
+    end if;
+    perform pg_advisory_xact_lock(656000002);
+    select i.inhdetachpending into detaching
+    from pg_inherits as i
+    where i.inhparent = 'bridge.notification'::regclass and i.inhrelid = to_regclass(format('bridge.%I', part));
+    if found then
+        execute format('alter table bridge.notification detach partition bridge.%I', part) || case when detaching then ' finalize' else '' end;
+    end if;
+    execute format('drop table if exists bridge.%I', part);
+end
+$$;
+COMMENT ON FUNCTION bridge.drop_notification_day(day date) IS 'Drop the partition of a day of the log that is a week old or older; in the owner''s name';
 
 CREATE FUNCTION bridge.element(list jsonb, word text) RETURNS TABLE(place integer, item jsonb)
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -125,6 +149,34 @@ begin
 end
 $_$;
 COMMENT ON FUNCTION bridge.instant(value jsonb) IS 'An instant in any form that sources write (ISO 8601 and its relatives, UTC when no zone is given; epoch seconds or milliseconds), else null';
+
+CREATE FUNCTION bridge.make_notification_day(day date) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    part text := 'notification_' || to_char(day, 'YYYYMMDD');
+begin
+    if day is null or abs(day - current_date) > 3660 then
+        raise exception 'no partition is made for %', day using errcode = 'check_violation';
+    end if;
+    perform pg_advisory_xact_lock(656000002);
+    if exists (
+        select from pg_inherits as i
+        where i.inhparent = 'bridge.notification'::regclass and i.inhrelid = to_regclass(format('bridge.%I', part))
+    ) then
+        return;
+    end if;
+    execute format('drop table if exists bridge.%I', part);  -- left over when its removal broke off
+    execute format('create table bridge.%I (like bridge.notification including all)', part);
+    execute format('comment on table bridge.%I is %L', part, format('Notifications received on %s (UTC)', day));
+    execute format(
+        'alter table bridge.notification attach partition bridge.%I for values from (%L) to (%L)',
+        part, day || ' 00:00+00', (day + 1) || ' 00:00+00'
+    );
+end
+$$;
+COMMENT ON FUNCTION bridge.make_notification_day(day date) IS 'Make the partition of a day of the log, unless it is there; in the owner''s name';
 
 CREATE FUNCTION bridge.whole_number(value jsonb) RETURNS integer
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -1350,12 +1402,35 @@ ALTER TABLE ONLY bridge.subscription
 ALTER TABLE ONLY bridge.watermark
     ADD CONSTRAINT watermark_source_id_fkey FOREIGN KEY (source_id) REFERENCES bridge.source(id);
 
+GRANT USAGE ON SCHEMA bridge TO bridge_writer;
+GRANT USAGE ON SCHEMA bridge_migration TO bridge_writer;
 GRANT USAGE ON SCHEMA report TO bridge_reader;
+REVOKE ALL ON FUNCTION bridge.drop_notification_day(day date) FROM PUBLIC;
+GRANT ALL ON FUNCTION bridge.drop_notification_day(day date) TO bridge_writer;
+REVOKE ALL ON FUNCTION bridge.make_notification_day(day date) FROM PUBLIC;
+GRANT ALL ON FUNCTION bridge.make_notification_day(day date) TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.service_problem TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.source TO bridge_writer;
 GRANT SELECT ON TABLE bridge.known TO PUBLIC;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.known TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.service_problem_version TO bridge_writer;
 GRANT SELECT ON TABLE bridge.told TO PUBLIC;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.told TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.watermark TO bridge_writer;
 GRANT SELECT ON TABLE report.service_problem TO bridge_reader;
 GRANT ALL ON FUNCTION report.service_problem_at(at timestamp with time zone) TO bridge_reader;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.change TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.dead_letter TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.lease TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.notification TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.notification_digest TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.refetch TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.sighting TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.status_change TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.subscription TO bridge_writer;
 GRANT SELECT ON TABLE report.status_interval TO bridge_reader;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.turn TO bridge_writer;
+GRANT SELECT ON TABLE bridge_migration.applied TO bridge_writer;
 GRANT SELECT ON TABLE report.affected_location TO bridge_reader;
 GRANT SELECT ON TABLE report.affected_resource TO bridge_reader;
 GRANT SELECT ON TABLE report.affected_service TO bridge_reader;
@@ -1370,4 +1445,5 @@ GRANT SELECT ON TABLE report.service_problem_version TO bridge_reader;
 GRANT SELECT ON TABLE report.tracking_record TO bridge_reader;
 GRANT SELECT ON TABLE report.trouble_ticket TO bridge_reader;
 
+ALTER DEFAULT PRIVILEGES IN SCHEMA bridge GRANT SELECT,INSERT,DELETE,UPDATE ON TABLES TO bridge_writer;
 ALTER DEFAULT PRIVILEGES IN SCHEMA report GRANT SELECT ON TABLES TO bridge_reader;

@@ -46,6 +46,21 @@ begin
 end
 $$
 """
+_LET_WRITER_IN = """
+do $$
+begin
+    if to_regprocedure('bridge.make_notification_day(date)') is not null
+        and not has_schema_privilege('bridge_writer', 'bridge', 'usage') then
+        grant usage on schema bridge, bridge_migration to bridge_writer;
+        grant select, insert, update, delete on all tables in schema bridge to bridge_writer;
+        grant select on all tables in schema bridge_migration to bridge_writer;
+        grant execute on function bridge.make_notification_day(date) to bridge_writer;
+        grant execute on function bridge.drop_notification_day(date) to bridge_writer;
+        alter default privileges in schema bridge grant select, insert, update, delete on tables to bridge_writer;
+    end if;
+end
+$$
+"""
 _REFUSALS = (
     asyncpg.SyntaxOrAccessError,
     asyncpg.DataError,
@@ -125,9 +140,10 @@ async def migrate(connection: Connection, directory: Path | None = None) -> list
         todo = await pending(connection, directory)
         for migration in todo:
             await _apply(connection, migration)
-        if await reader_exists(connection):
-            with _explained("role bridge_reader cannot be let in"):
-                await connection.execute(_LET_READER_IN)
+        for role, let_in in (("bridge_reader", _LET_READER_IN), ("bridge_writer", _LET_WRITER_IN)):
+            if await _exists(connection, role):
+                with _explained(f"role {role} cannot be let in"):
+                    await connection.execute(let_in)
         return todo
     finally:
         await connection.execute("select pg_advisory_unlock($1)", _LOCK)
@@ -137,7 +153,11 @@ async def reader_exists(connection: Connection) -> bool:
     """Whether there is the role that may read schema `report`. Who may not make roles migrates without it; once an
     administrator has made it, the next `migrate` lets it in.
     """
-    found: bool = await connection.fetchval("select exists (select from pg_roles where rolname = 'bridge_reader')")
+    return await _exists(connection, "bridge_reader")
+
+
+async def _exists(connection: Connection, role: str) -> bool:
+    found: bool = await connection.fetchval("select exists (select from pg_roles where rolname = $1)", role)
     return found
 
 

@@ -1,7 +1,8 @@
 """The log of notifications, a partition a day (UTC): made ahead, dropped whole.
 
 Making one attaches a table that was made beside, which does not stand in the way of writers. Dropping one detaches it
-concurrently first: a plain drop would wait for every reader and make every writer wait behind it. There is no default
+concurrently first: a plain drop would wait for every reader and make every writer wait behind it. Only the owner can do
+that; for role bridge_writer a function drops the day, plainly, and gives up after a second. There is no default
 partition, because nothing can be detached concurrently while there is one; a row for a day that was not made ahead is
 stored after the day has been made (`MissingPartitionError`).
 
@@ -11,35 +12,21 @@ finds both and ends what was begun.
 """
 
 from collections.abc import Iterable
-from datetime import date, timedelta
+from datetime import date
 
 from asyncpg import Record
 
 from bridge.storage.database import Connection
 from bridge.storage.queries import queries
 
-_LOCK = 656_000_002
 _PREFIX = "notification_"
 
 
 async def ensure(connection: Connection, days: Iterable[date]) -> None:
     """Make the partitions of these days, those that are missing. Run inside a transaction."""
-    there = set(await held(connection))
-    missing = sorted(set(days) - there)
-    if not missing:
-        return
-    await connection.execute("select pg_advisory_xact_lock($1)", _LOCK)
-    there = set(await held(connection))
+    missing = sorted(set(days) - set(await held(connection)))
     for day in missing:
-        if day not in there:
-            name = _table(day)
-            await connection.execute(f"drop table if exists {name}")  # left over when its removal broke off
-            await connection.execute(f"create table {name} (like bridge.notification including all)")
-            await connection.execute(f"comment on table {name} is 'Notifications received on {day} (UTC)'")
-            await connection.execute(
-                f"alter table bridge.notification attach partition {name}"
-                f" for values from ('{day} 00:00+00') to ('{day + timedelta(days=1)} 00:00+00')"
-            )
+        await connection.execute(queries("notification")["make_day"], day)
 
 
 async def held(connection: Connection) -> list[date]:
@@ -49,9 +36,18 @@ async def held(connection: Connection) -> list[date]:
 
 async def drop_before(connection: Connection, first_kept: date) -> list[date]:
     """Drop the partitions of earlier days; return them. Not inside a transaction."""
+    gone = [row for row in await _days(connection) if _day(row["relname"]) < first_kept]
+    if await connection.fetchval(queries("notification")["owned"]):
+        await _drop_as_owner(connection, gone)
+    else:
+        for row in gone:
+            await connection.execute(queries("notification")["drop_day"], _day(row["relname"]))
+    return [_day(row["relname"]) for row in gone]
+
+
+async def _drop_as_owner(connection: Connection, gone: Iterable[Record]) -> None:
     await connection.execute("set lock_timeout = '5s'")
     try:
-        gone = [row for row in await _days(connection) if _day(row["relname"]) < first_kept]
         for row in gone:
             name = _table(_day(row["relname"]))
             if row["attached"] or row["detaching"]:
@@ -60,7 +56,6 @@ async def drop_before(connection: Connection, first_kept: date) -> list[date]:
             await connection.execute(f"drop table {name}")
     finally:
         await connection.execute("reset lock_timeout")
-    return [_day(row["relname"]) for row in gone]
 
 
 async def _days(connection: Connection) -> list[Record]:

@@ -19,7 +19,7 @@ from bridge.storage.embedded import embedded
 
 _HEAD = """\
 -- The whole schema on one page, to be read: made by `make schema` out of sql/migrations, which is what is applied.
--- Role bridge_reader, to whom the last lines grant, is made by the migrations as well; roles belong to no database.
+-- Roles bridge_reader and bridge_writer, to whom the last lines grant, are made by the migrations.
 """
 _ENTRY = re.compile(r"^--\n-- Name: .*?; Type: (?P<type>[^;]+); Schema: .*\n--\n", re.MULTILINE)
 _SESSION = re.compile(
