@@ -27,7 +27,7 @@ Promises, where each is kept, and the test that shows it
     a silent push is noticed, counted and polled around
         `jobs.feed`: tests/jobs/test_subscribe.py
     memory is bounded: queue, body, page, answer, journal
-        `jobs.batch`, `web.listener`, `tmf656.client`
+        `jobs.batch`, `web.room`, `web.connections`, `tmf656.client`: tests/jobs/test_batch.py, tests/web/test_room.py
 
 Glossary
     service problem   what TMF656 calls a trouble ticket; *service* is a telecom service, nothing of ours is called so

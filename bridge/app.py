@@ -43,7 +43,7 @@ from bridge.settings import Settings, SourceSettings
 from bridge.storage import migrations, source, watermark
 from bridge.storage.database import Database, opened
 from bridge.storage.embedded import embedded
-from bridge.storage.journal import Journal
+from bridge.storage.journal import Journal, size_of_post
 from bridge.storage.journal import opened as journal_opened
 from bridge.storage.observation import Stored
 from bridge.tmf656.client import Client, ClientOptions
@@ -242,7 +242,7 @@ class Bridge:
         """Run until `stop`."""
         self._show_configured()
         http = self.settings.http
-        limits = Limits(body_bytes=http.max_body_bytes, body_seconds=http.body_timeout_seconds)
+        limits = Limits(http.max_body_bytes, http.max_waiting_bytes, body_seconds=http.body_timeout_seconds)
         doors = gates(self.settings.sources, http.trusted_proxies)
         handle = listener(self.front.admit, self.front.receive, self.metrics, limits, doors)
         certificates = self._certificates()
@@ -304,14 +304,17 @@ class Bridge:
             journal = self._journal(stack)
             fence = Fence()
             feeds = await self._feeds(stack, server, place, fence)
-            writer = Writer(place.database, self.metrics, on_stored=_waker(feeds.values()))
+            most_bytes = self.settings.http.max_waiting_bytes
+            writer = Writer(
+                place.database, self.metrics, max_waiting_bytes=most_bytes, on_stored=_waker(feeds.values())
+            )
             async with anyio.create_task_group() as keeping:
                 keeping.start_soon(writer.run)
                 receiver = Receiver(
                     feeds, writer, self.metrics, deadline_seconds=self.settings.http.answer_timeout_seconds
                 )
                 if journal is not None:
-                    receiver.journal = GroupCommit(journal.keep)
+                    receiver.journal = GroupCommit(journal.keep, size_of_post, max_waiting_bytes=most_bytes)
                     keeping.start_soon(receiver.journal.run)
                 self.front.receiver, self.front.journal = receiver, journal
                 try:

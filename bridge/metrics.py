@@ -49,6 +49,7 @@ REFUSALS = (
     "replayed",
     "rate",
     "too_large",
+    "overloaded",
     "slow_body",
     "cut_off",
     "malformed",

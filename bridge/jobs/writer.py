@@ -16,7 +16,7 @@ import structlog
 
 from bridge.domain.observation import Via
 from bridge.errors import BridgeError
-from bridge.jobs.batch import GroupCommit
+from bridge.jobs.batch import MIB, GroupCommit
 from bridge.metrics import Metrics
 from bridge.storage import dead_letter, partition, refetch
 from bridge.storage.database import Connection, Database, MissingPartitionError, RacedError, RefusedError
@@ -39,13 +39,16 @@ class Writer:
         *,
         max_rows: int = 512,
         max_waiting: int = 8192,
+        max_waiting_bytes: int = 64 * MIB,
         on_stored: Callable[[Stored], None] | None = None,
     ) -> None:
         """Prepare; `run` does the work."""
         self._database = database
         self._metrics = metrics
         self._on_stored = on_stored
-        self._group = GroupCommit(self._commit, max_rows=max_rows, max_waiting=max_waiting)
+        self._group = GroupCommit(
+            self._commit, _size_of, max_rows=max_rows, max_waiting=max_waiting, max_waiting_bytes=max_waiting_bytes
+        )
         metrics.waiting.set_function(lambda: self._group.waiting)
 
     async def put(self, item: Item) -> str:
@@ -71,6 +74,13 @@ class Writer:
         if self._on_stored is not None:
             self._on_stored(stored)
         return stored.outcomes
+
+
+def _size_of(item: Item) -> int:
+    if isinstance(item, DeadLetter):
+        return len(item.raw)
+    heard, seen = item.notification, item.observation
+    return (len(heard.body) if heard else 0) + (len(seen.body) if seen else 0)
 
 
 async def store_items(database: Database, items: Sequence[Item], *, touch: bool = True) -> Stored:

@@ -72,6 +72,8 @@ class HttpSettings(_Section):
     """how a source reaches us, as http(s)://host[:port][/path]; callbacks are built from it"""
     max_body_bytes: Whole = Field(default=2 * 1024**2, ge=1024, le=1024**3)
     """largest notification taken, 1024 to 1073741824 bytes"""
+    max_waiting_bytes: Whole = Field(default=64 * 1024**2, ge=1024, le=1024**4)
+    """bytes of notifications being received or waiting, 1024 to 1099511627776; further ones are told 503"""
     body_timeout_seconds: Seconds = Field(default=10, ge=0.1, le=300)
     """time for the body of a notification to arrive, 0.1 to 300"""
     answer_timeout_seconds: Seconds = Field(default=1, ge=0.05, le=60)

@@ -43,6 +43,8 @@ create table if not exists post (
 _ROW_BYTES = 128
 """What a row costs beside its body, for the bound; generous."""
 _ORDINARY_BYTES = 4096
+_HANDED_OUT_BYTES = 8 * 1024 * 1024
+"""Most that is read at a time, unless one alone is larger."""
 _RETRY_SECONDS = 5
 _PROCESSES = 16
 """Processes that may share a data directory."""
@@ -99,7 +101,7 @@ class Journal:
         return self.waiting_bytes + _ORDINARY_BYTES > self._max_bytes
 
     async def first(self, limit: int) -> list[tuple[int, Post]]:
-        """Return the oldest posts with their numbers, in order of arrival."""
+        """Return the oldest posts with their numbers, in order of arrival: so many, or fewer when they are large."""
         return await self._in_thread(lambda: self._first(limit))
 
     async def drop(self, until: int) -> None:
@@ -138,11 +140,17 @@ class Journal:
     def _first(self, limit: int) -> list[tuple[int, Post]]:
         rows = self._connection.execute(
             "select id, source, received_at, event_hint, checksum, raw from post order by id limit ?", (limit,)
-        ).fetchall()
-        return [
-            (number, Post(source, _instant(received_at), hint, raw, damaged=_checksum(raw) != checksum))
-            for number, source, received_at, hint, checksum, raw in rows
-        ]
+        )
+        found: list[tuple[int, Post]] = []
+        size = 0
+        with closing(rows):
+            for number, source, received_at, hint, checksum, raw in rows:
+                size += len(raw)
+                if found and size > _HANDED_OUT_BYTES:
+                    break
+                post = Post(source, _instant(received_at), hint, raw, damaged=_checksum(raw) != checksum)
+                found.append((number, post))
+        return found
 
     def _drop(self, until: int) -> None:
         with self._transaction():
@@ -212,6 +220,11 @@ def opened(data_dir: Path, *, max_bytes: int) -> Iterator[Journal]:
         if journal.waiting:
             log.info("journal waits to be replayed", posts=journal.waiting, since=str(journal.oldest_at))
         yield journal
+
+
+def size_of_post(post: Post) -> int:
+    """What a post weighs, in bytes."""
+    return len(post.raw)
 
 
 def waiting_in(data_dir: Path) -> tuple[int, datetime | None]:

@@ -30,6 +30,7 @@ from bridge.errors import RetiredError, TransientError, UnreadableError
 from bridge.metrics import Metrics
 from bridge.web.admission import Gate
 from bridge.web.refusal import Refusal
+from bridge.web.room import Place, Room
 
 _CHUNK_BYTES = 64 * 1024
 _HINT_CHARACTERS = 128
@@ -51,9 +52,10 @@ AdmittedT = TypeVar("AdmittedT", bound=Admitted)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one request may take."""
+    """What one request may take, and `all_bytes`: all bodies at a time."""
 
     body_bytes: int = 2 * 1024 * 1024
+    all_bytes: int = 64 * 1024 * 1024
     body_seconds: float = 10
     answer_seconds: float = 10
 
@@ -69,6 +71,7 @@ def listener(
     application; `gates` hold what a source demands besides its secret.
     """
     gated = gates or {}
+    room = Room(limits.all_bytes)
 
     async def handle(request: web.Request) -> web.StreamResponse:
         started = perf_counter()
@@ -84,16 +87,18 @@ def listener(
     async def _answered(request: web.Request) -> web.StreamResponse:
         admitted = _admitted(admit, request)
         gate = gated.get(request.match_info["source"])
-        if gate is None:
-            return await _stored(request, admitted, await _sent(request, limits))
-        if (greeting := gate.enter(request)) is not None:
+        if gate is not None and (greeting := gate.enter(request)) is not None:
             return greeting
-        sent = await _sent(request, limits)
-        with gate.taking(request.headers, sent):
-            return await _stored(request, admitted, sent)
+        with room.place() as place:
+            sent = await _sent(request, limits, place)
+            if gate is None:
+                return await _stored(request, admitted, sent, place)
+            with gate.taking(request.headers, sent):
+                return await _stored(request, admitted, sent, place)
 
-    async def _stored(request: web.Request, admitted: AdmittedT, sent: bytes) -> web.StreamResponse:
+    async def _stored(request: web.Request, admitted: AdmittedT, sent: bytes, place: Place) -> web.StreamResponse:
         raw = _plain(request, sent, limits)
+        place.take(len(raw) - len(sent))
         try:
             with anyio.fail_after(limits.answer_seconds):
                 await receive(admitted, raw, _hint(request), datetime.now(UTC))
@@ -149,7 +154,7 @@ def _plain(request: web.Request, body: bytes, limits: Limits) -> bytes:
     return _unpacked(body, coding, limits.body_bytes) if coding in _PACKED else body
 
 
-async def _sent(request: web.Request, limits: Limits) -> bytes:
+async def _sent(request: web.Request, limits: Limits, place: Place) -> bytes:
     """Read the body as it was sent, whatever it claims to be long, within the limits of size and time."""
     if request.content_length is not None and request.content_length > limits.body_bytes:
         raise _too_large(limits.body_bytes)
@@ -157,6 +162,7 @@ async def _sent(request: web.Request, limits: Limits) -> bytes:
     try:
         with anyio.fail_after(limits.body_seconds):
             async for chunk in request.content.iter_chunked(_CHUNK_BYTES):
+                place.take(len(chunk))
                 body += chunk
                 if len(body) > limits.body_bytes:
                     raise _too_large(limits.body_bytes)
@@ -201,6 +207,6 @@ def error_response(refusal: Refusal) -> web.Response:
         status=refusal.status,
         headers=headers,
     )
-    if refusal.status in {408, 413}:
+    if refusal.status in {408, 413} or refusal.reason == "overloaded":
         response.force_close()
     return response

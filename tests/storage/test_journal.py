@@ -49,6 +49,17 @@ async def test_what_waits_is_there_after_opening_again(tmp_path: Path) -> None:
         assert (journal.waiting, await kept(journal)) == (1, [post(1).raw])
 
 
+async def test_large_posts_are_handed_out_a_few_at_a_time_and_one_that_is_larger_alone(tmp_path: Path) -> None:
+    sizes = [3, 3, 3, 9, 1]
+    with opened(tmp_path, max_bytes=100 * MIB) as journal:
+        await journal.append([post(number, b"x" * size * MIB) for number, size in enumerate(sizes)])
+        handed_out = []
+        while numbered := await journal.first(500):
+            handed_out.append([len(each.raw) // MIB for _, each in numbered])
+            await journal.drop(numbered[-1][0])
+    assert handed_out == [[3, 3], [3], [9], [1]]
+
+
 async def test_a_full_journal_takes_nothing_of_what_does_not_fit(tmp_path: Path) -> None:
     with opened(tmp_path, max_bytes=1000) as journal:
         await journal.append([post(1)])

@@ -1,0 +1,46 @@
+"""How much room bodies may take at a time, all requests together.
+
+A body is counted while it is read, unpacked, stored and answered; what would be too much is told to come again. One
+body alone is always let in, whatever the bound: how large that may be is another limit. How many requests there are is
+bounded by the connections (`bridge.web.connections`), what waits to be stored by `bridge.jobs.batch`.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from bridge.web.refusal import Refusal
+
+
+class Place:
+    """What one request takes of the room."""
+
+    def __init__(self, room: "Room") -> None:
+        """Take nothing yet."""
+        self._room = room
+        self.taken_bytes = 0
+
+    def take(self, more_bytes: int) -> None:
+        """Take more (or, below 0, give some back); Refusal when others have taken too much already."""
+        others_bytes = self._room.taken_bytes - self.taken_bytes
+        if more_bytes > 0 and others_bytes and self._room.taken_bytes + more_bytes > self._room.most_bytes:
+            raise Refusal(503, "overloaded", "too much is being received at a time", retry_after_seconds=1)
+        self.taken_bytes += more_bytes
+        self._room.taken_bytes += more_bytes
+
+
+class Room:
+    """Room for `most_bytes` of bodies."""
+
+    def __init__(self, most_bytes: int) -> None:
+        """Start empty."""
+        self.most_bytes = most_bytes
+        self.taken_bytes = 0
+
+    @contextmanager
+    def place(self) -> Iterator[Place]:
+        """A place in it; what it took is free again when the block ends."""
+        place = Place(self)
+        try:
+            yield place
+        finally:
+            self.taken_bytes -= place.taken_bytes
