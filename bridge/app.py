@@ -58,6 +58,8 @@ log = structlog.get_logger(__name__)
 
 _DRAIN_SECONDS = 3.0
 _WITHDRAW_SECONDS = 3.0
+_JOURNAL_SECONDS = 10.0
+"""A disk that takes longer to keep a notification is as good as none: the sender is told to come again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,15 +308,19 @@ class Bridge:
             feeds = await self._feeds(stack, server, place, fence)
             most_bytes = self.settings.http.max_waiting_bytes
             writer = Writer(
-                place.database, self.metrics, max_waiting_bytes=most_bytes, on_stored=_waker(feeds.values())
+                place.database,
+                self.metrics,
+                max_waiting_bytes=most_bytes,
+                patience_seconds=self.settings.http.answer_timeout_seconds,
+                on_stored=_waker(feeds.values()),
             )
             async with anyio.create_task_group() as keeping:
                 keeping.start_soon(writer.run)
-                receiver = Receiver(
-                    feeds, writer, self.metrics, deadline_seconds=self.settings.http.answer_timeout_seconds
-                )
+                receiver = Receiver(feeds, writer, self.metrics)
                 if journal is not None:
-                    receiver.journal = GroupCommit(journal.keep, size_of_post, max_waiting_bytes=most_bytes)
+                    receiver.journal = GroupCommit(
+                        journal.keep, size_of_post, max_waiting_bytes=most_bytes, patience_seconds=_JOURNAL_SECONDS
+                    )
                     keeping.start_soon(receiver.journal.run)
                 self.front.receiver, self.front.journal = receiver, journal
                 try:

@@ -23,6 +23,10 @@ class TransientError(BridgeError):
         self.retry_after_seconds = retry_after_seconds
 
 
+class OverdueError(TransientError):
+    """It was not done in time; it may still come to be done."""
+
+
 class UnreadableError(PermanentError):
     """Bytes or a value from a source that cannot be understood; it becomes a dead letter.
 

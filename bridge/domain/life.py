@@ -24,7 +24,7 @@ then lists what has to be written. A crash before that is written leaves the tab
 
 from bisect import insort
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from hashlib import blake2b
@@ -36,6 +36,7 @@ from bridge.domain.merge_patch import merge_patch
 from bridge.domain.observation import TOMBSTONE_HASH, Kind, Observation, Via
 from bridge.domain.service_problem import columns_of
 from bridge.domain.status import Status
+from bridge.domain.value import dataclass
 
 EPOCH = datetime(1, 1, 1, tzinfo=UTC)
 """Before everything; stands for *never* in comparisons."""

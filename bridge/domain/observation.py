@@ -4,11 +4,11 @@ The central noun. A notification, a row of a poll or reconcile page and the answ
 observations, and all go through one door (`bridge.storage.observation`).
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from bridge.domain.status import Status
+from bridge.domain.value import dataclass
 
 TOMBSTONE_HASH = bytes(16)
 """`content_hash` of every tombstone: a deleted problem has no content."""

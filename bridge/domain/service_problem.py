@@ -4,7 +4,6 @@ One reader for every body, whole or folded from patches, so that a column can ne
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +11,7 @@ import orjson
 
 from bridge.domain import instant
 from bridge.domain.status import Status, normalise
+from bridge.domain.value import dataclass
 
 _INT4 = range(-(2**31), 2**31)
 

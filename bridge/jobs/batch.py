@@ -7,17 +7,22 @@ load its cost is shared. Used for Postgres (`bridge.jobs.writer`) and for the lo
 What waits is bounded in number and in bytes: beyond that a caller is refused at once. One item alone is always taken,
 whatever its size, so that no bound makes an item impossible.
 
+Nobody waits longer than `patience_seconds`: one clock a batch, started by its first caller, tells all of them. (A
+deadline a caller costs as much as a tenth of everything else that is done for a notification.) The batch stays in its
+place and may still be committed; it takes nobody in any more.
+
 A crash before the commit leaves nothing of the batch and nobody told; a crash after it leaves everything kept and some
 callers untold.
 """
 
+import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 import anyio
 
-from bridge.errors import BridgeError, TransientError
+from bridge.errors import BridgeError, OverdueError, TransientError
 
 MIB = 1024 * 1024
 
@@ -30,16 +35,32 @@ class OverloadedError(TransientError):
 
 
 class _Batch(Generic[T, R]):
-    """What is committed together; `done` is set once `results` or `error` is there."""
+    """What is committed together; `done` is set once `results` or `error` is there, or it is `overdue`."""
 
-    __slots__ = ("done", "error", "items", "results", "size_bytes")
+    __slots__ = ("clock", "done", "error", "items", "results", "size_bytes")
 
-    def __init__(self) -> None:
+    def __init__(self, patience_seconds: float | None) -> None:
         self.items: list[T] = []
         self.size_bytes = 0
         self.results: Sequence[R] = ()
         self.error: BridgeError | None = None
         self.done = anyio.Event()
+        self.clock = patience_seconds and asyncio.get_running_loop().call_later(patience_seconds, self._overdue)
+
+    @property
+    def overdue(self) -> bool:
+        return isinstance(self.error, OverdueError)
+
+    def finish(self, *, results: Sequence[R] = (), error: BridgeError | None = None) -> None:
+        """Wake everybody; what comes after the first time is for nobody."""
+        if self.clock:
+            self.clock.cancel()
+        if not self.done.is_set():
+            self.results, self.error = results, error
+            self.done.set()
+
+    def _overdue(self) -> None:
+        self.finish(error=OverdueError("not committed in time", retry_after_seconds=2))
 
 
 class GroupCommit(Generic[T, R]):
@@ -56,10 +77,14 @@ class GroupCommit(Generic[T, R]):
         max_bytes: int = 8 * MIB,
         max_waiting: int = 8192,
         max_waiting_bytes: int = 64 * MIB,
+        patience_seconds: float | None = None,
     ) -> None:
-        """Prepare; `run` does the work. `max_rows` and `max_bytes` bound a batch, the others everything that waits."""
+        """Prepare; `run` does the work. `max_rows` and `max_bytes` bound a batch, the other two everything that waits.
+        Without `patience_seconds` callers wait as long as it takes.
+        """
         self._commit = commit
         self._size = size
+        self._patience_seconds = patience_seconds
         self._max_rows = max_rows
         self._max_bytes = max_bytes
         self._max_waiting = max_waiting
@@ -73,8 +98,8 @@ class GroupCommit(Generic[T, R]):
     async def put(self, item: T) -> R:
         """Commit one item and return its result.
 
-        Raises OverloadedError at once when too much waits, TransientError when nothing is committed any more, and
-        whatever kept the batch from being committed.
+        Raises OverloadedError at once when too much waits, OverdueError when it takes too long (it may still come to be
+        committed), TransientError when nothing is committed any more, and whatever kept the batch from being committed.
         """
         if self._stopped:
             raise _stopping()
@@ -98,11 +123,14 @@ class GroupCommit(Generic[T, R]):
                 f"{self.waiting} notifications ({self.waiting_bytes} bytes) wait to be stored", retry_after_seconds=1
             )
         last = self._batches[-1] if self._batches else None
-        if last is None or len(last.items) >= self._max_rows or last.size_bytes + size_bytes > self._max_bytes:
-            last = _Batch()
+        if last is None or last.overdue or self._full(last, size_bytes):
+            last = _Batch(self._patience_seconds)
             self._batches.append(last)
             self._wake.set()
         return last
+
+    def _full(self, batch: _Batch[T, R], size_bytes: int) -> bool:
+        return len(batch.items) >= self._max_rows or batch.size_bytes + size_bytes > self._max_bytes
 
     async def run(self) -> None:
         """Commit batch after batch, until cancelled; whoever still waits then is told."""
@@ -115,21 +143,18 @@ class GroupCommit(Generic[T, R]):
         finally:
             self._stopped = True
             for batch in self._batches:
-                batch.error = _stopping()
-                batch.done.set()
+                batch.finish(error=_stopping())
             self._batches.clear()
 
     async def _finish(self, batch: _Batch[T, R]) -> None:
-        batch.error = _stopping()
         try:
-            batch.results = await self._commit(batch.items)
-            batch.error = None
+            batch.finish(results=await self._commit(batch.items))
         except BridgeError as error:
-            batch.error = error
+            batch.finish(error=error)
         finally:
             self.waiting -= len(batch.items)
             self.waiting_bytes -= batch.size_bytes
-            batch.done.set()
+            batch.finish(error=_stopping())
 
 
 def _stopping() -> TransientError:

@@ -1,7 +1,7 @@
 """What happens to one posted body: read it, hand it to the writer, wake whom it concerns.
 
-Nothing is answered before it is durable: in Postgres, or, when Postgres does not commit it within the deadline, in the
-local journal. What went to both (a commit that was only late) is a duplicate when the journal is replayed.
+Nothing is answered before it is durable: in Postgres, or, when the writer does not commit it in time, in the local
+journal. What went to both (a commit that was only late) is a duplicate when the journal is replayed.
 
 A body that is no JSON object is kept as a dead letter too, but the sender is told (400); one that is JSON and not
 understood is kept and accepted: sending it again would not help. Its problem is fetched by id where that much could be
@@ -9,15 +9,14 @@ read, else the source is polled, so the tables come right in any case.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from hmac import compare_digest
 
-import anyio
 import structlog
 
 from bridge.domain.observation import Notification, Via
-from bridge.errors import DatabaseUnavailableError, RetiredError, UnreadableError
+from bridge.domain.value import dataclass
+from bridge.errors import DatabaseUnavailableError, OverdueError, RetiredError, UnreadableError
 from bridge.jobs.batch import GroupCommit, OverloadedError
 from bridge.jobs.feed import Feed, Mode
 from bridge.jobs.writer import Item, Writer, store_items
@@ -53,7 +52,6 @@ class Receiver:
     writer: Writer
     metrics: Metrics
     journal: GroupCommit[Post, None] | None = None
-    deadline_seconds: float = 1.0
 
     def admit(self, name: str, secret: str) -> Feed | None:
         """Return the feed whose callback this is, or None; RetiredError when it was, but is not any more.
@@ -74,16 +72,13 @@ class Receiver:
         """Keep one body; return the outcome once it is durable (`journalled`: not in Postgres yet).
 
         Raises UnreadableError when the body is no JSON object (kept all the same), TransientError when it could not be
-        kept.
+        kept, OverdueError when not in time. Takes as long as the writer and the journal have patience, at most.
         """
         read = _read(feed.source_id, raw, event_hint, received_at)
         try:
-            with anyio.fail_after(self.deadline_seconds):
-                outcome = await self.writer.put(read.item)
-        except (DatabaseUnavailableError, OverloadedError, TimeoutError) as error:
+            outcome = await self.writer.put(read.item)
+        except (DatabaseUnavailableError, OverloadedError, OverdueError):
             if self.journal is None:
-                if isinstance(error, TimeoutError):
-                    raise DatabaseUnavailableError("Postgres did not commit in time", retry_after_seconds=2) from error
                 raise
             await self.journal.put(Post(feed.name, received_at, event_hint, raw))
             self.metrics.journalled.labels(feed.name).inc()

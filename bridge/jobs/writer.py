@@ -40,14 +40,20 @@ class Writer:
         max_rows: int = 512,
         max_waiting: int = 8192,
         max_waiting_bytes: int = 64 * MIB,
+        patience_seconds: float | None = None,
         on_stored: Callable[[Stored], None] | None = None,
     ) -> None:
-        """Prepare; `run` does the work."""
+        """Prepare; `run` does the work. The limits are those of `GroupCommit`."""
         self._database = database
         self._metrics = metrics
         self._on_stored = on_stored
         self._group = GroupCommit(
-            self._commit, _size_of, max_rows=max_rows, max_waiting=max_waiting, max_waiting_bytes=max_waiting_bytes
+            self._commit,
+            _size_of,
+            max_rows=max_rows,
+            max_waiting=max_waiting,
+            max_waiting_bytes=max_waiting_bytes,
+            patience_seconds=patience_seconds,
         )
         metrics.waiting.set_function(lambda: self._group.waiting)
 

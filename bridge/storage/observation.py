@@ -13,7 +13,7 @@ commit leaves nothing of the batch.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 import orjson
@@ -22,6 +22,7 @@ from bridge.domain.life import EPOCH, TOLD_GONE, Fact, Known, Life, Outcome, has
 from bridge.domain.observation import Kind, Notification, Observation, Via
 from bridge.domain.service_problem import Columns, columns_of
 from bridge.domain.status import Status
+from bridge.domain.value import dataclass
 from bridge.storage import change
 from bridge.storage.database import Connection, RacedError
 from bridge.storage.queries import queries

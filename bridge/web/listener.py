@@ -26,7 +26,7 @@ import anyio
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from bridge.errors import RetiredError, TransientError, UnreadableError
+from bridge.errors import OverdueError, RetiredError, TransientError, UnreadableError
 from bridge.metrics import Metrics
 from bridge.web.admission import Gate
 from bridge.web.refusal import Refusal
@@ -57,7 +57,6 @@ class Limits:
     body_bytes: int = 2 * 1024 * 1024
     all_bytes: int = 64 * 1024 * 1024
     body_seconds: float = 10
-    answer_seconds: float = 10
 
 
 def listener(
@@ -68,7 +67,7 @@ def listener(
     gates: Mapping[str, Gate] | None = None,
 ) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """Make the handler. `admit(source, secret)` and `receive(source, body, event hint, received at)` come from the
-    application; `gates` hold what a source demands besides its secret.
+    application, which sees to it that `receive` ends in time; `gates` hold what a source demands besides its secret.
     """
     gated = gates or {}
     room = Room(limits.all_bytes)
@@ -100,16 +99,15 @@ def listener(
         raw = _plain(request, sent, limits)
         place.take(len(raw) - len(sent))
         try:
-            with anyio.fail_after(limits.answer_seconds):
-                await receive(admitted, raw, _hint(request), datetime.now(UTC))
+            await receive(admitted, raw, _hint(request), datetime.now(UTC))
         except UnreadableError as error:
             raise Refusal(400, "malformed", str(error)) from error
+        except OverdueError as error:
+            raise Refusal(503, "deadline", "could not be stored in time", retry_after_seconds=2) from error
         except TransientError as error:
             raise Refusal(
                 503, "unavailable", "cannot be stored now", retry_after_seconds=error.retry_after_seconds or 2
             ) from error
-        except TimeoutError as error:
-            raise Refusal(503, "deadline", "could not be stored in time", retry_after_seconds=2) from error
         if admitted.version == "5":
             return web.Response(status=204)
         return web.Response(status=201, body=b"{}", content_type="application/json")
@@ -158,6 +156,17 @@ async def _sent(request: web.Request, limits: Limits, place: Place) -> bytes:
     """Read the body as it was sent, whatever it claims to be long, within the limits of size and time."""
     if request.content_length is not None and request.content_length > limits.body_bytes:
         raise _too_large(limits.body_bytes)
+    if request.content.is_eof() and request.content.exception() is None:  # came with its head: nothing to wait for
+        body = request.content.read_nowait()
+        place.take(len(body))
+        if len(body) > limits.body_bytes:
+            raise _too_large(limits.body_bytes)
+        return body
+    return await _dripping(request, limits, place)
+
+
+async def _dripping(request: web.Request, limits: Limits, place: Place) -> bytes:
+    """Read what is still coming."""
     body = bytearray()
     try:
         with anyio.fail_after(limits.body_seconds):

@@ -1,10 +1,11 @@
-"""Group commit is bounded in number and in bytes, a batch and what waits."""
+"""Group commit is bounded in number and in bytes, a batch and what waits, and in time."""
 
 from collections.abc import Sequence
 
 import anyio
 import pytest
 
+from bridge.errors import OverdueError, TransientError
 from bridge.jobs.batch import GroupCommit, OverloadedError
 from bridge.simulator.background import background
 
@@ -58,3 +59,74 @@ async def test_more_bytes_than_may_wait_are_refused_at_once_and_taken_later() ->
             assert caught.value.retry_after_seconds == 1
             store.may.set()
         assert await group.put(b"x" * 10) == 10
+
+
+def _one(item: int) -> int:
+    return 1
+
+
+class Disk:
+    """Keeps what it is given, while it is not stuck."""
+
+    def __init__(self) -> None:
+        self.kept: list[list[int]] = []
+        self.free = anyio.Event()
+
+    async def keep(self, items: Sequence[int]) -> list[int]:
+        self.kept.append(list(items))
+        await self.free.wait()
+        return [item * 10 for item in items]
+
+
+async def test_each_gets_its_own_result() -> None:
+    disk = Disk()
+    disk.free.set()
+    group = GroupCommit(disk.keep, _one, patience_seconds=60)
+    results: dict[int, int] = {}
+
+    async def put(item: int) -> None:
+        results[item] = await group.put(item)
+
+    async with background() as tasks:
+        tasks.start_soon(group.run)
+        async with anyio.create_task_group() as callers:
+            for item in range(5):
+                callers.start_soon(put, item)
+    assert results == {item: item * 10 for item in range(5)}
+    assert sorted(item for batch in disk.kept for item in batch) == list(range(5))
+
+
+async def test_who_waits_too_long_is_told_and_the_next_one_does_not_inherit_that() -> None:
+    disk = Disk()
+    group = GroupCommit(disk.keep, _one, patience_seconds=0.05)
+    async with background() as tasks:
+        tasks.start_soon(group.run)
+        for item in (1, 2, 3):
+            with pytest.raises(OverdueError):
+                await group.put(item)
+        assert group.waiting == 3
+        disk.free.set()
+        assert await group.put(4) == 40
+        assert group.waiting == 0
+    assert disk.kept == [[1], [2], [3], [4]]
+
+
+async def test_who_still_waits_when_it_stops_is_told() -> None:
+    disk = Disk()
+    group = GroupCommit(disk.keep, _one, patience_seconds=60)
+    told: list[str] = []
+
+    async def put(item: int) -> None:
+        with pytest.raises(TransientError) as error:
+            await group.put(item)
+        told.append(str(error.value))
+
+    async with anyio.create_task_group() as callers, background() as tasks:
+        tasks.start_soon(group.run)
+        callers.start_soon(put, 1)
+        await anyio.wait_all_tasks_blocked()
+        callers.start_soon(put, 2)
+        await anyio.wait_all_tasks_blocked()
+    assert told == ["the bridge is stopping"] * 2
+    with pytest.raises(TransientError):
+        await group.put(3)

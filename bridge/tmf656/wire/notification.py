@@ -7,13 +7,13 @@ problem; how that is decided stands at `_kind`.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from bridge.domain import instant
 from bridge.domain.observation import TOMBSTONE_HASH, Kind, Notification, Observation, Via
 from bridge.domain.service_problem import columns_of
+from bridge.domain.value import dataclass
 from bridge.errors import UnreadableError
 from bridge.tmf656.wire import document
 from bridge.tmf656.wire.event import (
