@@ -91,6 +91,10 @@ lock: ## resolve the dependencies anew within pyproject.toml; UPGRADE=--upgrade 
 schema: $(installed)
 	@"$(venv)" -m bridge.storage.schema sql/schema.sql
 
+.PHONY: dashboards
+dashboards: $(installed_tests) ## build grafana/dashboards/*.json from grafana/*.py
+	"$(venv)" -m grafana.build
+
 .PHONY: clean
 clean: ## remove what was installed or built; data (.bridge) stays
 	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist \

@@ -1,0 +1,242 @@
+"""*Bridge internals*: requests, errors and durations of the listener; use, saturation, errors of what it rests on."""
+
+from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
+
+from grafana.panels import (
+    Panel,
+    board,
+    heat,
+    of_process,
+    per_second,
+    prom,
+    quantile,
+    rows,
+    series,
+    single,
+    with_processes,
+)
+
+UID = "tmf656-bridge-internals"
+_ANSWERS = "acknowledge_seconds_count"
+
+
+def _each(metric: str, **labels: str) -> str:
+    return f"max by (instance) ({of_process(metric, **labels)})"
+
+
+def _grows(metric: str, by: str = "instance", **labels: str) -> str:
+    return f"sum by ({by}) ({per_second(of_process(metric, **labels))})"
+
+
+def build() -> Dashboard:
+    """Return the dashboard."""
+    page = with_processes(
+        board(
+            UID,
+            "TMF656 bridge / Bridge internals",
+            "Requests, errors and durations of the listener; use, saturation and errors of the pool, the writer, the "
+            "journal and the process.",
+            since="now-1h",
+        )
+    )
+    for title, panels in (
+        ("Processes", _processes()),
+        ("Listener: rate, errors, duration", _listener()),
+        ("Writer and Postgres: use, saturation, errors", _writer()),
+        ("Journal and event loop", _rest()),
+    ):
+        page = page.with_row(Row(title))
+        for panel in panels:
+            page = page.with_panel(panel)
+    return page
+
+
+def _processes() -> tuple[Panel, ...]:
+    return (
+        rows(
+            "Versions",
+            "Which versions run.",
+            prom(f"max by (instance, version, python) ({of_process('build_info')})", "", instant=True),
+            width=6,
+        ),
+        single(
+            "Leads",
+            "The one process that polls, registers and prunes; all of them listen.",
+            "short",
+            prom(_each("leads"), "{{instance}}"),
+            words={1: ("leads", "green"), 0: ("follows", "text")},
+            width=6,
+        ),
+        single(
+            "Postgres",
+            "Whether Postgres answers.",
+            "short",
+            prom(_each("database_up"), "{{instance}}"),
+            words={1: ("up", "green"), 0: ("away", "red")},
+            width=6,
+        ),
+        single(
+            "Last commit",
+            "Time since the writer last committed a notification.",
+            "s",
+            prom(f"time() - ({_each('last_commit_timestamp_seconds')} > 0)", "{{instance}}"),
+            width=6,
+        ),
+    )
+
+
+def _listener() -> tuple[Panel, ...]:
+    refusals = f"sum by (reason) ({per_second(of_process('listener_refusals_total'))})"
+    return (
+        series(
+            "Rate",
+            "Requests to the listener that were answered.",
+            "reqps",
+            prom(_grows(_ANSWERS), "{{instance}}"),
+            width=6,
+        ),
+        series(
+            "Errors",
+            "Share of the requests that were refused, by reason.",
+            "percentunit",
+            prom(f"({refusals} / on () group_left () (sum({per_second(of_process(_ANSWERS))}) > 0)) > 0", "{{reason}}"),
+            width=6,
+            stacked=True,
+        ),
+        series(
+            "Duration",
+            "From the head of a request to its answer, which comes after the commit. Senders give up after 3 to 10 "
+            "seconds.",
+            "s",
+            *(prom(quantile(q, "acknowledge_seconds"), f"p{q * 100:g}") for q in (0.5, 0.95, 0.99)),
+            width=6,
+        ),
+        heat(
+            "Durations, all of them",
+            "How many requests took how long.",
+            "s",
+            prom(
+                f"sum by (le) (increase({of_process('acknowledge_seconds_bucket')}[$__rate_interval]))",
+                "{{le}}",
+                heat=True,
+            ),
+            width=6,
+        ),
+        series(
+            "In progress",
+            "Requests that were not answered yet when they were counted.",
+            "short",
+            prom(_each("listener_requests_in_progress"), "{{instance}}"),
+            width=12,
+        ),
+        series(
+            "Queue of the writer",
+            "Notifications that wait for their commit. 8192 is the most; then the journal takes them.",
+            "short",
+            prom(_each("writer_waiting"), "{{instance}}"),
+            width=12,
+        ),
+    )
+
+
+def _writer() -> tuple[Panel, ...]:
+    rows_a_commit = f"{_grows('commit_rows_sum')} / ({_grows('commit_rows_count')} > 0)"
+    used = f"{_each('database_connections', state='used')} / {_each('database_connections_max')}"
+    return (
+        series(
+            "Pool",
+            "Connections to Postgres by state, and how many there may be.",
+            "short",
+            prom(f"sum by (state) ({of_process('database_connections')})", "{{state}}"),
+            prom(f"sum({of_process('database_connections_max')})", "most"),
+        ),
+        series(
+            "Use of the pool",
+            "Connections in use, of those there may be. At 100 % work waits for a connection.",
+            "percentunit",
+            prom(used, "{{instance}}"),
+            steps=((None, "transparent"), (0.9, "red")),
+            most=1,
+        ),
+        series(
+            "Commits",
+            "Transactions of the writer that were committed, and that failed.",
+            "cps",
+            prom(f"sum({per_second(of_process('commit_seconds_count'))})", "committed"),
+            prom(f"sum({per_second(of_process('commit_failures_total'))})", "failed"),
+        ),
+        series(
+            "Time of a commit",
+            "What one transaction of the writer took; the larger part of what a sender waits for.",
+            "s",
+            *(prom(quantile(q, "commit_seconds"), f"p{q * 100:g}") for q in (0.5, 0.95, 0.99)),
+        ),
+        series(
+            "Notifications a commit",
+            "How many shared one transaction on average: 1 when it is quiet, more under load.",
+            "short",
+            prom(rows_a_commit, "{{instance}}"),
+        ),
+        heat(
+            "Sizes of commits, all of them",
+            "How many transactions stored how many notifications.",
+            "short",
+            prom(f"sum by (le) (increase({of_process('commit_rows_bucket')}[$__rate_interval]))", "{{le}}", heat=True),
+        ),
+    )
+
+
+def _rest() -> tuple[Panel, ...]:
+    full = f"{_each('journal_bytes')} / ({_each('journal_max_bytes')} > 0)"
+    oldest = f"time() - ({_each('journal_oldest_timestamp_seconds')} > 0) or 0 * {_each('journal_waiting')}"
+    return (
+        series(
+            "Journal: waiting",
+            "Answered notifications that are not in Postgres yet. Above 0 while Postgres is away or slow, then "
+            "replayed.",
+            "short",
+            prom(_each("journal_waiting"), "{{instance}}"),
+        ),
+        series(
+            "Journal: how full",
+            "Bytes of journal.max_bytes. At 100 % senders are answered 503.",
+            "percentunit",
+            prom(full, "{{instance}}"),
+            steps=((None, "transparent"), (0.5, "red")),
+            most=1,
+        ),
+        series(
+            "Journal: oldest",
+            "Age of the oldest notification that waits; 0 when none does.",
+            "s",
+            prom(oldest, "{{instance}}"),
+        ),
+        series(
+            "Lag of the event loop",
+            "How much later than asked a sleeper was woken. What is late here is late for every request.",
+            "s",
+            *(prom(quantile(q, "event_loop_lag_seconds"), f"p{q * 100:g}") for q in (0.5, 0.99)),
+            width=6,
+        ),
+        series(
+            "Processor",
+            "Seconds of processor a second; the event loop uses one at most.",
+            "percentunit",
+            prom(_grows("process_cpu_seconds_total"), "{{instance}}"),
+            width=6,
+        ),
+        series(
+            "Memory",
+            "Resident memory. Bounded: queue, bodies, pages and journal have limits.",
+            "bytes",
+            prom(_each("process_resident_memory_bytes"), "{{instance}}"),
+            width=6,
+        ),
+        series(
+            "Open files",
+            "File descriptors, of those there may be: connections of senders, of the pool, files.",
+            "percentunit",
+            prom(f"{_each('process_open_fds')} / {_each('process_max_fds')}", "{{instance}}"),
+            width=6,
+        ),
+    )

@@ -1,0 +1,254 @@
+"""*Feed health*: is data flowing, by which way, how late, and what stands in the way."""
+
+from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
+
+from grafana.panels import (
+    Panel,
+    board,
+    chosen_by_label,
+    heat,
+    of_process,
+    of_source,
+    per_second,
+    prom,
+    quantile,
+    series,
+    single,
+    with_processes,
+)
+
+UID = "tmf656-feed-health"
+_MODES = {3: ("push", "green"), 2: ("fallback", "orange"), 1: ("poll", "blue"), 0: ("disabled", "text")}
+
+
+def _best(metric: str, by: str = "source", **labels: str) -> str:
+    """Several processes share a source; what any of them knows is so."""
+    return f"max by ({by}) ({of_source(metric, **labels)})"
+
+
+def _grows(metric: str, *by: str, **labels: str) -> str:
+    return f"sum by ({', '.join(by)}) ({per_second(of_source(metric, **labels))})"
+
+
+def build() -> Dashboard:
+    """Return the dashboard."""
+    page = board(
+        UID,
+        "TMF656 bridge / Feed health",
+        "Is data flowing from every source, by which way, how late, and what stands in the way.",
+        since="now-6h",
+    )
+    page = with_processes(page).with_variable(
+        chosen_by_label("source", "Source", 'tmf656_bridge_mode{job=~"$job", instance=~"$instance"}')
+    )
+    for title, panels in (
+        ("Is data flowing?", _flowing()),
+        ("By which way?", _ways()),
+        ("How late?", _late()),
+        ("What stands in the way?", _troubles()),
+    ):
+        page = page.with_row(Row(title))
+        for panel in panels:
+            page = page.with_panel(panel)
+    return page
+
+
+def _flowing() -> tuple[Panel, ...]:
+    mode = " or ".join(
+        f"{value} * (max by (source) ({of_source('mode', mode=word)}) == 1)" for value, (word, _) in _MODES.items()
+    )
+    heard = (
+        f"time() - max by (source) ({of_source('last_push_timestamp_seconds')}"
+        f" or {of_source('last_poll_success_timestamp_seconds', kind='poll')})"
+    )
+    passes = (
+        f"(time() - ({_best('last_poll_success_timestamp_seconds', 'source, kind')} > 0))"
+        f" / {_best('poll_interval_seconds', 'source, kind')}"
+    )
+    return (
+        single(
+            "Mode",
+            "How each source is followed: push (registered, nothing speaks against it), fallback (push is wanted, "
+            "but does not work or is doubted), poll (no push wanted, or no hub), disabled.",
+            "short",
+            prom(mode, "{{source}}"),
+            words=_MODES,
+        ),
+        single(
+            "Last heard",
+            "Time since a source was last heard, by notification or by poll. The tables are at least as old.",
+            "s",
+            prom(heard, "{{source}}"),
+            steps=((None, "green"), (180, "orange"), (300, "red")),
+        ),
+        single(
+            "Last notification",
+            "Time since a notification was last accepted. A quiet source has none; a busy one that has none is silent.",
+            "s",
+            prom(f"time() - ({_best('last_push_timestamp_seconds')} > 0)", "{{source}}"),
+        ),
+        single(
+            "Registered",
+            "Whether a registration at the source's hub is believed to stand.",
+            "short",
+            prom(_best("subscription_registered"), "{{source}}"),
+            words={1: ("yes", "green"), 0: ("no", "orange")},
+        ),
+        single(
+            "Dead letters",
+            "What could not be understood and waits for `tmf656-bridge dead-letters`.",
+            "short",
+            prom(_best("dead_letters"), "{{source}}"),
+            steps=((None, "green"), (1, "orange")),
+        ),
+        single(
+            "Notifications lost",
+            "Of the changes of the last hour, the share that a poll found although a notification should have "
+            "brought it.",
+            "percentunit",
+            prom(_missed("1h"), "{{source}}"),
+            steps=((None, "green"), (0.01, "orange"), (0.05, "red")),
+        ),
+        series(
+            "Age of the last pass",
+            "Time since the last successful poll or reconcile, in its intervals: 1 is due, above 3 the alert "
+            "PollFailing fires.",
+            "short",
+            prom(passes, "{{source}} {{kind}}"),
+            steps=((None, "transparent"), (3, "red")),
+        ),
+        series(
+            "Problems by status",
+            "Problems that exist at the source, by status; ten statuses, whatever the source calls them.",
+            "short",
+            prom(f"sum by (status) ({_best('service_problems', 'source, status')})", "{{status}}"),
+            stacked=True,
+        ),
+        series(
+            "Passes",
+            "Polls, reconciles and fetches by id, by outcome. Incomplete: the list could not be shown to be whole.",
+            "cps",
+            prom(_grows("polls_total", "kind", "outcome"), "{{kind}} {{outcome}}"),
+        ),
+    )
+
+
+def _missed(window: str) -> str:
+    missed = f"sum by (source) (increase({of_source('missed_changes_total')}[{window}]))"
+    pushed = f"sum by (source) (increase({of_source('changes_total', via='push')}[{window}]))"
+    return f"{missed} / ({missed} + {pushed} > 0)"
+
+
+def _ways() -> tuple[Panel, ...]:
+    return (
+        series(
+            "Changes by the way they were found",
+            "Changes of current problems. With push at work nearly all come by push; refetch brings the rest of what "
+            "a notification told in part.",
+            "cps",
+            prom(_grows("changes_total", "via"), "{{via}}"),
+            stacked=True,
+        ),
+        series(
+            "Changes that push missed",
+            "Changes that a poll or reconcile found and a notification should have brought before.",
+            "cps",
+            prom(_grows("missed_changes_total", "source"), "{{source}}"),
+        ),
+        series(
+            "Notifications by outcome",
+            "What became of notifications: applied, unchanged (nothing new), duplicate, stale (an older state, kept "
+            "in the timeline), dead_letter.",
+            "cps",
+            prom(_grows("notifications_total", "outcome"), "{{outcome}}"),
+            stacked=True,
+        ),
+        series(
+            "Notifications by event type",
+            "Names of the standard; anything else is `other`.",
+            "cps",
+            prom(f"{_grows('notifications_total', 'event_type')} > 0", "{{event_type}}"),
+            width=12,
+            stacked=True,
+        ),
+        series(
+            "Drift repaired",
+            "Differences that only a full pass found: missing, stale, deleted (most servers have no other way to "
+            "tell), regression (an older state that was seen twice).",
+            "cps",
+            prom(_grows("drift_total", "kind"), "{{kind}}"),
+            width=12,
+        ),
+    )
+
+
+def _late() -> tuple[Panel, ...]:
+    return (
+        series(
+            "Age of notifications",
+            "From the event time in the notification to the commit. Includes the sender's delay, and the difference "
+            "of two clocks.",
+            "s",
+            *(
+                prom(quantile(q, "event_age_seconds", "source"), f"{{{{source}}}} p{q * 100:g}")
+                for q in (0.5, 0.95, 0.99)
+            ),
+            width=12,
+        ),
+        heat(
+            "Age of notifications, all of them",
+            "How many notifications were how old when they were stored.",
+            "s",
+            prom(
+                f"sum by (le) (increase({of_source('event_age_seconds_bucket')}[$__rate_interval]))",
+                "{{le}}",
+                heat=True,
+            ),
+            width=12,
+        ),
+    )
+
+
+def _troubles() -> tuple[Panel, ...]:
+    refused = f"sum by (reason) ({per_second(of_process('listener_refusals_total'))}) > 0"
+    return (
+        series(
+            "Refusals",
+            "Requests to the listener that were not accepted, by reason. unknown_callback and retired: the sender "
+            "posts to an old address.",
+            "cps",
+            prom(refused, "{{reason}}"),
+        ),
+        series(
+            "Requests to sources",
+            "By outcome; anything but ok is worth a look.",
+            "reqps",
+            prom(
+                f"{_grows('upstream_requests_total', 'source', 'operation', 'outcome')} > 0",
+                "{{source}} {{operation}} {{outcome}}",
+            ),
+        ),
+        series(
+            "Registrations",
+            "Tries to register at a hub, by reason and outcome. Many of them: the hub forgets, or refuses.",
+            "cps",
+            prom(
+                _grows("subscription_registrations_total", "source", "reason", "outcome"),
+                "{{source}} {{reason}} {{outcome}}",
+            ),
+        ),
+        series(
+            "Waiting to be fetched by id",
+            "Problems of which a notification told only a part, or two things at once.",
+            "short",
+            prom(_best("refetch_waiting"), "{{source}}"),
+            width=12,
+        ),
+        series(
+            "Answered from the journal",
+            "Notifications that Postgres did not take in time; they are replayed.",
+            "cps",
+            prom(_grows("journalled_total", "source"), "{{source}}"),
+            width=12,
+        ),
+    )

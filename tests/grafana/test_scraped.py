@@ -1,0 +1,127 @@
+"""A real Prometheus scrapes a bridge under load, and every panel has something to show."""
+
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from time import time
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import anyio
+import pytest
+
+from bridge.app import Bridge, Running
+from bridge.settings import Settings
+from bridge.simulator import Simulator
+from bridge.simulator.background import background
+from grafana import asking
+from grafana.asking import Window
+from grafana.scraping import Prometheus, prometheus
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(shutil.which("prometheus") is None, reason="no prometheus (Debian: prometheus)"),
+]
+
+SERIES_AT_MOST = 700
+"""What one bridge with one source may expose; how many problems there are does not matter."""
+SCRAPES = 6
+
+
+@asynccontextmanager
+async def bridge_on(dsn: str, sim: Simulator, data_dir: Path) -> AsyncIterator[Running]:
+    """A bridge that follows `sim` until the block ends."""
+    source = {"url": sim.url, "poll_interval_seconds": 2, "reconcile_interval_seconds": 3}
+    settings = {
+        "data_dir": str(data_dir),
+        "database": {"dsn": dsn},
+        "http": {"port": 0, "answer_timeout_seconds": 10},
+        "sources": {"sim": source},
+    }
+    ready, over, running = anyio.Event(), anyio.Event(), list[Running]()
+
+    def on_ready(it: Running) -> None:
+        running.append(it)
+        ready.set()
+
+    bridge = Bridge(Settings.model_validate(settings), on_ready=on_ready)
+
+    async def live() -> None:
+        await bridge.run()
+        over.set()
+
+    async with background() as tasks:
+        tasks.start_soon(live)
+        with anyio.fail_after(30):
+            await ready.wait()
+        try:
+            yield running[0]
+        finally:
+            bridge.stop()
+            with anyio.fail_after(30, shield=True):
+                await over.wait()
+
+
+async def knock(url: str) -> None:
+    """Post to a callback that is none, again and again."""
+    async with aiohttp.ClientSession() as session:
+        while True:
+            async with session.post(f"{url}/listener/sim/none", data=b"{}") as answer:
+                assert answer.status == 404
+            await anyio.sleep(0.2)
+
+
+@pytest.fixture
+async def scraped(dsn: str, tmp_path: Path) -> AsyncIterator[tuple[Prometheus, Running, Window]]:
+    """A Prometheus that has scraped a loaded bridge a few times, and the time in which it did."""
+    dsn = dsn if "://" in dsn else dsn.replace(":/", ":///", 1)
+    begin = time()
+    (tmp_path / "prometheus").mkdir()
+    async with (
+        Simulator(rate=20, population=60, seed=1) as sim,
+        bridge_on(dsn, sim, tmp_path / "bridge") as running,
+        prometheus([urlsplit(running.url).netloc], tmp_path / "prometheus") as server,
+        background() as tasks,
+    ):
+        tasks.start_soon(knock, running.url)
+        await server.scraped(SCRAPES)
+        await server.until('increase(tmf656_bridge_changes_total{via="push"}[1h]) > 0')
+        yield server, running, Window(begin, time(), 1)
+
+
+async def test_every_panel_has_data_and_series_are_bounded(scraped: tuple[Prometheus, Running, Window]) -> None:
+    server, running, window = scraped
+    empty = [
+        f"{name}: {panel['title']}"
+        for name, board in asking.dashboards().items()
+        for panel in asking.panels(board)
+        if panel["datasource"]["type"] == "prometheus"
+        for target in panel["targets"]
+        if not points(await server.over(asking.promql(target["expr"], rate_interval="4s"), window))
+    ]
+    assert empty == []
+    assert await server.value('max(scrape_samples_scraped{job="tmf656-bridge"})') <= SERIES_AT_MOST
+    assert await server.value("max(max_over_time(scrape_series_added[1m]))") <= SERIES_AT_MOST
+    newest = "count by (instance) ({job='tmf656-bridge', __name__=~'tmf656_bridge_.+'})"
+    first = "count by (instance) ({job='tmf656-bridge', __name__=~'tmf656_bridge_.+'} offset %ds)"
+    assert await server.value(newest) == await server.value(first % (SCRAPES - 3)), "a series appeared under load"
+    pushed = await server.value('sum(tmf656_bridge_notifications_total{source="sim"})')
+    assert 0 < pushed <= running_total(running)
+    assert await server.value('tmf656_bridge_mode{source="sim", mode="push"}') == 1
+    assert await server.value('tmf656_bridge_poll_interval_seconds{kind="reconcile"}') == 3
+
+
+def points(series: list[dict[str, Any]]) -> list[float]:
+    """What is drawn: NaN is not."""
+    return [value for one in series for _, text in one["values"] if (value := float(text)) == value]
+
+
+def running_total(running: Running) -> float:
+    return sum(
+        sample.value
+        for family in running.metrics.notifications.collect()
+        for sample in family.samples
+        if sample.name.endswith("_total")
+    )
