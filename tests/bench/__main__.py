@@ -19,7 +19,7 @@ from tests.bench.peers import install
 from tests.bench.postgres import postgres
 from tests.bench.process import ROOT, BenchError
 
-console = Console()
+console = Console() if sys.stdout.isatty() else Console(width=150)
 
 
 def main() -> None:
@@ -92,6 +92,8 @@ async def _rounds(bench: Bench, names: Sequence[str], rounds: int) -> list[dict[
     done = []
     for number in range(1, rounds + 1):
         for name in names:
+            if SLICES[name].once and number > 1:
+                continue
             with console.status(f"round {number} of {rounds}: {name}"):
                 bench.last[name] = await measures[name](number)
             sample = bench.last[name]

@@ -13,7 +13,7 @@ Three ways to send, all on keep-alive connections with one request under way on 
     open      `rate` a second for `seconds`, whether answered or not; the latency of a request counts from when it was
               due, so a stall is felt by all that were due in it
 
-`slow` connections beside them send a request byte by byte and are never done.
+`slow` connections beside them, from other addresses of this machine, send a request byte by byte and are never done.
 """
 
 import heapq
@@ -81,8 +81,8 @@ class Report:
 class _Connection:
     __slots__ = ("buffer", "due", "number", "socket")
 
-    def __init__(self, plan: Plan) -> None:
-        self.socket = socket.create_connection((plan.host, plan.port), timeout=10)
+    def __init__(self, plan: Plan, source: str = "") -> None:
+        self.socket = socket.create_connection((plan.host, plan.port), timeout=10, source_address=(source, 0))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if not plan.body_bytes:
             self.socket.setblocking(False)  # a small request always fits, and waiting with a limit is a call more
@@ -106,7 +106,7 @@ class _Client:
         self._again: list[tuple[float, int]] = []
         self._idle: deque[_Connection] = deque()
         self._by_descriptor: dict[int, _Connection] = {}
-        self._slow = [_Connection(plan) for _ in range(plan.slow)]
+        self._slow = [_Connection(plan, _slow_source(place)) for place in range(plan.slow)]
         for _ in range(plan.connections):
             self._open()
 
@@ -207,6 +207,10 @@ class _Client:
 
     def _note(self, connection: _Connection, head: "_Head", now: float) -> None:
         number = connection.number
+        if number < 0:  # turned away at the door, before anything was sent
+            self._refused(head)
+            self._replace(connection)
+            return
         self._under_way -= 1
         connection.number = -1
         if 200 <= head.status < 300:
@@ -214,14 +218,17 @@ class _Client:
             self.answered.append(number)
             self._latencies.append(now - connection.due)
         else:
-            self.report.refused[str(head.status)] = self.report.refused.get(str(head.status), 0) + 1
-            self.report.refused_without_retry_after += head.retry_after_seconds is None
+            self._refused(head)
             if self.plan.count:
                 heapq.heappush(self._again, (now + (head.retry_after_seconds or 1), number))
         if head.closes:
             self._replace(connection)
         else:
             self._idle.append(connection)
+
+    def _refused(self, head: "_Head") -> None:
+        self.report.refused[str(head.status)] = self.report.refused.get(str(head.status), 0) + 1
+        self.report.refused_without_retry_after += head.retry_after_seconds is None
 
     def _lost(self, connection: _Connection) -> None:
         """The server closed it. What was under way may have been stored or not: a counted run sends it again."""
@@ -253,7 +260,7 @@ class _Client:
                 connection.socket.send(self._ready[place % len(self._ready)][connection.number : connection.number + 1])
             except OSError:
                 connection.socket.close()
-                self._slow[place] = _Connection(self.plan)
+                self._slow[place] = _Connection(self.plan, _slow_source(place))
 
     def _sum_up(self, seconds: float, cpu_seconds: float) -> None:
         report = self.report
@@ -281,6 +288,11 @@ class _Head:
         self.closes = headers.get(b"connection", b"").lower() == b"close"
         retry_after = headers.get(b"retry-after")
         self.retry_after_seconds = None if retry_after is None else float(retry_after)
+
+
+def _slow_source(place: int) -> str:
+    """Slow connections come from four other addresses of this machine: a server may bound what one peer takes."""
+    return f"127.0.0.{2 + place % 4}"
 
 
 def quantile(ordered: "list[float]", share: float) -> float:

@@ -27,6 +27,8 @@ def series(values: Sequence[float]) -> Json:
 
 def judged(goal: Goal, rounds: Sequence[Round], *, long: bool) -> Json:
     """The result of one measure: its figure in each round, and every slice that went into it."""
+    if all(SLICES[name].once for name in goal.slices):
+        rounds = rounds[:1]
     figure = series([goal.figure(samples) for samples in rounds])
     return {
         "title": goal.title,

@@ -22,7 +22,7 @@ from tests.bench.load import Plan, Report, quantile
 from tests.bench.measures.table import GOALS, SLICES
 from tests.bench.notification import DUPLICATES, EPOCH, event, event_id, maker, problem
 from tests.bench.pages import Collection
-from tests.bench.process import ROOT, environment, python
+from tests.bench.process import ROOT, environment, finished, python, running
 
 pytestmark = pytest.mark.anyio
 SCRIPTS = ROOT / "tests" / "bench" / "peers" / "pgbench"
@@ -100,6 +100,15 @@ def test_no_two_events_of_a_life_are_under_way_together() -> None:
         problem_id = orjson.loads(make(number))["event"]["serviceProblem"]["id"]
         assert number - last.get(problem_id, -1000) >= 256
         last[problem_id] = number
+
+
+async def test_the_server_of_pages_is_read_to_its_end_by_the_plain_reader(tmp_path: Path) -> None:
+    async with running(python("tests.bench.pages", 1203), r"listening (\d+)", tmp_path / "pages.log") as served:
+        command = python("tests.bench.peers.download", f"http://127.0.0.1:{served.said[1]}", "--page-size", 100)
+        done = await finished(command, tmp_path / "download.log")
+    assert done.out == "read 1203\n"
+    assert done.seconds >= 0.01
+    assert done.peak_rss_bytes > 10_000_000
 
 
 def test_pages_cover_the_collection_once() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from tests.bench.bench import Make, Sample
-from tests.bench.measures import push, storm
+from tests.bench.measures import bad_cases, grown, pull, push, storm
 
 RATE = "/s"
 
@@ -15,6 +15,8 @@ class Slice:
 
     make: Make
     unit: str = RATE
+    once: bool = False
+    """Measured in the first round only, because it takes long."""
 
 
 SLICES: Mapping[str, Slice] = {
@@ -23,8 +25,23 @@ SLICES: Mapping[str, Slice] = {
     "pgbench": Slice(push.statements),
     "fastify": Slice(push.fastify),
     "node-red": Slice(push.node_red),
+    "hot": Slice(push.at_bridge(shape="hot")),
+    "new": Slice(push.at_bridge(shape="new")),
+    "duplicates": Slice(push.at_bridge(shape="duplicates")),
+    "large": Slice(push.at_bridge(body_bytes=100_000, seconds=2.0)),
+    "slow": Slice(push.at_bridge(connections=32, slow=500)),
+    "far": Slice(bad_cases.far_postgres),
     "half-rate": Slice(push.half_rate, "ms"),
     "commit": Slice(push.single_commits, "ms"),
+    "download": Slice(pull.download(known=False), "s"),
+    "sync": Slice(pull.first_sync, "s"),
+    "dlt": Slice(pull.dlt_merge, "s"),
+    "merge": Slice(pull.merge, "s"),
+    "read": Slice(pull.download(known=True), "s"),
+    "reconcile": Slice(pull.reconcile, "s"),
+    "memory": Slice(pull.peak_memory, "MB"),
+    "filled": Slice(grown.filled),
+    "soak": Slice(grown.soak, "of memory", once=True),
     "storm": Slice(storm.storm, "s per 1,000"),
     "stored": Slice(storm.stored, "B"),
     "start": Slice(storm.start, "s"),
@@ -62,6 +79,10 @@ def _only(name: str) -> Callable[[Round], float]:
     return lambda samples: samples[name].value
 
 
+def _bad(name: str, title: str) -> Goal:
+    return Goal(name, f"bad case: {title}; ÷ measure 1", (name, "bridge"), _ratio(name, "bridge"))
+
+
 GOALS = (
     Goal("1", "push: bridge ÷ bare aiohttp app", ("bridge", "aiohttp"), _ratio("bridge", "aiohttp"), 0.45, 0.65),
     Goal("2", "push: bridge ÷ pgbench, 8 clients", ("bridge", "pgbench"), _ratio("bridge", "pgbench"), 1.5, 2),
@@ -77,13 +98,76 @@ GOALS = (
         more_is_better=False,
     ),
     Goal(
+        "6",
+        "first full sync of 100,000 problems (20,000 in the short form) ÷ download and parse alone",
+        ("sync", "download"),
+        _ratio("sync", "download"),
+        1.5,
+        1.15,
+        more_is_better=False,
+        in_long=True,
+    ),
+    Goal(
+        "7",
+        "merge of 10,000 problems, whole process: dlt ÷ bridge",
+        ("dlt", "merge"),
+        _ratio("dlt", "merge"),
+        4,
+        8,
+        in_long=True,
+    ),
+    Goal(
+        "8",
+        "reconcile of 1,000,000 unchanged problems: problems/s ÷ those of download and parse alone",
+        ("reconcile", "read"),
+        _ratio("read", "reconcile"),
+        0.7,
+        0.9,
+        in_long=True,
+        long_only=True,
+    ),
+    Goal(
+        "8-memory",
+        "peak memory of that reconcile",
+        ("reconcile", "memory"),
+        _only("memory"),
+        200,
+        120,
+        more_is_better=False,
+        in_long=True,
+        long_only=True,
+        figure_unit="MB",
+    ),
+    Goal(
+        "9",
+        "push with 1,000,000 problems and 5,000,000 versions stored ÷ on an empty database",
+        ("filled", "bridge"),
+        _ratio("filled", "bridge"),
+        0.8,
+        0.95,
+        in_long=True,
+        long_only=True,
+    ),
+    Goal(
+        "10",
+        "memory after 10 minutes at 1,000/s ÷ after 1 minute",
+        ("soak",),
+        _only("soak"),
+        1.1,
+        1.02,
+        more_is_better=False,
+        in_long=True,
+        long_only=True,
+    ),
+    Goal(
         "11",
-        "storm over 200 connections: time ÷ time at the rate of measure 1",
+        "storm of 50,000 (20,000 in the short form) over 200 connections: time ÷ time at the rate of measure 1",
         ("bridge", "storm"),
         lambda samples: samples["storm"].value * samples["bridge"].value / 1000,
         1.3,
         1.1,
         more_is_better=False,
+        in_long=True,
     ),
     Goal(
         "12",
@@ -105,4 +189,10 @@ GOALS = (
         more_is_better=False,
         figure_unit="s",
     ),
+    _bad("hot", "one problem receives every event"),
+    _bad("new", "every event is for a new problem"),
+    _bad("duplicates", "only repeats of a hundred events"),
+    _bad("large", "bodies of 100 kB"),
+    _bad("slow", "500 slow connections beside 32 fast ones"),
+    _bad("far", "Postgres 50 ms away, there and back"),
 )
