@@ -25,7 +25,8 @@ from bridge.errors import BridgeError, DatabaseUnavailableError, PermanentError,
 from bridge.jobs.batch import GroupCommit
 from bridge.jobs.feed import Feed, Mode
 from bridge.jobs.lead import Fence, Leader
-from bridge.jobs.pacing import Wake, now
+from bridge.jobs.listen import Listener
+from bridge.jobs.pacing import Wake
 from bridge.jobs.poll import Poller
 from bridge.jobs.prune import Pruner
 from bridge.jobs.receive import Receiver
@@ -387,14 +388,15 @@ class Bridge:
                 reconciler = Reconciler(feed, place.database, self.metrics, on_stored=waker)
                 jobs.start_soon(Poller(feed, place.database, self.metrics, reconciler, on_stored=waker).run)
                 jobs.start_soon(reconciler.run)
+                if feed.wants_push:
+                    jobs.start_soon(Listener(feed, self.metrics).run)
                 jobs.start_soon(Refetcher(feed, place.database, self.metrics, on_stored=waker).run)
 
     def _lead(self, feeds: dict[str, Feed], leads: bool) -> None:
         """Take the sources over, or go on following whoever does."""
         self.metrics.leads.set(1 if leads else 0)
         for feed in feeds.values():
-            feed.follows = None if leads else Mode.POLL
-            feed.stands(now(), registered=False)
+            feed.begin(None if leads else Mode.POLL)
 
     async def _withdraw(self, place: Place, feeds: Sequence[Feed]) -> None:
         async def one(feed: Feed) -> None:

@@ -35,7 +35,7 @@ DRIFT_KINDS = ("missing", "stale", "deleted", "regression")
 PASS_KINDS = ("poll", "reconcile")
 POLL_KINDS = (*PASS_KINDS, "refetch")
 POLL_OUTCOMES = ("ok", "incomplete", "failed")
-REGISTRATION_REASONS = ("start", "silent", "lost", "changed")
+REGISTRATION_REASONS = ("start", "silent", "lost", "changed", "renewal")
 REGISTRATION_OUTCOMES = ("ok", "absent", "failed")
 REFUSALS = (
     "starting",
@@ -116,6 +116,30 @@ class Metrics:
             ["source", "via"],
             registry=registry,
         )
+        self.missed = Counter(
+            f"{prefix}_missed_changes",
+            "Changes found by asking, of which no notification came in time",
+            ["source"],
+            registry=registry,
+        )
+        self.late = Counter(
+            f"{prefix}_late_changes",
+            "Changes found by asking, of which a notification came a little later; nothing was missed",
+            ["source"],
+            registry=registry,
+        )
+        self.silences = Counter(
+            f"{prefix}_silences",
+            "Polls because no notification had come for longer than is usual",
+            ["source"],
+            registry=registry,
+        )
+        self.silence_limit = Gauge(
+            f"{prefix}_silence_limit_seconds",
+            "How long the source may be silent before it is polled; learned from what is usual",
+            ["source"],
+            registry=registry,
+        )
         self.mode = Gauge(
             f"{prefix}_mode",
             "How the source is followed; the mode in force is 1",
@@ -142,12 +166,6 @@ class Metrics:
         )
         self.polls = Counter(
             f"{prefix}_polls", "Passes over the source", ["source", "kind", "outcome"], registry=registry
-        )
-        self.missed = Counter(
-            f"{prefix}_missed_changes",
-            "Changes that a poll or reconcile found and a notification should have brought before",
-            ["source"],
-            registry=registry,
         )
         self.registrations = Counter(
             f"{prefix}_subscription_registrations",
@@ -262,9 +280,9 @@ class Metrics:
         for family, series in families:
             for labels in series:
                 family.labels(source, *labels)
-        for counter in (self.journalled, self.missed):
+        for counter in (self.journalled, self.missed, self.late, self.silences):
             counter.labels(source)
-        for gauge in (self.last_push, self.registered, self.dead_letters, self.refetch_waiting):
+        for gauge in (self.last_push, self.registered, self.dead_letters, self.refetch_waiting, self.silence_limit):
             gauge.labels(source).set(0)
         self.event_age.labels(source)
         self.show_problems(source, (), STATUSES)

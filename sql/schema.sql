@@ -276,6 +276,7 @@ CREATE TABLE bridge.source (
     current_secret text,
     previous_secret text,
     retired_secrets bytea[] DEFAULT '{}'::bytea[] NOT NULL,
+    fallback_reason text,
     CONSTRAINT source_mode_check CHECK ((mode = ANY (ARRAY['push'::text, 'fallback'::text, 'poll'::text, 'disabled'::text])))
 );
 ALTER TABLE bridge.source ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -305,6 +306,7 @@ COMMENT ON COLUMN bridge.source.created_at IS 'When the bridge first knew of thi
 COMMENT ON COLUMN bridge.source.current_secret IS 'Secret in the callback as last registered: the configured one, else callback_secret';
 COMMENT ON COLUMN bridge.source.previous_secret IS 'The one before, still accepted; null when there was none';
 COMMENT ON COLUMN bridge.source.retired_secrets IS 'Hashes of older ones, answered 410';
+COMMENT ON COLUMN bridge.source.fallback_reason IS 'Why the mode is fallback, in words; null in any other';
 
 CREATE VIEW bridge.known AS
  SELECT p.source_id,
@@ -515,6 +517,30 @@ CREATE FUNCTION report.service_problem_at(at timestamp with time zone) RETURNS S
 END;
 COMMENT ON FUNCTION report.service_problem_at(at timestamp with time zone) IS 'The service problems that existed at that time, as they were then by the source''s clock, with all that is known today about that time. Columns as in report.service_problem; but first_seen_at is when the bridge first heard of the problem at all, last_seen_at when it heard of what was so then, last_changed_via how, and deleted_at is always null';
 
+CREATE TABLE bridge.awaited_notification (
+    source_id smallint NOT NULL,
+    stamped boolean NOT NULL,
+    effective_at timestamp with time zone NOT NULL,
+    changed_at timestamp with time zone NOT NULL,
+    found_at timestamp with time zone NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    told_at timestamp with time zone,
+    problem_id text NOT NULL,
+    content_hash bytea NOT NULL
+);
+ALTER TABLE ONLY bridge.awaited_notification
+    ADD CONSTRAINT awaited_notification_pkey PRIMARY KEY (source_id, problem_id, effective_at, content_hash);
+COMMENT ON TABLE bridge.awaited_notification IS 'Changes that were found by asking although a notification should bring them; gone once it has come, or is overdue';
+COMMENT ON COLUMN bridge.awaited_notification.source_id IS 'Source';
+COMMENT ON COLUMN bridge.awaited_notification.stamped IS 'The source states the time of the change; else any notification about the problem is the one';
+COMMENT ON COLUMN bridge.awaited_notification.effective_at IS 'Time of the change as stored; a notification that names it is the one';
+COMMENT ON COLUMN bridge.awaited_notification.changed_at IS 'Time of the change by our clock';
+COMMENT ON COLUMN bridge.awaited_notification.found_at IS 'Our clock: when the question was asked that found it';
+COMMENT ON COLUMN bridge.awaited_notification.due_at IS 'Our clock: not come until then, it is missed';
+COMMENT ON COLUMN bridge.awaited_notification.told_at IS 'When the notification came';
+COMMENT ON COLUMN bridge.awaited_notification.problem_id IS 'Problem';
+COMMENT ON COLUMN bridge.awaited_notification.content_hash IS 'What was found; a notification that says the same is the one';
+
 CREATE TABLE bridge.change (
     committed xid8 DEFAULT pg_current_xact_id() NOT NULL,
     id bigint NOT NULL,
@@ -638,6 +664,20 @@ COMMENT ON TABLE bridge.notification_digest IS 'Events that were stored, to tell
 COMMENT ON COLUMN bridge.notification_digest.received_at IS 'When it first arrived';
 COMMENT ON COLUMN bridge.notification_digest.source_id IS 'Source';
 COMMENT ON COLUMN bridge.notification_digest.digest IS 'Hash of the whole event';
+
+CREATE TABLE bridge.push_verdict (
+    source_id smallint NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    missed bigint NOT NULL,
+    late bigint NOT NULL
+);
+ALTER TABLE ONLY bridge.push_verdict
+    ADD CONSTRAINT push_verdict_pkey PRIMARY KEY (source_id, hour);
+COMMENT ON TABLE bridge.push_verdict IS 'What became of awaited notifications, by hour';
+COMMENT ON COLUMN bridge.push_verdict.source_id IS 'Source';
+COMMENT ON COLUMN bridge.push_verdict.hour IS 'Hour (UTC) in which the changes were found';
+COMMENT ON COLUMN bridge.push_verdict.missed IS 'Changes whose notification did not come';
+COMMENT ON COLUMN bridge.push_verdict.late IS 'Changes whose notification came after they had been found';
 
 CREATE TABLE bridge.refetch (
     source_id smallint NOT NULL,
@@ -1149,7 +1189,9 @@ CREATE VIEW report.push_quality AS
          SELECT s.name AS source,
             bridge.hour_of(v.observed_at) AS hour,
             v.via,
-            NULL::double precision AS delay_seconds
+            NULL::double precision AS delay_seconds,
+            NULL::bigint AS missed,
+            NULL::bigint AS late
            FROM (bridge.service_problem_version v
              JOIN bridge.source s ON ((v.source_id = s.id)))
           WHERE ((v.kind <> 'tombstone'::text) AND (v.effective_at >= s.created_at))
@@ -1157,10 +1199,21 @@ CREATE VIEW report.push_quality AS
          SELECT s.name AS source,
             bridge.hour_of(n.received_at) AS hour,
             NULL::text AS via,
-            (EXTRACT(epoch FROM (n.received_at - n.event_time)))::double precision AS delay_seconds
+            (EXTRACT(epoch FROM (n.received_at - n.event_time)))::double precision AS delay_seconds,
+            NULL::bigint AS missed,
+            NULL::bigint AS late
            FROM (bridge.notification n
              JOIN bridge.source s ON ((n.source_id = s.id)))
           WHERE ((n.event_time IS NOT NULL) AND (n.outcome = ANY (ARRAY['applied'::text, 'unchanged'::text, 'stale'::text])))
+        UNION ALL
+         SELECT s.name AS source,
+            p.hour,
+            NULL::text AS via,
+            NULL::double precision AS delay_seconds,
+            p.missed,
+            p.late
+           FROM (bridge.push_verdict p
+             JOIN bridge.source s ON ((p.source_id = s.id)))
         )
  SELECT source,
     hour,
@@ -1168,21 +1221,25 @@ CREATE VIEW report.push_quality AS
     count(*) FILTER (WHERE (via = 'poll'::text)) AS by_poll,
     count(*) FILTER (WHERE (via = 'reconcile'::text)) AS by_reconcile,
     count(*) FILTER (WHERE (via = 'refetch'::text)) AS by_refetch,
-    ((count(*) FILTER (WHERE (via = ANY (ARRAY['poll'::text, 'reconcile'::text]))))::double precision / (NULLIF(count(*) FILTER (WHERE (via = ANY (ARRAY['push'::text, 'poll'::text, 'reconcile'::text]))), 0))::double precision) AS miss_ratio,
+    ((COALESCE(sum(missed), (0)::numeric))::double precision / (NULLIF(((count(*) FILTER (WHERE (via = 'push'::text)))::numeric + COALESCE(sum((missed + late)), (0)::numeric)), (0)::numeric))::double precision) AS miss_ratio,
     percentile_cont((0.5)::double precision) WITHIN GROUP (ORDER BY delay_seconds) AS median_delay_seconds,
-    percentile_cont((0.95)::double precision) WITHIN GROUP (ORDER BY delay_seconds) AS p95_delay_seconds
+    percentile_cont((0.95)::double precision) WITHIN GROUP (ORDER BY delay_seconds) AS p95_delay_seconds,
+    (COALESCE(sum(missed), (0)::numeric))::bigint AS missed,
+    (COALESCE(sum(late), (0)::numeric))::bigint AS late
    FROM found f
   GROUP BY source, hour;
 COMMENT ON VIEW report.push_quality IS 'Which way changes were found, per source and hour (UTC, the bridge''s clock); hours in which nothing was found or received are left out. Not counted: what was already so when the bridge first met the source, and deletions, of which most servers send no notification';
 COMMENT ON COLUMN report.push_quality.source IS 'Name of the source in the bridge''s configuration';
 COMMENT ON COLUMN report.push_quality.hour IS 'Begin of the hour in which the bridge found the changes';
 COMMENT ON COLUMN report.push_quality.by_push IS 'Changes that a notification brought';
-COMMENT ON COLUMN report.push_quality.by_poll IS 'Changes that no notification had brought before the next poll';
+COMMENT ON COLUMN report.push_quality.by_poll IS 'Changes that a poll found first; see missed and late for what became of their notifications';
 COMMENT ON COLUMN report.push_quality.by_reconcile IS 'Changes that only a pass over everything found';
 COMMENT ON COLUMN report.push_quality.by_refetch IS 'Answers to questions about a single problem; mostly the rest of a change that a notification had told in part, so not in miss_ratio';
-COMMENT ON COLUMN report.push_quality.miss_ratio IS 'Share of the changes that push missed: (by_poll + by_reconcile) / (by_push + by_poll + by_reconcile); null when there were none';
+COMMENT ON COLUMN report.push_quality.miss_ratio IS 'Share of the changes, among those push was to tell of, that it did not: missed / (by_push + late + missed); null when there were none';
 COMMENT ON COLUMN report.push_quality.median_delay_seconds IS 'Half of the notifications took less from event time to arrival (they are visible when they are answered); below 0 when clocks differ; repeats left out';
 COMMENT ON COLUMN report.push_quality.p95_delay_seconds IS '95 of 100 notifications took less';
+COMMENT ON COLUMN report.push_quality.missed IS 'Changes found by asking while a registration was relied on, of which no notification came within ten seconds; of several changes of one problem between two polls only the last can be found';
+COMMENT ON COLUMN report.push_quality.late IS 'Changes found by asking, of which a notification came a little later: nothing was missed';
 
 CREATE VIEW report.related_party AS
  SELECT s.name AS source,
@@ -1419,11 +1476,13 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.told TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.watermark TO bridge_writer;
 GRANT SELECT ON TABLE report.service_problem TO bridge_reader;
 GRANT ALL ON FUNCTION report.service_problem_at(at timestamp with time zone) TO bridge_reader;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.awaited_notification TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.change TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.dead_letter TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.lease TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.notification TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.notification_digest TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.push_verdict TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.refetch TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.sighting TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.status_change TO bridge_writer;

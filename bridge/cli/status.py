@@ -53,6 +53,8 @@ async def _status(settings: Settings) -> list[dict[str, Any]]:
     for row in rows:
         heard = [at for at in (row["last_push_at"], row["last_poll_at"]) if at is not None]
         row["lag_seconds"] = round((now - max(heard)).total_seconds(), 1) if heard else None
+        told = row["missed_24h"] + row["late_24h"] + row["pushed_24h"]
+        row["miss_ratio_24h"] = row["missed_24h"] / told if told else None
         row["configured"] = row["name"] in settings.sources
     return rows
 
@@ -89,8 +91,10 @@ def _remarks(row: dict[str, Any]) -> Iterator[str]:
     if not row["configured"]:
         yield "is not in this configuration (the demo's source, or one that was taken out)"
     if row["mode"] == "fallback":
-        reason = "the notifications it should send do not come" if row["registered"] else "not registered at its hub"
-        yield f"{reason}; it is polled instead"
+        reason = row["fallback_reason"] or "not registered at its hub"
+        yield f"{reason}; it is polled instead, for {_age(row['mode_since'])} now"
+    if row["missed_24h"]:
+        yield f"push missed {row['missed_24h']:,} changes within 24 h, {row['miss_ratio_24h']:.1%}; polls found them"
     if row["refetch_waiting"]:
         yield f"{row['refetch_waiting']:,} problems wait to be fetched by id"
     if row["dead_letters"]:

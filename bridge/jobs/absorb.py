@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import anyio
@@ -23,7 +24,9 @@ from bridge.jobs.feed import Feed
 from bridge.jobs.pacing import Backoff
 from bridge.jobs.writer import Item, store_items
 from bridge.metrics import Metrics
-from bridge.storage.database import Database
+from bridge.storage import awaited_notification
+from bridge.storage.awaited_notification import Awaited
+from bridge.storage.database import Connection, Database
 from bridge.storage.dead_letter import DeadLetter
 from bridge.storage.observation import Entry, Stored
 from bridge.tmf656 import wire
@@ -37,6 +40,9 @@ _ROWS = 250
 
 GRACE = timedelta(seconds=10)
 """A change younger than this may still be on its way as a notification."""
+
+_SAME_CLOCK = timedelta(seconds=2)
+"""HTTP tells the time in whole seconds and takes a while: clocks that differ by less are taken for the same."""
 
 
 _PAGE_TRIES = 3
@@ -82,8 +88,8 @@ class Tally:
     """Unreadable rows of which not even the id could be read."""
     newest_stamp: datetime | None = None
     server_at: datetime | None = None
-    overdue: int = 0
-    """Changes old enough that a notification should have brought them."""
+    missed: int = 0
+    """Changes that a notification should have brought and that were overdue when the pass was over (`jobs.judge`)."""
     repaired: Counter[str] = field(default_factory=Counter)
     """Differences from before the poll's watermark, by kind of drift."""
     drift: int = 0
@@ -128,8 +134,9 @@ class Absorber:
         also: Callable[[Sequence[str]], Awaitable[None]] | None,
     ) -> None:
         items = [self._item(row, asked_at, tally) for row in rows]
-        stored = await store_items(self.database, items, touch=self.touch)
-        self._count(items, stored, asked_at, tally)
+        awaiting = partial(self._await, asked_at, tally)
+        stored = await store_items(self.database, items, touch=self.touch, then=awaiting)
+        self._count(items, stored, tally)
         if also is not None:
             await also([problem_id for problem_id in map(_problem_id, items) if problem_id is not None])
         if self.on_stored is not None:
@@ -159,23 +166,38 @@ class Absorber:
             tally.newest_stamp = seen.effective_at
         return Entry(self.feed.source_id, seen)
 
-    def _count(self, items: Sequence[Item], stored: Stored, asked_at: datetime, tally: Tally) -> None:
+    async def _await(
+        self, asked_at: datetime, tally: Tally, connection: Connection, entries: Sequence[Entry], stored: Stored
+    ) -> None:
+        """Write down what a notification should bring, if it is not too late for it."""
+        awaited = [
+            self._awaited(entry.observation, asked_at, tally.server_at)
+            for entry, outcome in zip(entries, stored.outcomes, strict=True)
+            if entry.observation is not None and outcome in (Outcome.NEW, Outcome.CHANGED)
+        ]
+        await awaited_notification.wait_for(connection, [each for each in awaited if each is not None])
+
+    def _awaited(self, seen: Observation, asked_at: datetime, server_at: datetime | None) -> Awaited | None:
+        """Nothing that changed before notifications were expected is anybody's fault."""
+        ahead = server_at - asked_at if server_at else timedelta(0)
+        ahead = ahead if abs(ahead) >= _SAME_CLOCK else timedelta(0)
+        changed_at = seen.effective_at - ahead if seen.stamped else asked_at - self._interval
+        expected_since = self.feed.expected_since
+        if expected_since is None or changed_at <= expected_since:
+            return None
+        due_at = (min(asked_at, changed_at) if seen.stamped else asked_at) + GRACE
+        return Awaited(self.feed.source_id, seen, changed_at, found_at=asked_at, due_at=due_at)
+
+    def _count(self, items: Sequence[Item], stored: Stored, tally: Tally) -> None:
         count_changes(self.feed, self.metrics, stored)
         tally.drift += stored.drift[self.feed.source_id]
         for item, outcome in zip(items, stored.outcomes, strict=True):
             tally.outcomes[outcome] += 1
             if isinstance(item, Entry) and item.observation and outcome in (Outcome.NEW, Outcome.CHANGED):
-                self._judge(item.observation, outcome, asked_at, tally)
+                self._judge(item.observation, outcome, tally)
 
-    def _judge(self, seen: Observation, outcome: str, asked_at: datetime, tally: Tally) -> None:
+    def _judge(self, seen: Observation, outcome: str, tally: Tally) -> None:
         """Should this have been known before?"""
-        ahead = (tally.server_at - asked_at) if tally.server_at else timedelta(0)
-        registered_at = self.feed.registered_at
-        if registered_at is not None:
-            changed_at = seen.effective_at - ahead if seen.stamped else asked_at - self._interval
-            if registered_at < changed_at < asked_at - GRACE:
-                tally.overdue += 1
-                self.metrics.missed.labels(self.feed.name).inc()
         if self.known_until is not None and (not seen.stamped or seen.effective_at <= self.known_until):
             tally.repaired["missing" if outcome == Outcome.NEW else "stale"] += 1
 

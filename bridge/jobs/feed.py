@@ -2,17 +2,19 @@
 
 The mode is derived, never set: `disabled` and `poll` follow from the configuration and from what the hub answered,
 `push` holds while a registration stands and nothing speaks against it, `fallback` is everything else (not registered
-yet, registration refused, or a poll found a change that a notification should have brought). Only a pushed event that
-changes something ends the doubt.
+yet, registration refused, or a change was found by asking that a notification should have brought). Only a pushed event
+that changes something ends the doubt; when, and how long a silence may last, is decided in `bridge.domain.silence`.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from time import monotonic
 
 import anyio
 
+from bridge.domain.silence import Rhythm, Trust
 from bridge.jobs.lead import Fence
 from bridge.jobs.pacing import Wake
 from bridge.settings import SourceSettings
@@ -44,12 +46,17 @@ class Feed:
     fence: Fence = field(default_factory=Fence)
     hub_offered: bool = True
     registered: bool = False
-    doubted: bool = False
-    doubted_at: datetime | None = None
+    trust: Trust = field(default_factory=Trust)
+    missed_at: datetime | None = None
+    """Our clock: when push was last found wanting; what was pushed after it may end the doubt."""
     follows: Mode | None = None
     """The mode as the process that leads sees it; None while this process leads."""
     registered_at: datetime | None = None
-    """Our clock: since when this process has relied on the registration; what changed before is nobody's fault."""
+    """Our clock: since when this process relies on the registration it has, which is not blamed for what was before."""
+    expected_since: datetime | None = None
+    """Our clock: since when this process has expected notifications. Unlike `registered_at` it outlasts registrations
+    that the hub forgot and that were made anew: what was lost between is push's fault. None: none are expected.
+    """
     last_push_at: datetime | None = None
     last_error: str | None = None
     poll_wake: Wake = field(default_factory=Wake)
@@ -61,7 +68,12 @@ class Feed:
     passing: anyio.Lock = field(default_factory=anyio.Lock)
     """Held by the pass under way: one pass over a source at a time."""
     on_mode: Callable[["Feed"], None] | None = None
+    rhythm: Rhythm = field(init=False)
     _told: Mode | None = None
+
+    def __post_init__(self) -> None:
+        """Begin to learn what is usual."""
+        self.rhythm = Rhythm(self.settings.silence_min_seconds, self.settings.silence_max_seconds)
 
     @property
     def wants_push(self) -> bool:
@@ -79,32 +91,70 @@ class Feed:
             return Mode.POLL
         return Mode.PUSH if self.registered and not self.doubted else Mode.FALLBACK
 
-    def pushed(self, at: datetime, *, applied: bool) -> None:
-        """A notification was stored."""
-        self.last_push_at = at
-        if applied:
-            self.trusted()
+    @property
+    def doubted(self) -> bool:
+        """Is push in doubt?"""
+        return self.trust.doubted
 
-    def trusted(self) -> None:
+    @property
+    def reason(self) -> str | None:
+        """Why the mode is `fallback`, for people; None in any other mode."""
+        if self.mode is not Mode.FALLBACK:
+            return None
+        if not self.registered:
+            return "not registered at its hub"
+        proven = " (it comes again, and has to prove itself for a while)" if self.trust.proven_at is not None else ""
+        return f"notifications it should have sent did not come{proven}"
+
+    def heard(self, at: datetime) -> None:
+        """A notification that was received at `at` was stored, here or in another process."""
+        self.last_push_at = at
+        self.rhythm.heard(monotonic())
+
+    def pushed(self, at: datetime, *, applied: bool) -> None:
+        """A notification was stored here."""
+        self.heard(at)
+        if applied and (self.missed_at is None or at > self.missed_at):
+            self.proven()
+
+    def proven(self) -> None:
         """A pushed event changed something, here or in another process: there is push."""
-        if self.doubted:
-            self.doubted = False
-            self._tell()
+        self._judge(self.trust.pushed(monotonic()))
+
+    def settle(self) -> None:
+        """Time has passed: is the doubt over?"""
+        self._judge(self.trust.settled(monotonic()))
+
+    def _judge(self, trust: Trust) -> None:
+        self.trust = trust
+        self._tell()
 
     def missed(self, at: datetime) -> None:
-        """A poll found what a notification should have brought: doubt the push and register anew, however often."""
+        """A change was found that a notification should have brought: doubt the push and register anew, however
+        often.
+        """
         if not self.settings.push or not self.registered:
             return
         self.subscribe_wake.call("silent")
-        if not self.doubted:
-            self.doubted, self.doubted_at = True, at
-            self._tell()
+        self.missed_at = at
+        self.rhythm.interrupted()
+        self._judge(self.trust.missed(monotonic()))
 
     def stands(self, at: datetime, *, registered: bool, offered: bool = True, renewed: bool = False) -> None:
         """The hub answered at `at`. `renewed`: with a new registration."""
         if registered and (renewed or not self.registered):
             self.registered_at = at
+        if registered and self.expected_since is None:
+            self.expected_since = at
+        if not offered:
+            self.expected_since = None
         self.registered, self.hub_offered = registered, offered
+        self._tell()
+
+    def begin(self, follows: Mode | None) -> None:
+        """Lead (None), or follow: nothing is known of push yet, and nothing that is not pushed is missed."""
+        self.follows, self.trust, self.missed_at, self.expected_since = follows, Trust(), None, None
+        self.registered = False
         self._tell()
 
     def _tell(self) -> None:

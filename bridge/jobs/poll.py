@@ -23,6 +23,7 @@ from bridge.domain.observation import Via
 from bridge.errors import BridgeError, DatabaseUnavailableError
 from bridge.jobs.absorb import Absorber, Tally, steadily
 from bridge.jobs.feed import Feed
+from bridge.jobs.judge import judge
 from bridge.jobs.pacing import Backoff, jittered, now
 from bridge.jobs.reconcile import Reconciler
 from bridge.metrics import Metrics
@@ -88,13 +89,15 @@ class Poller:
     async def run_once(self) -> Tally:
         """Read what changed. TransientError when the source or Postgres is away; what was read till then is stored."""
         async with self.feed.passing:
+            started = monotonic()
             async with self.database.connection() as connection:
                 mark = await watermark.find(connection, self.feed.source_id, "poll")
             tally = await self._first() if mark is None else await self._since(mark)
         self.metrics.polls.labels(self.feed.name, "poll", "ok").inc()
         self.metrics.last_poll_success.labels(self.feed.name, "poll").set(now().timestamp())
-        if mark is not None and tally.overdue:
-            self.feed.missed(now())
+        async with self.database.connection() as connection:
+            tally.missed = await judge(connection, self.feed, self.metrics)
+        self.feed.rhythm.asked(started)
         return tally
 
     async def _first(self) -> Tally:

@@ -6,7 +6,9 @@ server that answers half of its list deletes nothing. When more than a handful i
 asked for by id; one that is still there spoils the verdict for all of them. A row that cannot be read does not spoil
 the pass: it counts as seen by its id, and where it has none, only the answers by id can say that a problem is gone.
 
-A crash leaves sightings that the next pass throws away, and no mark moved.
+A crash leaves sightings that the next pass throws away, and no mark moved. Sightings, marks and deletions are fenced: a
+process that was paused in the middle of a pass and lost the lease meanwhile cannot say that anything is gone. What it
+read of living problems is stored; that is an observation like any other, as old as the question.
 """
 
 import random
@@ -21,6 +23,7 @@ from bridge.domain.observation import TOMBSTONE_HASH, Kind, Observation, Via
 from bridge.errors import BridgeError, PermanentError, TransientError, UnreadableError
 from bridge.jobs.absorb import Absorber, Tally, count_changes, steadily
 from bridge.jobs.feed import Feed
+from bridge.jobs.judge import judge
 from bridge.jobs.pacing import Backoff, jittered, now
 from bridge.jobs.writer import store_items
 from bridge.metrics import Metrics
@@ -84,12 +87,16 @@ class Reconciler:
     async def run_once(self) -> Tally:
         """One pass over everything. TransientError when the source or Postgres is away."""
         async with self.feed.passing:
-            return await self.pass_once()
+            tally = await self.pass_once()
+        async with self.database.connection() as connection:
+            tally.missed = await judge(connection, self.feed, self.metrics)
+        return tally
 
     async def pass_once(self) -> Tally:
         """One pass; the caller holds `feed.passing`."""
         started_at = now()
         async with self.database.transaction() as connection:
+            await self.feed.fence.hold(connection)
             polled = await watermark.find(connection, self.feed.source_id, "poll")
             await watermark.begin_pass(connection, self.feed.source_id)
         absorber = Absorber(
@@ -116,6 +123,7 @@ class Reconciler:
 
     async def _see(self, problem_ids: Sequence[str]) -> None:
         async with self.database.transaction() as connection:
+            await self.feed.fence.hold(connection)
             await watermark.see(connection, self.feed.source_id, problem_ids)
 
     async def _close(self, tally: Tally, polled: Watermark | None, started_at: datetime, distinct: int) -> None:
@@ -193,7 +201,8 @@ class Reconciler:
             for problem_id in problem_ids
         ]
         for start in range(0, len(tombstones), 500):
-            stored = await store_items(self.database, tombstones[start : start + 500])
+            batch = tombstones[start : start + 500]
+            stored = await store_items(self.database, batch, within=self.feed.fence.hold)
             count_changes(self.feed, self.metrics, stored)
             tally.repaired["deleted"] += sum(outcome == "deleted" for outcome in stored.outcomes)
         log.info("deleted at the source", source=self.feed.name, problems=len(problem_ids))

@@ -14,6 +14,7 @@ import structlog
 from bridge.domain.status import Status
 from bridge.errors import DatabaseUnavailableError
 from bridge.jobs.feed import Feed, Mode
+from bridge.jobs.judge import judge
 from bridge.metrics import Metrics
 from bridge.storage import dead_letter, service_problem, source
 from bridge.storage.database import Connection, Database
@@ -64,9 +65,16 @@ class Reporter:
             await self._count()
 
     async def _tell(self, connection: Connection, feed: Feed) -> None:
-        if feed.doubted_at is not None and await source.pushed_since(connection, feed.source_id, feed.doubted_at):
-            feed.trusted()
-        await source.note(connection, feed.source_id, mode=feed.mode.value, last_push_at=feed.last_push_at)
+        await judge(connection, feed, self.metrics)
+        if feed.doubted and feed.missed_at is not None:
+            if await source.pushed_since(connection, feed.source_id, feed.missed_at):
+                feed.proven()
+            feed.settle()
+        last_push_at = await source.note(
+            connection, feed.source_id, mode=feed.mode.value, last_push_at=feed.last_push_at, reason=feed.reason
+        )
+        if last_push_at is not None and (feed.last_push_at is None or last_push_at > feed.last_push_at):
+            feed.heard(last_push_at)  # by another process
         await source.fail(connection, feed.source_id, feed.last_error)
 
     async def _follow(self, connection: Connection, feed: Feed) -> None:

@@ -6,12 +6,18 @@ deleted first. A registration from an earlier run is kept when the server can be
 otherwise it is replaced, because nothing else can tell whether a restarted server still knows it. A server without a
 hub is a normal polling source.
 
+The standard gives a registration no end, but servers forget them: at a restart, after failed deliveries, or when they
+think it long enough. So we give it one: after `subscription_renew_seconds`, counted over restarts, it is made anew,
+whatever the server thinks of the old one. A hub with one place that is taken then (409) still has ours.
+
 Crash after the hub's yes and before it is stored: one registration nobody knows; the next start makes another, and
 finds the orphan where the server lists its registrations. Crash between storing and deleting the old one: that is
-stored as left over, and deleted later.
+stored as left over, and deleted later. A process that was paused and lost the lease meanwhile cannot store: it takes
+back at the hub what it has just registered, unless that is what the others use.
 """
 
 from dataclasses import dataclass, field
+from time import monotonic
 
 import anyio
 import structlog
@@ -22,6 +28,7 @@ from bridge.jobs.pacing import Backoff, jittered, now
 from bridge.metrics import Metrics
 from bridge.storage import subscription
 from bridge.storage.database import Database
+from bridge.storage.lease import LeaseLostError
 from bridge.storage.subscription import Subscription
 from bridge.tmf656.hub import HubAbsentError, HubConflictError, Registration
 
@@ -43,8 +50,8 @@ class Subscriber:
     renewal: Backoff = field(default_factory=lambda: Backoff(_RENEWAL_FIRST_SECONDS, _RENEWAL_LAST_SECONDS))
 
     async def run(self) -> None:
-        """Register at once; again when called (silence, loss, another callback), backing off while the hub or Postgres
-        is away.
+        """Register at once; again when called (silence, loss, another callback) and when it is old, backing off while
+        the hub or Postgres is away.
         """
         if not self.feed.wants_push:
             await self._withdraw_when_possible()
@@ -75,24 +82,21 @@ class Subscriber:
             self._stands(renewed=False)
             await self._tidy(None)
             return
+        await self._fenced()
         try:
-            registration = await self._register(held)
+            registration = await self._register(held, keep=reason == "renewal")
         except HubAbsentError as error:
             log.info("no hub, polling", source=self.feed.name, answer=str(error))
             self.metrics.registrations.labels(self.feed.name, reason, "absent").inc()
             self.metrics.registered.labels(self.feed.name).set(0)
             self.feed.stands(now(), registered=False, offered=False)
             return
-        async with self.database.transaction() as connection:
-            await self.feed.fence.hold(connection)
-            await subscription.replace(
-                connection,
-                self.feed.source_id,
-                hub_id=registration.hub_id,
-                url=self.feed.settings.url,
-                callback=self.feed.callback,
-                query=self.feed.settings.hub_query,
-            )
+        if registration is None:
+            log.info("registration stands, and the hub takes no second one", source=self.feed.name)
+            self.metrics.registrations.labels(self.feed.name, reason, "ok").inc()
+            self._stands(renewed=False)
+            return
+        await self._store(registration)
         self.metrics.registrations.labels(self.feed.name, reason, "ok").inc()
         log.info("registered", source=self.feed.name, reason=reason, hub_id=registration.hub_id)
         self._stands(renewed=True)
@@ -108,11 +112,42 @@ class Subscriber:
         await self._clear_left_overs()
         self._fell()
 
-    async def _register(self, held: Subscription | None) -> Registration:
+    async def _fenced(self) -> None:
+        """LeaseLostError unless this process still leads."""
+        async with self.database.transaction() as connection:
+            await self.feed.fence.hold(connection)
+
+    async def _store(self, registration: Registration) -> None:
+        try:
+            async with self.database.transaction() as connection:
+                await self.feed.fence.hold(connection)
+                await subscription.replace(
+                    connection,
+                    self.feed.source_id,
+                    hub_id=registration.hub_id,
+                    url=self.feed.settings.url,
+                    callback=self.feed.callback,
+                    query=self.feed.settings.hub_query,
+                )
+        except LeaseLostError:
+            await self._take_back(registration)
+            raise
+
+    async def _take_back(self, registration: Registration) -> None:
+        """Delete what was registered in vain, unless the hub gave it the id of the registration that is in use."""
+        async with self.database.connection() as connection:
+            held = await subscription.active(connection, self.feed.source_id)
+        if registration.hub_id is not None and (held is None or held.hub_id != registration.hub_id):
+            await self.feed.client.deregister(registration.hub_id)
+
+    async def _register(self, held: Subscription | None, *, keep: bool) -> Registration | None:
+        """Register; None when the hub takes no second registration and the one it has may be kept (`keep`)."""
         callback, query = self.feed.callback, self.feed.settings.hub_query
         try:
             return await self.feed.client.register(callback, query, version=self.feed.version)
         except HubConflictError:
+            if keep and held is not None and held.callback == callback and not self.feed.doubted:
+                return None
             await self._make_room(held)
         return await self.feed.client.register(callback, query, version=self.feed.version)
 
@@ -156,11 +191,15 @@ class Subscriber:
 
     async def _until_needed(self) -> str:
         """Wait until a new registration is due; return why."""
+        aged_at = monotonic() + await self._fresh_seconds()
         while True:
             if not self.feed.hub_offered:
                 await self.feed.subscribe_wake.wait(jittered(_ABSENT_SECONDS))
                 return "start"
-            called = await self.feed.subscribe_wake.wait(jittered(_PROBE_SECONDS))
+            left_seconds = aged_at - monotonic()
+            if left_seconds <= 0:
+                return "renewal"
+            called = await self.feed.subscribe_wake.wait(min(left_seconds, jittered(_PROBE_SECONDS)))
             if called is None:
                 if await self._lost():
                     return "lost"
@@ -168,6 +207,18 @@ class Subscriber:
                 return called
             elif await self._still_silent():
                 return "silent"
+
+    async def _fresh_seconds(self) -> float:
+        """How long until the registration in use is to be made anew. Its age is told by Postgres, not by our clock."""
+        renew_seconds = self.feed.settings.subscription_renew_seconds
+        try:
+            async with self.database.connection() as connection:
+                age_seconds = await subscription.age_seconds(connection, self.feed.source_id)
+        except DatabaseUnavailableError:
+            age_seconds = None
+        # one that the hub would not renew is as old as ever: come back after a while, not at once
+        least_seconds = min(_RENEWAL_LAST_SECONDS, renew_seconds)
+        return max(jittered(least_seconds), jittered(renew_seconds) - (age_seconds or 0.0))
 
     async def _still_silent(self) -> bool:
         """Wait before a renewal, longer each time; has no notification come meanwhile?"""
@@ -222,9 +273,12 @@ class Subscriber:
             await self._delete(each, at_hub=ours and not given_again)
 
     async def _clear_orphans(self, registration: Registration) -> None:
-        """Where the server lists registrations: delete those with our callback that are not the one in use."""
+        """Where the server lists registrations: delete those with our callback that are not the one in use. While this
+        process leads: else the one in use may be another.
+        """
         for found in await self._listed() or []:
             if found.callback == self.feed.callback and found.hub_id not in (None, registration.hub_id):
+                await self._fenced()
                 await self.feed.client.deregister(found.hub_id)
                 log.info("orphaned registration deleted", source=self.feed.name, hub_id=found.hub_id)
 

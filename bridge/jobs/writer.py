@@ -9,7 +9,7 @@ A crash before the commit leaves nothing of the batch and nobody answered; a cra
 some senders unanswered, whose second try is then a duplicate.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from time import perf_counter, time
 
 import structlog
@@ -26,6 +26,10 @@ from bridge.storage.observation import Entry, Stored, lock, store
 log = structlog.get_logger(__name__)
 
 Item = Entry | DeadLetter
+Within = Callable[[Connection], Awaitable[None]]
+"""What else belongs into the transaction that stores, before it stores; anew when the batch is decided anew."""
+Then = Callable[[Connection, Sequence[Entry], Stored], Awaitable[None]]
+"""The same, after it has stored."""
 _RACES = 20
 
 
@@ -89,20 +93,27 @@ def _size_of(item: Item) -> int:
     return (len(heard.body) if heard else 0) + (len(seen.body) if seen else 0)
 
 
-async def store_items(database: Database, items: Sequence[Item], *, touch: bool = True) -> Stored:
+async def store_items(
+    database: Database,
+    items: Sequence[Item],
+    *,
+    touch: bool = True,
+    within: Within | None = None,
+    then: Then | None = None,
+) -> Stored:
     """Store items in one transaction, or, where one of them is refused, in as few as isolate it. Outcomes in the
-    order of the items.
+    order of the items. What `within` or `then` raise keeps everything out.
     """
     try:
-        return await _store_once(database, items, touch=touch)
+        return await _store_once(database, items, touch, within, then)
     except RefusedError as error:
         if len(items) == 1:
             letter = _as_letter(items[0], error)
             log.warning("refused by postgres, kept as dead letter", reason=letter.reason, problem_id=letter.problem_id)
-            return await _store_once(database, [letter], touch=touch)
+            return await _store_once(database, [letter], touch, within, then)
     middle = len(items) // 2
-    first = await store_items(database, items[:middle], touch=touch)
-    second = await store_items(database, items[middle:], touch=touch)
+    first = await store_items(database, items[:middle], touch=touch, within=within, then=then)
+    second = await store_items(database, items[middle:], touch=touch, within=within, then=then)
     first.outcomes += second.outcomes
     first.changes += second.changes
     first.drift += second.drift
@@ -110,17 +121,23 @@ async def store_items(database: Database, items: Sequence[Item], *, touch: bool 
     return first
 
 
-async def _store_once(database: Database, items: Sequence[Item], *, touch: bool) -> Stored:
+async def _store_once(
+    database: Database, items: Sequence[Item], touch: bool, within: Within | None, then: Then | None
+) -> Stored:
     entries = [item for item in items if isinstance(item, Entry)]
     letters = [item for item in items if isinstance(item, DeadLetter)]
     for attempt in range(_RACES):
         try:
             async with database.transaction() as connection:
+                if within is not None:
+                    await within(connection)
                 if attempt:
                     await lock(connection, entries)
                 stored = await store(connection, entries, touch=touch)
                 await dead_letter.keep(connection, letters)
                 await _ask_instead(connection, letters, stored)
+                if then is not None:
+                    await then(connection, entries, stored)
             break
         except RacedError as error:
             if attempt == _RACES - 1:

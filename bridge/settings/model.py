@@ -180,6 +180,12 @@ class SourceSettings(_Section):
     """notifications taken each second, 0 (any number) to 1000000; more are told 429"""
     callback_handshakes: Annotated[tuple[Literal["cloudevents", "graph"], ...], Words] = ()
     """list of the validation handshakes answered: cloudevents (OPTIONS), graph (validationToken)"""
+    subscription_renew_seconds: Seconds = Field(default=86_400, ge=10, le=2_592_000)
+    """age at which the registration at the hub is made anew, 10 to 2592000"""
+    silence_min_seconds: Seconds = Field(default=30, ge=1, le=86_400)
+    """shortest silence of a busy source that is polled at, 1 to 86400"""
+    silence_max_seconds: Seconds = Field(default=3600, ge=1, le=604_800)
+    """longest silence of a source that is to push without a poll, 1 to 604800"""
     hub_query: str = ""
     """the query sent when registering at the hub; empty: everything"""
     page_size: Whole = Field(default=500, ge=1, le=10_000)

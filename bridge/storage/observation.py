@@ -23,7 +23,7 @@ from bridge.domain.observation import Kind, Notification, Observation, Via
 from bridge.domain.service_problem import Columns, columns_of
 from bridge.domain.status import Status
 from bridge.domain.value import dataclass
-from bridge.storage import change
+from bridge.storage import awaited_notification, change
 from bridge.storage.database import Connection, RacedError
 from bridge.storage.queries import queries
 
@@ -88,6 +88,7 @@ async def store(connection: Connection, entries: Sequence[Entry], *, touch: bool
         stored.refetch[source_id] += 1
     await _write(connection, lives, touch=touch)
     await _write_log(connection, entries, stored.outcomes, repeats)
+    await awaited_notification.told(connection, _no_news(entries, stored.outcomes))
     await _write_requests(connection, requests, lives)
     return stored
 
@@ -104,6 +105,17 @@ def _weigh(entry: Entry, lives: dict[Key, Life], stored: Stored, requests: dict[
     if notification is None:
         return outcome.value
     return "applied" if outcome.applied else outcome.value
+
+
+def _no_news(entries: Sequence[Entry], outcomes: Sequence[str]) -> list[tuple[int, Observation]]:
+    """What notifications say that was known, or may have been in part: somebody may have found it out by asking."""
+    return [
+        (entry.source_id, entry.observation)
+        for entry, outcome in zip(entries, outcomes, strict=True)
+        if entry.notification is not None
+        and entry.observation is not None
+        and (outcome in ("unchanged", "stale") or entry.observation.kind is Kind.PARTIAL)
+    ]
 
 
 def _request(requests: dict[Key, tuple[str, datetime]], key: Key, reason: str, at: datetime) -> None:

@@ -80,10 +80,18 @@ def digest(secret: str) -> bytes:
 
 
 async def note(
-    connection: Connection, source_id: int, *, mode: str | None = None, last_push_at: datetime | None = None
-) -> None:
-    """Keep what the source is doing; None leaves what stands there."""
-    await connection.execute(queries("source")["note"], source_id, mode, last_push_at)
+    connection: Connection,
+    source_id: int,
+    *,
+    mode: str | None = None,
+    last_push_at: datetime | None = None,
+    reason: str | None = None,
+) -> datetime | None:
+    """Keep what the source is doing, and with a mode the `reason` for it; None for mode or time leaves what stands
+    there. Return when any process last heard of it.
+    """
+    at: datetime | None = await connection.fetchval(queries("source")["note"], source_id, mode, last_push_at, reason)
+    return at
 
 
 async def recognise(connection: Connection, source_id: int, version: str | None) -> None:

@@ -31,6 +31,12 @@ async def active(connection: Connection, source_id: int) -> Subscription | None:
     return None if row is None else Subscription(**dict(row))
 
 
+async def age_seconds(connection: Connection, source_id: int) -> float | None:
+    """How long ago, by Postgres' clock, the registration in use was made; None when there is none."""
+    age = await connection.fetchval(queries("subscription")["age_seconds"], source_id)
+    return None if age is None else float(age)
+
+
 async def left_over(connection: Connection, source_id: int) -> list[Subscription]:
     """Return replaced registrations that are still to be deleted at the hub."""
     return [

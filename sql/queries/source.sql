@@ -42,8 +42,10 @@ where s.current_secret is not null;
 update bridge.source as s set
     mode_since = case when s.mode is distinct from coalesce($2, s.mode) then now() else s.mode_since end,
     mode = coalesce($2, s.mode),
+    fallback_reason = case when $2::text is null then s.fallback_reason else $4 end,
     last_push_at = greatest(s.last_push_at, $3)
-where s.id = $1;
+where s.id = $1
+returning s.last_push_at;
 
 -- name: recognise
 update bridge.source as s set version = $2
@@ -72,6 +74,15 @@ select
     s.last_push_at,
     s.last_error,
     s.last_error_at,
+    s.fallback_reason,
+    q.missed_24h,
+    q.late_24h,
+    (
+        select count(*) from bridge.service_problem_version as v
+        where
+            v.source_id = s.id and v.via = 'push' and v.kind <> 'tombstone' and v.effective_at >= s.created_at
+            and bridge.hour_of(v.observed_at) > now() - interval '24 hours'
+    ) as pushed_24h,
     w.finished_at as last_poll_at,
     r.finished_at as last_reconcile_at,
     w.filter_style,
@@ -94,4 +105,11 @@ from bridge.source as s
 left join bridge.watermark as w on s.id = w.source_id and w.kind = 'poll'
 left join bridge.watermark as r on s.id = r.source_id and r.kind = 'reconcile'
 left join bridge.subscription as u on s.id = u.source_id and u.state = 'active'
+left join lateral (
+    select
+        coalesce(sum(h.missed), 0)::bigint as missed_24h,
+        coalesce(sum(h.late), 0)::bigint as late_24h
+    from bridge.push_verdict as h
+    where h.source_id = s.id and h.hour > now() - interval '24 hours'
+) as q on true
 order by s.name;

@@ -3,6 +3,11 @@ select s.id, s.hub_id, s.url, s.callback, s.query, s.registered_at
 from bridge.subscription as s
 where s.source_id = $1 and s.state = 'active';
 
+-- name: age_seconds
+select extract(epoch from now() - s.registered_at)::double precision as age_seconds
+from bridge.subscription as s
+where s.source_id = $1 and s.state = 'active';
+
 -- name: left_over
 -- Replaced, but not yet deleted at the hub.
 select s.id, s.hub_id, s.url, s.callback, s.query, s.registered_at

@@ -240,7 +240,7 @@ async def test_a_server_that_forgets_the_subscription_is_followed_by_polls_until
         assert not sim.subscriptions
         await observer.passed()
         assert await observer.rows() == told(sim)
-        observer.feed.registered_at = datetime.now(UTC) - timedelta(minutes=5)
+        observer.feed.registered_at = observer.feed.expected_since = datetime.now(UTC) - timedelta(minutes=5)
         at = (datetime.now(UTC) - timedelta(seconds=30)).isoformat(timespec="milliseconds")
         await sim.patch(next(iter(sim.problems)), description="unheard", lastUpdate=at)
         await observer.passed("reconcile")

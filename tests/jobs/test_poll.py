@@ -394,7 +394,7 @@ async def test_what_a_notification_should_have_brought_is_noticed(rig_for: RigFo
         rig = await rig_for(sim)
         await rig.poller.run_once()
         await rig.subscriber.run_once("start")
-        rig.feed.registered_at = datetime.now(UTC) - timedelta(seconds=60)
+        rig.feed.registered_at = rig.feed.expected_since = datetime.now(UTC) - timedelta(seconds=60)
         sim.forget_subscriptions()
         await rig.poller.run_once()
         assert rig.feed.mode == "push"
@@ -408,7 +408,7 @@ async def test_what_changed_only_now_may_still_be_on_its_way(rig_for: RigFor) ->
         rig = await rig_for(sim)
         await rig.poller.run_once()
         await rig.subscriber.run_once("start")
-        rig.feed.registered_at = datetime.now(UTC) - timedelta(seconds=60)
+        rig.feed.registered_at = rig.feed.expected_since = datetime.now(UTC) - timedelta(seconds=60)
         await sim.patch(next(iter(sim.problems)), description="just now")
         await rig.poller.run_once()
         assert rig.feed.mode == "push"

@@ -307,7 +307,7 @@ async def test_silence_is_polled_around_and_registered_against_until_a_notificat
     async with Simulator(population=5, seed=1) as sim, bridge_on(sim) as running:
         feed = running.feeds["sim"]
         await eventually(lambda: feed.mode == "push" and feed.first_pass.is_set())
-        feed.registered_at = datetime.now(UTC) - timedelta(minutes=5)
+        feed.registered_at = feed.expected_since = datetime.now(UTC) - timedelta(minutes=5)
         sim.forget_subscriptions()
         await sim.patch(next(iter(sim.problems)), description="nobody is told", lastUpdate=stamp(-60))
         feed.poll_wake.call("test")
@@ -332,7 +332,7 @@ async def test_silence_that_goes_on_is_registered_against_again(rig_for: RigFor,
             for number in range(1, 5):
                 await eventually(lambda number=number: list(sim.subscriptions) == [str(number)])
                 await eventually(lambda: is_recent(rig.feed.registered_at))
-                rig.feed.registered_at = datetime.now(UTC) - timedelta(minutes=5)
+                rig.feed.registered_at = rig.feed.expected_since = datetime.now(UTC) - timedelta(minutes=5)
                 sim.forget_subscriptions()
                 await sim.patch(next(iter(sim.problems)), description=f"{number}", lastUpdate=stamp(number - 60))
                 await rig.poller.run_once()
@@ -344,12 +344,12 @@ async def test_what_changed_before_a_renewal_is_not_held_against_it(rig_for: Rig
         rig = await rig_for(sim)
         await rig.poller.run_once()
         await rig.subscriber.run_once("start")
-        rig.feed.registered_at = datetime.now(UTC) - timedelta(minutes=5)
+        rig.feed.registered_at = rig.feed.expected_since = datetime.now(UTC) - timedelta(minutes=5)
         rig.feed.missed(datetime.now(UTC))
         await sim.patch(next(iter(sim.problems)), description="lost", lastUpdate=stamp(-60))
         await rig.subscriber.run_once("silent")
         rig.feed.pushed(datetime.now(UTC), applied=True)
-        assert (await rig.poller.run_once()).overdue == 0
+        assert (await rig.poller.run_once()).missed == 1
         assert rig.feed.mode == "push"
 
 
@@ -361,3 +361,61 @@ async def test_a_stop_keeps_the_registration_unless_told_otherwise(bridge_on: Br
         async with bridge_on(sim, unsubscribe=True) as running:
             await eventually(lambda: running.feeds["sim"].registered)
         await eventually(lambda: sim.subscriptions == {})
+
+
+async def aged(rig: Any, hours: int) -> None:
+    """Make the registration in use so old."""
+    statement = (
+        "update bridge.subscription set registered_at = now() - make_interval(hours => $1) where state = 'active'"
+    )
+    async with rig.database.connection() as connection:
+        await connection.execute(statement, hours)
+
+
+async def test_an_old_registration_is_made_anew_before_it_is_deleted(
+    rig_for: RigFor, monkeypatch: pytest.MonkeyPatch, eventually: Eventually
+) -> None:
+    """Also where the server says that it stands: what it says is not what it sends."""
+    monkeypatch.setattr(subscribe, "_RENEWAL_LAST_SECONDS", 0.05)
+    async with Simulator(faults=Faults(hub_readable=True)) as sim:
+        rig = await rig_for(sim)
+        modes: list[str] = []
+        rig.feed.on_mode = lambda feed: modes.append(feed.mode.value)
+        await rig.subscriber.run_once("start")
+        await aged(rig, 23)
+        assert await rig.subscriber._fresh_seconds() == pytest.approx(3600, abs=8640)
+        await aged(rig, 30)
+        async with background() as tasks:
+            tasks.start_soon(rig.subscriber.run)
+            await eventually(lambda: list(sim.subscriptions) == ["2"])
+            await eventually(lambda: hub_requests(sim) == ["POST", "POST", "DELETE"])
+
+            async def forgotten() -> bool:
+                return bool(await rig.value(OPEN) == 1)
+
+            await eventually(forgotten)
+        assert modes == ["push"]
+        assert rig.counted("subscription_registrations_total", reason="renewal", outcome="ok") == 1
+
+
+async def test_a_hub_with_one_place_that_is_taken_by_us_needs_no_renewal(rig_for: RigFor) -> None:
+    async with Simulator(faults=Faults(hub_conflict=True)) as sim:
+        rig = await rig_for(sim)
+        await rig.subscriber.run_once("start")
+        await rig.subscriber.run_once("renewal")
+        assert list(sim.subscriptions) == ["1"]
+        assert rig.feed.mode == "push"
+        rig.feed.missed(datetime.now(UTC))
+        await rig.subscriber.run_once("renewal")
+        assert list(sim.subscriptions) == ["2"]  # it does not send: better none for a moment than that one
+
+
+async def test_a_renewal_that_fails_leaves_the_old_registration_in_use(rig_for: RigFor) -> None:
+    async with Simulator() as sim:
+        rig = await rig_for(sim)
+        await rig.subscriber.run_once("start")
+        sim.faults.fail_next = 1
+        with pytest.raises(TransientError):
+            await rig.subscriber.run_once("renewal")
+        assert list(sim.subscriptions) == [await rig.value(ACTIVE)]
+        assert rig.feed.mode == "push"

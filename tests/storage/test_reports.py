@@ -243,17 +243,19 @@ async def test_changes_are_counted_by_the_way_they_were_found_and_the_hour(conne
         await say(connection, minute, via=via)
     await say(connection, 6, via=Via.PUSH, later=60)
     await say(connection, 70, via=Via.REFETCH, later=100)
+    await connection.execute("insert into bridge.push_verdict values (1, $1, 1, 1), (1, $2, 7, 0)", NOON, at(180))
     assert await quality(connection) == [
-        ("snow", NOON, 3, 1, 1, 1, 2 / 5, None, None),
-        ("snow", at(60), 1, 0, 0, 0, 0, None, None),
-        ("snow", at(120), 0, 0, 0, 1, None, None, None),
+        ("snow", NOON, 3, 1, 1, 1, 1 / 5, None, None, 1, 1),
+        ("snow", at(60), 1, 0, 0, 0, 0, None, None, 0, 0),
+        ("snow", at(120), 0, 0, 0, 1, None, None, None, 0, 0),
+        ("snow", at(180), 0, 0, 0, 0, 1, None, None, 7, 0),
     ]
 
 
 async def test_the_same_change_told_again_another_way_was_found_by_the_first(connection: Connection) -> None:
     for via in (Via.PUSH, Via.POLL, Via.RECONCILE, Via.REFETCH):
         await say(connection, via=via, later=1)
-    assert await quality(connection) == [("snow", NOON, 1, 0, 0, 0, 0, None, None)]
+    assert await quality(connection) == [("snow", NOON, 1, 0, 0, 0, 0, None, None, 0, 0)]
 
 
 async def test_what_was_so_before_the_source_was_known_and_deletions_are_no_misses(connection: Connection) -> None:
@@ -276,8 +278,8 @@ async def test_the_delay_is_that_of_notifications_heard_for_the_first_time(conne
     await heard(connection, "unchanged", 65, -2)
     await heard(connection, "stale", 65, 0)
     assert await quality(connection) == [
-        ("snow", NOON, 0, 0, 0, 0, None, 3, pytest.approx(4 + 0.8 * 96)),
-        ("snow", at(60), 0, 0, 0, 0, None, -1, pytest.approx(-0.1)),
+        ("snow", NOON, 0, 0, 0, 0, None, 3, pytest.approx(4 + 0.8 * 96), 0, 0),
+        ("snow", at(60), 0, 0, 0, 0, None, -1, pytest.approx(-0.1), 0, 0),
     ]
 
 

@@ -1,0 +1,84 @@
+"""Changes that were found by asking, and whose notification may still come.
+
+A poll that runs while push works often finds a change a moment before its notification arrives: nothing is missed then.
+So what a poll or reconcile found first is written down in the transaction that stores it, crossed out by the door when
+a notification says the same (same time of change or content; a part need not say when), and judged once it has come or
+is overdue. Judging takes the row out and counts it in the same statement, so every change is counted once, whoever
+judges and whenever it crashes. A notification that comes after the verdict changes nothing any more.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from bridge.domain.observation import Kind, Observation
+from bridge.storage.database import Connection
+from bridge.storage.queries import queries
+
+_AT_ONCE = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """A change that was found by asking. `changed_at`, `found_at`, `due_at`: our clock."""
+
+    source_id: int
+    seen: Observation
+    changed_at: datetime
+    found_at: datetime
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of those that were due. `changed_at`: the newest change that was missed, by our clock."""
+
+    missed: int
+    late: int
+    changed_at: datetime | None
+
+
+async def wait_for(connection: Connection, awaited: Sequence[Awaited]) -> None:
+    """Write changes down; part of the transaction that stores them."""
+    rows = [
+        (
+            each.source_id,
+            each.seen.problem_id,
+            each.seen.effective_at,
+            each.seen.content_hash,
+            each.seen.stamped,
+            each.changed_at,
+            each.found_at,
+            each.due_at,
+        )
+        for each in awaited
+    ]
+    if rows:
+        await connection.execute(queries("awaited_notification")["await"], *_columns(rows))
+
+
+async def told(connection: Connection, notified: Sequence[tuple[int, Observation]]) -> None:
+    """(source id, observation) of notifications that were not news; part of the transaction that stores them."""
+    rows = [
+        (
+            source_id,
+            seen.problem_id,
+            seen.effective_at,
+            seen.content_hash,
+            seen.kind is Kind.PARTIAL,
+            seen.observed_at,
+        )
+        for source_id, seen in notified
+    ]
+    if rows:
+        await connection.execute(queries("awaited_notification")["told"], *_columns(rows))
+
+
+async def judge(connection: Connection, source_id: int, at: datetime) -> Verdict:
+    """Count what has come or is overdue at `at`, and forget it."""
+    row = await connection.fetchrow(queries("awaited_notification")["judge"], source_id, at, _AT_ONCE)
+    return Verdict(0, 0, None) if row is None else Verdict(row["missed"], row["late"], row["changed_at"])
+
+
+def _columns(rows: Sequence[tuple[object, ...]]) -> list[list[object]]:
+    return [list(column) for column in zip(*rows, strict=True)]
