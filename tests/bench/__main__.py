@@ -4,20 +4,22 @@ import argparse
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
 import anyio
+import asyncpg
 from rich.console import Console
+from rich.markup import escape
 
 from tests.bench import plot, report
-from tests.bench.bench import Bench, Sample
+from tests.bench.bench import Bench, Measure, Sample
 from tests.bench.environment import described
 from tests.bench.measures.table import GOALS, SLICES, Goal
 from tests.bench.peers import install
 from tests.bench.postgres import postgres
-from tests.bench.process import ROOT, BenchError
+from tests.bench.process import ROOT, BenchError, LostError
 
 console = Console() if sys.stdout.isatty() else Console(width=150)
 
@@ -32,14 +34,17 @@ def main() -> None:
     goals = _chosen(arguments.only, long=arguments.long)
     try:
         results = anyio.run(_run, goals, arguments)
-    except BenchError as error:
-        console.print(f"[red]{error}[/]", highlight=False)
+    except (BenchError, LostError) as error:
+        console.print(f"[red]{escape(str(error))}[/]", highlight=False)
         sys.exit(1)
     report.show(results["measures"], console)
     if arguments.write or not arguments.only:
         everything = report.merged(report.read(), results)
         report.write(everything)
         plot.draw(everything)
+    if unmeasured := [goal.key for goal in goals if goal.key not in results["measures"]]:
+        console.print(f"[red]not measured: {', '.join(unmeasured)}[/]", highlight=False)
+        sys.exit(1)
 
 
 def _arguments() -> argparse.Namespace:
@@ -78,29 +83,43 @@ async def _run(goals: Sequence[Goal], arguments: argparse.Namespace) -> report.J
                 server, scratch, stack, long=arguments.long, seconds=arguments.seconds, workers=arguments.workers
             )
             rounds = await _rounds(bench, [name for name in SLICES if name in names], arguments.rounds)
-            measures = {goal.key: report.judged(goal, rounds, long=arguments.long) for goal in goals}
-            return described(server.version) | {"measures": measures}
+            results = {goal.key: report.judged(goal, rounds, long=arguments.long) for goal in goals}
+            return described(server.version) | {"measures": {key: each for key, each in results.items() if each}}
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
 async def _rounds(bench: Bench, names: Sequence[str], rounds: int) -> list[dict[str, Sample]]:
-    measures = {}
+    """Measure every slice once a round. One that fails is told and left out, in this round or, unmade, in all."""
+    measures: dict[str, Measure] = {}
     for name in names:
-        with console.status(f"preparing {name}"):
+        with console.status(f"preparing {name}"), _told(name):
             measures[name] = await bench.stack.enter_async_context(SLICES[name].make(bench))
-    done = []
+    done: list[dict[str, Sample]] = []
     for number in range(1, rounds + 1):
-        for name in names:
-            if SLICES[name].once and number > 1:
+        bench.last = {name: done[0][name] for name in names if SLICES[name].once and done and name in done[0]}
+        for name, measure in measures.items():
+            if name in bench.last:
                 continue
-            with console.status(f"round {number} of {rounds}: {name}"):
-                bench.last[name] = await measures[name](number)
-            sample = bench.last[name]
-            cpu = ", ".join(f"{who} {report.number(spent)}" for who, spent in sample.cpu.items())
-            console.print(f"{number}/{rounds} {name}: {report.number(sample.value)}  {cpu}", highlight=False)
-        done.append(dict(bench.last))
+            with console.status(f"round {number} of {rounds}: {name}"), _told(name):
+                bench.last[name] = await measure(number)
+                _say(f"{number}/{rounds} {name}", bench.last[name])
+        done.append(bench.last)
     return done
+
+
+@contextmanager
+def _told(name: str) -> Iterator[None]:
+    """Tell what keeps a slice from being measured; the others go on."""
+    try:
+        yield
+    except (BenchError, TimeoutError, OSError, asyncpg.PostgresError) as error:
+        console.print(f"[red]{name}: {type(error).__name__}: {escape(str(error))}[/]", highlight=False)
+
+
+def _say(what: str, sample: Sample) -> None:
+    cpu = ", ".join(f"{who} {report.number(spent)}" for who, spent in sample.cpu.items())
+    console.print(f"{what}: {report.number(sample.value)}  {cpu}", highlight=False)
 
 
 def _install(names: set[str]) -> None:

@@ -18,7 +18,7 @@ import orjson
 from tests.bench.bridge import PATH, Bridge, bridge
 from tests.bench.load import Plan, Report
 from tests.bench.postgres import Postgres
-from tests.bench.process import BenchError, Child, environment, python, running
+from tests.bench.process import BenchError, Child, LostError, environment, python, running
 
 _VISIBLE_SECONDS = 60.0
 _LOAD_SLACK_SECONDS = 700.0
@@ -41,7 +41,7 @@ Make = Callable[["Bench"], AbstractAsyncContextManager[Measure]]
 
 @dataclass(slots=True)
 class Bench:
-    """One run. `last` holds the latest sample of each slice."""
+    """One run. `last` holds this round's samples so far."""
 
     postgres: Postgres
     scratch: Path
@@ -53,6 +53,12 @@ class Bench:
     _shared: dict[str, Bridge] = field(default_factory=dict)
     _pages: dict[tuple[int, int], str] = field(default_factory=dict)
     _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+
+    def sample(self, name: str) -> Sample:
+        """What a slice measured in this round; BenchError when it failed."""
+        if name not in self.last:
+            raise BenchError(f"{name} was not measured")
+        return self.last[name]
 
     def place(self, name: str) -> Path:
         """A fresh directory."""
@@ -91,13 +97,15 @@ class Bench:
         )
         with anyio.fail_after(plan.seconds + _LOAD_SLACK_SECONDS):
             ran = await anyio.run_process(
-                python("tests.bench.load"), input=orjson.dumps(asdict(plan)), stderr=None, env=environment()
+                python("tests.bench.load"), input=orjson.dumps(asdict(plan)), env=environment(), check=False
             )
+        if ran.returncode:
+            raise BenchError(f"the client failed:\n{ran.stderr.decode(errors='replace')[-1500:]}")
         return Report(**orjson.loads(ran.stdout))
 
     async def push(self, port: int, child: Child, *, database: str = "", **how: Any) -> tuple[Report, dict[str, float]]:
         """Send to a server; return what the client says, and processor seconds per 1,000. What was answered must be in
-        `database`, when one is named: BenchError if it is not.
+        `database`, when one is named: LostError if it is not.
         """
         answered = self.place("answered") / "ids" if database else None
         await self.postgres.settle()
@@ -116,5 +124,5 @@ class Bench:
         ends = monotonic() + _VISIBLE_SECONDS
         while missing := await self.postgres.missing(database, answered):
             if monotonic() > ends:
-                raise BenchError(f"{missing} answered events are not in report.notification of {database}")
+                raise LostError(f"{missing} answered events are not in report.notification of {database}")
             await anyio.sleep(0.1)

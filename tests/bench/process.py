@@ -26,7 +26,11 @@ _STOP_SECONDS = 8.0
 
 
 class BenchError(Exception):
-    """The bench cannot go on, or what it measured is not worth anything."""
+    """A slice could not be measured, or what it measured is not worth anything."""
+
+
+class LostError(Exception):
+    """The bridge answered what it did not keep: no figure counts any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,10 @@ class Child:
 
     def cpu_seconds(self) -> float:
         """Processor time of it and all that descend from it, so far."""
-        return tree_cpu_seconds(self.pid)
+        try:
+            return tree_cpu_seconds(self.pid)
+        except psutil.NoSuchProcess as error:
+            raise BenchError(f"process {self.pid} has ended") from error
 
     def rss_bytes(self) -> int:
         """Memory of it and all that descend from it, now."""

@@ -26,7 +26,12 @@ def series(values: Sequence[float]) -> Json:
 
 
 def judged(goal: Goal, rounds: Sequence[Round], *, long: bool) -> Json:
-    """The result of one measure: its figure in each round, and every slice that went into it."""
+    """The result of one measure: its figure in each round that has all its slices, and these slices; empty when there is
+    no such round.
+    """
+    rounds = [samples for samples in rounds if all(name in samples for name in goal.slices)]
+    if not rounds:
+        return {}
     if all(SLICES[name].once for name in goal.slices):
         rounds = rounds[:1]
     figure = series([goal.figure(samples) for samples in rounds])
@@ -110,8 +115,15 @@ def markdown(results: Json) -> str:
         lines.append(f"| {' | '.join([*cells, _bound(result, 'must'), _bound(result, 'aim'), sides])} |")
     machine, versions = results["machine"], results["versions"]
     dates = sorted({result["date"] for result in results["measures"].values()})
-    forms = sorted({f"{result['rounds']} rounds, {result['form']} form" for result in results["measures"].values()})
+    forms = sorted(
+        {
+            f"{result['form']} form, {result['rounds']} round{'s' * (result['rounds'] > 1)}"
+            for result in results["measures"].values()
+        }
+    )
     lines += [
+        "",
+        "![How each measure stands to its bound](tests/bench/results/results.png)",
         "",
         f"Measured {' and '.join(dates)} ({'; '.join(forms)}) on {machine['cores']} cores ({machine['cpu']}), "
         f"{machine['memory_gb']} GB, client and Postgres on the same machine. "

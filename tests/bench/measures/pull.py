@@ -96,7 +96,7 @@ async def peak_memory(bench: Bench) -> AsyncIterator[Measure]:
     """The most memory that the reconcile of this round had, in MB."""
 
     async def measure(_: int) -> Sample:
-        return Sample(bench.last["reconcile"].facts["peak_rss_mb"])
+        return Sample(bench.sample("reconcile").facts["peak_rss_mb"])
 
     yield measure
 

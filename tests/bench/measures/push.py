@@ -46,7 +46,7 @@ async def half_rate(bench: Bench) -> AsyncIterator[Measure]:
     own = await bench.shared_bridge(MAIN)
 
     async def measure(_: int) -> Sample:
-        rate = bench.last["bridge"].value / 2
+        rate = bench.sample("bridge").value / 2
         report, cpu = await bench.push(own.port, own.child, database=MAIN, rate=rate)
         if report.unanswered or report.refused:
             raise BenchError(f"the bridge did not keep up with half of its rate: {report}")

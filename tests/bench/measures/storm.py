@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from time import monotonic
 
 from tests.bench.bench import Bench, Measure, Sample
-from tests.bench.process import BenchError
+from tests.bench.process import LostError
 
 _CONNECTIONS = 200
 
@@ -29,7 +29,7 @@ async def storm(bench: Bench) -> AsyncIterator[Measure]:
                 )
                 stored = await postgres.stored_bytes(name) - empty
             if report.refused_without_retry_after or report.answered != count:
-                raise BenchError(f"the storm lost something: {report}")
+                raise LostError(f"the storm lost something: {report}")
             changes = await postgres.value(name, "select count(*) from report.service_problem_version")
         finally:
             await postgres.drop(name)
@@ -46,7 +46,7 @@ async def stored(bench: Bench) -> AsyncIterator[Measure]:
     """Bytes in Postgres per stored change, as the storm of this round left them."""
 
     async def measure(_: int) -> Sample:
-        return Sample(bench.last["storm"].facts["bytes_per_change"])
+        return Sample(bench.sample("storm").facts["bytes_per_change"])
 
     yield measure
 

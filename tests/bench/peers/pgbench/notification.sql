@@ -1,5 +1,6 @@
 -- What the bridge writes for one notification, one row a statement, one transaction a notification: is the event known, what
--- is known of the problem, the version, the status, the current row, the digest, the log. Lives as in notification.py.
+-- is known of the problem, the version, the status, the current row, the digest, the log, the change that others follow. Lives
+-- as in notification.py. The NOTIFY that goes with the change is left out: it would let these transactions commit one by one.
 \set n :n + 1
 \set within :n % 1024
 \set subject :client_id * 1000000000 + :n / 1024 * 256 + :within % 256
@@ -67,4 +68,5 @@ values (
     1, now(), :subject::bigint || '-' || :n::bigint, 'ServiceProblemStateChangeEvent', now(),
     'pgbench-' || :subject::bigint, 'applied', :event::jsonb
 );
+insert into bridge.change (source_id, problem_ids) values (1, array['pgbench-' || :subject::bigint]);
 commit;
