@@ -26,8 +26,8 @@ def series(values: Sequence[float]) -> Json:
 
 
 def judged(goal: Goal, rounds: Sequence[Round], *, long: bool) -> Json:
-    """The result of one measure: its figure in each round that has all its slices, and these slices; empty when there is
-    no such round.
+    """The result of one measure: its figure in each round that has all its slices, and these slices; empty when no
+    round has.
     """
     rounds = [samples for samples in rounds if all(name in samples for name in goal.slices)]
     if not rounds:
@@ -109,18 +109,14 @@ def markdown(results: Json) -> str:
     lines = ["| # | measure | median | spread | must | aim | sides (CPU seconds per 1,000) |"]
     lines += ["|---|---|---|---|---|---|---|"]
     for key, result in results["measures"].items():
-        sides = "; ".join(_side_and_cpu(name, side) for name, side in result["slices"].items())
+        shown = [(name, side) for name, side in result["slices"].items() if name != "bridge" or key.isdigit()]
+        sides = "; ".join(_side_and_cpu(name, side) for name, side in shown)
         mark = "" if result["holds"] else " ✗"
         cells = [key, result["title"], f"**{_figure(result)}**{mark}", _spread(result)]
         lines.append(f"| {' | '.join([*cells, _bound(result, 'must'), _bound(result, 'aim'), sides])} |")
     machine, versions = results["machine"], results["versions"]
     dates = sorted({result["date"] for result in results["measures"].values()})
-    forms = sorted(
-        {
-            f"{result['form']} form, {result['rounds']} round{'s' * (result['rounds'] > 1)}"
-            for result in results["measures"].values()
-        }
-    )
+    forms = sorted({f"{each['form']} form, rounds: {each['rounds']}" for each in results["measures"].values()})
     lines += [
         "",
         "![How each measure stands to its bound](tests/bench/results/results.png)",
