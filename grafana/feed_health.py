@@ -83,9 +83,11 @@ def _flowing() -> tuple[Panel, ...]:
         ),
         single(
             "Last notification",
-            "Time since a notification was last accepted. A quiet source has none; a busy one that has none is silent.",
+            "Time since a notification was last accepted, and how long a silence may last before the source is polled: "
+            "a multiple of what is usual for it.",
             "s",
             prom(f"time() - ({_best('last_push_timestamp_seconds')} > 0)", "{{source}}"),
+            prom(f"{_best('silence_limit_seconds')} > 0", "{{source}} limit"),
         ),
         single(
             "Registered",
@@ -136,7 +138,8 @@ def _flowing() -> tuple[Panel, ...]:
 def _missed(window: str) -> str:
     missed = f"sum by (source) (increase({of_source('missed_changes_total')}[{window}]))"
     pushed = f"sum by (source) (increase({of_source('changes_total', via='push')}[{window}]))"
-    return f"{missed} / ({missed} + {pushed} > 0)"
+    late = f"sum by (source) (increase({of_source('late_changes_total')}[{window}]))"
+    return f"{missed} / ({missed} + {late} + {pushed} > 0)"
 
 
 def _ways() -> tuple[Panel, ...]:
@@ -151,9 +154,12 @@ def _ways() -> tuple[Panel, ...]:
         ),
         series(
             "Changes that push missed",
-            "Changes that a poll or reconcile found and a notification should have brought before.",
+            "Changes that a poll or reconcile found, of which no notification came within ten seconds. Late: it came "
+            "after the poll. Silent: polled at once, because nothing had come for longer than is usual.",
             "cps",
             prom(_grows("missed_changes_total", "source"), "{{source}}"),
+            prom(_grows("late_changes_total", "source"), "{{source}} late"),
+            prom(_grows("silences_total", "source"), "{{source}} silent"),
         ),
         series(
             "Notifications by outcome",
