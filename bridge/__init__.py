@@ -7,6 +7,7 @@ What flows where
     pull    `jobs.poll`, `jobs.reconcile` → `tmf656.client` (pages) → `jobs.absorb` → the same door; watermarks after
             the last page. `jobs.refetch` asks by id for what the door found partial, tied or unclear.
     hub     `jobs.subscribe` keeps one registration a source, make before break.
+    reports `jobs.summarise` keeps what reports over everything need beside the facts (`storage.summary`).
     state   `jobs.report` writes what each source does; `web.health` and `metrics` say it.
     `app` builds all of it. `jobs.lead` lets one of several processes do the asking; every process listens.
 

@@ -37,6 +37,7 @@ from bridge.jobs.report import Reporter
 from bridge.jobs.rotate import Rotator
 from bridge.jobs.sample import Sampler
 from bridge.jobs.subscribe import Subscriber
+from bridge.jobs.summarise import Summariser
 from bridge.jobs.writer import Writer
 from bridge.logs import hide
 from bridge.metrics import CONNECTION_STATES, PASS_KINDS, Metrics
@@ -355,7 +356,10 @@ class Bridge:
     async def _work(self, server: Server, place: Place, feeds: dict[str, Feed], fence: Fence) -> None:
         """Run what every process runs, and, while this one leads, the jobs of the sources."""
         leader = Leader(
-            place.database, fence, lambda: self._jobs(place, feeds), on_change=lambda leads: self._lead(feeds, leads)
+            place.database,
+            fence,
+            lambda: self._jobs(place, feeds, fence),
+            on_change=lambda leads: self._lead(feeds, leads),
         )
         async with anyio.create_task_group() as working:
             working.start_soon(Sampler(self.metrics).run)
@@ -376,10 +380,11 @@ class Bridge:
         if self.unsubscribe:
             await self._withdraw(place, list(feeds.values()))
 
-    async def _jobs(self, place: Place, feeds: dict[str, Feed]) -> None:
+    async def _jobs(self, place: Place, feeds: dict[str, Feed], fence: Fence) -> None:
         """What only one process on a database does."""
         waker = _waker(feeds.values())
         async with anyio.create_task_group() as jobs:
+            jobs.start_soon(Summariser(place.database, fence).run)
             jobs.start_soon(Pruner(place.database, self.settings.retention).run)
             for feed in feeds.values():
                 jobs.start_soon(Subscriber(feed, place.database, self.metrics).run)

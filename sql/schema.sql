@@ -10,6 +10,64 @@ COMMENT ON SCHEMA bridge_migration IS 'Which migrations of tmf656-bridge were ap
 CREATE SCHEMA report;
 COMMENT ON SCHEMA report IS 'Public views of tmf656-bridge: stable names, every column commented, readable by role bridge_reader';
 
+CREATE TABLE bridge.change (
+    committed xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    id bigint NOT NULL,
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    source_id smallint NOT NULL,
+    problem_ids text[] NOT NULL
+);
+ALTER TABLE bridge.change ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME bridge.change_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+ALTER TABLE ONLY bridge.change
+    ADD CONSTRAINT change_pkey PRIMARY KEY (committed, id);
+COMMENT ON TABLE bridge.change IS 'One row a transaction and source: the problems whose present or history it changed; kept for a day';
+COMMENT ON COLUMN bridge.change.committed IS 'The transaction; read only those below pg_snapshot_xmin(pg_current_snapshot()), and none is missed';
+COMMENT ON COLUMN bridge.change.id IS 'Tells rows of one transaction apart';
+COMMENT ON COLUMN bridge.change.changed_at IS 'When the transaction began';
+COMMENT ON COLUMN bridge.change.source_id IS 'Source';
+COMMENT ON COLUMN bridge.change.problem_ids IS 'Problems whose current row, versions or statuses are others now, or that were pruned';
+
+CREATE TABLE bridge.summary (
+    singleton boolean DEFAULT true NOT NULL,
+    complete boolean DEFAULT false NOT NULL,
+    committed xid8 DEFAULT '0'::xid8 NOT NULL,
+    change_id bigint DEFAULT 0 NOT NULL,
+    walked_source_id smallint DEFAULT 0 NOT NULL,
+    walked_id text DEFAULT ''::text NOT NULL,
+    walked_at timestamp with time zone,
+    alive_at timestamp with time zone,
+    CONSTRAINT summary_singleton_check CHECK (singleton)
+);
+ALTER TABLE ONLY bridge.summary
+    ADD CONSTRAINT summary_pkey PRIMARY KEY (singleton);
+COMMENT ON TABLE bridge.summary IS 'How far the summaries have come; one row';
+COMMENT ON COLUMN bridge.summary.singleton IS 'There is one row';
+COMMENT ON COLUMN bridge.summary.complete IS 'Every problem has been summarised once; false: compute reports from the facts';
+COMMENT ON COLUMN bridge.summary.committed IS 'Changes up to here (bridge.change.committed) …';
+COMMENT ON COLUMN bridge.summary.change_id IS '… and here (bridge.change.id) are in the summaries';
+COMMENT ON COLUMN bridge.summary.walked_source_id IS 'How far the walk over all problems has come: source …';
+COMMENT ON COLUMN bridge.summary.walked_id IS '… and problem';
+COMMENT ON COLUMN bridge.summary.walked_at IS 'When the last complete walk ended';
+COMMENT ON COLUMN bridge.summary.alive_at IS 'The leader''s clock: when the summaries were last tended';
+
+CREATE FUNCTION bridge.changed() RETURNS TABLE(source_id smallint, id text)
+    LANGUAGE sql STABLE SECURITY DEFINER ROWS 100 PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT DISTINCT c.source_id,
+     u.id
+    FROM ((bridge.summary m
+      JOIN bridge.change c ON ((ROW(c.committed, c.id) > ROW(m.committed, m.change_id))))
+      CROSS JOIN LATERAL unnest(c.problem_ids) u(id));
+END;
+COMMENT ON FUNCTION bridge.changed() IS 'Problems that changed after the summaries were made';
+
 CREATE FUNCTION bridge.changed_keys(before jsonb, after jsonb) RETURNS text[]
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$
@@ -61,6 +119,13 @@ CREATE FUNCTION bridge.element(list jsonb, word text) RETURNS TABLE(place intege
    WHERE (jsonb_typeof(e.value) <> 'null'::text);
 END;
 COMMENT ON FUNCTION bridge.element(list jsonb, word text) IS 'The elements of a list, as objects. What came without its list is a list of one; what is no object is the value of attribute `word`';
+
+CREATE FUNCTION bridge.flow_code(at timestamp with time zone, kind integer) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT (((((at AT TIME ZONE 'UTC'::text))::date - '2000-01-01'::date) * 16) + kind);
+END;
+COMMENT ON FUNCTION bridge.flow_code(at timestamp with time zone, kind integer) IS 'Day and kind as one number';
 
 CREATE FUNCTION bridge.hour_of(at timestamp with time zone) RETURNS timestamp with time zone
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -178,89 +243,6 @@ end
 $$;
 COMMENT ON FUNCTION bridge.make_notification_day(day date) IS 'Make the partition of a day of the log, unless it is there; in the owner''s name';
 
-CREATE FUNCTION bridge.whole_number(value jsonb) RETURNS integer
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    BEGIN ATOMIC
- SELECT
-         CASE
-             WHEN ((n.number = trunc(n.number)) AND ((n.number >= ('-2147483648'::integer)::numeric) AND (n.number <= (2147483647)::numeric))) THEN (n.number)::integer
-             ELSE NULL::integer
-         END AS "case"
-    FROM ( SELECT
-                 CASE
-                     WHEN ((jsonb_typeof(whole_number.value) = 'number'::text) OR ((jsonb_typeof(whole_number.value) = 'string'::text) AND ((whole_number.value #>> '{}'::text[]) ~ '^\s*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?\s*$'::text))) THEN ((whole_number.value #>> '{}'::text[]))::numeric
-                     ELSE NULL::numeric
-                 END AS number) n;
-END;
-COMMENT ON FUNCTION bridge.whole_number(value jsonb) IS 'A whole number of 32 bits that may have been sent as text or as 1.0, else null';
-
-CREATE TABLE bridge.service_problem (
-    source_id smallint NOT NULL,
-    priority integer,
-    affected_services integer,
-    revision integer NOT NULL,
-    patched boolean DEFAULT false NOT NULL,
-    has_partials boolean DEFAULT false NOT NULL,
-    effective_at timestamp with time zone NOT NULL,
-    observed_at timestamp with time zone NOT NULL,
-    content_at timestamp with time zone,
-    content_observed_at timestamp with time zone,
-    confirmed_at timestamp with time zone,
-    doubt_at timestamp with time zone,
-    missed_at timestamp with time zone,
-    deleted_at timestamp with time zone,
-    first_seen_at timestamp with time zone NOT NULL,
-    last_seen_at timestamp with time zone NOT NULL,
-    created_at timestamp with time zone,
-    updated_at timestamp with time zone,
-    status_changed_at timestamp with time zone,
-    resolved_at timestamp with time zone,
-    id text NOT NULL,
-    via text NOT NULL,
-    content_via text,
-    status text NOT NULL,
-    status_raw text,
-    category text,
-    content_hash bytea,
-    doubt_hash bytea,
-    body jsonb NOT NULL
-)
-WITH (fillfactor='85');
-ALTER TABLE ONLY bridge.service_problem
-    ADD CONSTRAINT service_problem_pkey PRIMARY KEY (source_id, id);
-CREATE INDEX service_problem_created_at_idx ON bridge.service_problem USING btree (created_at);
-CREATE INDEX service_problem_missed_idx ON bridge.service_problem USING btree (source_id, id) WHERE (missed_at IS NOT NULL);
-COMMENT ON TABLE bridge.service_problem IS 'A service problem as it is now: the newest whole statement with the patches since merged over it';
-COMMENT ON COLUMN bridge.service_problem.source_id IS 'Source';
-COMMENT ON COLUMN bridge.service_problem.priority IS 'Priority, 1 highest';
-COMMENT ON COLUMN bridge.service_problem.affected_services IS 'affectedNumberOfServices, else how many are listed';
-COMMENT ON COLUMN bridge.service_problem.revision IS 'Counts writes of this row; a writer that read an older revision starts over';
-COMMENT ON COLUMN bridge.service_problem.patched IS 'Patches stand on top of the last whole statement';
-COMMENT ON COLUMN bridge.service_problem.has_partials IS 'Some version of this problem came as a patch';
-COMMENT ON COLUMN bridge.service_problem.effective_at IS 'Latest time any current statement claims';
-COMMENT ON COLUMN bridge.service_problem.observed_at IS 'Our clock: when what is current was received, or asked for';
-COMMENT ON COLUMN bridge.service_problem.content_at IS 'Since when the last whole statement holds; null while only patches are known';
-COMMENT ON COLUMN bridge.service_problem.content_observed_at IS 'Our clock: when that was received, or asked for';
-COMMENT ON COLUMN bridge.service_problem.confirmed_at IS 'Our clock: when we asked and the source answered exactly that; null when only pushed';
-COMMENT ON COLUMN bridge.service_problem.doubt_at IS 'When that answer was asked for';
-COMMENT ON COLUMN bridge.service_problem.missed_at IS 'Start of the complete reconcile pass that did not return this problem; a second one in a row deletes it';
-COMMENT ON COLUMN bridge.service_problem.deleted_at IS 'Since when the problem is gone at its source';
-COMMENT ON COLUMN bridge.service_problem.first_seen_at IS 'Our clock: when the bridge first heard of it';
-COMMENT ON COLUMN bridge.service_problem.last_seen_at IS 'Our clock: when it was last heard of, other than by a reconcile pass';
-COMMENT ON COLUMN bridge.service_problem.created_at IS 'creationDate (timeRaised)';
-COMMENT ON COLUMN bridge.service_problem.updated_at IS 'lastUpdate (timeChanged)';
-COMMENT ON COLUMN bridge.service_problem.status_changed_at IS 'statusChangeDate';
-COMMENT ON COLUMN bridge.service_problem.resolved_at IS 'resolutionDate';
-COMMENT ON COLUMN bridge.service_problem.id IS 'Id of the problem at its source';
-COMMENT ON COLUMN bridge.service_problem.via IS 'Which way the last change came: push, poll, reconcile, refetch';
-COMMENT ON COLUMN bridge.service_problem.content_via IS 'Which way it came';
-COMMENT ON COLUMN bridge.service_problem.status IS 'Normalised status';
-COMMENT ON COLUMN bridge.service_problem.status_raw IS 'Status as the source wrote it';
-COMMENT ON COLUMN bridge.service_problem.category IS 'Category';
-COMMENT ON COLUMN bridge.service_problem.content_hash IS 'Hash of the last whole statement';
-COMMENT ON COLUMN bridge.service_problem.doubt_hash IS 'Hash of an answer that looked older than what is known; believed when it comes again';
-COMMENT ON COLUMN bridge.service_problem.body IS 'The whole problem, v4 attribute names';
-
 CREATE TABLE bridge.source (
     id smallint NOT NULL,
     name text NOT NULL,
@@ -307,6 +289,129 @@ COMMENT ON COLUMN bridge.source.current_secret IS 'Secret in the callback as las
 COMMENT ON COLUMN bridge.source.previous_secret IS 'The one before, still accepted; null when there was none';
 COMMENT ON COLUMN bridge.source.retired_secrets IS 'Hashes of older ones, answered 410';
 COMMENT ON COLUMN bridge.source.fallback_reason IS 'Why the mode is fallback, in words; null in any other';
+
+CREATE TABLE bridge.watermark (
+    source_id smallint NOT NULL,
+    kind text NOT NULL,
+    changed_at timestamp with time zone,
+    filter_style text,
+    started_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone NOT NULL,
+    problems bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT watermark_kind_check CHECK ((kind = ANY (ARRAY['poll'::text, 'reconcile'::text])))
+);
+ALTER TABLE ONLY bridge.watermark
+    ADD CONSTRAINT watermark_pkey PRIMARY KEY (source_id, kind);
+COMMENT ON TABLE bridge.watermark IS 'How far polling and reconciling have come';
+COMMENT ON COLUMN bridge.watermark.source_id IS 'Source';
+COMMENT ON COLUMN bridge.watermark.kind IS 'poll: changes since; reconcile: everything';
+COMMENT ON COLUMN bridge.watermark.changed_at IS 'Source''s clock: changes up to here have been read (poll only)';
+COMMENT ON COLUMN bridge.watermark.filter_style IS 'The way of asking for changes this server honours; null while not known';
+COMMENT ON COLUMN bridge.watermark.started_at IS 'Our clock: when the last complete pass began';
+COMMENT ON COLUMN bridge.watermark.finished_at IS 'Our clock: when it ended';
+COMMENT ON COLUMN bridge.watermark.problems IS 'How many different problems that pass returned';
+
+CREATE FUNCTION bridge.summarised() RETURNS boolean
+    LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT (m.complete AND (m.committed <= pg_snapshot_xmax(pg_current_snapshot())) AND (NOT (EXISTS ( SELECT
+            FROM (bridge.source s
+              LEFT JOIN bridge.watermark w ON ((s.id = w.source_id)))
+           WHERE (GREATEST(s.last_push_at, w.finished_at) > (m.alive_at + '00:05:00'::interval))))))
+    FROM bridge.summary m;
+END;
+COMMENT ON FUNCTION bridge.summarised() IS 'Can bridge.resolution be relied on, together with bridge.changed()? Not before it is complete, not with the numbers of another server''s transactions, and not when sources were heard minutes after the summaries were last tended: by a release that does not note what changes';
+
+CREATE FUNCTION bridge.whole_number(value jsonb) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT
+         CASE
+             WHEN ((n.number = trunc(n.number)) AND ((n.number >= ('-2147483648'::integer)::numeric) AND (n.number <= (2147483647)::numeric))) THEN (n.number)::integer
+             ELSE NULL::integer
+         END AS "case"
+    FROM ( SELECT
+                 CASE
+                     WHEN ((jsonb_typeof(whole_number.value) = 'number'::text) OR ((jsonb_typeof(whole_number.value) = 'string'::text) AND ((whole_number.value #>> '{}'::text[]) ~ '^\s*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?\s*$'::text))) THEN ((whole_number.value #>> '{}'::text[]))::numeric
+                     ELSE NULL::numeric
+                 END AS number) n;
+END;
+COMMENT ON FUNCTION bridge.whole_number(value jsonb) IS 'A whole number of 32 bits that may have been sent as text or as 1.0, else null';
+
+CREATE FUNCTION report.parameter(name text, fallback text) RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT COALESCE(NULLIF(current_setting(('report.'::text || name), true), ''::text), fallback) AS "coalesce";
+END;
+COMMENT ON FUNCTION report.parameter(name text, fallback text) IS 'A parameter of a ready-made query: what `set report.NAME = …` has set in this session, else the second argument';
+
+CREATE TABLE bridge.service_problem (
+    source_id smallint NOT NULL,
+    priority integer,
+    affected_services integer,
+    revision integer NOT NULL,
+    patched boolean DEFAULT false NOT NULL,
+    has_partials boolean DEFAULT false NOT NULL,
+    effective_at timestamp with time zone NOT NULL,
+    observed_at timestamp with time zone NOT NULL,
+    content_at timestamp with time zone,
+    content_observed_at timestamp with time zone,
+    confirmed_at timestamp with time zone,
+    doubt_at timestamp with time zone,
+    missed_at timestamp with time zone,
+    deleted_at timestamp with time zone,
+    first_seen_at timestamp with time zone NOT NULL,
+    last_seen_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone,
+    updated_at timestamp with time zone,
+    status_changed_at timestamp with time zone,
+    resolved_at timestamp with time zone,
+    id text NOT NULL,
+    via text NOT NULL,
+    content_via text,
+    status text NOT NULL,
+    status_raw text,
+    category text,
+    content_hash bytea,
+    doubt_hash bytea,
+    body jsonb NOT NULL
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY bridge.service_problem
+    ADD CONSTRAINT service_problem_pkey PRIMARY KEY (source_id, id);
+CREATE INDEX service_problem_created_at_idx ON bridge.service_problem USING btree (created_at);
+CREATE INDEX service_problem_missed_idx ON bridge.service_problem USING btree (source_id, id) WHERE (missed_at IS NOT NULL);
+CREATE INDEX service_problem_updated_at_idx ON bridge.service_problem USING btree (updated_at);
+COMMENT ON TABLE bridge.service_problem IS 'A service problem as it is now: the newest whole statement with the patches since merged over it';
+COMMENT ON COLUMN bridge.service_problem.source_id IS 'Source';
+COMMENT ON COLUMN bridge.service_problem.priority IS 'Priority, 1 highest';
+COMMENT ON COLUMN bridge.service_problem.affected_services IS 'affectedNumberOfServices, else how many are listed';
+COMMENT ON COLUMN bridge.service_problem.revision IS 'Counts writes of this row; a writer that read an older revision starts over';
+COMMENT ON COLUMN bridge.service_problem.patched IS 'Patches stand on top of the last whole statement';
+COMMENT ON COLUMN bridge.service_problem.has_partials IS 'Some version of this problem came as a patch';
+COMMENT ON COLUMN bridge.service_problem.effective_at IS 'Latest time any current statement claims';
+COMMENT ON COLUMN bridge.service_problem.observed_at IS 'Our clock: when what is current was received, or asked for';
+COMMENT ON COLUMN bridge.service_problem.content_at IS 'Since when the last whole statement holds; null while only patches are known';
+COMMENT ON COLUMN bridge.service_problem.content_observed_at IS 'Our clock: when that was received, or asked for';
+COMMENT ON COLUMN bridge.service_problem.confirmed_at IS 'Our clock: when we asked and the source answered exactly that; null when only pushed';
+COMMENT ON COLUMN bridge.service_problem.doubt_at IS 'When that answer was asked for';
+COMMENT ON COLUMN bridge.service_problem.missed_at IS 'Start of the complete reconcile pass that did not return this problem; a second one in a row deletes it';
+COMMENT ON COLUMN bridge.service_problem.deleted_at IS 'Since when the problem is gone at its source';
+COMMENT ON COLUMN bridge.service_problem.first_seen_at IS 'Our clock: when the bridge first heard of it';
+COMMENT ON COLUMN bridge.service_problem.last_seen_at IS 'Our clock: when it was last heard of, other than by a reconcile pass';
+COMMENT ON COLUMN bridge.service_problem.created_at IS 'creationDate (timeRaised)';
+COMMENT ON COLUMN bridge.service_problem.updated_at IS 'lastUpdate (timeChanged)';
+COMMENT ON COLUMN bridge.service_problem.status_changed_at IS 'statusChangeDate';
+COMMENT ON COLUMN bridge.service_problem.resolved_at IS 'resolutionDate';
+COMMENT ON COLUMN bridge.service_problem.id IS 'Id of the problem at its source';
+COMMENT ON COLUMN bridge.service_problem.via IS 'Which way the last change came: push, poll, reconcile, refetch';
+COMMENT ON COLUMN bridge.service_problem.content_via IS 'Which way it came';
+COMMENT ON COLUMN bridge.service_problem.status IS 'Normalised status';
+COMMENT ON COLUMN bridge.service_problem.status_raw IS 'Status as the source wrote it';
+COMMENT ON COLUMN bridge.service_problem.category IS 'Category';
+COMMENT ON COLUMN bridge.service_problem.content_hash IS 'Hash of the last whole statement';
+COMMENT ON COLUMN bridge.service_problem.doubt_hash IS 'Hash of an answer that looked older than what is known; believed when it comes again';
+COMMENT ON COLUMN bridge.service_problem.body IS 'The whole problem, v4 attribute names';
 
 CREATE VIEW bridge.known AS
  SELECT p.source_id,
@@ -387,27 +492,6 @@ COMMENT ON COLUMN bridge.told.observed_at IS 'When the bridge heard of it, or as
 COMMENT ON COLUMN bridge.told.via IS 'Which way it came';
 COMMENT ON COLUMN bridge.told.status IS 'Normalised status';
 COMMENT ON COLUMN bridge.told.body IS 'The problem as it was';
-
-CREATE TABLE bridge.watermark (
-    source_id smallint NOT NULL,
-    kind text NOT NULL,
-    changed_at timestamp with time zone,
-    filter_style text,
-    started_at timestamp with time zone NOT NULL,
-    finished_at timestamp with time zone NOT NULL,
-    problems bigint DEFAULT 0 NOT NULL,
-    CONSTRAINT watermark_kind_check CHECK ((kind = ANY (ARRAY['poll'::text, 'reconcile'::text])))
-);
-ALTER TABLE ONLY bridge.watermark
-    ADD CONSTRAINT watermark_pkey PRIMARY KEY (source_id, kind);
-COMMENT ON TABLE bridge.watermark IS 'How far polling and reconciling have come';
-COMMENT ON COLUMN bridge.watermark.source_id IS 'Source';
-COMMENT ON COLUMN bridge.watermark.kind IS 'poll: changes since; reconcile: everything';
-COMMENT ON COLUMN bridge.watermark.changed_at IS 'Source''s clock: changes up to here have been read (poll only)';
-COMMENT ON COLUMN bridge.watermark.filter_style IS 'The way of asking for changes this server honours; null while not known';
-COMMENT ON COLUMN bridge.watermark.started_at IS 'Our clock: when the last complete pass began';
-COMMENT ON COLUMN bridge.watermark.finished_at IS 'Our clock: when it ended';
-COMMENT ON COLUMN bridge.watermark.problems IS 'How many different problems that pass returned';
 
 CREATE VIEW report.service_problem AS
  SELECT s.name AS source,
@@ -541,30 +625,6 @@ COMMENT ON COLUMN bridge.awaited_notification.told_at IS 'When the notification 
 COMMENT ON COLUMN bridge.awaited_notification.problem_id IS 'Problem';
 COMMENT ON COLUMN bridge.awaited_notification.content_hash IS 'What was found; a notification that says the same is the one';
 
-CREATE TABLE bridge.change (
-    committed xid8 DEFAULT pg_current_xact_id() NOT NULL,
-    id bigint NOT NULL,
-    changed_at timestamp with time zone DEFAULT now() NOT NULL,
-    source_id smallint NOT NULL,
-    problem_ids text[] NOT NULL
-);
-ALTER TABLE bridge.change ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME bridge.change_id_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1
-);
-ALTER TABLE ONLY bridge.change
-    ADD CONSTRAINT change_pkey PRIMARY KEY (committed, id);
-COMMENT ON TABLE bridge.change IS 'One row a transaction and source: the problems whose present or history it changed; kept for a day';
-COMMENT ON COLUMN bridge.change.committed IS 'The transaction; read only those below pg_snapshot_xmin(pg_current_snapshot()), and none is missed';
-COMMENT ON COLUMN bridge.change.id IS 'Tells rows of one transaction apart';
-COMMENT ON COLUMN bridge.change.changed_at IS 'When the transaction began';
-COMMENT ON COLUMN bridge.change.source_id IS 'Source';
-COMMENT ON COLUMN bridge.change.problem_ids IS 'Problems whose current row, versions or statuses are others now, or that were pruned';
-
 CREATE TABLE bridge.dead_letter (
     id bigint NOT NULL,
     source_id smallint NOT NULL,
@@ -611,6 +671,40 @@ COMMENT ON COLUMN bridge.dead_letter.digest IS 'Hash of raw';
 COMMENT ON COLUMN bridge.dead_letter.raw IS 'The bytes as received';
 COMMENT ON COLUMN bridge.dead_letter.state IS 'waiting, replayed, discarded';
 COMMENT ON COLUMN bridge.dead_letter.settled_at IS 'When it was replayed or discarded';
+
+CREATE TABLE bridge.flow (
+    source_id smallint NOT NULL,
+    day date NOT NULL,
+    kind integer NOT NULL,
+    times bigint NOT NULL
+);
+ALTER TABLE ONLY bridge.flow
+    ADD CONSTRAINT flow_pkey PRIMARY KEY (source_id, day, kind);
+COMMENT ON TABLE bridge.flow IS 'Sums of bridge.resolution.flow';
+COMMENT ON COLUMN bridge.flow.source_id IS 'Source';
+COMMENT ON COLUMN bridge.flow.day IS 'Day, in UTC';
+COMMENT ON COLUMN bridge.flow.kind IS 'What happened: bridge.flow_kind';
+COMMENT ON COLUMN bridge.flow.times IS 'How often';
+
+CREATE VIEW bridge.flow_kind AS
+ SELECT kind,
+    created,
+    resolved,
+    closed,
+    reopened,
+    cancelled,
+    deleted,
+    opened
+   FROM ( VALUES (0,1,0,0,0,0,0,1), (1,0,1,0,0,0,0,'-1'::integer), (2,0,1,0,0,0,0,0), (3,0,0,1,0,0,0,0), (4,0,0,0,1,0,0,1), (5,0,0,0,0,0,0,1), (6,0,0,0,0,1,0,'-1'::integer), (7,0,0,0,0,1,0,0), (8,0,0,0,0,0,1,'-1'::integer)) k(kind, created, resolved, closed, reopened, cancelled, deleted, opened);
+COMMENT ON VIEW bridge.flow_kind IS 'What can happen to a problem on a day, and what each adds to the columns of report.daily_flow';
+COMMENT ON COLUMN bridge.flow_kind.kind IS 'Its number in bridge.resolution.flow';
+COMMENT ON COLUMN bridge.flow_kind.created IS 'Counts as created';
+COMMENT ON COLUMN bridge.flow_kind.resolved IS 'Counts as resolved';
+COMMENT ON COLUMN bridge.flow_kind.closed IS 'Counts as closed';
+COMMENT ON COLUMN bridge.flow_kind.reopened IS 'Counts as reopened';
+COMMENT ON COLUMN bridge.flow_kind.cancelled IS 'Counts as cancelled';
+COMMENT ON COLUMN bridge.flow_kind.deleted IS 'Counts as deleted';
+COMMENT ON COLUMN bridge.flow_kind.opened IS 'How many more are open after it';
 
 CREATE TABLE bridge.lease (
     name text NOT NULL,
@@ -697,15 +791,49 @@ COMMENT ON COLUMN bridge.refetch.due_at IS 'Not before';
 COMMENT ON COLUMN bridge.refetch.problem_id IS 'Problem';
 COMMENT ON COLUMN bridge.refetch.reason IS 'partial, tie, regression, unstamped, task, deleted, …';
 
-CREATE UNLOGGED TABLE bridge.sighting (
+CREATE TABLE bridge.resolution (
     source_id smallint NOT NULL,
-    problem_id text NOT NULL
-);
-ALTER TABLE ONLY bridge.sighting
-    ADD CONSTRAINT sighting_pkey PRIMARY KEY (source_id, problem_id);
-COMMENT ON TABLE bridge.sighting IS 'Problems seen by the reconcile pass under way; may vanish in a crash, which makes the pass incomplete';
-COMMENT ON COLUMN bridge.sighting.source_id IS 'Source';
-COMMENT ON COLUMN bridge.sighting.problem_id IS 'Problem';
+    priority integer,
+    revision integer NOT NULL,
+    times_reopened integer NOT NULL,
+    created_at timestamp with time zone,
+    acknowledged_at timestamp with time zone,
+    resolved_at timestamp with time zone,
+    closed_at timestamp with time zone,
+    held_since timestamp with time zone,
+    pending_since timestamp with time zone,
+    deleted_at timestamp with time zone,
+    seconds_held double precision NOT NULL,
+    seconds_pending double precision NOT NULL,
+    id text NOT NULL,
+    status text NOT NULL,
+    category text,
+    flow integer[] NOT NULL
+)
+WITH (fillfactor='90');
+ALTER TABLE ONLY bridge.resolution
+    ADD CONSTRAINT resolution_pkey PRIMARY KEY (source_id, id);
+CREATE INDEX resolution_created_at_idx ON bridge.resolution USING btree (created_at);
+CREATE INDEX resolution_open_idx ON bridge.resolution USING btree (created_at) WHERE ((deleted_at IS NULL) AND (status <> ALL (ARRAY['resolved'::text, 'closed'::text, 'cancelled'::text, 'rejected'::text])));
+CREATE INDEX resolution_resolved_at_idx ON bridge.resolution USING btree (resolved_at);
+COMMENT ON TABLE bridge.resolution IS 'What report.resolution and report.daily_flow tell of a problem, as of bridge.summary';
+COMMENT ON COLUMN bridge.resolution.source_id IS 'Source';
+COMMENT ON COLUMN bridge.resolution.priority IS 'Priority';
+COMMENT ON COLUMN bridge.resolution.revision IS 'Revision of the current row it was computed from; a walk finds those that differ';
+COMMENT ON COLUMN bridge.resolution.times_reopened IS 'How often it went from resolved or closed back to work';
+COMMENT ON COLUMN bridge.resolution.created_at IS 'When it was raised';
+COMMENT ON COLUMN bridge.resolution.acknowledged_at IS 'When it was first taken up';
+COMMENT ON COLUMN bridge.resolution.resolved_at IS 'When it was resolved; null while it is not';
+COMMENT ON COLUMN bridge.resolution.closed_at IS 'When it was closed; null while it is not';
+COMMENT ON COLUMN bridge.resolution.held_since IS 'Since when it is held; null while it is not';
+COMMENT ON COLUMN bridge.resolution.pending_since IS 'Since when it is pending; null while it is not';
+COMMENT ON COLUMN bridge.resolution.deleted_at IS 'Since when it is gone at the source';
+COMMENT ON COLUMN bridge.resolution.seconds_held IS 'How long it was held, without a stay that goes on';
+COMMENT ON COLUMN bridge.resolution.seconds_pending IS 'How long it was pending, without a stay that goes on';
+COMMENT ON COLUMN bridge.resolution.id IS 'Problem';
+COMMENT ON COLUMN bridge.resolution.status IS 'Status now';
+COMMENT ON COLUMN bridge.resolution.category IS 'Category';
+COMMENT ON COLUMN bridge.resolution.flow IS 'What it adds to daily flow: days since 2000-01-01, times 16, plus bridge.flow_kind.kind';
 
 CREATE TABLE bridge.status_change (
     source_id smallint NOT NULL,
@@ -734,41 +862,6 @@ COMMENT ON COLUMN bridge.status_change.problem_id IS 'Problem';
 COMMENT ON COLUMN bridge.status_change.status IS 'Normalised status';
 COMMENT ON COLUMN bridge.status_change.status_raw IS 'As the source wrote it';
 COMMENT ON COLUMN bridge.status_change.via IS 'Which way it came first';
-
-CREATE TABLE bridge.subscription (
-    id bigint NOT NULL,
-    source_id smallint NOT NULL,
-    hub_id text,
-    url text NOT NULL,
-    callback text NOT NULL,
-    query text DEFAULT ''::text NOT NULL,
-    state text NOT NULL,
-    registered_at timestamp with time zone DEFAULT now() NOT NULL,
-    retired_at timestamp with time zone,
-    CONSTRAINT subscription_state_check CHECK ((state = ANY (ARRAY['active'::text, 'retired'::text])))
-);
-ALTER TABLE bridge.subscription ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME bridge.subscription_id_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1
-);
-ALTER TABLE ONLY bridge.subscription
-    ADD CONSTRAINT subscription_pkey PRIMARY KEY (id);
-CREATE UNIQUE INDEX subscription_active_key ON bridge.subscription USING btree (source_id) WHERE (state = 'active'::text);
-CREATE INDEX subscription_source_id_idx ON bridge.subscription USING btree (source_id);
-COMMENT ON TABLE bridge.subscription IS 'Registrations at a source''s hub; kept because no version of the standard can list them';
-COMMENT ON COLUMN bridge.subscription.id IS 'Key';
-COMMENT ON COLUMN bridge.subscription.source_id IS 'Whose hub';
-COMMENT ON COLUMN bridge.subscription.hub_id IS 'Id the hub gave; null when it gave none';
-COMMENT ON COLUMN bridge.subscription.url IS 'API base path it was registered at';
-COMMENT ON COLUMN bridge.subscription.callback IS 'Callback URL as registered';
-COMMENT ON COLUMN bridge.subscription.query IS 'Query as registered; empty asks for every event';
-COMMENT ON COLUMN bridge.subscription.state IS 'active: in use (one a source); retired: replaced, still to be deleted at the hub while retired_at is null';
-COMMENT ON COLUMN bridge.subscription.registered_at IS 'When the hub accepted it';
-COMMENT ON COLUMN bridge.subscription.retired_at IS 'When it was deleted at the hub, or found gone';
 
 CREATE VIEW report.status_interval AS
  WITH stated AS (
@@ -865,12 +958,18 @@ CREATE VIEW bridge.turn AS
         CASE
             WHEN ((l.phase = 'done'::text) AND (l.phase_before <> 'done'::text) AND (p.resolved_at < l.entered_at) AND (p.resolved_at >= GREATEST(l.entered_before, p.created_at, '-infinity'::timestamp with time zone))) THEN p.resolved_at
             ELSE l.entered_at
-        END, p.created_at) AS turned_at
+        END, p.created_at) AS turned_at,
+        CASE
+            WHEN (l.left_at IS NULL) THEN l.began_at
+            ELSE NULL::timestamp with time zone
+        END AS open_since
    FROM ((bridge.service_problem p
      JOIN bridge.source s ON ((p.source_id = s.id)))
      CROSS JOIN LATERAL ( SELECT k.status,
             k.phase,
             k.entered_at,
+            k.left_at,
+            k.entered_at AS began_at,
             k.known_at,
             k.seconds,
             lag(k.status) OVER life AS status_before,
@@ -904,6 +1003,132 @@ COMMENT ON COLUMN bridge.turn.known_at IS 'Since when anything is known of its s
 COMMENT ON COLUMN bridge.turn.seconds IS 'How long it was, or has been, in this status';
 COMMENT ON COLUMN bridge.turn.entered_at IS 'When it came into this status, by the source''s clock; never before it was raised';
 COMMENT ON COLUMN bridge.turn.turned_at IS 'When it came into this phase: as entered_at, but resolutionDate where that fits';
+COMMENT ON COLUMN bridge.turn.open_since IS 'Since when, as its source says, while it is still in this status; else null';
+
+CREATE VIEW bridge.resolution_now AS
+ SELECT p.source_id,
+    p.id,
+    p.revision,
+    p.status,
+    p.category,
+    p.priority,
+    p.created_at,
+    t.acknowledged_at,
+    t.resolved_at,
+    t.closed_at,
+    t.seconds_held,
+    t.held_since,
+    t.seconds_pending,
+    t.pending_since,
+    t.times_reopened,
+    p.deleted_at,
+    ((COALESCE(t.flow, '{}'::integer[]) || bridge.flow_code(COALESCE(p.created_at, t.known_at, p.first_seen_at), 0)) ||
+        CASE
+            WHEN ((p.deleted_at IS NOT NULL) AND (COALESCE(t.last_phase, 'open'::text) = 'open'::text)) THEN ARRAY[bridge.flow_code(GREATEST(p.deleted_at, p.created_at, t.last_entered_at), 8)]
+            ELSE NULL::integer[]
+        END) AS flow
+   FROM ((bridge.service_problem p
+     JOIN bridge.source s ON ((p.source_id = s.id)))
+     CROSS JOIN LATERAL ( SELECT min(u.turned_at) FILTER (WHERE ((u.phase <> 'dropped'::text) AND (u.status <> 'submitted'::text))) AS acknowledged_at,
+                CASE
+                    WHEN bool_or((u.phase = 'done'::text)) FILTER (WHERE u.is_last) THEN max(u.turned_at) FILTER (WHERE ((u.phase = 'done'::text) AND (u.phase_before <> 'done'::text)))
+                    ELSE NULL::timestamp with time zone
+                END AS resolved_at,
+                CASE
+                    WHEN bool_or((u.status = 'closed'::text)) FILTER (WHERE u.is_last) THEN max(u.entered_at) FILTER (WHERE ((u.status = 'closed'::text) AND (u.status_before IS DISTINCT FROM 'closed'::text)))
+                    ELSE NULL::timestamp with time zone
+                END AS closed_at,
+            COALESCE(sum(u.seconds) FILTER (WHERE ((u.status = 'held'::text) AND (u.open_since IS NULL))), (0)::double precision) AS seconds_held,
+            min(u.open_since) FILTER (WHERE (u.status = 'held'::text)) AS held_since,
+            COALESCE(sum(u.seconds) FILTER (WHERE ((u.status = 'pending'::text) AND (u.open_since IS NULL))), (0)::double precision) AS seconds_pending,
+            min(u.open_since) FILTER (WHERE (u.status = 'pending'::text)) AS pending_since,
+            (count(*) FILTER (WHERE ((u.phase = 'open'::text) AND (u.phase_before = 'done'::text))))::integer AS times_reopened,
+            min(u.known_at) AS known_at,
+            max(u.phase) FILTER (WHERE u.is_last) AS last_phase,
+            max(u.entered_at) FILTER (WHERE u.is_last) AS last_entered_at,
+            (array_agg(bridge.flow_code(u.turned_at,
+                CASE u.phase
+                    WHEN 'done'::text THEN
+                    CASE u.phase_before
+                        WHEN 'open'::text THEN 1
+                        ELSE 2
+                    END
+                    WHEN 'open'::text THEN
+                    CASE u.phase_before
+                        WHEN 'done'::text THEN 4
+                        ELSE 5
+                    END
+                    ELSE
+                    CASE u.phase_before
+                        WHEN 'open'::text THEN 6
+                        ELSE 7
+                    END
+                END)) FILTER (WHERE (u.phase <> u.phase_before)) || array_agg(bridge.flow_code(u.entered_at, 3)) FILTER (WHERE ((u.status = 'closed'::text) AND (u.status_before IS DISTINCT FROM 'closed'::text)))) AS flow
+           FROM bridge.turn u
+          WHERE ((u.source = s.name) AND (u.id = p.id))) t);
+COMMENT ON VIEW bridge.resolution_now IS 'A row of bridge.resolution as it follows from the facts now';
+COMMENT ON COLUMN bridge.resolution_now.source_id IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.resolution_now.id IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.resolution_now.revision IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.resolution_now.status IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.resolution_now.category IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.resolution_now.priority IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.resolution_now.created_at IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.resolution_now.acknowledged_at IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.resolution_now.resolved_at IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.resolution_now.closed_at IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.resolution_now.seconds_held IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.resolution_now.held_since IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.resolution_now.seconds_pending IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.resolution_now.pending_since IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.resolution_now.times_reopened IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.resolution_now.deleted_at IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.resolution_now.flow IS 'As in bridge.resolution';
+
+CREATE UNLOGGED TABLE bridge.sighting (
+    source_id smallint NOT NULL,
+    problem_id text NOT NULL
+);
+ALTER TABLE ONLY bridge.sighting
+    ADD CONSTRAINT sighting_pkey PRIMARY KEY (source_id, problem_id);
+COMMENT ON TABLE bridge.sighting IS 'Problems seen by the reconcile pass under way; may vanish in a crash, which makes the pass incomplete';
+COMMENT ON COLUMN bridge.sighting.source_id IS 'Source';
+COMMENT ON COLUMN bridge.sighting.problem_id IS 'Problem';
+
+CREATE TABLE bridge.subscription (
+    id bigint NOT NULL,
+    source_id smallint NOT NULL,
+    hub_id text,
+    url text NOT NULL,
+    callback text NOT NULL,
+    query text DEFAULT ''::text NOT NULL,
+    state text NOT NULL,
+    registered_at timestamp with time zone DEFAULT now() NOT NULL,
+    retired_at timestamp with time zone,
+    CONSTRAINT subscription_state_check CHECK ((state = ANY (ARRAY['active'::text, 'retired'::text])))
+);
+ALTER TABLE bridge.subscription ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME bridge.subscription_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+ALTER TABLE ONLY bridge.subscription
+    ADD CONSTRAINT subscription_pkey PRIMARY KEY (id);
+CREATE UNIQUE INDEX subscription_active_key ON bridge.subscription USING btree (source_id) WHERE (state = 'active'::text);
+CREATE INDEX subscription_source_id_idx ON bridge.subscription USING btree (source_id);
+COMMENT ON TABLE bridge.subscription IS 'Registrations at a source''s hub; kept because no version of the standard can list them';
+COMMENT ON COLUMN bridge.subscription.id IS 'Key';
+COMMENT ON COLUMN bridge.subscription.source_id IS 'Whose hub';
+COMMENT ON COLUMN bridge.subscription.hub_id IS 'Id the hub gave; null when it gave none';
+COMMENT ON COLUMN bridge.subscription.url IS 'API base path it was registered at';
+COMMENT ON COLUMN bridge.subscription.callback IS 'Callback URL as registered';
+COMMENT ON COLUMN bridge.subscription.query IS 'Query as registered; empty asks for every event';
+COMMENT ON COLUMN bridge.subscription.state IS 'active: in use (one a source); retired: replaced, still to be deleted at the hub while retired_at is null';
+COMMENT ON COLUMN bridge.subscription.registered_at IS 'When the hub accepted it';
+COMMENT ON COLUMN bridge.subscription.retired_at IS 'When it was deleted at the hub, or found gone';
 
 CREATE TABLE bridge_migration.applied (
     version integer NOT NULL,
@@ -1014,75 +1239,62 @@ COMMENT ON COLUMN report.characteristic.value_type IS 'Type of the value, as the
 COMMENT ON COLUMN report.characteristic.body IS 'Everything the source says of it; a bare text stands under name';
 
 CREATE VIEW report.daily_flow AS
- WITH event AS (
-         SELECT u.source,
-            e.at,
-            0 AS created,
-            ((e.turned AND (u.phase = 'done'::text)))::integer AS resolved,
-            ((NOT e.turned))::integer AS closed,
-            ((e.turned AND (u.phase = 'open'::text) AND (u.phase_before = 'done'::text)))::integer AS reopened,
-            ((e.turned AND (u.phase = 'dropped'::text)))::integer AS cancelled,
-            0 AS deleted,
-                CASE
-                    WHEN e.turned THEN (((u.phase = 'open'::text))::integer - ((u.phase_before = 'open'::text))::integer)
-                    ELSE 0
-                END AS opened
-           FROM (bridge.turn u
-             CROSS JOIN LATERAL ( VALUES (u.turned_at,true), (u.entered_at,false)) e(at, turned))
-          WHERE ((e.turned AND (u.phase <> u.phase_before)) OR ((NOT e.turned) AND (u.status = 'closed'::text) AND (u.status_before IS DISTINCT FROM 'closed'::text)))
+ WITH happened AS (
+         SELECT f.source_id,
+            f.day,
+            f.kind,
+            f.times
+           FROM bridge.flow f
+          WHERE ( SELECT bridge.summarised() AS summarised)
         UNION ALL
-         SELECT s.name AS source,
-            COALESCE(p.created_at, ( SELECT min(u.known_at) AS min
-                   FROM bridge.turn u
-                  WHERE ((u.source = s.name) AND (u.id = p.id))), p.first_seen_at) AS at,
-            1 AS created,
-            0 AS resolved,
-            0 AS closed,
-            0 AS reopened,
-            0 AS cancelled,
-            0 AS deleted,
-            1 AS opened
-           FROM (bridge.service_problem p
-             JOIN bridge.source s ON ((p.source_id = s.id)))
-        UNION ALL
-         SELECT s.name AS source,
-            GREATEST(p.deleted_at, p.created_at, l.entered_at) AS at,
-            0 AS created,
-            0 AS resolved,
-            0 AS closed,
-            0 AS reopened,
-            0 AS cancelled,
-            1 AS deleted,
-            '-1'::integer AS opened
-           FROM ((bridge.service_problem p
-             JOIN bridge.source s ON ((p.source_id = s.id)))
-             LEFT JOIN LATERAL ( SELECT u.phase,
-                    u.entered_at
-                   FROM bridge.turn u
-                  WHERE ((u.source = s.name) AND (u.id = p.id) AND u.is_last)) l ON (true))
-          WHERE ((p.deleted_at IS NOT NULL) AND (COALESCE(l.phase, 'open'::text) = 'open'::text))
+         SELECT a.source_id,
+            ('2000-01-01'::date + (a.code >> 4)) AS day,
+            (a.code & 15) AS kind,
+            a.times
+           FROM ( SELECT r.source_id,
+                    u.code,
+                    '-1'::integer AS times
+                   FROM ((bridge.changed() c_1(source_id, id)
+                     JOIN bridge.resolution r ON (((c_1.source_id = r.source_id) AND (c_1.id = r.id))))
+                     CROSS JOIN LATERAL unnest(r.flow) u(code))
+                  WHERE ( SELECT bridge.summarised() AS summarised)
+                UNION ALL
+                 SELECT n.source_id,
+                    u.code,
+                    1 AS times
+                   FROM ((bridge.changed() c_1(source_id, id)
+                     JOIN bridge.resolution_now n ON (((c_1.source_id = n.source_id) AND (c_1.id = n.id))))
+                     CROSS JOIN LATERAL unnest(n.flow) u(code))
+                  WHERE ( SELECT bridge.summarised() AS summarised)
+                UNION ALL
+                 SELECT n.source_id,
+                    u.code,
+                    1 AS times
+                   FROM (bridge.resolution_now n
+                     CROSS JOIN LATERAL unnest(n.flow) u(code))
+                  WHERE (NOT ( SELECT bridge.summarised() AS summarised))) a
+        ), summed AS (
+         SELECT h.source_id,
+            h.day,
+            h.kind,
+            sum(h.times) AS times
+           FROM happened h
+          GROUP BY h.source_id, h.day, h.kind
+         HAVING (sum(h.times) <> (0)::numeric)
         ), eventful AS (
-         SELECT d.source,
-            d.day,
-            sum(d.created) AS created,
-            sum(d.resolved) AS resolved,
-            sum(d.closed) AS closed,
-            sum(d.reopened) AS reopened,
-            sum(d.cancelled) AS cancelled,
-            sum(d.deleted) AS deleted,
-            sum(d.opened) AS opened
-           FROM ( SELECT e.source,
-                    e.at,
-                    e.created,
-                    e.resolved,
-                    e.closed,
-                    e.reopened,
-                    e.cancelled,
-                    e.deleted,
-                    e.opened,
-                    ((e.at AT TIME ZONE 'UTC'::text))::date AS day
-                   FROM event e) d
-          GROUP BY d.source, d.day
+         SELECT s.name AS source,
+            m.day,
+            (sum((m.times * (k.created)::numeric)))::bigint AS created,
+            (sum((m.times * (k.resolved)::numeric)))::bigint AS resolved,
+            (sum((m.times * (k.closed)::numeric)))::bigint AS closed,
+            (sum((m.times * (k.reopened)::numeric)))::bigint AS reopened,
+            (sum((m.times * (k.cancelled)::numeric)))::bigint AS cancelled,
+            (sum((m.times * (k.deleted)::numeric)))::bigint AS deleted,
+            (sum((m.times * (k.opened)::numeric)))::bigint AS opened
+           FROM ((summed m
+             JOIN bridge.flow_kind k ON ((m.kind = k.kind)))
+             JOIN bridge.source s ON ((m.source_id = s.id)))
+          GROUP BY s.name, m.day
         ), carried AS (
          SELECT f.source,
             f.day,
@@ -1267,38 +1479,84 @@ COMMENT ON COLUMN report.related_party.type IS 'Kind of party: Individual, Organ
 COMMENT ON COLUMN report.related_party.body IS 'Everything the source says of it; a bare text stands under name';
 
 CREATE VIEW report.resolution AS
- SELECT s.name AS source,
-    p.id,
-    p.status,
-    p.category,
-    p.priority,
-    p.created_at,
-    t.acknowledged_at,
-    t.resolved_at,
-    t.closed_at,
-    (EXTRACT(epoch FROM (t.acknowledged_at - p.created_at)))::double precision AS seconds_to_acknowledge,
-    (EXTRACT(epoch FROM (t.resolved_at - p.created_at)))::double precision AS seconds_to_resolve,
-    (EXTRACT(epoch FROM (t.closed_at - p.created_at)))::double precision AS seconds_to_close,
-    t.seconds_held,
-    t.seconds_pending,
-    t.times_reopened,
-    p.deleted_at
-   FROM ((bridge.service_problem p
-     JOIN bridge.source s ON ((p.source_id = s.id)))
-     CROSS JOIN LATERAL ( SELECT min(u.turned_at) FILTER (WHERE ((u.phase <> 'dropped'::text) AND (u.status <> 'submitted'::text))) AS acknowledged_at,
-                CASE
-                    WHEN bool_or((u.phase = 'done'::text)) FILTER (WHERE u.is_last) THEN max(u.turned_at) FILTER (WHERE ((u.phase = 'done'::text) AND (u.phase_before <> 'done'::text)))
-                    ELSE NULL::timestamp with time zone
-                END AS resolved_at,
-                CASE
-                    WHEN bool_or((u.status = 'closed'::text)) FILTER (WHERE u.is_last) THEN max(u.entered_at) FILTER (WHERE ((u.status = 'closed'::text) AND (u.status_before IS DISTINCT FROM 'closed'::text)))
-                    ELSE NULL::timestamp with time zone
-                END AS closed_at,
-            COALESCE(sum(u.seconds) FILTER (WHERE (u.status = 'held'::text)), (0)::double precision) AS seconds_held,
-            COALESCE(sum(u.seconds) FILTER (WHERE (u.status = 'pending'::text)), (0)::double precision) AS seconds_pending,
-            (count(*) FILTER (WHERE ((u.phase = 'open'::text) AND (u.phase_before = 'done'::text))))::integer AS times_reopened
-           FROM bridge.turn u
-          WHERE ((u.source = s.name) AND (u.id = p.id))) t);
+ WITH told AS (
+         SELECT s.name AS source,
+            k.id,
+            k.status,
+            k.category,
+            k.priority,
+            k.created_at,
+            k.acknowledged_at,
+            k.resolved_at,
+            k.closed_at,
+            k.seconds_held,
+            k.held_since,
+            k.seconds_pending,
+            k.pending_since,
+            k.times_reopened,
+            k.deleted_at
+           FROM (bridge.resolution k
+             JOIN bridge.source s ON ((k.source_id = s.id)))
+          WHERE (( SELECT bridge.summarised() AS summarised) AND (NOT (EXISTS ( SELECT
+                   FROM bridge.changed() c(source_id, id)
+                  WHERE ((c.source_id = k.source_id) AND (c.id = k.id))))))
+        UNION ALL
+         SELECT s.name AS source,
+            n.id,
+            n.status,
+            n.category,
+            n.priority,
+            n.created_at,
+            n.acknowledged_at,
+            n.resolved_at,
+            n.closed_at,
+            n.seconds_held,
+            n.held_since,
+            n.seconds_pending,
+            n.pending_since,
+            n.times_reopened,
+            n.deleted_at
+           FROM ((bridge.changed() c(source_id, id)
+             JOIN bridge.resolution_now n ON (((c.source_id = n.source_id) AND (c.id = n.id))))
+             JOIN bridge.source s ON ((n.source_id = s.id)))
+          WHERE ( SELECT bridge.summarised() AS summarised)
+        UNION ALL
+         SELECT s.name AS source,
+            n.id,
+            n.status,
+            n.category,
+            n.priority,
+            n.created_at,
+            n.acknowledged_at,
+            n.resolved_at,
+            n.closed_at,
+            n.seconds_held,
+            n.held_since,
+            n.seconds_pending,
+            n.pending_since,
+            n.times_reopened,
+            n.deleted_at
+           FROM (bridge.resolution_now n
+             JOIN bridge.source s ON ((n.source_id = s.id)))
+          WHERE (NOT ( SELECT bridge.summarised() AS summarised))
+        )
+ SELECT source,
+    id,
+    status,
+    category,
+    priority,
+    created_at,
+    acknowledged_at,
+    resolved_at,
+    closed_at,
+    (EXTRACT(epoch FROM (acknowledged_at - created_at)))::double precision AS seconds_to_acknowledge,
+    (EXTRACT(epoch FROM (resolved_at - created_at)))::double precision AS seconds_to_resolve,
+    (EXTRACT(epoch FROM (closed_at - created_at)))::double precision AS seconds_to_close,
+    (seconds_held + COALESCE((EXTRACT(epoch FROM (now() - held_since)))::double precision, (0)::double precision)) AS seconds_held,
+    (seconds_pending + COALESCE((EXTRACT(epoch FROM (now() - pending_since)))::double precision, (0)::double precision)) AS seconds_pending,
+    times_reopened,
+    deleted_at
+   FROM told t;
 COMMENT ON VIEW report.resolution IS 'How long it took to take up, resolve and close each service problem; deleted ones too. Times are the source''s';
 COMMENT ON COLUMN report.resolution.source IS 'Name of the source in the bridge''s configuration';
 COMMENT ON COLUMN report.resolution.id IS 'Id of the problem at its source';
@@ -1462,33 +1720,38 @@ ALTER TABLE ONLY bridge.watermark
 GRANT USAGE ON SCHEMA bridge TO bridge_writer;
 GRANT USAGE ON SCHEMA bridge_migration TO bridge_writer;
 GRANT USAGE ON SCHEMA report TO bridge_reader;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.change TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.summary TO bridge_writer;
 REVOKE ALL ON FUNCTION bridge.drop_notification_day(day date) FROM PUBLIC;
 GRANT ALL ON FUNCTION bridge.drop_notification_day(day date) TO bridge_writer;
 REVOKE ALL ON FUNCTION bridge.make_notification_day(day date) FROM PUBLIC;
 GRANT ALL ON FUNCTION bridge.make_notification_day(day date) TO bridge_writer;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.service_problem TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.source TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.watermark TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.service_problem TO bridge_writer;
 GRANT SELECT ON TABLE bridge.known TO PUBLIC;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.known TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.service_problem_version TO bridge_writer;
 GRANT SELECT ON TABLE bridge.told TO PUBLIC;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.told TO bridge_writer;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.watermark TO bridge_writer;
 GRANT SELECT ON TABLE report.service_problem TO bridge_reader;
 GRANT ALL ON FUNCTION report.service_problem_at(at timestamp with time zone) TO bridge_reader;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.awaited_notification TO bridge_writer;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.change TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.dead_letter TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.flow TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.flow_kind TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.lease TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.notification TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.notification_digest TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.push_verdict TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.refetch TO bridge_writer;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.sighting TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.resolution TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.status_change TO bridge_writer;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.subscription TO bridge_writer;
 GRANT SELECT ON TABLE report.status_interval TO bridge_reader;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.turn TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.resolution_now TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.sighting TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.subscription TO bridge_writer;
 GRANT SELECT ON TABLE bridge_migration.applied TO bridge_writer;
 GRANT SELECT ON TABLE report.affected_location TO bridge_reader;
 GRANT SELECT ON TABLE report.affected_resource TO bridge_reader;

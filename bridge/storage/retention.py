@@ -15,7 +15,7 @@ async def delete(connection: Connection, what: str, before: datetime, limit: int
     at any later time can still be told. A deleted problem goes with all its versions.
     """
     statement = queries("retention")[what]
-    if what == "tombstones":
+    if what in ("status_changes", "tombstones"):
         return int(await connection.fetchval(statement, before, limit))
     tag = await connection.execute(statement, before, limit)
     return int(tag.rpartition(" ")[2])

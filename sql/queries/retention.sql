@@ -29,22 +29,37 @@ where
     );
 
 -- name: status_changes
-delete from bridge.status_change as c
-where
-    c.ctid = any(
-        array(
-            select o.ctid from bridge.status_change as o
-            where
-                o.effective_at < $1
-                and exists (
-                    select from bridge.status_change as l
-                    where
-                        l.source_id = o.source_id and l.problem_id = o.problem_id
-                        and l.effective_at > o.effective_at and l.effective_at < $1 and not l.superseded
-                )
-            limit $2
+-- Summaries of lives rest on them, so their going is noted as a change.
+with gone as (
+    delete from bridge.status_change as c
+    where
+        c.ctid = any(
+            array(
+                select o.ctid from bridge.status_change as o
+                where
+                    o.effective_at < $1
+                    and exists (
+                        select from bridge.status_change as l
+                        where
+                            l.source_id = o.source_id and l.problem_id = o.problem_id
+                            and l.effective_at > o.effective_at and l.effective_at < $1 and not l.superseded
+                    )
+                limit $2
+            )
         )
-    );
+    returning c.source_id, c.problem_id
+),
+
+noted as (
+    insert into bridge.change (source_id, problem_ids)
+    select
+        g.source_id,
+        array_agg(distinct g.problem_id order by g.problem_id)
+    from gone as g
+    group by g.source_id
+)
+
+select count(*) from gone;
 
 -- name: tombstones
 -- Problems deleted at their source before $1, with all that is known of them.
@@ -100,17 +115,18 @@ where
     );
 
 -- name: changes
--- The oldest, as far as they are from before $1; and, after a restore from a dump, those that count the transactions of another server.
+-- The oldest, as far as they are from before $1 and in the summaries; and, after a restore from a dump, those that count the transactions of another server.
 delete from bridge.change as c
 where
     c.ctid = any(
         array(
             select o.ctid
             from (
-                select f.ctid, f.changed_at from bridge.change as f
+                select f.ctid, f.changed_at, f.committed, f.id from bridge.change as f
                 order by f.committed, f.id
                 limit $2
             ) as o
+            inner join bridge.summary as m on (o.committed, o.id) <= (m.committed, m.change_id)
             where o.changed_at < $1
         )
         || array(

@@ -1,0 +1,116 @@
+"""Keeping the summaries of lives up with the facts, so that reports over everything are quick.
+
+Follows what changed, a bounded step a transaction, and then pauses: at least some seconds, and so long that the work is
+a tenth of the time at most; what arrives comes first, and reports are right without this (they compute from the facts
+what is not summarised yet). A walk over all problems makes the first summaries of a database, begins again when the
+summaries cannot be relied on (the dump of another server, a release that did not note changes), and every few hours
+looks for what nothing told of.
+
+Only the leader does this, and each step is fenced. A crash between two lines repeats a step: rows, sums and position
+are one transaction.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from time import monotonic
+
+import anyio
+import structlog
+
+from bridge.errors import BridgeError
+from bridge.jobs.lead import Fence
+from bridge.jobs.pacing import Backoff, now
+from bridge.storage import summary
+from bridge.storage.database import Connection, Database
+
+log = structlog.get_logger(__name__)
+
+_EVERY_SECONDS = 3.0
+_SHARE = 9
+"""Times as long as a pass took, the pause after it; not while reports have to do without."""
+_PASS_SECONDS = 5.0
+_AGAIN = timedelta(hours=6)
+_TELL_SECONDS = 10.0
+
+
+@dataclass(slots=True)
+class Summariser:
+    """Summarises one database."""
+
+    database: Database
+    fence: Fence = field(default_factory=Fence)
+    every_seconds: float = _EVERY_SECONDS
+    _seen: int = 0
+    _told_at: float = 0.0
+
+    async def run(self) -> None:
+        """See that there is something to rely on, then follow."""
+        backoff = Backoff()
+        begun = False
+        while True:
+            started = monotonic()
+            try:
+                await self.begin(again=not begun)
+                begun = True
+                complete = await self.run_once()
+            except BridgeError as error:
+                log.warning("summarise failed", error=str(error))
+                await anyio.sleep(backoff.next_seconds())
+                continue
+            backoff.reset()
+            if complete:
+                await anyio.sleep(max(self.every_seconds, _SHARE * (monotonic() - started)))
+
+    async def begin(self, *, again: bool = True) -> None:
+        """Have every problem looked at when the summaries cannot be relied on; with `again` also when a walk broke
+        off, because nobody knows what happened meanwhile.
+        """
+        async with self.database.transaction() as connection:
+            await self.fence.hold(connection)
+            state = await summary.hold(connection)
+            if state.strange:
+                await summary.forget(connection)
+            elif await summary.reliable(connection) if state.complete else not again:
+                return
+            log.info("summarising every problem", meanwhile="reports over everything take longer")
+            self._seen = 0
+            await summary.begin_walk(connection)
+            await summary.tend(connection, now())
+
+    async def run_once(self) -> bool:
+        """Take in what changed, and some of a walk that is under way or due; return whether the summaries are
+        complete.
+        """
+        started = monotonic()
+        while not (await self._step(self._follow)).done and monotonic() - started < _PASS_SECONDS:
+            pass
+        step = await self._step(self._walk)
+        self._seen += step.seen
+        if not step.done and monotonic() - self._told_at > _TELL_SECONDS:
+            log.info("summarising", problems=self._seen)
+            self._told_at = monotonic()
+        async with self.database.transaction() as connection:
+            await self.fence.hold(connection)
+            await summary.tend(connection, now())
+            return (await summary.hold(connection)).complete
+
+    async def _step(self, how: Callable[[Connection, summary.State], Awaitable[summary.Step]]) -> summary.Step:
+        async with self.database.transaction() as connection:
+            await self.fence.hold(connection)
+            return await how(connection, await summary.hold(connection))
+
+    async def _follow(self, connection: Connection, state: summary.State) -> summary.Step:
+        return await summary.follow(connection, state)
+
+    async def _walk(self, connection: Connection, state: summary.State) -> summary.Step:
+        if state.walked_at is not None:
+            if state.walked_at + _AGAIN > now():
+                return summary.Step(0, 0, done=True)
+            self._seen = 0
+            await summary.begin_walk(connection)
+            state = await summary.hold(connection)
+        step = await summary.walk(connection, state, at=now())
+        if step.done:
+            log.info("summarised", problems=self._seen)
+        return step

@@ -1,0 +1,186 @@
+-- name: hold
+-- How far the summaries have come; locked, so that only one transaction at a time takes them further. Strange: nothing was followed yet, or the
+-- position counts the transactions of another server, from whose dump this database was made.
+select
+    m.complete,
+    m.committed = '0' or m.committed > pg_snapshot_xmax(pg_current_snapshot()) as strange,
+    m.committed::text as committed,
+    m.change_id,
+    m.walked_source_id,
+    m.walked_id,
+    m.walked_at
+from bridge.summary as m
+for update;
+
+-- name: forget
+-- Begin without any; what changes from now on is followed.
+with rows as (
+    delete from bridge.resolution
+),
+
+sums as (
+    delete from bridge.flow
+)
+
+update bridge.summary as m set committed = pg_snapshot_xmin(pg_current_snapshot()), change_id = 0, complete = false;
+
+-- name: begin_walk
+-- Look at every problem. When the summaries cannot be relied on, reports compute from the facts until the walk ends.
+update bridge.summary as m set
+    complete = m.complete and bridge.summarised(),
+    walked_source_id = 0,
+    walked_id = '',
+    walked_at = null;
+
+-- name: reliable
+select bridge.summarised() as reliable;
+
+-- name: amiss
+-- The next $3 problems after ($1, $2) whose summary is missing or of another revision, summaries without a problem among them, and how far
+-- that is; no row: there are no more.
+with page as (
+    select
+        p.source_id,
+        p.id,
+        p.revision
+    from bridge.service_problem as p
+    where (p.source_id, p.id) > ($1::smallint, $2::text)
+    order by p.source_id, p.id
+    limit $3
+),
+
+amiss as (
+    select
+        g.source_id,
+        g.id
+    from page as g
+    left join bridge.resolution as r on g.source_id = r.source_id and g.id = r.id
+    where r.revision is distinct from g.revision
+)
+
+select
+    l.source_id,
+    l.id,
+    (select count(*) from page) as problems,
+    (select array_agg(a.source_id order by a.source_id, a.id) from amiss as a) as source_ids,
+    (select array_agg(a.id order by a.source_id, a.id) from amiss as a) as ids
+from page as l
+order by l.source_id desc, l.id desc
+limit 1;
+
+-- name: orphans
+-- Summaries of problems that are no more.
+select
+    r.source_id,
+    r.id
+from bridge.resolution as r
+left join bridge.service_problem as p on r.source_id = p.source_id and r.id = p.id
+where (r.source_id, r.id) > ($1::smallint, $2::text) and (r.source_id, r.id) <= ($3::smallint, $4::text) and p.id is null;
+
+-- name: renew
+-- Compute the summaries of these problems anew from their facts, and correct the sums by the difference.
+with wanted as (
+    select distinct
+        k.source_id,
+        k.id
+    from unnest($1::smallint[], $2::text[]) as k (source_id, id)
+),
+
+held as materialized (
+    select
+        r.source_id,
+        r.id,
+        r.flow
+    from wanted as w
+    inner join bridge.resolution as r on w.source_id = r.source_id and w.id = r.id
+),
+
+found as materialized (
+    select n.*
+    from wanted as w
+    inner join bridge.resolution_now as n on w.source_id = n.source_id and w.id = n.id
+),
+
+gone as (
+    delete from bridge.resolution as r
+    using held as h
+    where
+        r.source_id = h.source_id and r.id = h.id
+        and not exists (
+            select from found as f
+            where f.source_id = h.source_id and f.id = h.id
+        )
+),
+
+written as (
+    insert into bridge.resolution (
+        source_id, id, revision, status, category, priority, created_at, acknowledged_at, resolved_at, closed_at, seconds_held,
+        held_since, seconds_pending, pending_since, times_reopened, deleted_at, flow
+    )
+    select
+        f.source_id, f.id, f.revision, f.status, f.category, f.priority, f.created_at, f.acknowledged_at, f.resolved_at,
+        f.closed_at, f.seconds_held, f.held_since, f.seconds_pending, f.pending_since, f.times_reopened, f.deleted_at, f.flow
+    from found as f
+    on conflict (source_id, id) do update set
+    revision = excluded.revision,
+    status = excluded.status,
+    category = excluded.category,
+    priority = excluded.priority,
+    created_at = excluded.created_at,
+    acknowledged_at = excluded.acknowledged_at,
+    resolved_at = excluded.resolved_at,
+    closed_at = excluded.closed_at,
+    seconds_held = excluded.seconds_held,
+    held_since = excluded.held_since,
+    seconds_pending = excluded.seconds_pending,
+    pending_since = excluded.pending_since,
+    times_reopened = excluded.times_reopened,
+    deleted_at = excluded.deleted_at,
+    flow = excluded.flow
+),
+
+moved as (
+    select
+        d.source_id,
+        d.code,
+        sum(d.times) as times
+    from (
+        select
+            f.source_id,
+            u.code,
+            1 as times
+        from found as f
+        cross join lateral unnest(f.flow) as u (code)
+        union all
+        select
+            h.source_id,
+            u.code,
+            -1 as times
+        from held as h
+        cross join lateral unnest(h.flow) as u (code)
+    ) as d
+    group by d.source_id, d.code
+    having sum(d.times) <> 0
+)
+
+insert into bridge.flow as f (source_id, day, kind, times)
+select
+    m.source_id,
+    date '2000-01-01' + (m.code >> 4) as day,
+    m.code & 15 as kind,
+    m.times
+from moved as m
+on conflict (source_id, day, kind) do update set times = f.times + excluded.times;
+
+-- name: reach
+-- Changes up to here are in the summaries.
+update bridge.summary as m set committed = $1::text::xid8, change_id = $2;
+
+-- name: walk_to
+update bridge.summary as m set walked_source_id = $1, walked_id = $2;
+
+-- name: end_walk
+update bridge.summary as m set complete = true, walked_at = $1;
+
+-- name: tend
+update bridge.summary as m set alive_at = $1;

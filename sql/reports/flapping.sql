@@ -1,0 +1,22 @@
+-- Flapping
+-- Which problems changed their status most often lately?
+-- days = 7: how far to look back · changes = 4: how many changes make it flap · rows = 20: how many to show
+select
+    p.source,
+    p.id,
+    p.status,
+    i.changes
+from report.service_problem as p
+cross join lateral (
+    select count(*) as changes
+    from report.status_interval as s
+    where
+        s.source = p.source
+        and s.id = p.id
+        and s.entered_at > now() - make_interval(days => report.parameter('days', '7')::integer)
+) as i
+where
+    p.updated_at > now() - make_interval(days => report.parameter('days', '7')::integer)
+    and i.changes >= report.parameter('changes', '4')::integer
+order by i.changes desc, p.source asc, p.id asc
+limit report.parameter('rows', '20')::integer;

@@ -1,0 +1,24 @@
+-- What changed since yesterday
+-- Which problems changed since the begin of yesterday (UTC), and what of them?
+-- days = 1: how many days before today · rows = 100: how many to show
+select
+    v.valid_from as at,
+    p.source,
+    p.id,
+    v.status,
+    array_to_string(array_remove(array_remove(v.changed, 'lastUpdate'), 'statusChangeDate'), ', ') as changed
+from report.service_problem as p
+cross join lateral (
+    select
+        w.valid_from,
+        w.status,
+        w.changed
+    from report.service_problem_version as w
+    where
+        w.source = p.source
+        and w.id = p.id
+        and w.valid_from >= (current_date - report.parameter('days', '1')::integer)::timestamp at time zone 'UTC'
+) as v
+where p.updated_at >= (current_date - report.parameter('days', '1')::integer)::timestamp at time zone 'UTC'
+order by v.valid_from desc, p.source asc, p.id asc
+limit report.parameter('rows', '100')::integer;

@@ -1,0 +1,106 @@
+"""The seeded tables are what the door makes of the same statements."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+import pytest
+from rich.progress import Progress
+
+from bridge.domain.observation import Via
+from bridge.storage import source
+from bridge.storage.database import Connection, Database
+from bridge.storage.observation import Entry, store
+from bridge.tmf656 import wire
+from tests.bench.copies import copied_id
+from tests.bench.lives import Population, Told, entry_of, midnight
+from tests.bench.seed import fill
+
+pytestmark = pytest.mark.anyio
+
+UNTIL = datetime(2026, 6, 1, 12, tzinfo=UTC)
+LIVES, COPIES = 60, 2
+LOGGED_SINCE = midnight(UNTIL) - timedelta(days=30)
+
+
+def population() -> Population:
+    return Population(LIVES, 5 * LIVES, UNTIL)
+
+
+@pytest.fixture
+async def connection(database: Database) -> AsyncIterator[Connection]:
+    with Progress(disable=True) as progress:
+        await fill(database, population(), progress, copies=COPIES)
+    async with database.connection() as connection:
+        yield connection
+
+
+def test_the_same_seed_tells_the_same_and_there_is_something_of_everything() -> None:
+    lives = list(Population(3000, 15_000, UNTIL).lives())
+    assert lives == list(Population(3000, 15_000, UNTIL).lives())
+    assert sum(len(told) for _, _, told in lives) == pytest.approx(15_000, rel=0.1)
+    ends = {told[-1].problem["status"] if told[-1].problem else "deleted" for _, _, told in lives}
+    assert {"closed", "held", "pending", "cancelled", "rejected", "deleted"} <= ends
+    assert {one.via for _, _, told in lives for one in told} == set(Via)
+
+
+def test_what_is_made_without_the_wire_is_what_the_wire_makes() -> None:
+    for index, problem_id, all_told in population().lives():
+        for told in all_told:
+            made = entry_of(told, index, problem_id, logged_since=UNTIL + timedelta(days=9)).observation
+            if told.via is Via.PUSH:
+                assert made == entry_of(told, index, problem_id, logged_since=UNTIL - timedelta(days=900)).observation
+            else:
+                assert made == wire.read_problem(told.problem, asked_at=told.arrives_at, via=told.via)
+
+
+def renamed(told: Told, problem_id: str, new_id: str) -> Told:
+    """The same said of another problem."""
+    if told.problem is None:
+        return told
+    return replace(told, problem=orjson.loads(orjson.dumps(told.problem).replace(problem_id.encode(), new_id.encode())))
+
+
+async def rows(connection: Connection, source_id: int, problem_id: str) -> list[list[dict[str, Any]]]:
+    """All that is kept of a problem, but for the source and what Postgres or the batch decided."""
+    found = []
+    for query in (
+        "select * from bridge.service_problem where source_id = $1 and id = $2",
+        "select * from bridge.service_problem_version where source_id = $1 and problem_id = $2 order by 3, 6, 11",
+        "select * from bridge.status_change where source_id = $1 and problem_id = $2 order by 4, 9",
+        "select * from bridge.notification where source_id = $1 and problem_id = $2 order by 1, 5",
+    ):
+        kept = [dict(row) for row in await connection.fetch(query, source_id, problem_id)]
+        found.append([{name: value for name, value in row.items() if name != "source_id"} for row in kept])
+    return found
+
+
+async def test_a_copy_is_what_the_door_makes_of_it(connection: Connection) -> None:
+    other = (await source.ensure(connection, "other", "https://other.example", "")).id
+    compared = 0
+    for index, problem_id, all_told in population().lives():
+        new_id = copied_id(problem_id, 2)
+        if not await connection.fetchval("select count(*) from bridge.service_problem where id = $1", new_id):
+            continue
+        told = sorted((renamed(one, problem_id, new_id) for one in all_told), key=lambda one: one.arrives_at)
+        async with connection.transaction():
+            await store(connection, [entry_of(one, other, new_id, logged_since=LOGGED_SINCE) for one in told])
+        assert await rows(connection, index + 1, new_id) == await rows(connection, other, new_id)
+        compared += 1
+    assert compared > LIVES / 2
+
+
+async def test_what_is_said_again_of_seeded_problems_is_unchanged(connection: Connection) -> None:
+    found = await connection.fetch(
+        "select source_id, id, body from bridge.service_problem where deleted_at is null and doubt_hash is null"
+    )
+    asked_at = datetime.now(UTC)
+    entries = [
+        Entry(row["source_id"], wire.read_problem(orjson.loads(row["body"]), asked_at=asked_at, via=Via.POLL))
+        for row in found
+    ]
+    assert len(entries) > LIVES
+    stored = await store(connection, entries)
+    assert set(stored.outcomes) == {"unchanged"}

@@ -1,0 +1,114 @@
+"""Every ready-made query, run as the role that people get, says what the lives made by hand say."""
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from bridge.storage.database import Connection, Database
+from tests.reports.cookbook import Report, cookbook, markdown, run, tell
+
+pytestmark = pytest.mark.anyio
+
+PAGE = Path(__file__).parents[2] / "sql/reports/README.md"
+EXPECTED = {
+    "affected_resources": [("R1", "pe1", "Router", "2"), ("R2", "pe2", "Router", "1")],
+    "affected_services": [("S1", "Ring 1", "2", "1"), ("S2", "Ring 2", "1", "3")],
+    "backlog": [
+        ("held", "1", "0", "0", "1", "9"),
+        ("inProgress", "1", "0", "1", "0", "1"),
+        ("pending", "1", "0", "1", "0", "3"),
+    ],
+    "daily_flow": [
+        ("2026-06-15", "0", "0", "0", "0", "3"),
+        ("2026-06-14", "1", "0", "0", "0", "3"),
+        ("2026-06-13", "0", "0", "0", "0", "2"),
+        ("2026-06-12", "1", "0", "0", "0", "2"),
+        ("2026-06-11", "0", "0", "1", "0", "1"),
+        ("2026-06-10", "1", "2", "0", "0", "1"),
+        ("2026-06-09", "0", "0", "0", "1", "2"),
+        ("2026-06-08", "1", "0", "0", "0", "2"),
+        ("2026-06-07", "0", "0", "0", "0", "1"),
+        ("2026-06-06", "1", "1", "0", "0", "1"),
+        ("2026-06-05", "1", "0", "0", "0", "1"),
+        ("2026-06-04", "0", "0", "0", "0", "0"),
+        ("2026-06-03", "1", "0", "0", "0", "1"),
+    ],
+    "flapping": [("snow", "SP-5", "resolved", "6")],
+    "longest_held": [("snow", "SP-1", "held", "1", "8", "0"), ("snow", "SP-2", "pending", "2", "0", "2")],
+    "open_by_region": [("north", "2", "2"), ("south", "1", "0")],
+    "parties": [("customer", "ACME", "2"), ("customer", "Banque", "1")],
+    "push_quality": [("snow", "14", "1", "0", "0.067", "")],
+    "reopened": [("snow", "SP-4", "1", "closed", "supplier.originated", "1")],
+    "since_yesterday": [
+        ("2026-06-14 12:00", "snow", "SP-3", "inProgress", "status"),
+        ("2026-06-14 00:00", "snow", "SP-3", "acknowledged", ""),
+    ],
+    "sla_breaches": [
+        ("snow", "SP-1", "1", "held", "8", "yes"),
+        ("snow", "SP-4", "1", "closed", "4", "no"),
+        ("snow", "SP-2", "2", "pending", "2", "yes"),
+    ],
+    "story": [
+        ("2026-06-05 00:00", "push", "first known, acknowledged"),
+        ("2026-06-05 12:00", "push", "status: acknowledged → inProgress"),
+        ("2026-06-06 00:00", "push", "status: inProgress → resolved"),
+        ("2026-06-09 00:00", "push", "status: resolved → inProgress"),
+        ("2026-06-10 00:00", "push", "status: inProgress → resolved"),
+        ("2026-06-11 00:00", "push", "status: resolved → closed"),
+    ],
+    "time_in_status": [
+        ("inProgress", "4", "43.2", "10.8"),
+        ("acknowledged", "2", "14.4", "7.2"),
+        ("held", "2", "4.8", "2.4"),
+    ],
+    "time_to_resolve": [
+        ("supplier.originated", "1", "1", "120.0", "120.0"),
+        ("supplier.originated", "2", "1", "14.4", "14.4"),
+    ],
+}
+"""Worked out by hand from the lives."""
+
+
+@pytest.fixture
+async def connection(database: Database) -> AsyncIterator[Connection]:
+    """As bridge_reader, in a transaction, with the lives told."""
+    async with database.transaction() as connection:
+        await tell(connection)
+        await connection.execute("set local role bridge_reader")
+        yield connection
+
+
+@pytest.mark.parametrize("report", cookbook(), ids=lambda report: report.name)
+async def test_a_ready_made_query_says_what_happened(connection: Connection, report: Report) -> None:
+    assert [tuple(row.values()) for row in await run(connection, report)] == EXPECTED[report.name]
+
+
+async def test_parameters_are_settings_of_the_session(connection: Connection) -> None:
+    by_name = {report.name: report for report in cookbook()}
+    await connection.execute("set local report.rows = 1")
+    assert [row["id"] for row in await run(connection, by_name["longest_held"])] == ["SP-1"]
+    await connection.execute("set local report.days = 3")
+    assert await run(connection, by_name["time_to_resolve"]) == []
+    for report in by_name.values():
+        for name, _ in report.parameters:
+            for each in name.partition(" = ")[0].split(", "):
+                assert f"report.parameter('{each}'" in report.sql, report.name
+
+
+async def test_the_story_of_a_deleted_problem_ends_with_its_deletion(connection: Connection) -> None:
+    (report,) = (one for one in cookbook() if one.name == "story")
+    for name, value in (("source", "snow"), ("id", "SP-7")):
+        await connection.execute("select set_config('report.' || $1, $2, true)", name, value)
+    assert [row["what"] for row in await connection.fetch(report.sql)] == [
+        "first known, acknowledged",
+        "deleted at its source",
+    ]
+
+
+async def test_the_page_shows_what_the_queries_say(connection: Connection) -> None:
+    page = markdown({report.name: await run(connection, report) for report in cookbook()})
+    if os.environ.get("WRITE_PAGE"):
+        PAGE.write_text(page, encoding="utf-8")
+    assert PAGE.read_text(encoding="utf-8") == page

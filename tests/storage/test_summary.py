@@ -1,0 +1,339 @@
+"""Reports say the same with summaries as without, whatever is told, pruned, broken off or forgotten in between."""
+
+import re
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import anyio
+import orjson
+import pytest
+from anyio.streams.memory import MemoryObjectSendStream
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from bridge.jobs.lead import NAME, Fence
+from bridge.jobs.summarise import Summariser
+from bridge.storage import lease, retention, summary
+from bridge.storage.database import Connection, Database
+from bridge.storage.lease import LeaseLostError
+from bridge.storage.observation import Entry, store
+from bridge.storage.queries import sql_dir
+from bridge.tmf656 import wire
+
+pytestmark = pytest.mark.anyio
+
+NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
+DAY = 24 * 60
+STATUSES = (
+    "submitted",
+    "acknowledged",
+    "inProgress",
+    "held",
+    "pending",
+    "resolved",
+    "closed",
+    "cancelled",
+    "rejected",
+    "Brewing",
+)
+Step = tuple[str, Any]
+
+
+def at(minute: float) -> datetime:
+    return NOON + timedelta(minutes=minute)
+
+
+def heard(kind: str, payload: dict[str, Any], minute: float, source_id: int = 1) -> Entry:
+    body = {
+        "eventType": f"ServiceProblem{kind}Event",
+        "eventTime": at(minute).isoformat(),
+        "event": {"serviceProblem": payload},
+    }
+    return Entry(source_id, wire.read_notification(orjson.dumps(body), received_at=at(minute + 1)).observation)
+
+
+def told(status: str, minute: float, problem_id: str = "SP-1", source_id: int = 1, **more: Any) -> Entry:
+    problem = {
+        "id": problem_id,
+        "description": "no light",
+        "category": "supplier.originated",
+        "priority": 2,
+        "reason": "cut",
+        "status": status,
+        "creationDate": at(0).isoformat(),
+        "statusChangeDate": at(minute).isoformat(),
+        "lastUpdate": at(minute).isoformat(),
+        **more,
+    }
+    named = {name: value for name, value in problem.items() if value is not None}
+    return heard("AttributeValueChange", named, minute, source_id)
+
+
+@pytest.fixture
+async def connection(database: Database) -> AsyncIterator[Connection]:
+    """Two sources, and schema `pure` with the reports as they were before there were summaries."""
+    async with database.connection() as connection:
+        await connection.execute("insert into bridge.source (name) values ('snow'), ('oss')")
+        await connection.execute("create schema pure")
+        written = (sql_dir() / "migrations/0002_reports.sql").read_text()
+        for view in ("resolution", "daily_flow"):
+            body = re.search(rf"create view report\.{view} as\n.*?;", written, re.DOTALL)
+            assert body
+            await connection.execute(body[0].replace(f"report.{view}", f"pure.{view}", 1))
+        yield connection
+
+
+async def both(connection: Connection, view: str) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+    """The rows of a report with summaries and without, as of one moment; seconds in whole microseconds."""
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        found = [await connection.fetch(f"select * from {name}.{view} order by 1, 2") for name in ("report", "pure")]  # noqa: S608 -- our names
+    with_summaries, pure = ([tuple(map(_rounded, row)) for row in rows] for rows in found)
+    return with_summaries, pure
+
+
+def _rounded(value: Any) -> Any:
+    return round(value, 5) if isinstance(value, float) else value
+
+
+async def agree(connection: Connection) -> None:
+    for view in ("resolution", "daily_flow"):
+        with_summaries, pure = await both(connection, view)
+        assert with_summaries == pure
+
+
+async def do(database: Database, connection: Connection, steps: Sequence[Step]) -> None:
+    """Do each step, and compare the reports after it."""
+    job = Summariser(database)
+    for what, detail in steps:
+        if what == "tell":
+            async with connection.transaction():
+                await store(connection, detail)
+        elif what == "prune":
+            async with connection.transaction():
+                await retention.delete(connection, detail[0], at(detail[1]), 2)
+        elif what == "begin":
+            await job.begin()
+        elif what == "pass":
+            await job.run_once()
+        elif what == "walk":
+            await connection.execute("update bridge.summary set walked_at = null, walked_id = '', walked_source_id = 0")
+        await agree(connection)
+
+
+ENTRIES = st.one_of(
+    st.builds(
+        told,
+        st.sampled_from(STATUSES),
+        st.integers(0, 6).map(lambda half_days: half_days * DAY / 2),
+        st.sampled_from(["SP-1", "SP-1", "SP-2"]),
+        st.sampled_from([1, 1, 2]),
+        creationDate=st.sampled_from([at(0).isoformat(), at(0).isoformat(), at(2 * DAY).isoformat(), None]),
+        resolutionDate=st.sampled_from([None, None, at(DAY).isoformat()]),
+        priority=st.sampled_from([1, 2]),
+    ),
+    st.builds(
+        heard,
+        st.just("AttributeValueChange"),
+        st.sampled_from([{"id": "SP-1", "status": "held"}, {"id": "SP-2", "status": "closed"}, {"id": "SP-1", "x": 1}]),
+        st.integers(0, 6).map(lambda half_days: half_days * DAY / 2),
+    ),
+    st.builds(
+        heard,
+        st.just("Delete"),
+        st.sampled_from([{"id": "SP-1"}, {"id": "SP-2"}]),
+        st.integers(1, 7).map(lambda half_days: half_days * DAY / 2),
+    ),
+)
+STEPS = st.one_of(
+    st.tuples(st.just("tell"), st.lists(ENTRIES, min_size=1, max_size=4)),
+    st.tuples(st.just("tell"), st.lists(ENTRIES, min_size=1, max_size=4)),
+    st.tuples(st.just("pass"), st.none()),
+    st.tuples(st.just("begin"), st.none()),
+    st.tuples(st.just("walk"), st.none()),
+    st.tuples(
+        st.just("prune"),
+        st.tuples(
+            st.sampled_from(["status_changes", "tombstones", "versions", "changes"]),
+            st.integers(0, 8).map(lambda half_days: half_days * DAY / 2),
+        ),
+    ),
+)
+
+
+@settings(
+    max_examples=15,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(steps=st.lists(STEPS, min_size=2, max_size=9))
+@example(  # a late statement changes what was summarised
+    steps=[
+        ("tell", [told("acknowledged", 0), told("resolved", DAY)]),
+        ("begin", None),
+        ("pass", None),
+        ("pass", None),
+        ("tell", [told("held", DAY / 2)]),
+        ("pass", None),
+        ("tell", [told("inProgress", 2 * DAY), told("closed", 3 * DAY)]),
+        ("pass", None),
+    ]
+)
+@example(  # what is pruned leaves the summaries
+    steps=[
+        ("tell", [told("acknowledged", 0), told("resolved", DAY), heard("Delete", {"id": "SP-1"}, 2 * DAY)]),
+        ("begin", None),
+        ("pass", None),
+        ("pass", None),
+        ("prune", ("status_changes", 4 * DAY)),
+        ("pass", None),
+        ("prune", ("tombstones", 4 * DAY)),
+        ("prune", ("changes", 10_000_000)),
+        ("pass", None),
+    ]
+)
+async def test_reports_are_the_same_with_summaries(
+    database: Database, connection: Connection, steps: list[Step]
+) -> None:
+    await connection.execute(
+        """
+        truncate bridge.service_problem, bridge.service_problem_version, bridge.status_change, bridge.refetch,
+            bridge.change, bridge.resolution, bridge.flow;
+        update bridge.summary set complete = false, committed = '0', alive_at = null, walked_at = null"""
+    )
+    await do(database, connection, steps)
+    job = Summariser(database)
+    await job.begin()
+    await job.run_once()
+    await job.run_once()
+    assert await summary.reliable(connection)
+    await agree(connection)
+    assert await connection.fetchval("select count(*) from bridge.changed()") == 0
+
+
+async def summarised(database: Database, connection: Connection) -> Summariser:
+    """Tell two lives, and summarise them."""
+    async with connection.transaction():
+        await store(connection, [told("acknowledged", 0), told("resolved", DAY), told("held", DAY, "SP-2")])
+    job = Summariser(database)
+    await job.begin()
+    while not await job.run_once():
+        pass
+    assert await summary.reliable(connection)
+    assert await connection.fetchval("select count(*) from bridge.resolution") == 2
+    return job
+
+
+async def test_what_changed_since_is_told_before_it_is_summarised(database: Database, connection: Connection) -> None:
+    await summarised(database, connection)
+    async with connection.transaction():
+        await store(connection, [told("closed", 2 * DAY)])
+        assert await connection.fetchval("select status from report.resolution where id = 'SP-1'") == "closed"
+    assert await connection.fetchval("select status from bridge.resolution where id = 'SP-1'") == "resolved"
+    await agree(connection)
+
+
+async def test_what_breaks_off_before_the_commit_is_done_again(database: Database, connection: Connection) -> None:
+    job = await summarised(database, connection)
+    async with connection.transaction():
+        await store(connection, [told("closed", 2 * DAY)])
+    before = await summary.hold(connection)
+    transaction = connection.transaction()
+    await transaction.start()
+    assert (await summary.follow(connection, before)).renewed == 1
+    await transaction.rollback()
+    assert await summary.hold(connection) == before
+    await agree(connection)
+    await job.run_once()
+    assert await connection.fetchval("select status from bridge.resolution where id = 'SP-1'") == "closed"
+    await agree(connection)
+
+
+async def test_who_lost_the_lease_writes_nothing(database: Database, connection: Connection) -> None:
+    await summarised(database, connection)
+    async with connection.transaction():
+        await store(connection, [told("closed", 2 * DAY)])
+    token = await lease.take(connection, NAME, "somebody", seconds=60)
+    assert token is not None
+    with pytest.raises(LeaseLostError):
+        await Summariser(database, Fence(token - 1)).run_once()
+    assert await connection.fetchval("select status from bridge.resolution where id = 'SP-1'") == "resolved"
+
+
+async def test_writes_of_a_release_that_notes_no_changes_are_told_and_found(
+    database: Database, connection: Connection
+) -> None:
+    job = await summarised(database, connection)
+    async with connection.transaction():
+        await store(connection, [told("closed", 2 * DAY), told("acknowledged", 0, "SP-3")])
+        await connection.execute("delete from bridge.service_problem where id = 'SP-2'")
+        await connection.execute("delete from bridge.change")
+        await connection.execute("update bridge.source set last_push_at = now() + interval '6 minutes'")
+    assert not await summary.reliable(connection)
+    await agree(connection)
+    await job.begin()
+    await connection.execute("update bridge.source set last_push_at = now()")
+    while not await job.run_once():
+        await agree(connection)
+    assert await summary.reliable(connection)
+    await agree(connection)
+    assert {row["id"] for row in await connection.fetch("select id from bridge.resolution")} == {"SP-1", "SP-3"}
+
+
+async def test_the_dump_of_another_server_is_summarised_anew(database: Database, connection: Connection) -> None:
+    job = await summarised(database, connection)
+    await connection.execute("update bridge.summary set committed = '999999999'")
+    async with connection.transaction():
+        await store(connection, [told("closed", 2 * DAY)])
+    assert not await summary.reliable(connection)
+    await agree(connection)
+    await job.begin(again=False)
+    assert await connection.fetchval("select count(*) from bridge.resolution") == 0
+    while not await job.run_once():
+        await agree(connection)
+    await agree(connection)
+    assert await summary.reliable(connection)
+
+
+async def test_a_change_that_is_not_summarised_is_not_pruned(database: Database, connection: Connection) -> None:
+    job = await summarised(database, connection)
+    async with connection.transaction():
+        await store(connection, [told("closed", 2 * DAY)])
+    later = datetime.now(UTC) + timedelta(days=2)
+    await retention.delete(connection, "changes", later, 100)
+    assert await connection.fetchval("select count(*) from bridge.changed()") == 1
+    await job.run_once()
+    await retention.delete(connection, "changes", later, 100)
+    assert await connection.fetchval("select count(*) from bridge.change") == 0
+
+
+@dataclass(slots=True)
+class Watched(Summariser):
+    """Tells after each pass whether the summaries are complete."""
+
+    passes: MemoryObjectSendStream[bool] = field(kw_only=True)
+
+    async def run_once(self) -> bool:
+        complete = await Summariser.run_once(self)
+        await self.passes.send(complete)
+        return complete
+
+
+async def test_the_leader_makes_and_keeps_the_summaries(database: Database, connection: Connection) -> None:
+    async with connection.transaction():
+        await store(connection, [told("acknowledged", 0, f"SP-{number}") for number in range(50)])
+    send, passes = anyio.create_memory_object_stream[bool]()
+    async with send, passes, anyio.create_task_group() as group:
+        group.start_soon(Watched(database, every_seconds=0.01, passes=send).run)
+        with anyio.fail_after(30):
+            while not await passes.receive():
+                pass
+            assert await summary.reliable(connection)
+            async with connection.transaction():
+                await store(connection, [told("closed", DAY, "SP-7")])
+            while await connection.fetchval("select status from bridge.resolution where id = 'SP-7'") != "closed":
+                await passes.receive()
+        group.cancel_scope.cancel()
+    await agree(connection)
