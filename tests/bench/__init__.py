@@ -1,7 +1,7 @@
 """How fast the bridge is, as ratios against peers that do the same work on the same machine in the same run.
 
     python -m tests.bench               the short form: all but measures 8, 9 and 10, under ten minutes on 2 cores
-    python -m tests.bench --long        measures 6 to 11 at full size
+    python -m tests.bench --long        measures 6 to 11 at full size: an hour, and some 20 GB of disk
     python -m tests.bench --only 1,2    some measures, nothing written
     python -m tests.bench --readme      write the table into README.md, from the last results
 

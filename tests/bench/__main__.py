@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
+from time import monotonic
 
 import anyio
 import asyncpg
@@ -32,14 +33,18 @@ def main() -> None:
         readme.write_text(report.into_readme(readme.read_text(), report.markdown(report.read())))
         return
     goals = _chosen(arguments.only, long=arguments.long)
+    began = monotonic()
     try:
         results = anyio.run(_run, goals, arguments)
     except (BenchError, LostError) as error:
         console.print(f"[red]{escape(str(error))}[/]", highlight=False)
         sys.exit(1)
     report.show(results["measures"], console)
+    console.print(f"{(monotonic() - began) / 60:.1f} minutes", highlight=False)
     if arguments.write or not arguments.only:
-        everything = report.merged(report.read(), results)
+        full = {goal.key for goal in goals if arguments.long or not goal.long_only}
+        worthy = {key: each for key, each in results["measures"].items() if key in full}
+        everything = report.merged(report.read(), results | {"measures": worthy})
         report.write(everything)
         plot.draw(everything)
     if unmeasured := [goal.key for goal in goals if goal.key not in results["measures"]]:
@@ -56,7 +61,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=3.0, help="length of a slice under load (default 3)")
     parser.add_argument("--workers", type=int, default=0, help="run the bridge with --workers N")
     parser.add_argument("--long", action="store_true", help="the measures that need much data or time, at full size")
-    parser.add_argument("--write", action="store_true", help="with --only: write the results all the same")
+    parser.add_argument(
+        "--write", action="store_true", help="with --only: write the results all the same (of 8 to 10 only with --long)"
+    )
     parser.add_argument("--readme", action="store_true", help="only write the table into README.md")
     return parser.parse_args()
 

@@ -96,11 +96,12 @@ class Postgres:
             await connection.close()
 
     async def missing(self, name: str, answered: Path) -> int:
-        """How many of these events, one id a line, are not in report.notification."""
+        """How many of these events of the last hours, one id a line, are not in report.notification."""
         ids = answered.read_text().split()
         return await self.value(
             name,
-            "select count(*) from (select unnest($1::text[]) except select event_id from report.notification) as m",
+            "select count(*) from (select unnest($1::text[]) except "
+            "select event_id from report.notification where received_at > now() - interval '2 hours') as m",
             ids,
         )
 

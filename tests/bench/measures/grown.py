@@ -3,9 +3,8 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import anyio
-
 from tests.bench.bench import Bench, Measure, Sample
+from tests.bench.load import Report
 from tests.bench.measures.push import sample
 from tests.bench.process import BenchError, finished, python
 
@@ -17,15 +16,17 @@ async def filled(bench: Bench) -> AsyncIterator[Measure]:
     dsn = await bench.postgres.create("filled")
     command = python("tests.bench.seed", dsn, "--problems", problems, "--versions", 5 * problems)
     await finished(command, bench.place("seed") / "log")
-    own = await bench.shared_bridge("filled")
-    await bench.load(own.port, seconds=1)
+    versions = await bench.postgres.value("filled", "select count(*) from bridge.service_problem_version")
+    if versions < 4 * problems:
+        raise BenchError(f"the seed made {versions} versions of {problems} problems")
+    async with bench.bridge(dsn, await bench.source(0)) as own:
+        await bench.load(own.port, seconds=1)
 
-    async def measure(_: int) -> Sample:
-        done = sample(*await bench.push(own.port, own.child, database="filled"))
-        versions = await bench.postgres.value("filled", "select count(*) from bridge.service_problem_version")
-        return Sample(done.value, done.cpu, done.facts | {"versions": versions})
+        async def measure(_: int) -> Sample:
+            done = sample(*await bench.push(own.port, own.child, database="filled"))
+            return Sample(done.value, done.cpu, done.facts | {"versions": versions})
 
-    yield measure
+        yield measure
 
 
 @asynccontextmanager
@@ -36,19 +37,17 @@ async def soak(bench: Bench) -> AsyncIterator[Measure]:
 
     async def measure(_: int) -> Sample:
         async with bench.bridge(dsn, await bench.source(0)) as own:
-            early = 0
 
-            async def look_early() -> None:
-                nonlocal early
-                await anyio.sleep(seconds / 10)
-                early = own.child.rss_bytes()
+            async def send(share: float) -> tuple[Report, dict[str, float]]:
+                report, cpu = await bench.push(own.port, own.child, database="soak", rate=1000, seconds=seconds * share)
+                if report.unanswered or report.refused:
+                    raise BenchError(f"the bridge did not keep up: {report}")
+                return report, cpu
 
-            async with anyio.create_task_group() as group:
-                group.start_soon(look_early)
-                report, cpu = await bench.push(own.port, own.child, database="soak", rate=1000, seconds=seconds)
+            await send(0.1)
+            early = own.child.rss_bytes()
+            report, cpu = await send(0.9)
             late = own.child.rss_bytes()
-        if report.unanswered or report.refused:
-            raise BenchError(f"the bridge did not keep up: {report}")
         return Sample(late / early, cpu, {"early_mb": early / 1e6, "late_mb": late / 1e6, "p99_ms": report.p99_ms})
 
     yield measure
