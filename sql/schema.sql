@@ -731,6 +731,8 @@ CREATE TABLE bridge.notification (
     event_id text,
     problem_id text,
     body jsonb,
+    effective_at timestamp with time zone,
+    content_hash bytea,
     CONSTRAINT notification_outcome_check CHECK ((outcome = ANY (ARRAY['applied'::text, 'unchanged'::text, 'duplicate'::text, 'stale'::text, 'dead_letter'::text])))
 )
 PARTITION BY RANGE (received_at);
@@ -744,7 +746,9 @@ COMMENT ON COLUMN bridge.notification.outcome IS 'applied, unchanged, duplicate,
 COMMENT ON COLUMN bridge.notification.event_type IS 'Event in v5''s spelling, or the source''s word';
 COMMENT ON COLUMN bridge.notification.event_id IS 'eventId as sent';
 COMMENT ON COLUMN bridge.notification.problem_id IS 'Problem it is about';
-COMMENT ON COLUMN bridge.notification.body IS 'The event as received; null for a repeat and for what is no JSON';
+COMMENT ON COLUMN bridge.notification.body IS 'The event as received, without its problem where a version has that; null for a repeat and for what is no JSON';
+COMMENT ON COLUMN bridge.notification.effective_at IS 'Time of the version that holds the problem of this event word for word; null where body has all of it';
+COMMENT ON COLUMN bridge.notification.content_hash IS 'Hash of that version';
 
 CREATE TABLE bridge.notification_digest (
     received_at timestamp with time zone NOT NULL,
@@ -1383,9 +1387,10 @@ CREATE VIEW report.notification AS
     n.event_time,
     n.problem_id,
     n.outcome,
-    n.body
-   FROM (bridge.notification n
-     JOIN bridge.source s ON ((n.source_id = s.id)));
+    COALESCE(jsonb_set(n.body, '{event,serviceProblem}'::text[], v.body), n.body) AS body
+   FROM ((bridge.notification n
+     JOIN bridge.source s ON ((n.source_id = s.id)))
+     LEFT JOIN bridge.service_problem_version v ON (((n.source_id = v.source_id) AND (n.problem_id = v.problem_id) AND (n.effective_at = v.effective_at) AND (n.content_hash = v.content_hash))));
 COMMENT ON VIEW report.notification IS 'Every notification that was answered';
 COMMENT ON COLUMN report.notification.source IS 'Name of the source in the bridge''s configuration';
 COMMENT ON COLUMN report.notification.received_at IS 'When it arrived, by the bridge''s clock';
@@ -1394,7 +1399,7 @@ COMMENT ON COLUMN report.notification.event_type IS 'Kind of event, in version 5
 COMMENT ON COLUMN report.notification.event_time IS 'When it happened, by the sender''s clock';
 COMMENT ON COLUMN report.notification.problem_id IS 'Problem it is about; null when it names none';
 COMMENT ON COLUMN report.notification.outcome IS 'applied; unchanged: nothing new in it; duplicate; stale: older than what was known; dead_letter: kept, not understood';
-COMMENT ON COLUMN report.notification.body IS 'The event as received; null for a duplicate and for what is no JSON';
+COMMENT ON COLUMN report.notification.body IS 'The event as received; null for a duplicate and for what is no JSON. The problem in it goes when its version is pruned';
 
 CREATE VIEW report.push_quality AS
  WITH found AS (

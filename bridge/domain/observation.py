@@ -75,9 +75,10 @@ class Notification:
     `digest`: 16-byte BLAKE2b over the whole canonical body: the same event sent again has the same digest. `dedupable`
     is False when the event carries neither an eventId nor any time of its own, so that an equal body may well be a new
     event. `body`: canonical JSON of the whole envelope, as received (the source's names). `observation`: what it says
-    of a problem, or None (task events, no usable id). `refetch`: (problem id, reason) to fetch by id: partial, unclear,
-    or named by a task event. `poll_reason`: not None when the event cannot be attributed to a problem: the source is to
-    be polled now.
+    of a problem, or None (task events, no usable id). `frame`: `body` without `event.serviceProblem`, when the body of
+    `observation` is that problem word for word, else None. `refetch`: (problem id, reason) to fetch by id: partial,
+    unclear, or named by a task event. `poll_reason`: not None when the event cannot be attributed to a problem: the
+    source is to be polled now.
     """
 
     event_id: str | None
@@ -89,5 +90,6 @@ class Notification:
     dedupable: bool
     body: bytes
     observation: Observation | None
+    frame: bytes | None = None
     refetch: tuple[tuple[str, str], ...] = ()
     poll_reason: str | None = None

@@ -9,6 +9,12 @@ written only on the revision that was read, and when fewer rows were written tha
 RacedError, the caller's transaction rolls back and the batch is decided anew. Facts and the log are sets with keys, so
 a batch that is stored twice (a crash after commit, before the answer) changes nothing the second time. A crash before
 commit leaves nothing of the batch.
+
+Where the time goes (py-spy, pg_stat_statements; 64 connections, 32 notifications a batch): 42 % of the bridge's CPU is
+spent here, more than half of that on handing some sixty values a notification to the driver; 15 % on reading the event,
+30 % in aiohttp. Of Postgres' CPU a third goes into the current row, a quarter into the version, a seventh each into
+log, status and digest. Tried and left: rows as one JSON parameter (`json_to_recordset`), which takes 35 µs less of
+Python a notification and 60 µs more of Postgres.
 """
 
 from collections import Counter
@@ -87,7 +93,7 @@ async def store(connection: Connection, entries: Sequence[Entry], *, touch: bool
     for source_id, _ in requests:
         stored.refetch[source_id] += 1
     await _write(connection, lives, touch=touch)
-    await _write_log(connection, entries, stored.outcomes, repeats)
+    await _write_log(connection, entries, stored.outcomes, repeats, lives)
     await awaited_notification.told(connection, _no_news(entries, stored.outcomes))
     await _write_requests(connection, requests, lives)
     return stored
@@ -408,8 +414,11 @@ def _noted_row(source_id: int, problem_id: str, life: Life, last: Observation) -
 
 
 async def _write_log(
-    connection: Connection, entries: Sequence[Entry], outcomes: Sequence[str], repeats: set[int]
+    connection: Connection, entries: Sequence[Entry], outcomes: Sequence[str], repeats: set[int], lives: dict[Key, Life]
 ) -> None:
+    """Log what was received. A problem that has just become a version is not written a second time: 45 % fewer bytes a
+    change.
+    """
     rows = []
     digests = []
     for index, (entry, outcome) in enumerate(zip(entries, outcomes, strict=True)):
@@ -417,6 +426,7 @@ async def _write_log(
         if heard is None:
             continue
         repeat = index in repeats
+        kept = None if repeat or heard.frame is None else _kept(entry, lives)
         rows.append(
             (
                 entry.source_id,
@@ -426,7 +436,8 @@ async def _write_log(
                 heard.event_time,
                 heard.problem_id,
                 outcome,
-                None if repeat else heard.body,
+                *(kept or (None, None)),
+                None if repeat else heard.frame if kept else heard.body,
             )
         )
         if heard.dedupable and not repeat:
@@ -435,6 +446,15 @@ async def _write_log(
         await _all_or_raced(connection, queries("notification")["remember"], digests)
     if rows:
         await connection.execute(queries("notification")["add"], *_columns(rows))
+
+
+def _kept(entry: Entry, lives: dict[Key, Life]) -> tuple[datetime, bytes] | None:
+    """The key of the version that this very transaction adds for an entry."""
+    seen = entry.observation
+    if seen is None:
+        return None
+    key = (seen.effective_at, seen.content_hash)
+    return key if key in lives[entry.source_id, seen.problem_id].added else None
 
 
 async def _write_requests(
@@ -456,5 +476,7 @@ async def _write_requests(
 
 
 def _columns(rows: Sequence[tuple[object, ...]]) -> list[list[object]]:
-    """Rows to the arrays that `unnest` takes."""
-    return [list(column) for column in zip(*rows, strict=True)]
+    """Rows to the arrays that `unnest` takes. It fills up with nulls what is missing of one, so a column without any
+    value is an empty array: that is a sixth of all values, and the driver takes a microsecond to look at each.
+    """
+    return [[] if column.count(None) == len(column) else list(column) for column in zip(*rows, strict=True)]

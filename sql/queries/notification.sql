@@ -14,12 +14,17 @@ on conflict (source_id, digest) do nothing
 returning 1;
 
 -- name: add
--- The log.
-insert into bridge.notification (source_id, received_at, event_id, event_type, event_time, problem_id, outcome, body)
-select n.source_id, n.received_at, n.event_id, n.event_type, n.event_time, n.problem_id, n.outcome, n.body
+-- The log. With effective_at and content_hash, body lacks the problem: the version of that key has it.
+insert into bridge.notification (
+    source_id, received_at, event_id, event_type, event_time, problem_id, outcome, effective_at, content_hash, body
+)
+select
+    n.source_id, n.received_at, n.event_id, n.event_type, n.event_time, n.problem_id, n.outcome, n.effective_at, n.content_hash,
+    n.body
 from unnest(
-    $1::smallint[], $2::timestamptz[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::text[], $8::jsonb[]
-) as n (source_id, received_at, event_id, event_type, event_time, problem_id, outcome, body);
+    $1::smallint[], $2::timestamptz[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::text[], $8::timestamptz[],
+    $9::bytea[], $10::jsonb[]
+) as n (source_id, received_at, event_id, event_type, event_time, problem_id, outcome, effective_at, content_hash, body);
 
 -- name: days
 -- The days that have a partition, and those whose removal broke off half way (detaching) or before the table was dropped (neither).

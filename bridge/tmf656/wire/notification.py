@@ -83,7 +83,7 @@ def read_notification(
     envelope = document.read_object(raw, limits, _problem_named)
     event = _understand(envelope, event_hint, received_at)
     problem_id = None if event.change is Change.TASK else id_in(event.payload)
-    observation = _observation(event, problem_id) if problem_id else None
+    observation, verbatim = _observation(event, problem_id) if problem_id else (None, False)
     refetch = _refetch(event, problem_id, observation)
     event_id = usable_id(envelope.get("eventId"))
     body = document.canonical(envelope)
@@ -97,6 +97,7 @@ def read_notification(
         dedupable=event_id is not None or event.event_time is not None,
         body=body,
         observation=observation,
+        frame=_frame(envelope, event.payload) if verbatim else None,
         refetch=refetch,
         poll_reason=None if observation or refetch else _poll_reason(event),
     )
@@ -180,12 +181,14 @@ def _held(holder: object, names: tuple[str, ...]) -> dict[str, Any] | None:
     return None
 
 
-def _observation(event: _Event, problem_id: str) -> Observation | None:
-    """Return what the event says of the problem; None when it only names it (information required)."""
+def _observation(event: _Event, problem_id: str) -> tuple[Observation | None, bool]:
+    """Return what the event says of the problem, None when it only names it (information required), and whether that
+    is the payload word for word.
+    """
     if event.change is Change.DELETE:
-        return _tombstone(event, problem_id)
+        return _tombstone(event, problem_id), False
     if event.change is Change.INFORMATION_REQUIRED and _only_refers(event.payload, _REFERENCE):
-        return None
+        return None, False
     body = normalise(event.payload)
     columns = columns_of(body)
     kind = _kind(event.change, body)
@@ -194,7 +197,7 @@ def _observation(event: _Event, problem_id: str) -> Observation | None:
         body.pop("href", None)
     elif body.get("id") is None:
         body["id"] = problem_id
-    return observation_of(
+    said = observation_of(
         document.canonical(body),
         columns,
         problem_id=problem_id,
@@ -206,6 +209,20 @@ def _observation(event: _Event, problem_id: str) -> Observation | None:
         or event.event_time,
         event_type=event.event_type,
     )
+    return said, kind is Kind.FULL and body.keys() == event.payload.keys() and _same(body, event.payload)
+
+
+def _same(body: Mapping[str, Any], payload: Mapping[str, Any]) -> bool:
+    """Is every attribute the very object that came? What is shaped anew is another one."""
+    return all(body[name] is payload[name] for name in body)
+
+
+def _frame(envelope: Mapping[str, Any], payload: Mapping[str, Any]) -> bytes | None:
+    event = envelope.get("event")
+    if not isinstance(event, dict) or event.get(SERVICE_PROBLEM) is not payload:
+        return None
+    around = {name: value for name, value in event.items() if name != SERVICE_PROBLEM}
+    return document.canonical({**envelope, "event": around})
 
 
 def _tombstone(event: _Event, problem_id: str) -> Observation:
