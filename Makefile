@@ -92,8 +92,10 @@ schema: $(installed)
 	@"$(venv)" -m bridge.storage.schema sql/schema.sql
 
 .PHONY: dashboards
-dashboards: $(installed_tests) ## build grafana/dashboards/*.json from grafana/*.py
+dashboards: $(installed_tests) ## build grafana/dashboards/*.json from grafana/*.py, and draw their pictures
 	"$(venv)" -m grafana.build
+	@if command -v prometheus >/dev/null; then "$(venv)" -m grafana.render; \
+		else echo 'prometheus is not here (Debian, Ubuntu: apt install prometheus): the pictures stay as they are.'; fi
 
 .PHONY: clean
 clean: ## remove what was installed or built; data (.bridge) stays

@@ -58,6 +58,7 @@ def _processes() -> tuple[Panel, ...]:
             "Which versions run.",
             prom(f"max by (instance, version, python) ({of_process('build_info')})", "", instant=True),
             width=6,
+            height=4,
         ),
         single(
             "Leads",

@@ -219,12 +219,13 @@ def rows(
     width: int = 12,
     units: Mapping[str, str] | None = None,
     unit: str = "short",
+    height: int = HEIGHT,
 ) -> Panel:
     """A table; `units` by column."""
     panel = table.Panel().unit(unit)
     for column, its in (units or {}).items():
         panel = panel.override_by_name(column, [model.DynamicConfigValue(id_val="unit", value=its)])
-    return finished(panel, title, description, [target], width)
+    return finished(panel, title, description, [target], width, height=height)
 
 
 def finished(

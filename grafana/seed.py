@@ -43,6 +43,8 @@ async def seed(database: Database, *, problems: int, days: int, until: datetime,
     dice = random.Random(number)  # noqa: S311 -- lives, not secrets
     async with database.transaction() as connection:
         ids = [(await source.ensure(connection, name, f"http://{name}.example")).id for name in SOURCES]
+        # a bridge counts what push missed from when it first met a source
+        await connection.execute("update bridge.source set created_at = $1", until - timedelta(days=days))
         spans = [(until - timedelta(days=back)).date() for back in range(days + 2)]
         await partition.ensure(connection, [*spans, datetime.now(UTC).date()])
     told = sorted(
