@@ -18,6 +18,7 @@ cross join lateral (
         w.source = p.source
         and w.id = p.id
         and w.valid_from >= (current_date - report.parameter('days', '1')::integer)::timestamp at time zone 'UTC'
+    offset 0 -- keeps this a question about one problem, answered by its key
 ) as v
 where p.updated_at >= (current_date - report.parameter('days', '1')::integer)::timestamp at time zone 'UTC'
 order by v.valid_from desc, p.source asc, p.id asc

@@ -13,6 +13,7 @@ cross join lateral (
         i.seconds
     from report.status_interval as i
     where i.source = r.source and i.id = r.id and i.status not in ('resolved', 'closed')
+    offset 0 -- keeps this a question about one problem, answered by its key
 ) as s
 where r.resolved_at > now() - make_interval(days => report.parameter('days', '7')::integer)
 group by s.status
