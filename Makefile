@@ -53,8 +53,8 @@ bench: $(installed_tests) ## measure the speed against peers, in under ten minut
 bench-long: $(installed_tests) ## measure what needs much data or time
 	"$(venv)" -m tests.bench --long $(ARGS)
 
-.PHONY: check check-style check-types check-layers check-sql
-check: check-style check-types check-layers check-sql ## style, types, layers and SQL; make -k check goes on after a finding
+.PHONY: check check-style check-types check-layers check-sql check-security
+check: check-style check-types check-layers check-sql check-security ## style, types, layers and SQL; make -k check goes on after a finding
 
 check-style: $(installed_tests)
 	"$(venv)" -m ruff check .
@@ -69,6 +69,21 @@ check-layers: $(installed_tests)
 check-sql: $(installed_tests)
 	"$(venv)" -m sqlfluff lint --processes 1 --disable-progress-bar sql
 	.venv/bin/squawk sql/migrations/*.sql
+
+# What is skipped, and why, stands in pyproject.toml.
+check-security: $(installed_tests)
+	"$(venv)" -m bandit --quiet --configfile pyproject.toml --recursive bridge
+
+.PHONY: audit
+audit: $(installed_tests) ## ask the advisory service about every locked dependency; needs the internet
+	"$(venv)" -m pip_audit --require-hashes --disable-pip --requirement requirements.lock
+	"$(venv)" -m pip_audit --require-hashes --disable-pip --requirement requirements-test.lock
+
+SBOM ?= dist/sbom.cdx.json
+.PHONY: sbom
+sbom: $(installed_tests) ## the bill of materials (CycloneDX) of what is installed to run
+	@mkdir -p "$(dir $(SBOM))"
+	"$(venv)" -m cyclonedx_py requirements --pyproject pyproject.toml --output-reproducible --output-file "$(SBOM)" requirements.lock
 
 .PHONY: format
 format: $(installed_tests) ## rewrite the Python in the style that check wants

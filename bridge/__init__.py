@@ -27,6 +27,8 @@ Promises, where each is kept, and the test that shows it
         `jobs.writer`, `storage.dead_letter`: tests/jobs/test_writer.py, tests/web/test_bad_input.py
     a silent push is noticed, counted and polled around
         `jobs.feed`: tests/jobs/test_subscribe.py
+    a callback may demand more than its secret, and nothing a sender does holds up another
+        `web.admission`, `web.connections`: tests/web/test_admission.py, tests/security/test_attacks.py
     memory is bounded: queue, body, page, answer, journal
         `jobs.batch`, `web.room`, `web.connections`, `tmf656.client`: tests/jobs/test_batch.py, tests/web/test_room.py
 

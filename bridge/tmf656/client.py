@@ -32,6 +32,7 @@ from yarl import URL
 from bridge.errors import ConfigurationError, PermanentError, TransientError
 from bridge.masking import MASK, hide, mask
 from bridge.tmf656.auth import Authorization, ClientCredentials, Fixed, FormAnswer, UnauthorisedError, basic, bearer
+from bridge.tmf656.circuit import Circuit
 from bridge.tmf656.hub import (
     ABSENT,
     ACCEPTED,
@@ -56,11 +57,17 @@ from bridge.tmf656.paging import (
 
 _CONNECTIONS: Final = 8
 _REDIRECTS: Final = 3
+_EVERYTHING: Final = ""
+_WHOLE: Final = {"list", "register"}
+"""Operations that a 403 shuts: refused once, they are refused always. Of one problem it says nothing about others."""
 _EXCERPT_CHARACTERS: Final = 200
 _LONGEST_PAUSE_SECONDS: Final = 3600.0
 """A Retry-After beyond this is cut: an hour of silence is long enough to ask again."""
 _WRAPPERS: Final = ("items", "data", "serviceProblem", "result", "results", "content", "value")
 """Attributes under which servers have been seen to put the list, or the problem, they answer with."""
+
+_ASIDE: Final = {"find_subscriptions", "probe_subscription"}
+"""Requests that the standard does not have: however they are refused, it says nothing about us."""
 
 OnRequest = Callable[[str, str], None]
 """Told (operation, outcome) of each HTTP request.
@@ -220,7 +227,13 @@ class Client:
     for a pause, its subclass UnauthorisedError (401, 403), and PermanentError for every other refusal.
     """
 
-    def __init__(self, options: ClientOptions, *, on_request: OnRequest | None = None) -> None:
+    def __init__(
+        self,
+        options: ClientOptions,
+        *,
+        on_request: OnRequest | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Prepare; raises ConfigurationError when the address, a certificate or a key cannot be used."""
         self._options = options
         self._count = on_request or (lambda _operation, _outcome: None)
@@ -231,6 +244,9 @@ class Client:
         self._tls = _tls(options)
         self._session: aiohttp.ClientSession | None = None
         self._hub_readable = False
+        self._circuits = {
+            name: Circuit(clock, patience_seconds=options.request_timeout_seconds) for name in (_EVERYTHING, *_WHOLE)
+        }
         for secret in (options.password, options.token, options.oauth2_client_secret):
             hide(secret)
 
@@ -366,12 +382,40 @@ class Client:
         return str(target) if target is not None and target.origin() == self._base.origin() else None
 
     async def _send(self, request: _Request) -> _Reply:
-        """Send, with credentials; a token turned down is replaced once. Redirects stay on the origin."""
-        reply, header = await self._send_once(request)
-        if reply.status == 401 and self._authorization.rejected(header):
-            self._count(request.operation, "unauthorised")
-            reply, _ = await self._send_once(request)
+        """Send, with credentials; a token turned down is replaced once. Redirects stay on the origin.
+
+        Raises UnauthorisedError, and sends nothing, for a while after the source has refused us.
+        """
+        circuits = [self._circuits[name] for name in (_EVERYTHING, request.operation) if name in self._circuits]
+        if (seconds := max(circuit.wait_seconds() for circuit in circuits)) > 0:
+            raise UnauthorisedError(
+                f"source {self._options.name}: {request} was not sent: the source refused us lately, it is asked "
+                f"again in {seconds:.0f} s",
+                retry_after_seconds=seconds,
+            )
+        try:
+            reply, header = await self._send_once(request)
+            if reply.status == 401 and self._authorization.rejected(header):
+                self._count(request.operation, "unauthorised")
+                reply, _ = await self._send_once(request)
+        except UnauthorisedError:
+            self._circuits[_EVERYTHING].refused()
+            raise
+        self._judge(request.operation, reply.status)
         return reply
+
+    def _judge(self, operation: str, status: int) -> None:
+        """Open or close the circuits by what the source answered; trouble of its own says nothing."""
+        if operation in _ASIDE:
+            return
+        if status == 401:
+            self._circuits[_EVERYTHING].refused()
+        elif status == 403 and operation in _WHOLE:
+            self._circuits[operation].refused()
+        elif status < 500:
+            self._circuits[_EVERYTHING].passed()
+            if operation in _WHOLE:
+                self._circuits[operation].passed()
 
     async def _send_once(self, request: _Request) -> tuple[_Reply, str | None]:
         header = await self._authorization.header()

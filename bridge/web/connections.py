@@ -15,7 +15,11 @@ from typing import Any, cast
 from aiohttp import web
 
 from bridge.web.admission import address_of
+from bridge.web.listener import error_response
+from bridge.web.refusal import Refusal
 
+HEADERS = {"Server": "tmf656-bridge", "X-Content-Type-Options": "nosniff"}
+"""Of every answer: a browser guesses nothing from it, and nobody learns of a library and its version."""
 _TURNED_AWAY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
@@ -77,6 +81,21 @@ class CountedConnection(web.RequestHandler):
         turned_away.set_protocol(asyncio.Protocol())
         turned_away.write(_TURNED_AWAY)
         turned_away.close()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what is no HTTP, and what went wrong in here, without repeating any of it; the library would."""
+        super().handle_error(request, status, exc, message)
+        said = "this is no HTTP that is understood here" if status < 500 else "something went wrong in here"
+        response = error_response(Refusal(status, "malformed" if status < 500 else "defect", said))
+        response.headers.update(HEADERS)
+        response.force_close()
+        return response
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Give the place back."""

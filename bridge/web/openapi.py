@@ -76,7 +76,7 @@ _EVENT = {
     "in": "path",
     "required": True,
     "description": "Name of the event, as in serviceProblemStateChangeEvent; a hint for bodies that do not say",
-    "schema": {"type": "string", "pattern": "^[A-Za-z]+$", "maxLength": 128},
+    "schema": {"type": "string", "minLength": 1},
 }
 
 
@@ -99,7 +99,12 @@ def _notify(summary: str, *more: dict[str, Any]) -> dict[str, Any]:
 
 
 def _greet(*more: dict[str, Any]) -> dict[str, Any]:
-    origin = {"name": "WebHook-Request-Origin", "in": "header", "required": True, "schema": {"type": "string"}}
+    origin = {
+        "name": "WebHook-Request-Origin",
+        "in": "header",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^[!-~]+$"},
+    }
     return {
         "summary": "Validation handshake of CloudEvents (callback_handshakes)",
         "parameters": [_SOURCE, _SECRET, *more, origin],

@@ -21,7 +21,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge.errors import PermanentError
 from bridge.metrics import Metrics
-from bridge.web.connections import Cap, CountedConnection
+from bridge.web.connections import HEADERS, Cap, CountedConnection
 from bridge.web.health import Handler, guarded, livez, metrics_page, signpost
 from bridge.web.openapi import openapi
 
@@ -30,8 +30,7 @@ log = structlog.get_logger(__name__)
 _SHUTDOWN_SECONDS = 2.0
 _LINGERING_SECONDS = 2.0
 _HANDSHAKE_SECONDS = 10.0
-_HEADERS = {"Server": "tmf656-bridge", "X-Content-Type-Options": "nosniff"}
-_PAGE_HEADERS = _HEADERS | {
+_PAGE_HEADERS = HEADERS | {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
@@ -114,7 +113,7 @@ def _application() -> web.Application:
 
 async def _harmless(request: web.Request, response: web.StreamResponse) -> None:
     """Headers of every answer: a browser is to guess, keep and frame nothing, and nobody learns of a library."""
-    response.headers.update(_HEADERS if request.method == "POST" else _PAGE_HEADERS)
+    response.headers.update(HEADERS if request.method == "POST" else _PAGE_HEADERS)
 
 
 class _Door:

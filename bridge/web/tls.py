@@ -1,8 +1,8 @@
 """TLS served by ourselves: 1.2 or later, client certificates where an authority for them is set, and new certificates
 taken without a restart.
 
-The files are looked at every few seconds, and at once on SIGHUP. They are read into a context of their own first: half
-a file, or a certificate without its key, is told and leaves the one in use as it is. Connections that stand are not
+The files are looked at every other second. They are read into a context of their own first: half a file, or a
+certificate without its key, is told and leaves the one in use as it is. Connections that stand are not
 touched. An authority for client certificates that is taken out of its file is believed until the next start.
 """
 

@@ -606,3 +606,47 @@ def test_certificates_are_checked_unless_that_is_switched_off() -> None:
     assert isinstance(lax, ssl.SSLContext)
     assert lax.verify_mode is ssl.CERT_NONE
     assert Client(ClientOptions("snow", "https://h/x"))._tls is True
+
+
+async def test_a_source_that_refuses_us_is_not_hammered() -> None:
+    """401 shuts everything, each time for longer; one request tries; being let in opens everything."""
+    clock = [1000.0]
+    status, asked = [401], [0]
+
+    async def answer(_: web.Request) -> web.Response:
+        asked[0] += 1
+        return web.json_response([], status=status[0])
+
+    options = {"username": "u", "password": "pass-word"}
+    async with serving(answer) as url, Client(ClientOptions("s", url, **options), clock=lambda: clock[0]) as client:
+        with pytest.raises(UnauthorisedError, match="answered 401"):
+            await anext(client.pages())
+        waits = []
+        for _ in range(4):
+            with pytest.raises(UnauthorisedError):
+                await anext(client.pages())
+            for attempt in (
+                lambda: anext(client.pages()),
+                lambda: client.get("1"),
+                lambda: client.register("http://c"),
+            ):
+                with pytest.raises(UnauthorisedError, match="was not sent") as refused:
+                    await attempt()
+            waits.append(refused.value.retry_after_seconds)
+            clock[0] += waits[-1] + 0.01
+        assert (asked[0], waits) == (5, pytest.approx([5, 10, 20, 40]))
+        status[0] = 200
+        await anext(client.pages())
+        await anext(client.pages())
+        status[0] = 403
+        for _ in range(3):
+            with pytest.raises(UnauthorisedError, match="answered 403"):
+                await client.get("1")
+        for _ in range(2):
+            with pytest.raises(UnauthorisedError, match="answered 403"):
+                await anext(client.pages())
+        with pytest.raises(UnauthorisedError, match="was not sent"):
+            await anext(client.pages())
+        status[0] = 503
+        with pytest.raises(TransientError, match="503"):
+            await client.find_subscriptions()
