@@ -22,7 +22,7 @@ from bridge.jobs.feed import Mode
 from bridge.metrics import Metrics, event_type_label
 from bridge.settings import Settings
 from bridge.tmf656.wire import event
-from bridge.web import admission, listener, signature
+from bridge.web import admission, listener, room, signature
 
 pytestmark = pytest.mark.anyio
 
@@ -262,7 +262,7 @@ def test_the_labels_speak_the_words_of_the_domain() -> None:
     assert set(metrics.STATUSES) == {status.value for status in Status}
     assert set(metrics.MODES) == {mode.value for mode in Mode}
     assert set(metrics.VIAS) == {via.value for via in Via}
-    source = "".join(inspect.getsource(module) for module in (listener, admission, signature))
+    source = "".join(inspect.getsource(module) for module in (listener, admission, room, signature))
     assert set(metrics.REFUSALS) == {"connections", *re.findall(r'Refusal\(\s*\d+,\s*"(\w+)"', source)}
 
 
