@@ -1,6 +1,6 @@
 """Processes of the bench: started, waited for, weighed, and ended by their id.
 
-Each is tied to the life of this process, so that a bench that is killed leaves nothing behind. What they write goes to
+Servers are tied to the life of this process, so that a bench that is killed leaves none behind. What they write goes to
 a file, which is shown when they do not come up.
 """
 
