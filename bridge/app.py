@@ -11,7 +11,7 @@ hurry it: every step has a limit. Killed instead: see the promises in the module
 
 import signal
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -21,9 +21,12 @@ from urllib.parse import urlsplit
 import anyio
 import structlog
 
+from bridge.domain.stream import Wish
 from bridge.errors import BridgeError, DatabaseUnavailableError, PermanentError, TransientError
 from bridge.jobs.batch import GroupCommit
+from bridge.jobs.broadcast import Broadcaster
 from bridge.jobs.feed import Feed, Mode
+from bridge.jobs.follow import Follower
 from bridge.jobs.lead import Fence, Leader
 from bridge.jobs.listen import Listener
 from bridge.jobs.pacing import Wake
@@ -54,6 +57,7 @@ from bridge.web.connections import Cap
 from bridge.web.health import Condition, readyz
 from bridge.web.listener import Limits, greeter, listener
 from bridge.web.server import Entrance, Server, serving
+from bridge.web.stream import stream
 from bridge.web.tls import Certificates
 
 log = structlog.get_logger(__name__)
@@ -181,6 +185,7 @@ class Front:
     receiver: Receiver | None = None
     database: Database | None = None
     journal: Journal | None = None
+    broadcaster: Broadcaster | None = None
     stopping: bool = False
 
     def admit(self, name: str, secret: str) -> Feed | None:
@@ -194,6 +199,12 @@ class Front:
         if self.receiver is None:
             raise TransientError("starting", retry_after_seconds=2)
         return await self.receiver.receive(feed, raw, event_hint, received_at)
+
+    def follow(self, wish: Wish) -> AbstractAsyncContextManager[Follower]:
+        """Follow the changes."""
+        if self.broadcaster is None:
+            raise TransientError("starting", retry_after_seconds=2)
+        return self.broadcaster.follow(wish)
 
     async def condition(self) -> Condition:
         """How the bridge is, and what keeps it from being ready."""
@@ -252,7 +263,10 @@ class Bridge:
         certificates = self._certificates()
         entrance = self._entrance(certificates)
         greets = greeter(self.front.admit, self.metrics, doors)
-        async with serving(handle, readyz(self.front.condition), self.metrics, entrance, greets) as server:
+        streaming = stream(
+            self.front.follow, http.stream_token.get_secret_value(), list(self.settings.sources), self.metrics
+        )
+        async with serving(handle, readyz(self.front.condition), self.metrics, entrance, greets, streaming) as server:
             log.info("listening", url=server.url)
             async with AsyncExitStack() as stack:
                 if certificates is not None:
@@ -370,6 +384,8 @@ class Bridge:
                 working.start_soon(Replayer(journal, store, self.metrics, Wake()).run)
             working.start_soon(Rotator(list(feeds.values()), place.database).run)
             working.start_soon(leader.run)
+            self.front.broadcaster = Broadcaster(place.database, self.metrics)
+            working.start_soon(self.front.broadcaster.run)
             if not feeds:
                 log.warning("no source configured", remedy="add [sources.NAME] with a url to bridge.toml")
             log.info("ready", url=server.url, sources=sorted(feeds))

@@ -81,6 +81,7 @@ REQUEST_OUTCOMES = (
     "too_large",
     "malformed",
 )
+STREAM_ENDS = ("gone", "stalled", "stopping", "failed")
 
 _LATE = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -256,6 +257,18 @@ class Metrics:
             buckets=_LATE,
             registry=registry,
         )
+        self.stream_followers = Gauge(
+            f"{prefix}_stream_followers", "Connections to /stream that are open", registry=registry
+        )
+        self.stream_events = Counter(f"{prefix}_stream_events", "Events sent on /stream", registry=registry)
+        self.stream_overflows = Counter(
+            f"{prefix}_stream_overflows",
+            "Times that a connection to /stream was too slow and had to catch up from the table",
+            registry=registry,
+        )
+        self.stream_ends = Counter(
+            f"{prefix}_stream_ends", "Connections to /stream that ended", ["reason"], registry=registry
+        )
         self.build = Gauge(
             f"{prefix}_build_info", "1, with the version as label", ["version", "python"], registry=registry
         )
@@ -264,6 +277,8 @@ class Metrics:
             self.connections.labels(state).set(0)
         for reason in REFUSALS:
             self.refused.labels(reason)
+        for reason in STREAM_ENDS:
+            self.stream_ends.labels(reason)
 
     def introduce(self, source: str) -> None:
         """Make every series of a source exist, at 0."""

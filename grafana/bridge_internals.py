@@ -44,6 +44,7 @@ def build() -> Dashboard:
         ("Listener: rate, errors, duration", _listener()),
         ("Writer and Postgres: use, saturation, errors", _writer()),
         ("Journal and event loop", _rest()),
+        ("Stream: who follows the changes over HTTP", _stream()),
     ):
         page = page.with_row(Row(title))
         for panel in panels:
@@ -238,6 +239,39 @@ def _rest() -> tuple[Panel, ...]:
             "File descriptors, of those there may be: connections of senders, of the pool, files.",
             "percentunit",
             prom(f"{_each('process_open_fds')} / {_each('process_max_fds')}", "{{instance}}"),
+            width=6,
+        ),
+    )
+
+
+def _stream() -> tuple[Panel, ...]:
+    return (
+        series(
+            "Followers",
+            "Connections to /stream that are open.",
+            "short",
+            prom(_each("stream_followers"), "{{instance}}"),
+            width=6,
+        ),
+        series(
+            "Events sent",
+            "Events on all connections to /stream.",
+            "cps",
+            prom(_grows("stream_events_total"), "{{instance}}"),
+            width=6,
+        ),
+        series(
+            "Overflows",
+            "How often a follower was too slow and had to read the table instead.",
+            "cps",
+            prom(_grows("stream_overflows_total"), "{{instance}}"),
+            width=6,
+        ),
+        series(
+            "Ends",
+            "Connections to /stream that ended: gone (by the other side), stalled (took nothing), stopping, failed.",
+            "cps",
+            prom(_grows("stream_ends_total", by="reason"), "{{reason}}"),
             width=6,
         ),
     )

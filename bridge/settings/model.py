@@ -90,6 +90,8 @@ class HttpSettings(_Section):
     """TCP port for /metrics, /livez, /readyz and /openapi.json, 0 to 65535; empty: the same as for callbacks"""
     metrics_token: Tokens = SecretStr("")
     """bearer token that /metrics demands, 16 characters or more; empty: none; or metrics_token_file"""
+    stream_token: Tokens = SecretStr("")
+    """bearer token that /stream demands, 16 characters or more; empty: there is no /stream; or stream_token_file"""
 
 
 class LogSettings(_Section):
@@ -226,7 +228,8 @@ class Settings(_Section):
     def secrets(self) -> Iterator[str]:
         """Every secret value that is set, for `bridge.logs.hide`; of a URL with a login, its password."""
         urls = [self.database.dsn.get_secret_value()]
-        yield from self.http.metrics_token.get_secret_value().split()
+        for name in secret_names(HttpSettings):
+            yield from getattr(self.http, name).get_secret_value().split()
         for source in self.sources.values():
             for value in (getattr(source, name).get_secret_value() for name in secret_names(SourceSettings)):
                 yield from filter(None, (value, *value.split()))

@@ -15,22 +15,19 @@ groups by one writer a process, pages by the hundred. A listener who holds a tra
 notifications from being emptied; half full (4 GB) nothing is added to it any more, so that it never fails a commit.
 """
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any
 
+import anyio
+
+from bridge.domain.stream import Position
 from bridge.storage.database import Connection
 from bridge.storage.queries import queries
 
 CHANNEL = "service_problem_changed"
-
-
-class Position(NamedTuple):
-    """How far somebody has followed; in order of time. `committed` is the number of a transaction."""
-
-    committed: int
-    id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +59,36 @@ async def after(connection: Connection, position: Position, *, limit: int = 1000
         Change(Position(int(row["committed"]), row["id"]), row["changed_at"], row["source_id"], row["problem_ids"])
         for row in rows
     ]
+
+
+async def complete(connection: Connection, position: Position) -> bool:
+    """Is everything after this position still there? Not when it is from more than a day ago, or of another server
+    (the database was restored from a dump).
+    """
+    kept: bool = await connection.fetchval(queries("change")["complete"], str(position.committed), position.id)
+    return kept
+
+
+async def current(connection: Connection, problems: Sequence[tuple[int, str]]) -> dict[tuple[int, str], dict[str, Any]]:
+    """Return, by key, the current rows of these problems, as far as there are any; `body` is JSON in bytes."""
+    rows = await connection.fetch(
+        queries("change")["current"], [one[0] for one in problems], [one[1] for one in problems]
+    )
+    return {(row["source_id"], row["id"]): dict(row) for row in rows}
+
+
+@asynccontextmanager
+async def listening(connection: Connection, on_change: Callable[[], None]) -> AsyncIterator[None]:
+    """Call `on_change` whenever something was committed, while the block runs; a hint that may be lost when the
+    connection is, or behind a pooler.
+    """
+
+    def heard(*_: object) -> None:
+        on_change()
+
+    await connection.add_listener(CHANNEL, heard)
+    try:
+        yield
+    finally:
+        with anyio.move_on_after(1, shield=True):
+            await connection.remove_listener(CHANNEL, heard)

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from bridge.domain.stream import Position
 from bridge.storage import change
-from bridge.storage.change import Position
 from bridge.storage.database import Connection
 from bridge.storage.queries import queries
 

@@ -59,7 +59,7 @@ def guarded(page: Handler, token: str) -> Handler:
     """Let in who shows the bearer token; everybody when there is none."""
     if not token:
         return page
-    check = authorised([f"Bearer {token}".encode()], basic=False, bearer=True)
+    check = authorised([f"Bearer {one}".encode() for one in token.split()], basic=False, bearer=True)
 
     async def handle(request: web.Request) -> web.StreamResponse:
         try:

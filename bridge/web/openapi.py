@@ -155,6 +155,14 @@ DOCUMENT: dict[str, Any] = {
             _200=_response("Text exposition", {"text/plain": {"schema": _TEXT}}),
             _401=_problem("401", "http.metrics_token is wanted"),
         ),
+        "/stream": _page(
+            "Every change as it is committed, as server-sent events",
+            _200=_response("Until one side ends it", {"text/event-stream": {"schema": _TEXT}}),
+            _400=_problem("400", "No such source or status, or no Last-Event-ID of ours"),
+            _401=_problem("401", "http.stream_token is wanted"),
+            _404=_problem("404", "http.stream_token is not set"),
+            _503=_problem("503", "Not now: come back"),
+        ),
         "/openapi.json": _page("This description", _200=_response("OpenAPI 3.1", _json({"type": "object"}))),
         "/listener/{source}/{secret}": {"post": _notify("The registered callback"), "options": _greet()},
         "/listener/{source}/{secret}/listener/{event}": {

@@ -77,7 +77,12 @@ class Entrance:
 
 @asynccontextmanager
 async def serving(
-    listener: Handler, ready: Handler, metrics: Metrics, entrance: Entrance, greeter: Handler | None = None
+    listener: Handler,
+    ready: Handler,
+    metrics: Metrics,
+    entrance: Entrance,
+    greeter: Handler | None = None,
+    stream: Handler | None = None,
 ) -> AsyncIterator[Server]:
     """Serve until the block ends; port 0 takes a free one. `greeter` answers OPTIONS. PermanentError when the address
     cannot be had.
@@ -93,6 +98,8 @@ async def serving(
     pages.router.add_get("/readyz", ready)
     pages.router.add_get("/metrics", guarded(metrics_page(metrics), entrance.metrics_token))
     pages.router.add_get("/openapi.json", openapi)
+    if stream is not None:
+        pages.router.add_get("/stream", stream, allow_head=False)
     doors: list[_Door] = []
     try:
         doors.append(await _open(callbacks, entrance, entrance.port, entrance.cap))

@@ -115,19 +115,28 @@ where
     );
 
 -- name: changes
--- The oldest, as far as they are from before $1 and in the summaries; and, after a restore from a dump, those that count the transactions of another server.
+-- The oldest, in their order, as far as all up to the next one are from before $1, and in the summaries: the last of them stays, so that it
+-- can be told from which position on nothing is missing. And, after a restore from a dump, those that count the transactions of another server.
 delete from bridge.change as c
 where
     c.ctid = any(
         array(
             select o.ctid
             from (
-                select f.ctid, f.changed_at, f.committed, f.id from bridge.change as f
-                order by f.committed, f.id
-                limit $2
+                select
+                    f.ctid,
+                    f.committed,
+                    f.id,
+                    max(f.changed_at) over (order by f.committed, f.id rows between unbounded preceding and 1 following) as newest_at,
+                    lead(f.id) over (order by f.committed, f.id) as next_id
+                from (
+                    select e.ctid, e.committed, e.id, e.changed_at from bridge.change as e
+                    order by e.committed, e.id
+                    limit $2::bigint + 1
+                ) as f
             ) as o
             inner join bridge.summary as m on (o.committed, o.id) <= (m.committed, m.change_id)
-            where o.changed_at < $1
+            where o.newest_at < $1 and o.next_id is not null
         )
         || array(
             select f.ctid from bridge.change as f
