@@ -60,6 +60,14 @@ def event(prefix: str, number: int, subject: int, *, step: int, note: str = _NOT
     ).encode()
 
 
+def envelope(prefix: str, number: int) -> str:
+    """What is left of such an event without the problem in it."""
+    return (
+        f'{{"eventId":"{event_id(prefix, number)}","eventTime":"{_instant(number)}",'
+        '"eventType":"ServiceProblemStateChangeEvent","domain":"transport","event":{}}'
+    )
+
+
 def event_id(prefix: str, number: int) -> str:
     """The id of an event."""
     return f"{prefix}-{number:012d}"

@@ -20,7 +20,7 @@ from tests.bench import plot, report
 from tests.bench.bench import Sample
 from tests.bench.load import Plan, Report, quantile
 from tests.bench.measures.table import GOALS, SLICES
-from tests.bench.notification import DUPLICATES, EPOCH, event, event_id, maker, problem
+from tests.bench.notification import DUPLICATES, EPOCH, envelope, event_id, maker, problem
 from tests.bench.pages import Collection
 from tests.bench.process import ROOT, environment, finished, python, running
 
@@ -121,7 +121,7 @@ def test_pages_cover_the_collection_once() -> None:
 
 
 async def test_the_statements_of_pgbench_fit_the_schema(dsn: str) -> None:
-    values = {"n": 0, "subject": 7, "event": event("p", 1, 1, step=1).decode(), "problem": problem("p", 1)}
+    values = {"n": 0, "subject": 7, "envelope": envelope("p", 1), "problem": problem("p", 1)}
     connection = await asyncpg.connect(dsn)
     try:
         for step in range(2):

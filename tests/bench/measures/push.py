@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.bench.bench import Bench, Make, Measure, Sample
 from tests.bench.load import Report
-from tests.bench.notification import event, problem
+from tests.bench.notification import envelope, event, problem
 from tests.bench.process import BenchError, environment, python, running
 
 PEERS = Path(__file__).resolve().parents[1] / "peers"
@@ -74,7 +74,7 @@ async def answer_only(bench: Bench) -> AsyncIterator[Measure]:
 async def statements(bench: Bench) -> AsyncIterator[Measure]:
     """pgbench, 8 clients: the bridge's statements for one notification, on its tables, a row each."""
     clients = 8
-    variables = {"event": event("p", 1, 1, step=1).decode(), "problem": problem("p", 1, step=1)}
+    variables = {"envelope": envelope("p", 1), "problem": problem("p", 1, step=1)}
     postgres = bench.postgres
     await postgres.create("pgbench")
 

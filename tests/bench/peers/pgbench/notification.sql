@@ -1,6 +1,7 @@
 -- What the bridge writes for one notification, one row a statement, one transaction a notification: is the event known, what
--- is known of the problem, the version, the status, the current row, the digest, the log, the change that others follow. Lives
--- as in notification.py. The NOTIFY that goes with the change is left out: it would let these transactions commit one by one.
+-- is known of the problem, the version, the status, the current row, the digest, the log (without the problem, which the
+-- version has), the change that others follow. Lives as in notification.py. The NOTIFY that goes with the change is left out:
+-- with it these transactions would have to commit one by one.
 \set n :n + 1
 \set within :n % 1024
 \set subject :client_id * 1000000000 + :n / 1024 * 256 + :within % 256
@@ -63,10 +64,12 @@ insert into bridge.notification_digest (source_id, digest, received_at)
 values (1, decode(md5(:subject::bigint || '-' || :n::bigint), 'hex'), now())
 on conflict (source_id, digest) do nothing
 returning 1;
-insert into bridge.notification (source_id, received_at, event_id, event_type, event_time, problem_id, outcome, body)
-values (
+insert into bridge.notification (
+    source_id, received_at, event_id, event_type, event_time, problem_id, outcome, effective_at, content_hash, body
+) values (
     1, now(), :subject::bigint || '-' || :n::bigint, 'ServiceProblemStateChangeEvent', now(),
-    'pgbench-' || :subject::bigint, 'applied', :event::jsonb
+    'pgbench-' || :subject::bigint, 'applied', '2026-01-01'::timestamptz + :n::bigint * interval '1 microsecond',
+    decode(md5(:n::bigint || '-' || :subject::bigint), 'hex'), :envelope::jsonb
 );
 insert into bridge.change (source_id, problem_ids) values (1, array['pgbench-' || :subject::bigint]);
 commit;
