@@ -53,7 +53,7 @@ from bridge.storage.journal import opened as journal_opened
 from bridge.storage.observation import Stored
 from bridge.tmf656.client import Client, ClientOptions
 from bridge.web.admission import gates
-from bridge.web.connections import Cap
+from bridge.web.connections import Cap, make_room
 from bridge.web.health import Condition, readyz
 from bridge.web.listener import Limits, greeter, listener
 from bridge.web.server import Entrance, Server, serving
@@ -288,6 +288,7 @@ class Bridge:
 
     def _entrance(self, certificates: Certificates | None) -> Entrance:
         http = self.settings.http
+        make_room(http.max_connections)
         return Entrance(
             host=http.host,
             port=http.port,

@@ -80,9 +80,9 @@ class HttpSettings(_Section):
     """time in which a notification is answered, 0.05 to 60; senders give up after 3 to 10"""
     keepalive_timeout_seconds: Seconds = Field(default=15, ge=0, le=3600)
     """time that an idle connection is kept open, 0 to 3600"""
-    max_connections: Whole = Field(default=800, ge=1, le=100_000)
+    max_connections: Whole = Field(default=4096, ge=1, le=100_000)
     """connections open at a time, 1 to 100000; further ones are told 503"""
-    max_connections_per_peer: Whole = Field(default=400, ge=1, le=100_000)
+    max_connections_per_peer: Whole = Field(default=2048, ge=1, le=100_000)
     """connections open at a time from one address, 1 to 100000; trusted_proxies may have more"""
     trusted_proxies: Networks = ()
     """list of addresses or networks whose X-Forwarded-For is believed, ["10.0.0.7"]"""

@@ -3,21 +3,30 @@
 One more than may be is told 503 with Retry-After and closed, before anything of a request is read: a sender that
 retries loses nothing, and one peer cannot take the places of all others. Proxies that are trusted speak for many and
 count only together.
+
+Every connection is an open file. A process starts with a limit of these that is often 1,024, whatever it may have; it
+is raised to what the connections need (`make_room`), because a server that may open no more files hears nobody at all.
 """
 
 import asyncio
+import resource
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 from typing import Any, cast
 
+import structlog
 from aiohttp import web
 
 from bridge.web.admission import address_of
 from bridge.web.listener import error_response
 from bridge.web.refusal import Refusal
 
+log = structlog.get_logger(__name__)
+
+_OTHER_FILES = 256
+"""What a process has open besides: libraries, the database's connections, the journal, requests to sources."""
 HEADERS = {"Server": "tmf656-bridge", "X-Content-Type-Options": "nosniff"}
 """Of every answer: a browser guesses nothing from it, and nobody learns of a library and its version."""
 _TURNED_AWAY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -27,8 +36,8 @@ _TURNED_AWAY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nContent-L
 class Cap:
     """Counts connections. `most`: all together; `most_per_peer`: from an address that is not in `exempt`."""
 
-    most: int = 800
-    most_per_peer: int = 400
+    most: int = 4096
+    most_per_peer: int = 2048
     exempt: Sequence[str] = ()
     on_refusal: Callable[[], None] = lambda: None
     open: int = 0
@@ -56,6 +65,22 @@ class Cap:
         """Asked for only once a peer has reached its share."""
         at = address_of(peer)
         return at is not None and any(at in ip_network(network) for network in self.exempt)
+
+
+def make_room(connections: int) -> None:
+    """Let this process open as many files as so many connections need; say so when it may not."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + _OTHER_FILES
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < wanted:
+        log.warning(
+            "fewer files may be open than there may be connections",
+            open_files=hard,
+            max_connections=connections,
+            remedy=f"raise the hard limit (ulimit -Hn, LimitNOFILE=) to {wanted}, or lower http.max_connections",
+        )
 
 
 class CountedConnection(web.RequestHandler):
