@@ -2,7 +2,8 @@
 about another problem, at a twentieth of the cost.
 
 An id stands in keys, bodies and, through these, in hashes; nothing else of a life depends on it. So a copy is the
-same rows with the id replaced in all three. Postgres has no BLAKE2, hence this is done here and not in SQL.
+same rows with the id replaced in all three. Postgres has no BLAKE2, hence this is done here and not in SQL. The log
+names versions by their hashes, so what is renamed is remembered from one table to the next.
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,8 @@ from bridge.domain.life import canonical, hash_of
 from bridge.storage.database import Connection
 
 Row = tuple[Any, ...]
+Said = dict[tuple[int, bytes], bytes]
+"""Number of a copy and hash of a body → that body in the copy."""
 
 TABLES = ("service_problem", "service_problem_version", "status_change", "notification", "notification_digest")
 _KEYS = ("id", "problem_id", "event_id")
@@ -51,16 +54,17 @@ async def copy(
         list(ids),
     )
     chosen = [row["id"] for row in fit]
+    said: Said = {}
     for table, query in _ROWS.items():
         more = (since, until) if table == "notification" else ()
         rows = await connection.fetch(query, source_id, chosen, *more)
         if not rows:
             continue
         names = list(rows[0].keys())
-        made = [row for number in range(1, copies + 1) for row in _renamed(rows, names, number)]
+        made = [row for number in range(1, copies + 1) for row in _renamed(rows, names, number, said)]
         await connection.copy_records_to_table(table, schema_name="bridge", columns=names, records=made)
         if table == "notification":
-            await _remember(connection, made, names)
+            await _remember(connection, made, names, said)
     return copies * len(chosen)
 
 
@@ -69,33 +73,42 @@ def copied_id(problem_id: str, number: int) -> str:
     return f"{problem_id}.{number:02}"
 
 
-def _renamed(rows: Sequence[Any], names: list[str], number: int) -> list[Row]:
+def _renamed(rows: Sequence[Any], names: list[str], number: int, said: Said) -> list[Row]:
     """The same rows about the copies."""
     keys = [names.index(name) for name in _KEYS if name in names]
     bodies = [names.index(name) for name in _BODIES if name in names]
     hashes = [names.index(name) for name in _HASHES if name in names]
-    return [_row(list(row), keys, bodies, hashes, number) for row in rows]
+    return [_row(list(row), keys, bodies, hashes, number, said) for row in rows]
 
 
-def _row(row: list[Any], keys: list[int], bodies: list[int], hashes: list[int], number: int) -> Row:
+def _row(row: list[Any], keys: list[int], bodies: list[int], hashes: list[int], number: int, said: Said) -> Row:
     problem_id = row[keys[0]]
     old, new = problem_id.encode(), copied_id(problem_id, number).encode()
     for place in keys:
         row[place] = row[place].replace(problem_id, new.decode())
-    was: dict[bytes, bytes] = {}
     for place in bodies:
         if row[place] is not None:
             text = canonical(orjson.loads(row[place]))
             row[place] = text.replace(old, new)
-            was[hash_of(text)] = hash_of(row[place])
+            said[number, hash_of(text)] = row[place]
     for place in hashes:
-        row[place] = was.get(row[place], row[place])
+        text = said.get((number, row[place]))
+        row[place] = row[place] if text is None else hash_of(text)
     return tuple(row)
 
 
-async def _remember(connection: Connection, made: Sequence[Row], names: list[str]) -> None:
-    source_id, at, body = (names.index(name) for name in ("source_id", "received_at", "body"))
-    digests = {(row[source_id], hash_of(row[body])): row[at] for row in made}
+async def _remember(connection: Connection, made: Sequence[Row], names: list[str], said: Said) -> None:
+    """Digests are of whole events, also where the log has the problem only by the hash of its version."""
+    source_id, at, body, content_hash = (
+        names.index(name) for name in ("source_id", "received_at", "body", "content_hash")
+    )
+    texts = {hash_of(text): text for text in said.values()}
+    digests = {}
+    for row in made:
+        event = orjson.loads(row[body])
+        if row[content_hash] is not None:
+            event["event"]["serviceProblem"] = orjson.loads(texts[row[content_hash]])
+        digests[row[source_id], hash_of(canonical(event))] = row[at]
     await connection.copy_records_to_table(
         "notification_digest",
         schema_name="bridge",

@@ -90,6 +90,13 @@ async def test_a_copy_is_what_the_door_makes_of_it(connection: Connection) -> No
         assert await rows(connection, index + 1, new_id) == await rows(connection, other, new_id)
         compared += 1
     assert compared > LIVES / 2
+    strange = """
+        select count(*) from bridge.notification_digest as o
+        where o.source_id = $1 and not exists (
+            select from bridge.notification_digest as c where c.source_id <> o.source_id and c.digest = o.digest
+        )"""
+    assert await connection.fetchval("select count(*) from bridge.notification_digest where source_id = $1", other) > 0
+    assert await connection.fetchval(strange, other) == 0
 
 
 async def test_what_is_said_again_of_seeded_problems_is_unchanged(connection: Connection) -> None:
