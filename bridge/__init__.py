@@ -26,7 +26,9 @@ Promises, where each is kept, and the test that shows it
     one bad row never blocks its neighbours; what is not understood is kept with its bytes
         `jobs.writer`, `storage.dead_letter`: tests/jobs/test_writer.py, tests/web/test_bad_input.py
     a silent push is noticed, counted and polled around
-        `jobs.feed`: tests/jobs/test_subscribe.py
+        `domain.silence`, `jobs.listen`, `jobs.judge`: tests/domain/test_silence.py, tests/faults/test_lost_push.py
+    who lost the lease writes nothing that only the leader may write
+        `jobs.lead`: tests/jobs/test_fence.py
     a callback may demand more than its secret, and nothing a sender does holds up another
         `web.admission`, `web.connections`: tests/web/test_admission.py, tests/security/test_attacks.py
     memory is bounded: queue, body, page, answer, journal

@@ -14,6 +14,7 @@ from bridge.app import database_at, ensure_schema
 from bridge.cli.options import Config, Json, on_loop, require_data, settings_for
 from bridge.settings import Settings
 from bridge.storage import source
+from bridge.storage.journal import waiting_in
 
 _AGES = {
     "last_push_at": "last\npush",
@@ -26,19 +27,28 @@ _AGES = {
 def status(config: Config = None, as_json: Json = False) -> None:
     """Show every source: mode, lag, last push and poll, registration, problems, dead letters.
 
-    *lag* is the time since the source was last heard of, by push or poll. What needs a person is said below the table.
+    *lag* is the time since the source was last heard of, by push or poll. What needs a person is said below the table,
+    also how many changes push missed within a day, why a source is in fallback, and what waits in the local journal.
     """
     settings = settings_for(config, quiet=True)
     require_data(settings)
     rows = on_loop(lambda: _status(settings))
+    waiting, since = waiting_in(settings.data_dir)
+    journal = {"waiting": waiting, "oldest_at": since}
     if as_json:
-        typer.echo(orjson.dumps({"sources": rows}, option=orjson.OPT_INDENT_2 | orjson.OPT_NAIVE_UTC).decode())
+        typer.echo(
+            orjson.dumps(
+                {"sources": rows, "journal": journal}, option=orjson.OPT_INDENT_2 | orjson.OPT_NAIVE_UTC
+            ).decode()
+        )
         return
     console = Console(highlight=False)
     if not rows:
         console.print("This database has seen no source yet: add one to bridge.toml, then `tmf656-bridge run`.")
         return
     console.print(_table(rows))
+    if waiting:
+        console.print(Text(f"journal: {waiting:,} notifications wait for Postgres, the oldest for {_age(since)}"))
     for row in rows:
         for remark in _remarks(row):
             console.print(Text(f"{row['name']}: {remark}"))

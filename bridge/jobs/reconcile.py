@@ -219,5 +219,6 @@ class Reconciler:
             mark = await watermark.find(connection, self.feed.source_id, "reconcile")
         if mark is None:
             return 0.0
-        age_seconds = (now() - mark.started_at).total_seconds()
-        return max(0.0, jittered(self.feed.settings.reconcile_interval_seconds, 0.05) - age_seconds)
+        interval_seconds = jittered(self.feed.settings.reconcile_interval_seconds, 0.05)
+        age_seconds = max(0.0, (now() - mark.started_at).total_seconds())  # our clock may have been set back
+        return max(0.0, interval_seconds - age_seconds)

@@ -21,6 +21,7 @@ from bridge.jobs.poll import Poller
 from bridge.jobs.receive import Receiver
 from bridge.jobs.reconcile import Reconciler
 from bridge.jobs.refetch import Refetcher
+from bridge.jobs.report import Reporter
 from bridge.jobs.subscribe import Subscriber
 from bridge.jobs.writer import Writer, store_items
 from bridge.metrics import Metrics
@@ -76,6 +77,10 @@ class Rig:
     def receiver(self) -> Receiver:
         """What takes posted bodies, with a writer that a test has to run."""
         return Receiver({self.feed.name: self.feed}, Writer(self.database, self.metrics), self.metrics)
+
+    def reporter(self) -> Reporter:
+        """What tells the database how the source is, and reads what other processes told it."""
+        return Reporter([self.feed], self.database, self.metrics)
 
     def counted(self, metric: str, **labels: str) -> float:
         """The value of a metric without its prefix."""

@@ -311,3 +311,12 @@ async def test_the_reconciler_waits_for_the_first_pass_and_then_for_its_time(
             rig.feed.reconcile_wake.call("test")
             await eventually(lambda: rig.counted("polls_total", kind="reconcile", outcome="ok") == 2)
         assert await rig.rows() == told(sim)
+
+
+async def test_a_pass_from_the_future_puts_the_next_one_off_by_an_interval_at_most(rig_for: RigFor) -> None:
+    """Our clock was set back."""
+    async with Simulator(population=2, seed=1) as sim:
+        rig = await rig_for(sim, reconcile_interval_seconds=60)
+        await rig.reconciler.run_once()
+        await rig.execute("update bridge.watermark set started_at = started_at + interval '1 hour'")
+        assert await rig.reconciler._due_in_seconds() <= 63

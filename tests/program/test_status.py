@@ -49,7 +49,12 @@ async def test_the_table_fits_and_says_below_what_needs_a_person(
         insert into bridge.dead_letter (source_id, received_at, last_received_at, reason, detail, digest, raw)
         select id, now(), now(), 'not_json', 'x', 'x', 'x' from bridge.source where name = 'snow';
         insert into bridge.watermark (source_id, kind, started_at, finished_at)
-        select id, 'poll', now(), now() - interval '2 days' from bridge.source
+        select id, 'poll', now(), now() - interval '2 days' from bridge.source;
+        insert into bridge.push_verdict (source_id, hour, missed, late)
+        select id, date_trunc('hour', now()), 3, 1 from bridge.source where name = 'snow';
+        insert into bridge.push_verdict (source_id, hour, missed, late)
+        select id, now() - interval '2 days', 100, 0 from bridge.source where name = 'snow';
+        update bridge.source set fallback_reason = 'not registered at its hub' where mode = 'fallback'
     """)
     await connection.close()
     config = configured(dsn=dsn, sources={"snow": {"url": "http://127.0.0.1:9/v4"}})
@@ -62,6 +67,7 @@ async def test_the_table_fits_and_says_below_what_needs_a_person(
     assert "snow: 5 min ago: answered [/red] 500" in text
     assert "a-source-with-a-rather-long-name: is not in this configuration" in text
     assert "not registered at its hub; it is polled instead" in text
+    assert "snow: push missed 3 changes within 24 h, 75.0%; polls found them" in text
 
 
 async def test_no_source_yet_is_said_with_what_to_do(dsn: str, call: Any, configured: Any) -> None:

@@ -1,0 +1,69 @@
+"""A source that has gone silent is polled at once, long before the next poll is due."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+from typing import Any
+
+import pytest
+
+from bridge.jobs.listen import Listener
+from bridge.simulator import Simulator
+
+pytestmark = pytest.mark.anyio
+
+Eventually = Callable[[Callable[[], Any]], Awaitable[None]]
+RigFor = Callable[..., Awaitable[Any]]
+BridgeOn = Callable[..., AbstractAsyncContextManager[Any]]
+
+
+async def test_silence_is_polled_at_and_what_was_missed_brings_a_new_registration(
+    bridge_on: BridgeOn, eventually: Eventually
+) -> None:
+    hourly = {"poll_interval_seconds": 3600, "silence_min_seconds": 1, "silence_max_seconds": 1}
+    async with Simulator(population=5, seed=1) as sim, bridge_on(sim, **hourly) as running:
+        feed, sample = running.feeds["sim"], running.metrics.registry.get_sample_value
+        await eventually(lambda: feed.mode == "push" and feed.first_pass.is_set())
+        feed.registered_at = feed.expected_since = datetime.now(UTC) - timedelta(minutes=5)
+        sim.forget_subscriptions()
+        at = (datetime.now(UTC) - timedelta(seconds=60)).isoformat(timespec="milliseconds")
+        await sim.patch(next(iter(sim.problems)), description="nobody is told", lastUpdate=at)
+        await eventually(lambda: feed.mode == "fallback")
+        assert sample("tmf656_bridge_silences_total", {"source": "sim"}) >= 1
+        assert sample("tmf656_bridge_missed_changes_total", {"source": "sim"}) == 1
+        assert feed.reason == "notifications it should have sent did not come"
+        await eventually(lambda: list(sim.subscriptions) == ["2"])
+        assert feed.mode == "fallback"
+        await sim.create()
+        await eventually(lambda: feed.mode == "push")
+
+
+async def test_a_silence_calls_one_poll_and_only_where_notifications_are_expected(rig_for: RigFor) -> None:
+    async with Simulator() as sim:
+        rig = await rig_for(sim)
+        listener = Listener(rig.feed, rig.metrics)
+        rig.feed.rhythm.asked(monotonic() - 7200)
+        assert not listener.run_once()
+        rig.feed.stands(datetime.now(UTC), registered=True)
+        assert listener.run_once()
+        assert rig.feed.poll_wake.reason == "silence"
+        assert not listener.run_once()
+        assert rig.counted("silences_total") == 1
+        assert rig.counted("silence_limit_seconds") == rig.feed.settings.silence_max_seconds
+
+
+async def test_what_another_process_hears_is_heard(rig_for: RigFor) -> None:
+    """Pushes arrive at any process; the one that leads reads of them in the database."""
+    async with Simulator() as sim:
+        rig = await rig_for(sim)
+        rig.feed.stands(datetime.now(UTC), registered=True)
+        reporter = rig.reporter()
+        await reporter.run_once()
+        assert rig.feed.rhythm.heard_at is None
+        await rig.execute("update bridge.source set last_push_at = now()")
+        await reporter.run_once()
+        heard_at = rig.feed.rhythm.heard_at
+        assert heard_at is not None
+        await reporter.run_once()
+        assert rig.feed.rhythm.heard_at == heard_at
