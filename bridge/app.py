@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import anyio
 import structlog
 
+from bridge import supervisor
 from bridge.domain.stream import Wish
 from bridge.errors import BridgeError, DatabaseUnavailableError, PermanentError, TransientError
 from bridge.jobs.batch import GroupCommit
@@ -249,6 +250,7 @@ class Bridge:
 
     def stop(self) -> None:
         """End the bridge cleanly; safe to call twice and at any time."""
+        supervisor.tell("STOPPING=1")
         self.front.stopping = True
         self._stop.set()
         self._starting.cancel()
@@ -390,6 +392,7 @@ class Bridge:
             if not feeds:
                 log.warning("no source configured", remedy="add [sources.NAME] with a url to bridge.toml")
             log.info("ready", url=server.url, sources=sorted(feeds))
+            supervisor.tell("READY=1")
             if self.on_ready is not None:
                 self.on_ready(Running(server.url, server.pages_url, place, self.metrics, feeds))
             await self._stop.wait()
@@ -451,6 +454,7 @@ async def run_until_signal(bridge: Bridge) -> None:
     """Run a bridge until SIGTERM or SIGINT."""
     async with anyio.create_task_group() as group:
         group.start_soon(_stop_on_signal, bridge)
+        group.start_soon(supervisor.keep_telling)
         try:
             await bridge.run()
         finally:

@@ -1138,7 +1138,8 @@ CREATE TABLE bridge_migration.applied (
     version integer NOT NULL,
     name text NOT NULL,
     checksum text NOT NULL,
-    applied_at timestamp with time zone DEFAULT now() NOT NULL
+    applied_at timestamp with time zone DEFAULT now() NOT NULL,
+    breaking boolean DEFAULT false NOT NULL
 );
 ALTER TABLE ONLY bridge_migration.applied
     ADD CONSTRAINT applied_pkey PRIMARY KEY (version);
@@ -1147,6 +1148,7 @@ COMMENT ON COLUMN bridge_migration.applied.version IS 'Number of the file';
 COMMENT ON COLUMN bridge_migration.applied.name IS 'Name of the file';
 COMMENT ON COLUMN bridge_migration.applied.checksum IS 'SHA-256 of the file as applied';
 COMMENT ON COLUMN bridge_migration.applied.applied_at IS 'When';
+COMMENT ON COLUMN bridge_migration.applied.breaking IS 'Programs that do not know this migration cannot run on it';
 
 CREATE VIEW report.affected_location AS
  SELECT s.name AS source,

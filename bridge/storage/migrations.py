@@ -1,8 +1,10 @@
 """The schema: forward-only migrations `sql/migrations/NNNN_name.sql`, each applied once, checked by checksum.
 
 One advisory lock keeps two processes from migrating at once; each migration and its record commit together, so a crash
-leaves either all or nothing of it. A program refuses a schema that is missing, older (run `migrate`) or newer (an
-update was rolled back) than itself.
+leaves either all or nothing of it. A program refuses a schema that is missing or older than itself (run `migrate`).
+
+A newer one it takes (an update was rolled back, or comes to one process after the other): migrations only add. One that
+does not says so in a line that begins `-- breaking:`; the record keeps that, and older programs refuse the schema.
 """
 
 import hashlib
@@ -13,12 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
+import structlog
 
 from bridge.errors import SchemaError
 from bridge.storage.database import Connection
 from bridge.storage.queries import sql_dir
 
+log = structlog.get_logger(__name__)
+
 _FILE = re.compile(r"^(\d{4})_(\w+)\.sql$")
+_BREAKING = re.compile(r"^-- breaking:", re.MULTILINE)
 _LOCK = 656_000_001
 _LEDGER = """
 create schema if not exists bridge_migration;
@@ -34,6 +40,8 @@ comment on column bridge_migration.applied.version is 'Number of the file';
 comment on column bridge_migration.applied.name is 'Name of the file';
 comment on column bridge_migration.applied.checksum is 'SHA-256 of the file as applied';
 comment on column bridge_migration.applied.applied_at is 'When';
+alter table bridge_migration.applied add column if not exists breaking boolean not null default false;
+comment on column bridge_migration.applied.breaking is 'Programs that do not know this migration cannot run on it';
 """
 _LET_READER_IN = """
 do $$
@@ -90,6 +98,11 @@ class Migration:
         """SHA-256 of the text."""
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
+    @property
+    def breaking(self) -> bool:
+        """Whether programs that do not know it cannot run on it."""
+        return _BREAKING.search(self.sql) is not None
+
 
 def available(directory: Path | None = None) -> list[Migration]:
     """Return the migrations of this program, in order."""
@@ -102,20 +115,21 @@ def available(directory: Path | None = None) -> list[Migration]:
 
 
 async def pending(connection: Connection, directory: Path | None = None) -> list[Migration]:
-    """Return what is still to be applied; SchemaError when the schema is newer than this program or a file was
-    altered.
+    """Return what is still to be applied; SchemaError when a file was altered, or the schema is newer than this program
+    in a way that it cannot run on.
     """
     known = available(directory)
     applied = await _applied(connection)
     newest = known[-1].version if known else 0
-    newer = [version for version in applied if version > newest]
+    newer = {version: one for version, one in applied.items() if version > newest}
     if newer:
-        raise SchemaError(
-            f"the schema is at version {max(newer)}, this program knows {newest}: install the newer tmf656-bridge again"
-        )
+        what = f"the schema is at version {max(newer)}, this program knows {newest}"
+        if any(one.breaking for one in newer.values()):
+            raise SchemaError(f"{what}, and cannot run on it: install the newer tmf656-bridge again")
+        log.warning("schema is newer", schema=max(newer), known=newest, remedy="none needed: it has only been added to")
     for migration in known:
-        checksum = applied.get(migration.version)
-        if checksum is not None and checksum != migration.checksum:
+        record = applied.get(migration.version)
+        if record is not None and record.checksum != migration.checksum:
             raise SchemaError(
                 f"migration {migration.title} differs from the one that was applied: "
                 "install the release that matches this database, or restore the file"
@@ -124,7 +138,7 @@ async def pending(connection: Connection, directory: Path | None = None) -> list
 
 
 async def check(connection: Connection) -> None:
-    """Raise SchemaError unless the schema is exactly what this program needs."""
+    """Raise SchemaError unless the schema has what this program needs."""
     missing = await pending(connection)
     if missing:
         names = ", ".join(one.title for one in missing)
@@ -167,19 +181,30 @@ async def _apply(connection: Connection, migration: Migration) -> None:
             await connection.execute("set local lock_timeout = '10s'")
             await connection.execute(migration.sql)
             await connection.execute(
-                "insert into bridge_migration.applied (version, name, checksum) values ($1, $2, $3)",
+                "insert into bridge_migration.applied (version, name, checksum, breaking) values ($1, $2, $3, $4)",
                 migration.version,
                 migration.name,
                 migration.checksum,
+                migration.breaking,
             )
 
 
-async def _applied(connection: Connection) -> dict[int, str]:
+@dataclass(frozen=True, slots=True)
+class _Applied:
+    checksum: str
+    breaking: bool
+
+
+async def _applied(connection: Connection) -> dict[int, _Applied]:
     with _explained("the record of migrations cannot be read"):
         if await connection.fetchval("select to_regclass('bridge_migration.applied') is null"):
             return {}
-        rows = await connection.fetch("select version, checksum from bridge_migration.applied order by version")
-    return {row["version"]: row["checksum"] for row in rows}
+        # records of the first releases do not say whether they break anything
+        rows = await connection.fetch(
+            "select a.version, a.checksum, coalesce((to_jsonb(a) ->> 'breaking')::boolean, false) as breaking "
+            "from bridge_migration.applied as a order by a.version"
+        )
+    return {row["version"]: _Applied(row["checksum"], row["breaking"]) for row in rows}
 
 
 @contextmanager

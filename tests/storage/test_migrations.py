@@ -97,13 +97,32 @@ async def test_an_altered_file_is_refused_and_named(empty: Connection, directory
     assert await tables(empty) == {"first", "second"}
 
 
-async def test_a_newer_schema_is_refused(empty: Connection, directory: Path) -> None:
+async def test_a_newer_schema_is_taken_when_it_was_only_added_to(empty: Connection, directory: Path) -> None:
     await migrations.migrate(empty, directory)
     (directory / "0002_second.sql").unlink()
-    with pytest.raises(SchemaError, match="version 2, this program knows 1"):
+    assert await migrations.pending(empty, directory) == []
+    assert await migrations.migrate(empty, directory) == []
+
+
+async def test_a_newer_schema_is_refused_when_a_migration_says_so(empty: Connection, directory: Path) -> None:
+    newer = directory / "0003_third.sql"
+    newer.write_text("-- Drops.\n-- breaking: programs before this one read it\ndrop table second;")
+    await migrations.migrate(empty, directory)
+    newer.unlink()
+    with pytest.raises(SchemaError, match=r"version 3, this program knows 2, and cannot run on it"):
         await migrations.pending(empty, directory)
     with pytest.raises(SchemaError, match="install the newer"):
         await migrations.migrate(empty, directory)
+
+
+async def test_a_record_that_does_not_say_whether_it_breaks_anything_is_read(
+    empty: Connection, directory: Path
+) -> None:
+    await migrations.migrate(empty, directory)
+    await empty.execute("alter table bridge_migration.applied drop column breaking")
+    assert await migrations.pending(empty, directory) == []
+    (directory / "0003_third.sql").write_text("create table third (n int);")
+    assert [one.version for one in await migrations.migrate(empty, directory)] == [3]
 
 
 async def test_a_migration_that_fails_halfway_leaves_nothing_and_keeps_those_before(

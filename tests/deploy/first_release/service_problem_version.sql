@@ -1,0 +1,99 @@
+-- name: add
+-- Facts; those already there stay, but learn when they were last confirmed.
+insert into bridge.service_problem_version as v (
+    source_id, problem_id, effective_at, content_hash, kind, observed_at, confirmed_at, via, event_type, status, superseded,
+    body_hash, patch, body
+)
+select
+    n.source_id, n.problem_id, n.effective_at, n.content_hash, n.kind, n.observed_at, n.confirmed_at, n.via, n.event_type,
+    n.status, n.superseded, n.body_hash, n.patch, n.body
+from unnest(
+    $1::smallint[], $2::text[], $3::timestamptz[], $4::bytea[], $5::text[], $6::timestamptz[], $7::timestamptz[], $8::text[],
+    $9::text[], $10::text[], $11::boolean[], $12::bytea[], $13::jsonb[], $14::jsonb[]
+) as n (
+    source_id, problem_id, effective_at, content_hash, kind, observed_at, confirmed_at, via, event_type, status, superseded,
+    body_hash, patch, body
+)
+order by n.source_id, n.problem_id, n.effective_at, n.content_hash
+on conflict (source_id, problem_id, effective_at, content_hash) do update set
+confirmed_at = excluded.confirmed_at
+where excluded.confirmed_at > coalesce(v.confirmed_at, '-infinity');
+
+-- name: mend
+-- Patches whose body came out differently, or that were overtaken; answers that were confirmed again.
+update bridge.service_problem_version as v set
+    superseded = n.superseded,
+    confirmed_at = greatest(v.confirmed_at, n.confirmed_at),
+    status = coalesce(n.status, v.status),
+    body_hash = coalesce(n.body_hash, v.body_hash),
+    body = coalesce(n.body, v.body)
+from unnest(
+    $1::smallint[], $2::text[], $3::timestamptz[], $4::bytea[], $5::boolean[], $6::timestamptz[], $7::text[], $8::bytea[],
+    $9::jsonb[]
+) as n (source_id, problem_id, effective_at, content_hash, superseded, confirmed_at, status, body_hash, body)
+where
+    v.source_id = n.source_id and v.problem_id = n.problem_id and v.effective_at = n.effective_at
+    and v.content_hash = n.content_hash;
+
+-- name: recent
+-- All that folding a patch that holds since $3 can depend on: the facts from the last whole statement at or before it up to the next one
+-- ($4: up to the last). Overtaken patches matter only where one like it may come again.
+with stretch as (
+    select distinct
+        k.source_id,
+        k.problem_id,
+        base.effective_at as since,
+        coalesce(ahead.effective_at, 'infinity') as until
+    from unnest($1::smallint[], $2::text[], $3::timestamptz[], $4::boolean[]) as k (source_id, problem_id, at, open)
+    inner join lateral (
+        select coalesce(max(w.effective_at), '-infinity') as effective_at
+        from bridge.service_problem_version as w
+        where w.source_id = k.source_id and w.problem_id = k.problem_id and w.kind = 'full' and w.effective_at <= k.at
+    ) as base on true
+    inner join lateral (
+        select min(w.effective_at) as effective_at
+        from bridge.service_problem_version as w
+        where
+            w.source_id = k.source_id and w.problem_id = k.problem_id and w.kind = 'full' and w.effective_at > k.at
+            and not k.open
+    ) as ahead on true
+)
+
+select
+    v.source_id,
+    v.problem_id,
+    v.effective_at,
+    v.content_hash,
+    v.kind,
+    v.observed_at,
+    v.confirmed_at,
+    v.via,
+    v.event_type,
+    v.superseded,
+    v.status,
+    v.body_hash,
+    coalesce(v.patch, v.body) as said
+from stretch as t
+inner join bridge.service_problem_version as v
+    on
+        t.source_id = v.source_id and t.problem_id = v.problem_id
+        and v.effective_at >= t.since and v.effective_at < t.until
+where not v.superseded
+union all
+select
+    v.source_id,
+    v.problem_id,
+    v.effective_at,
+    v.content_hash,
+    v.kind,
+    v.observed_at,
+    v.confirmed_at,
+    v.via,
+    v.event_type,
+    v.superseded,
+    v.status,
+    v.body_hash,
+    coalesce(v.patch, v.body) as said
+from unnest($1::smallint[], $2::text[], $3::timestamptz[]) as k (source_id, problem_id, at)
+inner join bridge.service_problem_version as v
+    on k.source_id = v.source_id and k.problem_id = v.problem_id and k.at = v.effective_at and v.superseded;

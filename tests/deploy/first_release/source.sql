@@ -1,0 +1,82 @@
+-- name: ensure
+-- The source's key, its row made or brought up to date; the secret is made once. A source that moved to another address is read anew.
+with moved as (
+    delete from bridge.watermark as w
+    using bridge.source as o
+    where w.source_id = o.id and o.name = $1 and o.url <> $2
+)
+
+insert into bridge.source as s (name, url, callback_secret) values ($1, $2, $3)
+on conflict (name) do update set
+url = excluded.url,
+version = case when s.url = excluded.url then s.version end,
+callback_secret = case when s.callback_secret = '' then excluded.callback_secret else s.callback_secret end
+returning s.id, s.callback_secret, s.version, s.current_secret, s.previous_secret, s.retired_secrets;
+
+-- name: find
+select s.id from bridge.source as s
+where s.name = $1;
+
+-- name: rotate
+-- Another secret is in force: the one before is still accepted, an older one is retired.
+update bridge.source as s set current_secret = $2, previous_secret = $3, retired_secrets = $4
+where s.id = $1;
+
+-- name: note
+-- What a source is doing; nulls leave the old value.
+update bridge.source as s set
+    mode_since = case when s.mode is distinct from coalesce($2, s.mode) then now() else s.mode_since end,
+    mode = coalesce($2, s.mode),
+    last_push_at = greatest(s.last_push_at, $3)
+where s.id = $1;
+
+-- name: recognise
+update bridge.source as s set version = $2
+where s.id = $1 and s.version is distinct from $2;
+
+-- name: fail
+update bridge.source as s set last_error = $2, last_error_at = case when $2::text is null then s.last_error_at else now() end
+where s.id = $1 and s.last_error is distinct from $2;
+
+-- name: mode
+select s.mode from bridge.source as s
+where s.id = $1;
+
+-- name: pushed_since
+-- Has a notification changed something since?
+select count(*) > 0 as pushed from bridge.notification as n
+where n.source_id = $1 and n.received_at > $2 and n.outcome = 'applied';
+
+-- name: status
+-- One row a source, for tmf656-bridge status.
+select
+    s.name,
+    s.url,
+    s.mode,
+    s.mode_since,
+    s.last_push_at,
+    s.last_error,
+    s.last_error_at,
+    w.finished_at as last_poll_at,
+    r.finished_at as last_reconcile_at,
+    w.filter_style,
+    u.hub_id,
+    u.registered_at,
+    u.callback is not null as registered,
+    (
+        select count(*) from bridge.service_problem as p
+        where p.source_id = s.id and p.deleted_at is null
+    ) as problems,
+    (
+        select count(*) from bridge.dead_letter as d
+        where d.source_id = s.id and d.state = 'waiting'
+    ) as dead_letters,
+    (
+        select count(*) from bridge.refetch as f
+        where f.source_id = s.id
+    ) as refetch_waiting
+from bridge.source as s
+left join bridge.watermark as w on s.id = w.source_id and w.kind = 'poll'
+left join bridge.watermark as r on s.id = r.source_id and r.kind = 'reconcile'
+left join bridge.subscription as u on s.id = u.source_id and u.state = 'active'
+order by s.name;

@@ -1,0 +1,200 @@
+"""What is deployed, tried as far as it goes without a container engine or a cluster; deploy/README.md has the rest."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from pydantic import BaseModel, SecretStr
+
+from bridge.settings import load
+from bridge.settings.model import SECTIONS, Settings, SourceSettings
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+DOCKERFILE = re.sub(r"\\\n\s*", "", (DEPLOY / "Dockerfile").read_text())
+BUILD, FINAL = DOCKERFILE.split("\nFROM ")[1:]
+UNIT = DEPLOY / "systemd" / "tmf656-bridge.service"
+COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+MANIFESTS = [one for path in (DEPLOY / "kubernetes").glob("*.yaml") for one in yaml.safe_load_all(path.read_text())]
+OF_OTHERS = {"Kustomization", "ServiceMonitor"}
+"""Kinds that Kubernetes itself has no schema of."""
+
+
+def of_kind(kind: str) -> list[dict[str, Any]]:
+    return [one for one in MANIFESTS if one["kind"] == kind]
+
+
+def default_of(model: type[BaseModel], name: str) -> Any:
+    """As TOML has it, where nothing is an empty text."""
+    if name == "public_url":
+        return "http://127.0.0.1:8656"
+    default = model.model_fields[name].get_default(call_default_factory=True, validated_data={})
+    if isinstance(default, SecretStr):
+        return default.get_secret_value()
+    if isinstance(default, tuple):
+        return list(default)
+    return "" if default is None else str(default) if isinstance(default, Path) else default
+
+
+@pytest.mark.parametrize("name", ["", *SECTIONS, "sources"])
+def test_the_example_has_every_key_with_its_default(name: str) -> None:
+    example = tomllib.loads((DEPLOY / "bridge.toml").read_text())
+    model = SECTIONS.get(name, SourceSettings if name else Settings)
+    table = example["sources"]["snow"] if name == "sources" else example[name] if name else example
+    wanted = {key for key in model.model_fields if name or key not in {*SECTIONS, "sources"}}
+    if not name:
+        assert set(table) == set(model.model_fields)
+    else:
+        assert set(table) == wanted
+    assert {key: table[key] for key in wanted - {"url"}} == {key: default_of(model, key) for key in wanted - {"url"}}
+
+
+def test_the_example_is_a_configuration_like_the_built_in_one(tmp_path: Path) -> None:
+    built_in = load(env={}, cwd=tmp_path)
+    shutil.copy(DEPLOY / "bridge.toml", tmp_path)
+    example = load(tmp_path / "bridge.toml", env={}, cwd=tmp_path)
+    assert example.model_dump() | {"sources": {}} == built_in.model_dump()
+
+
+def test_what_the_image_copies_is_there_and_not_ignored() -> None:
+    lines = (DEPLOY / "Dockerfile.dockerignore").read_text().split()
+    kept = {line[1:] for line in lines if line.startswith("!")}
+    copied = [word for line in re.findall(r"^COPY (?!--from)(.*)$", BUILD, re.MULTILINE) for word in line.split()[:-1]]
+    assert set(copied) == kept
+    assert all((ROOT / name).exists() for name in kept)
+    assert lines[0] == "*"
+
+
+def test_the_image_runs_as_somebody_without_rights_and_reads_no_setting_that_there_is_not(tmp_path: Path) -> None:
+    assert re.search(r"^USER (\d+):\1$", FINAL, re.MULTILINE)
+    env = dict(re.findall(r"(BRIDGE_\w+)=(\S+)", FINAL))
+    settings = load(env=env, cwd=tmp_path)
+    assert (settings.http.host, str(settings.data_dir)) == ("0.0.0.0", "/var/lib/tmf656-bridge")  # noqa: S104 -- compared
+    assert f"EXPOSE {settings.http.port}" in FINAL
+
+
+@pytest.mark.parametrize(("status", "healthy"), [(200, True), (503, False)])
+def test_the_health_check_asks_whether_the_process_turns(status: int, healthy: bool) -> None:
+    class Answering(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status if self.path == "/livez" else 404)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    command = yaml.safe_load(re.search(r"HEALTHCHECK .*CMD (\[.*\])", FINAL)[1])  # type: ignore[index] -- it is there
+    with HTTPServer(("127.0.0.1", 0), Answering) as server:
+        Thread(target=server.handle_request, daemon=True).start()
+        script = command[2].replace(":8656/", f":{server.server_port}/")
+        assert script != command[2]
+        done = subprocess.run([sys.executable, *command[1:2], script], capture_output=True, check=False, timeout=30)
+    assert (done.returncode == 0) is healthy
+
+
+@pytest.mark.long
+def test_the_steps_of_the_image_give_a_program_that_runs(tmp_path: Path) -> None:
+    """Each step as it stands, but for where it happens."""
+    places = {"/opt/": f"{tmp_path}/opt/", "/wheel": f"{tmp_path}/wheel", "/src": f"{tmp_path}/src"}
+    (tmp_path / "src").mkdir()
+    for step, rest in re.findall(r"^(COPY|RUN) (.*)$", BUILD, re.MULTILINE):
+        if step == "COPY":
+            for name in rest.split()[:-1]:
+                whole = ROOT / name
+                (shutil.copytree if whole.is_dir() else shutil.copy)(whole, tmp_path / "src" / name)
+            continue
+        for inside, outside in places.items():
+            rest = rest.replace(inside, outside)  # noqa: PLW2901 -- read once
+        rest = re.sub(r"^python ", f"{shlex.quote(sys.executable)} ", rest)  # noqa: PLW2901 -- read once
+        done = subprocess.run(rest, shell=True, cwd=tmp_path / "src", capture_output=True, text=True, check=False)  # noqa: S602 -- ours
+        assert done.returncode == 0, done.stderr
+    program = tmp_path / "opt" / "tmf656-bridge" / "bin" / "tmf656-bridge"
+    shutil.rmtree(tmp_path / "src")
+    said = subprocess.run([program, "check"], cwd=tmp_path, env={}, capture_output=True, text=True, check=False)
+    assert "[sources.NAME]" in said.stdout
+
+
+def test_compose_names_only_what_there_is(tmp_path: Path) -> None:
+    services, volumes = COMPOSE["services"], COMPOSE["volumes"]
+    used = set()
+    for name, service in services.items():
+        assert "image" in service or "build" in service, name
+        assert set(service.get("depends_on", {})) <= set(services)
+        assert {one["source"] for one in service.get("configs", ())} <= set(COMPOSE["configs"])
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ()))
+        for volume in service.get("volumes", ()):
+            source = volume.partition(":")[0]
+            if source.startswith("."):
+                assert (DEPLOY / source).exists(), source
+            else:
+                used.add(source)
+        if "build" in service:
+            assert (DEPLOY / service["build"]["context"] / service["build"]["dockerfile"]).exists()
+    assert used == set(volumes)
+    settings = load(env=services["bridge"]["environment"], cwd=tmp_path)
+    assert list(settings.sources) == ["demo"]
+
+
+def test_grafana_is_told_everything_its_data_sources_ask_for() -> None:
+    asked = set(re.findall(r"\$\{(\w+)\}", (ROOT / "grafana/provisioning/datasources/tmf656-bridge.yaml").read_text()))
+    assert asked == set(COMPOSE["services"]["grafana"]["environment"])
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze (Debian: systemd) is not here")
+def test_the_unit_is_valid_and_locked_up(tmp_path: Path) -> None:
+    unit = tmp_path / UNIT.name
+    unit.write_text(UNIT.read_text().replace("/opt/tmf656-bridge/bin/tmf656-bridge", sys.executable))
+    verify = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False)
+    assert (verify.returncode, verify.stderr) == (0, "")
+    rated = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--threshold=20", unit],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert rated.returncode == 0, rated.stdout
+
+
+@pytest.mark.parametrize("manifest", MANIFESTS, ids=lambda one: f"{one['kind']}-{one.get('metadata', {}).get('name')}")
+def test_a_manifest_is_what_kubernetes_takes(manifest: dict[str, Any]) -> None:
+    if manifest["kind"] in OF_OTHERS:
+        assert {"apiVersion", "kind"} < set(manifest)
+    else:
+        kubernetes_validate.validate(manifest, kubernetes_validate.latest_version(), strict=True)
+
+
+def test_manifests_belong_together() -> None:
+    (workload,) = of_kind("StatefulSet")
+    labels = workload["spec"]["template"]["metadata"]["labels"]
+    container = workload["spec"]["template"]["spec"]["containers"][0]
+    for selector in (
+        workload["spec"]["selector"]["matchLabels"],
+        of_kind("Service")[0]["spec"]["selector"],
+        of_kind("PodDisruptionBudget")[0]["spec"]["selector"]["matchLabels"],
+        of_kind("NetworkPolicy")[0]["spec"]["podSelector"]["matchLabels"],
+    ):
+        assert selector.items() <= labels.items()
+    assert workload["spec"]["replicas"] == 2
+    assert container["securityContext"]["readOnlyRootFilesystem"]
+    (listed,) = of_kind("Kustomization")
+    assert all((DEPLOY / "kubernetes" / name).exists() for name in listed["resources"])
+
+
+def test_the_configuration_in_the_cluster_is_one(tmp_path: Path) -> None:
+    text = of_kind("ConfigMap")[0]["data"]["bridge.toml"].replace("/run/secrets/tmf656-bridge", str(tmp_path))
+    for name in ("dsn", "snow-password"):
+        (tmp_path / name).write_text("postgresql://bridge:x@db/bridge")
+    (tmp_path / "bridge.toml").write_text(text)
+    settings = load(tmp_path / "bridge.toml", env={}, cwd=tmp_path)
+    (workload,) = of_kind("StatefulSet")
+    mounts = {one["mountPath"] for one in workload["spec"]["template"]["spec"]["containers"][0]["volumeMounts"]}
+    assert str(settings.data_dir) in mounts
