@@ -31,6 +31,8 @@ Within = Callable[[Connection], Awaitable[None]]
 Then = Callable[[Connection, Sequence[Entry], Stored], Awaitable[None]]
 """The same, after it has stored."""
 _RACES = 20
+_STORE_SECONDS = 60.0
+"""A batch that takes longer waits for something that may never come: a lock, or a connection that leads nowhere."""
 
 
 class Writer:
@@ -128,7 +130,7 @@ async def _store_once(
     letters = [item for item in items if isinstance(item, DeadLetter)]
     for attempt in range(_RACES):
         try:
-            async with database.transaction() as connection:
+            async with database.transaction(limit_seconds=_STORE_SECONDS) as connection:
                 if within is not None:
                     await within(connection)
                 if attempt:

@@ -29,6 +29,9 @@ log = structlog.get_logger(__name__)
 _TELL_AGAIN_SECONDS = 60.0
 _JSONB_VERSION = b"\x01"
 
+_KEEPALIVE = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 30_000}
+"""Seconds, the last one milliseconds. By default it is two hours for an idle connection, 15 minutes for one in use."""
+
 _SERVER_SETTINGS = {
     "timezone": "UTC",
     # Our statements look rows up by key. Plans are cached while tables are still empty, when reading the whole table
@@ -128,14 +131,28 @@ class Database:
     async def connection(self, *, timeout_seconds: float = 10) -> AsyncIterator[Connection]:
         """Lend a connection; DatabaseUnavailableError when none is to be had within the time."""
         async with translated(), self._pool.acquire(timeout=timeout_seconds) as connection:
-            yield connection
+            try:
+                yield connection
+            except asyncpg.ReadOnlySQLTransactionError:
+                # a server that was failed over: the connections there are may stay with it, or stay read-only, for ever
+                await self._pool.expire_connections()
+                raise
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
-        """Lend a connection inside a transaction that commits on a clean exit."""
+    async def transaction(self, *, limit_seconds: float | None = None) -> AsyncIterator[Connection]:
+        """Lend a connection inside a transaction that commits on a clean exit.
+
+        After `limit_seconds` it is given up, and its connection with it: DatabaseUnavailableError. Whether it was
+        committed is not known then.
+        """
         async with self.connection() as connection:
-            async with connection.transaction():
-                yield connection
+            try:
+                with anyio.fail_after(limit_seconds):
+                    async with connection.transaction():
+                        yield connection
+            except TimeoutError:
+                connection.terminate()
+                raise
             connection.leave_clean()  # type: ignore[union-attr]  # a _Session, behind the pool's proxy
 
     async def ping(self, *, timeout_seconds: float = 2) -> None:
@@ -209,7 +226,16 @@ async def _create(
 
 
 async def _prepare(connection: Connection) -> None:
-    """Pass jsonb as bytes both ways: no decoding and encoding again, and orjson's output goes out as it is."""
+    """Pass jsonb as bytes both ways: no decoding and encoding again, and orjson's output goes out as it is. And have
+    the kernel notice within half a minute when the other side is not there any more and did not say so.
+    """
+    transport = connection._transport  # type: ignore[union-attr]  # noqa: SLF001 -- the driver has no option for it
+    line = transport.get_extra_info("socket")
+    if line is not None and line.family in (socket.AF_INET, socket.AF_INET6):
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in _KEEPALIVE.items():
+            if hasattr(socket, option):
+                line.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
     await connection.set_type_codec(
         "jsonb",
         schema="pg_catalog",

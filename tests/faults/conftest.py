@@ -1,6 +1,5 @@
 """The real program, its database behind a gate that can be shut, and a sender that remembers what was answered."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,76 +16,21 @@ import pytest
 from bridge.app import Bridge, Running
 from bridge.settings import Settings
 from bridge.simulator.background import background
+from tests.faults.proxy import Proxy
 
 PATIENCE_SECONDS = 60
 SECRET = "s" * 32
 
 
-@dataclass(slots=True)
-class Gate:
-    """A forwarder in front of Postgres' socket.
-
-    `shut` cuts every connection and refuses new ones; `stall` lets nothing through until `flow`.
-    """
-
-    socket: str
-    dsn: str = ""
-    stalled: asyncio.Event = field(default_factory=asyncio.Event)
-    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
-    _server: asyncio.Server | None = None
-    _port: int = 0
-
-    async def open(self) -> None:
-        self._server = await asyncio.start_server(self._carry, "127.0.0.1", self._port)
-        self._port = self._server.sockets[0].getsockname()[1]
-
-    async def shut(self) -> None:
-        if self._server is not None:
-            self._server.close()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def stall(self) -> None:
-        self.stalled.clear()
-
-    def flow(self) -> None:
-        self.stalled.set()
-
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        try:
-            beyond_reader, beyond_writer = await asyncio.open_unix_connection(self.socket)
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._copy(reader, beyond_writer))
-                group.create_task(self._copy(beyond_reader, writer))
-        except (OSError, asyncio.CancelledError, ExceptionGroup):
-            pass
-        finally:
-            writer.transport.abort()
-            self._tasks.discard(task)
-
-    async def _copy(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-        while chunk := await source.read(65536):
-            await self.stalled.wait()
-            target.write(chunk)
-            await target.drain()
-        target.close()
-
-
 @pytest.fixture
-async def gate(dsn: str) -> AsyncIterator[Gate]:
-    """A gate in front of this test's database; `gate.dsn` leads through it."""
+async def gate(dsn: str) -> AsyncIterator[Proxy]:
+    """A proxy in front of this test's database; `gate.dsn` leads through it."""
     parts = urlsplit(dsn)
     options = {name: values[0] for name, values in parse_qs(parts.query).items()}
-    gate = Gate(f"{options['host']}/.s.PGSQL.{options.get('port', '5432')}")
-    gate.flow()
+    gate = Proxy(f"{options['host']}/.s.PGSQL.{options.get('port', '5432')}")
     await gate.open()
-    gate.dsn = (
-        f"postgresql://{quote(options.get('user', 'postgres'))}@127.0.0.1:{gate._port}{parts.path}?sslmode=disable"
-    )
+    user = quote(options.get("user", "postgres"))
+    gate.dsn = f"postgresql://{user}@127.0.0.1:{gate.port}{parts.path}?sslmode=disable"
     yield gate
     gate.flow()
     await gate.shut()
@@ -136,9 +80,15 @@ async def bridge_at(dsn: str, data_dir: Path, **more: Any) -> AsyncIterator[Runn
 
 
 @pytest.fixture
-def bridge(gate: Gate, tmp_path: Path) -> Callable[..., Any]:
+def bridge(gate: Proxy, tmp_path: Path) -> Callable[..., Any]:
     """Run a bridge through the gate: `async with bridge() as running`."""
     return lambda **more: bridge_at(gate.dsn, tmp_path, **more)
+
+
+@pytest.fixture(name="bridge_at")
+def any_bridge() -> Callable[..., Any]:
+    """Run a bridge on any database: `async with bridge_at(dsn, data_dir) as running`."""
+    return bridge_at
 
 
 @dataclass(slots=True)
@@ -150,10 +100,17 @@ class Sender:
     refused: list[tuple[int, str | None]] = field(default_factory=list)
     number: int = 0
 
-    async def post(self, url: str) -> int:
+    async def post(self, url: str, *, about: str = "") -> int:
+        """Post an event that is newer than all before, `about` this problem or one of its own."""
         self.number += 1
         event_id, at = f"e-{self.number}", datetime.now(UTC).isoformat()
-        problem = {"id": f"SP-{self.number}", "status": "held", "lastUpdate": at, "category": "c", "priority": 1}
+        problem = {
+            "id": about or f"SP-{self.number}",
+            "status": "held",
+            "lastUpdate": at,
+            "category": "c",
+            "priority": 1,
+        }
         body = orjson.dumps(
             {
                 "eventId": event_id,
