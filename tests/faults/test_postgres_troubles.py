@@ -165,7 +165,7 @@ async def everything_is_there_once(dsn: str, sender: Any, eventually: Any, outco
     async def there() -> bool:
         try:
             return set(sender.answered) <= {event_id for event_id, _ in await stored(dsn)}
-        except (OSError, asyncpg.CannotConnectNowError):
+        except (OSError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError):
             return False
 
     await eventually(there)

@@ -127,7 +127,11 @@ async def test_who_comes_back_too_late_is_told_to_begin_anew(database: Database,
     async with broadcaster.follow(Wish(after=left_at)) as follower:
         assert follower.reset
         await keep(database, listed("g"))
-        assert [one["id"] for one in await told(follower, 1)] == ["g"]
+        heard = ""
+        while heard != "g":  # what was told already may be told again
+            [one] = await told(follower, 1)
+            assert one["id"] in {"f", "g"}
+            heard = str(one["id"])
     async with broadcaster.follow(Wish(after=Position(2**62, 1))) as follower:
         assert follower.reset, "the position is of another server"
 

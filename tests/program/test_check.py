@@ -95,7 +95,10 @@ async def test_a_database_that_cannot_be_reached_is_named_without_its_password(
     ("change", "found_text"),
     [
         ("drop schema bridge_migration cascade", "0001_core"),
-        ("insert into bridge_migration.applied values (9999, 'x', 'x')", "9999"),
+        (
+            "insert into bridge_migration.applied (version, name, checksum, breaking) values (9999, 'x', 'x', true)",
+            "9999",
+        ),
     ],
     ids=["missing", "newer"],
 )

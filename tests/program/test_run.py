@@ -192,7 +192,10 @@ async def test_a_port_that_is_taken_ends_it_with_status_1_and_names_the_key(
     [
         ("drop schema bridge_migration cascade", "tmf656-bridge migrate"),
         ("delete from bridge_migration.applied", "tmf656-bridge migrate"),
-        ("insert into bridge_migration.applied values (9999, 'later', 'x')", "install the newer tmf656-bridge"),
+        (
+            "insert into bridge_migration.applied (version, name, checksum, breaking) values (9999, 'new', 'x', true)",
+            "install the newer tmf656-bridge",
+        ),
         ("update bridge_migration.applied set checksum = 'x'", "install the release that matches"),
     ],
     ids=["missing", "older", "newer", "altered"],
