@@ -91,7 +91,9 @@ async def test_500_slow_clients_do_not_slow_normal_ones_and_are_hung_up_on(bridg
             slow.append(stream)
             if first := list(HELD_UP.values())[number % len(HELD_UP)]:
                 await stream.send(first)
-        meanwhile = await posted(running.url, 100, "meanwhile")
+        # a busy machine holds up one round, slow clients would hold up all of them
+        rounds = [await posted(running.url, 100, f"meanwhile-{number}") for number in range(3)]
+        meanwhile = min(rounds, key=lambda each: each[98])
         hung_up = [0]
 
         async def drip(stream: anyio.abc.SocketStream) -> None:
@@ -109,8 +111,8 @@ async def test_500_slow_clients_do_not_slow_normal_ones_and_are_hung_up_on(bridg
         assert hung_up == [SLOW_CLIENTS], "also those that go on sending, a byte at a time"
         p99, p99_before = (each[int(0.99 * len(each))] for each in (meanwhile, before))
         median, median_before = (each[len(each) // 2] for each in (meanwhile, before))
-        assert median < 5 * median_before + 0.05, "held up for a moment by a busy machine, but not by those who wait"
-        assert p99 < 10 * p99_before + 0.5
+        assert median < 3 * median_before + 0.01
+        assert p99 < 5 * p99_before + 0.05
 
 
 async def test_one_peer_cannot_have_more_than_its_share_of_connections(bridge: Callable[..., Any]) -> None:
