@@ -10,6 +10,84 @@ COMMENT ON SCHEMA bridge_migration IS 'Which migrations of tmf656-bridge were ap
 CREATE SCHEMA report;
 COMMENT ON SCHEMA report IS 'Public views of tmf656-bridge: stable names, every column commented, readable by role bridge_reader';
 
+CREATE TYPE bridge.notification_row AS (
+	source_id smallint,
+	received_at timestamp with time zone,
+	event_id text,
+	event_type text,
+	event_time timestamp with time zone,
+	problem_id text,
+	outcome text,
+	effective_at timestamp with time zone,
+	content_hash bytea,
+	digest bytea,
+	body jsonb
+);
+COMMENT ON TYPE bridge.notification_row IS 'A row of bridge.notification; digest: to be remembered, or null';
+
+CREATE TYPE bridge.problem_row AS (
+	source_id smallint,
+	id text,
+	revision integer,
+	patched boolean,
+	has_partials boolean,
+	effective_at timestamp with time zone,
+	observed_at timestamp with time zone,
+	content_at timestamp with time zone,
+	content_observed_at timestamp with time zone,
+	confirmed_at timestamp with time zone,
+	doubt_at timestamp with time zone,
+	deleted_at timestamp with time zone,
+	seen_at timestamp with time zone,
+	created_at timestamp with time zone,
+	updated_at timestamp with time zone,
+	status_changed_at timestamp with time zone,
+	resolved_at timestamp with time zone,
+	priority integer,
+	affected_services integer,
+	via text,
+	content_via text,
+	status text,
+	status_raw text,
+	category text,
+	content_hash bytea,
+	doubt_hash bytea,
+	body jsonb
+);
+COMMENT ON TYPE bridge.problem_row IS 'A row of bridge.service_problem as decided; revision: the one the decision was made on, 0 for a new problem';
+
+CREATE TYPE bridge.status_row AS (
+	source_id smallint,
+	problem_id text,
+	effective_at timestamp with time zone,
+	status text,
+	status_raw text,
+	stated_at timestamp with time zone,
+	observed_at timestamp with time zone,
+	confirmed_at timestamp with time zone,
+	via text,
+	partial boolean
+);
+COMMENT ON TYPE bridge.status_row IS 'A row of bridge.status_change';
+
+CREATE TYPE bridge.version_row AS (
+	source_id smallint,
+	problem_id text,
+	effective_at timestamp with time zone,
+	content_hash bytea,
+	kind text,
+	observed_at timestamp with time zone,
+	confirmed_at timestamp with time zone,
+	via text,
+	event_type text,
+	status text,
+	superseded boolean,
+	body_hash bytea,
+	patch jsonb,
+	body jsonb
+);
+COMMENT ON TYPE bridge.version_row IS 'A row of bridge.service_problem_version';
+
 CREATE TABLE bridge.change (
     committed xid8 DEFAULT pg_current_xact_id() NOT NULL,
     id bigint NOT NULL,

@@ -2,7 +2,8 @@
 
 A batch goes through in one transaction of the caller: find repeats among the notifications, read what is known of the
 problems (one statement), weigh the observations one by one (`bridge.domain.life`, no I/O), write facts, current rows
-and log (one statement a table), and note which problems are others now, or have another past (`bridge.storage.change`).
+and log (one statement for all tables; `bridge.storage.tables` makes the rows), and note which problems are others now,
+or have another past (`bridge.storage.change`).
 
 Nothing is locked while weighing, unless the caller asks for it (`lock`). Each current row carries a revision; a row is
 written only on the revision that was read, and when fewer rows were written than decided, another writer was faster:
@@ -10,11 +11,12 @@ RacedError, the caller's transaction rolls back and the batch is decided anew. F
 a batch that is stored twice (a crash after commit, before the answer) changes nothing the second time. A crash before
 commit leaves nothing of the batch.
 
-Where the time goes (py-spy, pg_stat_statements; 64 connections, 32 notifications a batch): 42 % of the bridge's CPU is
-spent here, more than half of that on handing some sixty values a notification to the driver; 15 % on reading the event,
-30 % in aiohttp. Of Postgres' CPU a third goes into the current row, a quarter into the version, a seventh each into
-log, status and digest. Tried and left: rows as one JSON parameter (`json_to_recordset`), which takes 35 µs less of
-Python a notification and 60 µs more of Postgres.
+Where the time goes (batches of 32 notifications, one process alone): 56 µs of the bridge's CPU go into reading an
+event, 85 µs are spent here, two fifths of that on handing some sixty values a notification to the driver and speaking
+to Postgres, which takes 100 µs: a third into the current row, a quarter into the version, a seventh each into log,
+status and digest. Written as lists of rows in one statement the bridge takes 15 to 20 % less here than as lists of
+columns in five (interleaved, batches of 32 and 128); Postgres takes about the same. Tried and left: rows as one JSON
+parameter (`json_to_recordset`), which takes 35 µs less of Python a notification and 60 µs more of Postgres.
 """
 
 from collections import Counter
@@ -22,16 +24,13 @@ from collections.abc import Sequence
 from dataclasses import field
 from datetime import datetime
 
-import orjson
-
-from bridge.domain.life import EPOCH, TOLD_GONE, Fact, Known, Life, Outcome, hash_of, needs_facts
+from bridge.domain.life import EPOCH, TOLD_GONE, Fact, Known, Life, Outcome, needs_facts
 from bridge.domain.observation import Kind, Notification, Observation, Via
-from bridge.domain.service_problem import Columns, columns_of
-from bridge.domain.status import Status
 from bridge.domain.value import dataclass
-from bridge.storage import awaited_notification, change
+from bridge.storage import awaited_notification, change, tables
 from bridge.storage.database import Connection, RacedError
 from bridge.storage.queries import queries
+from bridge.storage.tables import DIGEST, Key
 
 _REFETCH_DELAY_SECONDS = {"regression": 2.0, "deleted": 1.0, "after_delete": 1.0, "late": 1.0}
 _REFETCH_DELAY_DEFAULT_SECONDS = 0.1
@@ -56,7 +55,6 @@ class Stored:
     refetch: Counter[int] = field(default_factory=Counter)
 
 
-Key = tuple[int, str]
 Stretch = tuple[int, str, datetime, bool]
 """Part of a problem's history: what stands around a time, and whether also everything after it."""
 
@@ -68,7 +66,7 @@ async def lock(connection: Connection, entries: Sequence[Entry]) -> None:
     """
     keys = {(entry.source_id, entry.observation.problem_id) for entry in entries if entry.observation is not None}
     if keys:
-        await connection.execute(queries("service_problem")["lock"], *_columns(sorted(keys)))
+        await connection.execute(queries("service_problem")["lock"], *tables.columns(sorted(keys)))
 
 
 async def store(connection: Connection, entries: Sequence[Entry], *, touch: bool = True) -> Stored:
@@ -83,7 +81,7 @@ async def store(connection: Connection, entries: Sequence[Entry], *, touch: bool
     stored = Stored()
     requests: dict[Key, tuple[str, datetime]] = {}
     for index, entry in enumerate(entries):
-        outcome = "duplicate" if index in repeats else _weigh(entry, lives, stored, requests)
+        outcome = tables.DUPLICATE if index in repeats else _weigh(entry, lives, stored, requests)
         stored.outcomes.append(outcome)
     for key, life in lives.items():
         stored.drift[key[0]] += life.drift
@@ -92,8 +90,12 @@ async def store(connection: Connection, entries: Sequence[Entry], *, touch: bool
                 _request(requests, key, reason, life.last_observed.observed_at)
     for source_id, _ in requests:
         stored.refetch[source_id] += 1
-    await _write(connection, lives, touch=touch)
-    await _write_log(connection, entries, stored.outcomes, repeats, lives)
+    heard = [
+        tables.logged(entry.source_id, entry.notification, outcome, entry.observation, lives)
+        for entry, outcome in zip(entries, stored.outcomes, strict=True)
+        if entry.notification is not None
+    ]
+    await _write(connection, lives, heard, touch=touch)
     await awaited_notification.told(connection, _no_news(entries, stored.outcomes))
     await _write_requests(connection, requests, lives)
     return stored
@@ -211,7 +213,7 @@ async def _known(connection: Connection, keys: list[Key]) -> dict[Key, Known]:
 async def _facts(connection: Connection, stretches: Sequence[Stretch]) -> dict[Key, dict[tuple[datetime, bytes], Fact]]:
     if not stretches:
         return {}
-    rows = await connection.fetch(queries("service_problem_version")["recent"], *_columns(stretches))
+    rows = await connection.fetch(queries("service_problem_version")["recent"], *tables.columns(stretches))
     facts: dict[Key, dict[tuple[datetime, bytes], Fact]] = {}
     for row in rows:
         fact = Fact(
@@ -231,230 +233,38 @@ async def _facts(connection: Connection, stretches: Sequence[Stretch]) -> dict[K
     return facts
 
 
-async def _write(connection: Connection, lives: dict[Key, Life], *, touch: bool) -> None:
+async def _write(connection: Connection, lives: dict[Key, Life], heard: Sequence[tables.Row], *, touch: bool) -> None:
     for life in lives.values():
         if any(fact.kind is Kind.PARTIAL for fact in life.facts.values()):
             life.refold()
-    await _write_versions(connection, lives)
-    await _write_statuses(connection, lives)
-    await _write_current(connection, lives, touch=touch)
+    present = tables.Present(lives)
+    versions, statuses = tables.added_versions(lives), tables.statuses(lives)
+    if present.written or versions or statuses or heard:
+        rows = (present.written, versions, statuses, heard)
+        [written] = await connection.fetch(queries("observation")["write"], *rows)
+        digests = sum(line[DIGEST] is not None for line in heard)
+        if (written["problems"], written["digests"]) != (len(present.written), digests):
+            raise _raced()
+    await _write_rare(connection, lives, present, touch=touch)
     await change.add(connection, [key for key, life in lives.items() if life.altered])
 
 
-async def _write_versions(connection: Connection, lives: dict[Key, Life]) -> None:
-    added = [
-        _version_row(source_id, problem_id, life.facts[fact_key])
-        for (source_id, problem_id), life in lives.items()
-        for fact_key in life.added
-    ]
-    if added:
-        await connection.execute(queries("service_problem_version")["add"], *_columns(added))
-    mended = [
-        _mended_row(source_id, problem_id, life.facts[fact_key])
-        for (source_id, problem_id), life in lives.items()
-        for fact_key in life.touched
-        if fact_key not in life.added
-    ]
-    if mended:
-        await connection.execute(queries("service_problem_version")["mend"], *_columns(mended))
+async def _write_rare(connection: Connection, lives: dict[Key, Life], present: tables.Present, *, touch: bool) -> None:
+    """What few batches have."""
+    if present.noted:
+        noted = await connection.fetch(queries("service_problem")["note"], *tables.columns(present.noted))
+        if len(noted) != len(present.noted):
+            raise _raced()
+    if touch and present.touched:
+        await connection.execute(queries("service_problem")["touch"], *tables.columns(present.touched))
+    if mended := tables.mended_versions(lives):
+        await connection.execute(queries("service_problem_version")["mend"], *tables.columns(mended))
+    if overtaken := tables.overtaken_statuses(lives):
+        await connection.execute(queries("status_change")["supersede"], *tables.columns(overtaken))
 
 
-def _version_row(source_id: int, problem_id: str, fact: Fact) -> tuple[object, ...]:
-    partial = fact.kind is Kind.PARTIAL
-    body = (fact.folded or fact.body) if partial else fact.body
-    return (
-        source_id,
-        problem_id,
-        fact.effective_at,
-        fact.content_hash,
-        fact.kind.value,
-        fact.observed_at,
-        fact.confirmed_at,
-        fact.via.value,
-        fact.event_type,
-        fact.status,
-        fact.superseded,
-        hash_of(body) if partial else None,
-        fact.body if partial else None,
-        body,
-    )
-
-
-def _mended_row(source_id: int, problem_id: str, fact: Fact) -> tuple[object, ...]:
-    folded = fact.folded
-    return (
-        source_id,
-        problem_id,
-        fact.effective_at,
-        fact.content_hash,
-        fact.superseded,
-        fact.confirmed_at,
-        None if folded is None else fact.status,
-        None if folded is None else fact.folded_hash,
-        folded,
-    )
-
-
-async def _write_statuses(connection: Connection, lives: dict[Key, Life]) -> None:
-    rows = [
-        (
-            source_id,
-            problem_id,
-            fact.effective_at,
-            fact.status,
-            fact.status_raw,
-            fact.stated_at,
-            fact.observed_at,
-            fact.confirmed_at,
-            fact.via.value,
-            fact.partial,
-        )
-        for (source_id, problem_id), life in lives.items()
-        for fact in life.statuses.values()
-    ]
-    if rows:
-        await connection.execute(queries("status_change")["add"], *_columns(rows))
-    overtaken = [
-        (*key, *status, stated_at) for key, life in lives.items() for status, stated_at in life.overtaken.items()
-    ]
-    if overtaken:
-        await connection.execute(queries("status_change")["supersede"], *_columns(overtaken))
-
-
-async def _write_current(connection: Connection, lives: dict[Key, Life], *, touch: bool) -> None:
-    written, noted, touched = [], [], []
-    for (source_id, problem_id), life in lives.items():
-        last = life.last_observed
-        if last is None:
-            continue
-        missed = life.known is not None and life.known.missed_at is not None and last.kind is not Kind.TOMBSTONE
-        if not life.changed and not life.added and not missed:
-            touched.append((source_id, problem_id, last.observed_at))
-        elif _body_known(life):
-            written.append(_current_row(source_id, problem_id, life, last))
-        else:
-            noted.append(_noted_row(source_id, problem_id, life, last))
-    if written:
-        await _all_or_raced(connection, queries("service_problem")["write"], written)
-    if noted:
-        await _all_or_raced(connection, queries("service_problem")["note"], noted)
-    if touch and touched:
-        await connection.execute(queries("service_problem")["touch"], *_columns(touched))
-
-
-async def _all_or_raced(connection: Connection, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
-    came_back = await connection.fetch(statement, *_columns(rows))
-    if len(came_back) != len(rows):
-        raise RacedError("another writer changed the same problems first")
-
-
-def _body_known(life: Life) -> bool:
-    """Is the current body at hand? Not when only the circumstances of an unloaded one changed."""
-    return life.content is None or bool(life.content.body)
-
-
-def _current_row(source_id: int, problem_id: str, life: Life, last: Observation) -> tuple[object, ...]:
-    content, patches = life.content, life.active_patches()
-    seen = life.content_observation
-    body = life.body()
-    columns: Columns | Observation
-    columns = seen if seen is not None and not patches and seen.kind is Kind.FULL else columns_of(orjson.loads(body))
-    status = columns.status or Status.UNKNOWN
-    return (
-        source_id,
-        problem_id,
-        life.known.revision if life.known else 0,
-        bool(patches),
-        (life.known is not None and life.known.has_partials)
-        or any(fact.kind is Kind.PARTIAL for fact in life.facts.values()),
-        life.head_at,
-        life.observed_at,
-        content.effective_at if content else None,
-        content.observed_at if content else None,
-        content.confirmed_at if content else None,
-        life.doubt[1] if life.doubt else None,
-        life.deleted_at,
-        last.observed_at,
-        columns.created_at,
-        columns.updated_at,
-        columns.status_at,
-        columns.resolved_at,
-        columns.priority,
-        columns.affected_services,
-        (life.via or last.via).value,
-        content.via.value if content else None,
-        status.value,
-        columns.status_raw,
-        columns.category,
-        content.content_hash if content else None,
-        life.doubt[0] if life.doubt else None,
-        body,
-    )
-
-
-def _noted_row(source_id: int, problem_id: str, life: Life, last: Observation) -> tuple[object, ...]:
-    content = life.content
-    return (
-        source_id,
-        problem_id,
-        life.known.revision if life.known else 0,
-        bool(life.active_patches()),
-        life.head_at,
-        life.observed_at,
-        content.effective_at if content else None,
-        content.observed_at if content else None,
-        content.confirmed_at if content else None,
-        content.content_hash if content else None,
-        life.doubt[1] if life.doubt else None,
-        life.doubt[0] if life.doubt else None,
-        life.deleted_at,
-        (life.via or last.via).value,
-        last.observed_at,
-    )
-
-
-async def _write_log(
-    connection: Connection, entries: Sequence[Entry], outcomes: Sequence[str], repeats: set[int], lives: dict[Key, Life]
-) -> None:
-    """Log what was received. A problem that has just become a version is not written a second time: 45 % fewer bytes a
-    change.
-    """
-    rows = []
-    digests = []
-    for index, (entry, outcome) in enumerate(zip(entries, outcomes, strict=True)):
-        heard = entry.notification
-        if heard is None:
-            continue
-        repeat = index in repeats
-        kept = None if repeat or heard.frame is None else _kept(entry, lives)
-        rows.append(
-            (
-                entry.source_id,
-                heard.received_at,
-                heard.event_id,
-                heard.event_type,
-                heard.event_time,
-                heard.problem_id,
-                outcome,
-                *(kept or (None, None)),
-                None if repeat else heard.frame if kept else heard.body,
-            )
-        )
-        if heard.dedupable and not repeat:
-            digests.append((entry.source_id, heard.digest, heard.received_at))
-    if digests:
-        await _all_or_raced(connection, queries("notification")["remember"], digests)
-    if rows:
-        await connection.execute(queries("notification")["add"], *_columns(rows))
-
-
-def _kept(entry: Entry, lives: dict[Key, Life]) -> tuple[datetime, bytes] | None:
-    """The key of the version that this very transaction adds for an entry."""
-    seen = entry.observation
-    if seen is None:
-        return None
-    key = (seen.effective_at, seen.content_hash)
-    return key if key in lives[entry.source_id, seen.problem_id].added else None
+def _raced() -> RacedError:
+    return RacedError("another writer changed the same problems first")
 
 
 async def _write_requests(
@@ -466,17 +276,10 @@ async def _write_requests(
         if life.pulled_at is not None
     ]
     if answered:
-        await connection.execute(queries("refetch")["settle"], *_columns(answered))
+        await connection.execute(queries("refetch")["settle"], *tables.columns(answered))
     if requests:
         rows = [
             (source_id, problem_id, reason, at, _REFETCH_DELAY_SECONDS.get(reason, _REFETCH_DELAY_DEFAULT_SECONDS))
             for (source_id, problem_id), (reason, at) in requests.items()
         ]
-        await connection.execute(queries("refetch")["request"], *_columns(rows))
-
-
-def _columns(rows: Sequence[tuple[object, ...]]) -> list[list[object]]:
-    """Rows to the arrays that `unnest` takes. It fills up with nulls what is missing of one, so a column without any
-    value is an empty array: that is a sixth of all values, and the driver takes a microsecond to look at each.
-    """
-    return [[] if column.count(None) == len(column) else list(column) for column in zip(*rows, strict=True)]
+        await connection.execute(queries("refetch")["request"], *tables.columns(rows))

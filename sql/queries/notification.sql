@@ -4,28 +4,6 @@ select n.source_id, n.digest
 from unnest($1::smallint[], $2::bytea[]) as k (source_id, digest)
 inner join bridge.notification_digest as n on k.source_id = n.source_id and k.digest = n.digest;
 
--- name: remember
--- Digests of events stored for the first time. One that another process stored meanwhile is left out; the caller counts and starts over.
-insert into bridge.notification_digest (source_id, digest, received_at)
-select n.source_id, n.digest, n.received_at
-from unnest($1::smallint[], $2::bytea[], $3::timestamptz[]) as n (source_id, digest, received_at)
-order by n.source_id, n.digest
-on conflict (source_id, digest) do nothing
-returning 1;
-
--- name: add
--- The log. With effective_at and content_hash, body lacks the problem: the version of that key has it.
-insert into bridge.notification (
-    source_id, received_at, event_id, event_type, event_time, problem_id, outcome, effective_at, content_hash, body
-)
-select
-    n.source_id, n.received_at, n.event_id, n.event_type, n.event_time, n.problem_id, n.outcome, n.effective_at, n.content_hash,
-    n.body
-from unnest(
-    $1::smallint[], $2::timestamptz[], $3::text[], $4::text[], $5::timestamptz[], $6::text[], $7::text[], $8::timestamptz[],
-    $9::bytea[], $10::jsonb[]
-) as n (source_id, received_at, event_id, event_type, event_time, problem_id, outcome, effective_at, content_hash, body);
-
 -- name: days
 -- The days that have a partition, and those whose removal broke off half way (detaching) or before the table was dropped (neither).
 select

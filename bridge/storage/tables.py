@@ -1,0 +1,220 @@
+"""What the door has decided, as rows of the tables: pure, in the order of the columns of `sql/migrations/0017_rows.sql`
+and of the parameters in `sql/queries`.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TypeAlias
+
+import orjson
+
+from bridge.domain.life import Fact, Life, hash_of
+from bridge.domain.observation import Kind, Notification, Observation
+from bridge.domain.service_problem import Columns, columns_of
+from bridge.domain.status import Status
+
+Key: TypeAlias = tuple[int, str]
+"""Source and problem."""
+
+Row: TypeAlias = tuple[object, ...]
+
+DIGEST = 9
+"""Place of the digest in a line of the log."""
+
+DUPLICATE = "duplicate"
+"""Outcome of a notification that was stored before."""
+
+
+def added_versions(lives: Mapping[Key, Life]) -> list[Row]:
+    """Facts that are new (`bridge.version_row`)."""
+    return [_version_row(key, life.facts[fact_key]) for key, life in lives.items() for fact_key in life.added]
+
+
+def mended_versions(lives: Mapping[Key, Life]) -> list[Row]:
+    """Facts known before of which something is new."""
+    return [
+        _mended_row(key, life.facts[fact_key])
+        for key, life in lives.items()
+        for fact_key in life.touched
+        if fact_key not in life.added
+    ]
+
+
+def _version_row(key: Key, fact: Fact) -> Row:
+    partial = fact.kind is Kind.PARTIAL
+    body = (fact.folded or fact.body) if partial else fact.body
+    return (
+        *key,
+        fact.effective_at,
+        fact.content_hash,
+        fact.kind.value,
+        fact.observed_at,
+        fact.confirmed_at,
+        fact.via.value,
+        fact.event_type,
+        fact.status,
+        fact.superseded,
+        hash_of(body) if partial else None,
+        fact.body if partial else None,
+        body,
+    )
+
+
+def _mended_row(key: Key, fact: Fact) -> Row:
+    folded = fact.folded
+    return (
+        *key,
+        fact.effective_at,
+        fact.content_hash,
+        fact.superseded,
+        fact.confirmed_at,
+        None if folded is None else fact.status,
+        None if folded is None else fact.folded_hash,
+        folded,
+    )
+
+
+def statuses(lives: Mapping[Key, Life]) -> list[Row]:
+    """Facts of status (`bridge.status_row`)."""
+    return [
+        (
+            *key,
+            fact.effective_at,
+            fact.status,
+            fact.status_raw,
+            fact.stated_at,
+            fact.observed_at,
+            fact.confirmed_at,
+            fact.via.value,
+            fact.partial,
+        )
+        for key, life in lives.items()
+        for fact in life.statuses.values()
+    ]
+
+
+def overtaken_statuses(lives: Mapping[Key, Life]) -> list[Row]:
+    """Facts of status that the server has contradicted."""
+    return [(*key, *status, stated_at) for key, life in lives.items() for status, stated_at in life.overtaken.items()]
+
+
+class Present:
+    """Current rows, sorted by what has to be written of each: everything (`bridge.problem_row`), only what is known
+    about it, only that it was seen.
+    """
+
+    __slots__ = ("noted", "touched", "written")
+
+    def __init__(self, lives: Mapping[Key, Life]) -> None:
+        self.written: list[Row] = []
+        self.noted: list[Row] = []
+        self.touched: list[Row] = []
+        for key, life in lives.items():
+            last = life.last_observed
+            if last is None:
+                continue
+            missed = life.known is not None and life.known.missed_at is not None and last.kind is not Kind.TOMBSTONE
+            if not life.changed and not life.added and not missed:
+                self.touched.append((*key, last.observed_at))
+            elif _body_known(life):
+                self.written.append(_current_row(key, life, last))
+            else:
+                self.noted.append(_noted_row(key, life, last))
+
+
+def _body_known(life: Life) -> bool:
+    """Is the current body at hand? Not when only the circumstances of an unloaded one changed."""
+    return life.content is None or bool(life.content.body)
+
+
+def _current_row(key: Key, life: Life, last: Observation) -> Row:
+    content, patches = life.content, life.active_patches()
+    seen = life.content_observation
+    body = life.body()
+    columns: Columns | Observation
+    columns = seen if seen is not None and not patches and seen.kind is Kind.FULL else columns_of(orjson.loads(body))
+    status = columns.status or Status.UNKNOWN
+    return (
+        *key,
+        life.known.revision if life.known else 0,
+        bool(patches),
+        (life.known is not None and life.known.has_partials)
+        or any(fact.kind is Kind.PARTIAL for fact in life.facts.values()),
+        life.head_at,
+        life.observed_at,
+        content.effective_at if content else None,
+        content.observed_at if content else None,
+        content.confirmed_at if content else None,
+        life.doubt[1] if life.doubt else None,
+        life.deleted_at,
+        last.observed_at,
+        columns.created_at,
+        columns.updated_at,
+        columns.status_at,
+        columns.resolved_at,
+        columns.priority,
+        columns.affected_services,
+        (life.via or last.via).value,
+        content.via.value if content else None,
+        status.value,
+        columns.status_raw,
+        columns.category,
+        content.content_hash if content else None,
+        life.doubt[0] if life.doubt else None,
+        body,
+    )
+
+
+def _noted_row(key: Key, life: Life, last: Observation) -> Row:
+    content = life.content
+    return (
+        *key,
+        life.known.revision if life.known else 0,
+        bool(life.active_patches()),
+        life.head_at,
+        life.observed_at,
+        content.effective_at if content else None,
+        content.observed_at if content else None,
+        content.confirmed_at if content else None,
+        content.content_hash if content else None,
+        life.doubt[1] if life.doubt else None,
+        life.doubt[0] if life.doubt else None,
+        life.deleted_at,
+        (life.via or last.via).value,
+        last.observed_at,
+    )
+
+
+def logged(
+    source_id: int, heard: Notification, outcome: str, seen: Observation | None, lives: Mapping[Key, Life]
+) -> Row:
+    """A line of the log (`bridge.notification_row`). A problem that has just become a version is not written a second
+    time: 45 % fewer bytes a change. Of a repeat nothing is kept but that it came.
+    """
+    repeat = outcome == DUPLICATE
+    kept = None if repeat or heard.frame is None or seen is None else _kept((source_id, seen.problem_id), seen, lives)
+    return (
+        source_id,
+        heard.received_at,
+        heard.event_id,
+        heard.event_type,
+        heard.event_time,
+        heard.problem_id,
+        outcome,
+        *(kept or (None, None)),
+        heard.digest if heard.dedupable and not repeat else None,
+        None if repeat else heard.frame if kept else heard.body,
+    )
+
+
+def _kept(key: Key, seen: Observation, lives: Mapping[Key, Life]) -> tuple[datetime, bytes] | None:
+    """The key of the version that this very transaction adds for an observation."""
+    fact_key = (seen.effective_at, seen.content_hash)
+    return fact_key if fact_key in lives[key].added else None
+
+
+def columns(rows: Sequence[Row]) -> list[list[object]]:
+    """Rows to the arrays that `unnest` takes. It fills up with nulls what is missing of one, so a column without any
+    value is an empty array: the driver takes a microsecond to look at each.
+    """
+    return [[] if column.count(None) == len(column) else list(column) for column in zip(*rows, strict=True)]

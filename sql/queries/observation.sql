@@ -1,0 +1,111 @@
+-- name: write
+-- What the door decided, all tables in one statement. A current row ($1) is replaced only when it still has the revision the decision was
+-- made on, and a digest is remembered only once: fewer problems or digests written than sent mean that another writer was faster, and the
+-- whole batch is decided again. Facts ($2, $3) already there stay, but learn what is new: when they were last confirmed, and of a status
+-- the earliest statement. In the log ($4), with effective_at and content_hash, the body lacks the problem: the version of that key has it.
+with problem as (
+    insert into bridge.service_problem as p (
+        source_id, id, revision, patched, has_partials, effective_at, observed_at, content_at, content_observed_at, confirmed_at,
+        doubt_at, deleted_at, first_seen_at, last_seen_at, created_at, updated_at, status_changed_at, resolved_at, priority,
+        affected_services, via, content_via, status, status_raw, category, content_hash, doubt_hash, body
+    )
+    select
+        n.source_id, n.id, n.revision + 1, n.patched, n.has_partials, n.effective_at, n.observed_at, n.content_at,
+        n.content_observed_at, n.confirmed_at, n.doubt_at, n.deleted_at, n.seen_at, n.seen_at, n.created_at, n.updated_at,
+        n.status_changed_at, n.resolved_at, n.priority, n.affected_services, n.via, n.content_via, n.status, n.status_raw,
+        n.category, n.content_hash, n.doubt_hash, n.body
+    from unnest($1::bridge.problem_row[]) as n
+    order by n.source_id, n.id
+    on conflict (source_id, id) do update set
+    revision = excluded.revision,
+    patched = excluded.patched,
+    has_partials = excluded.has_partials,
+    effective_at = excluded.effective_at,
+    observed_at = excluded.observed_at,
+    content_at = excluded.content_at,
+    content_observed_at = excluded.content_observed_at,
+    confirmed_at = excluded.confirmed_at,
+    doubt_at = excluded.doubt_at,
+    missed_at = null,
+    deleted_at = excluded.deleted_at,
+    last_seen_at = greatest(p.last_seen_at, excluded.last_seen_at),
+    created_at = excluded.created_at,
+    updated_at = excluded.updated_at,
+    status_changed_at = excluded.status_changed_at,
+    resolved_at = excluded.resolved_at,
+    priority = excluded.priority,
+    affected_services = excluded.affected_services,
+    via = excluded.via,
+    content_via = excluded.content_via,
+    status = excluded.status,
+    status_raw = excluded.status_raw,
+    category = excluded.category,
+    content_hash = excluded.content_hash,
+    doubt_hash = excluded.doubt_hash,
+    body = excluded.body
+    where p.revision = excluded.revision - 1
+    returning 1
+),
+
+version as (
+    insert into bridge.service_problem_version as v (
+        source_id, problem_id, effective_at, content_hash, kind, observed_at, confirmed_at, via, event_type, status, superseded,
+        body_hash, patch, body
+    )
+    select
+        n.source_id, n.problem_id, n.effective_at, n.content_hash, n.kind, n.observed_at, n.confirmed_at, n.via, n.event_type,
+        n.status, n.superseded, n.body_hash, n.patch, n.body
+    from unnest($2::bridge.version_row[]) as n
+    order by n.source_id, n.problem_id, n.effective_at, n.content_hash
+    on conflict (source_id, problem_id, effective_at, content_hash) do update set
+    confirmed_at = excluded.confirmed_at
+    where excluded.confirmed_at > coalesce(v.confirmed_at, '-infinity')
+),
+
+status as (
+    insert into bridge.status_change as c (
+        source_id, problem_id, effective_at, status, status_raw, stated_at, observed_at, confirmed_at, via, partial
+    )
+    select
+        n.source_id, n.problem_id, n.effective_at, n.status, n.status_raw, n.stated_at, n.observed_at, n.confirmed_at, n.via,
+        n.partial
+    from unnest($3::bridge.status_row[]) as n
+    order by n.source_id, n.problem_id, n.effective_at, n.status
+    on conflict (source_id, problem_id, effective_at, status) do update set
+    stated_at = least(c.stated_at, excluded.stated_at),
+    confirmed_at = greatest(c.confirmed_at, excluded.confirmed_at),
+    partial = c.partial and excluded.partial,
+    superseded = false
+    where
+        c.stated_at > excluded.stated_at
+        or excluded.confirmed_at > coalesce(c.confirmed_at, '-infinity')
+        or (c.partial and not excluded.partial)
+        or c.superseded
+),
+
+heard as (
+    select n.* from unnest($4::bridge.notification_row[]) as n
+),
+
+digest as (
+    insert into bridge.notification_digest (source_id, digest, received_at)
+    select h.source_id, h.digest, h.received_at from heard as h
+    where h.digest is not null
+    order by h.source_id, h.digest
+    on conflict (source_id, digest) do nothing
+    returning 1
+),
+
+logged as (
+    insert into bridge.notification (
+        source_id, received_at, event_id, event_type, event_time, problem_id, outcome, effective_at, content_hash, body
+    )
+    select
+        h.source_id, h.received_at, h.event_id, h.event_type, h.event_time, h.problem_id, h.outcome, h.effective_at,
+        h.content_hash, h.body
+    from heard as h
+)
+
+select
+    (select count(*) from problem) as problems,
+    (select count(*) from digest) as digests;
