@@ -27,6 +27,8 @@ Promises, where each is kept, and the test that shows it
         `jobs.writer`, `storage.dead_letter`: tests/jobs/test_writer.py, tests/web/test_bad_input.py
     a silent push is noticed, counted and polled around
         `domain.silence`, `jobs.listen`, `jobs.judge`: tests/domain/test_silence.py, tests/faults/test_lost_push.py
+    our clock may be set: what comes later is later
+        `jobs.clock`, `storage.clock`: tests/jobs/test_clock.py, tests/program/test_clock.py
     who lost the lease writes nothing that only the leader may write
         `jobs.lead`: tests/jobs/test_fence.py
     a callback may demand more than its secret, and nothing a sender does holds up another

@@ -26,6 +26,7 @@ from bridge.domain.stream import Wish
 from bridge.errors import BridgeError, DatabaseUnavailableError, PermanentError, TransientError
 from bridge.jobs.batch import GroupCommit
 from bridge.jobs.broadcast import Broadcaster
+from bridge.jobs.clock import ClockWatch
 from bridge.jobs.feed import Feed, Mode
 from bridge.jobs.follow import Follower
 from bridge.jobs.lead import Fence, Leader
@@ -386,6 +387,7 @@ class Bridge:
                 store = partial(receiver.replay, place.database)
                 working.start_soon(Replayer(journal, store, self.metrics, Wake()).run)
             working.start_soon(Rotator(list(feeds.values()), place.database).run)
+            working.start_soon(ClockWatch(list(feeds.values()), place.database).run)
             working.start_soon(leader.run)
             self.front.broadcaster = Broadcaster(place.database, self.metrics)
             working.start_soon(self.front.broadcaster.run)

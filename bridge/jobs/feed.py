@@ -151,6 +151,13 @@ class Feed:
         self.registered, self.hub_offered = registered, offered
         self._tell()
 
+    def set_back(self, at: datetime) -> None:
+        """Our clock was set back to `at`: nothing was later than that."""
+        self.missed_at, self.registered_at, self.expected_since, self.last_push_at = (
+            None if was is None else min(was, at)
+            for was in (self.missed_at, self.registered_at, self.expected_since, self.last_push_at)
+        )
+
     def begin(self, follows: Mode | None) -> None:
         """Lead (None), or follow: nothing is known of push yet, and nothing that is not pushed is missed."""
         self.follows, self.trust, self.missed_at, self.expected_since = follows, Trust(), None, None
