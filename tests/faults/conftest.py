@@ -17,6 +17,7 @@ from bridge.app import Bridge, Running
 from bridge.settings import Settings
 from bridge.simulator.background import background
 from tests.faults.proxy import Proxy
+from tests.jobs.conftest import rig_for, told  # noqa: F401 -- fixtures, for the tests here too
 
 PATIENCE_SECONDS = 60
 SECRET = "s" * 32
