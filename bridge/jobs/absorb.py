@@ -1,6 +1,7 @@
 """One pass over a source's list, page by page into Postgres: the part that poll and reconcile share.
 
-A page is read, understood and stored before the next one is asked for, so memory is bounded by one page. Each page is
+While a page is understood and stored the next one is asked for, so memory is bounded by two pages; of its rows one
+stretch is understood while another is being stored (a problem that stands in both is decided twice). Each page is
 stamped with the moment its request was *started*: what is known from a notification that came later wins. A pass that
 breaks off has stored what it saw and moved no watermark.
 """
@@ -14,12 +15,11 @@ from functools import partial
 from typing import Any
 
 import anyio
-import anyio.lowlevel
 import structlog
 
 from bridge.domain.life import Outcome
 from bridge.domain.observation import Observation, Via
-from bridge.errors import TransientError, UnreadableError
+from bridge.errors import BridgeError, TransientError, UnreadableError
 from bridge.jobs.feed import Feed
 from bridge.jobs.pacing import Backoff
 from bridge.jobs.writer import Item, store_items
@@ -37,6 +37,9 @@ log = structlog.get_logger(__name__)
 
 _ROWS = 250
 """Rows understood and stored at a stretch, so that a page of thousands never holds up the listener for long."""
+
+_AT_ONCE = 2
+"""Stretches of a page under way: more would only wait for each other, since one process understands them all."""
 
 GRACE = timedelta(seconds=10)
 """A change younger than this may still be on its way as a notification."""
@@ -74,6 +77,40 @@ async def steadily(pages: Pass) -> AsyncIterator[Page]:
         begun = True
         backoff.reset()
         yield page
+
+
+async def through(pages: Pass, handle: Callable[[Page], Awaitable[None]]) -> None:
+    """Go through a pass `steadily`: while a page is handled the next one is asked for. The first failure ends it, that
+    of an earlier page before that of a later one.
+    """
+    coming = steadily(pages)
+    page = await anext(coming, None)
+    while page is not None:
+        page = await _handled(page, handle, coming)
+
+
+async def _handled(page: Page, handle: Callable[[Page], Awaitable[None]], coming: AsyncIterator[Page]) -> Page | None:
+    """Handle a page; return the one after it."""
+    following: Page | None = None
+    failures: list[BridgeError] = []
+
+    async def fetch() -> None:
+        nonlocal following
+        try:
+            following = await anext(coming, None)
+        except BridgeError as error:
+            failures.append(error)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(fetch)
+        try:
+            await handle(page)
+        except BridgeError as error:
+            failures.insert(0, error)
+            group.cancel_scope.cancel()
+    if failures:
+        raise failures[0]
+    return following
 
 
 @dataclass(slots=True)
@@ -120,11 +157,31 @@ class Absorber:
         if tally.pages == 0:
             tally.server_at = page.server_at
         tally.pages += 1
-        for start in range(0, len(page.items), _ROWS):
-            await self._rows(page.items[start : start + _ROWS], page.asked_at, tally, also)
-            await anyio.lowlevel.checkpoint()
+        await self._stretches(page, tally, also)
         if self.on_page is not None:
             self.on_page(tally, page)
+
+    async def _stretches(
+        self, page: Page, tally: Tally, also: Callable[[Sequence[str]], Awaitable[None]] | None
+    ) -> None:
+        """Store a page, one stretch being understood while another is in Postgres; the first failure ends it."""
+        failures: list[BridgeError] = []
+        limiter = anyio.CapacityLimiter(_AT_ONCE)
+
+        async def stretch(rows: Sequence[Any]) -> None:
+            async with limiter:
+                if failures:
+                    return
+                try:
+                    await self._rows(rows, page.asked_at, tally, also)
+                except BridgeError as error:
+                    failures.append(error)
+
+        async with anyio.create_task_group() as group:
+            for start in range(0, len(page.items), _ROWS):
+                group.start_soon(stretch, page.items[start : start + _ROWS])
+        if failures:
+            raise failures[0]
 
     async def _rows(
         self,

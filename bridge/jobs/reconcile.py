@@ -15,13 +15,14 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 import anyio
 import structlog
 
 from bridge.domain.observation import TOMBSTONE_HASH, Kind, Observation, Via
 from bridge.errors import BridgeError, PermanentError, TransientError, UnreadableError
-from bridge.jobs.absorb import Absorber, Tally, count_changes, steadily
+from bridge.jobs.absorb import Absorber, Tally, count_changes, through
 from bridge.jobs.feed import Feed
 from bridge.jobs.judge import judge
 from bridge.jobs.pacing import Backoff, jittered, now
@@ -113,8 +114,7 @@ class Reconciler:
         pages = self.feed.client.pages(
             changed_since=None, filter_style=FilterStyle.NONE, version=self.feed.version, stamp=wire.stamp
         )
-        async for page in steadily(pages):
-            await absorber.absorb(page, tally, also=self._see)
+        await through(pages, partial(absorber.absorb, tally=tally, also=self._see))
         self.complete = pages.complete
         if self.complete:
             await self._close(tally, polled, started_at, pages.distinct)

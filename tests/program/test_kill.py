@@ -1,76 +1,26 @@
 """kill -9 in the middle of the stream, again and again: what was answered is there, once, and the tables come home.
 
-Between the simulated server and the bridge stands a recorder that passes notifications on and remembers the ids of
-those that the bridge answered as stored.
+Between the simulated server and the bridge stands a recorder that remembers the ids of the notifications that the
+bridge answered as stored.
 """
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-import anyio
 import asyncpg
 import orjson
 import pytest
-from aiohttp import web
 
 from bridge.simulator import Simulator
 from bridge.storage.embedded import embedded
+from tests.program.recorder import Recorder, recording
 
 pytestmark = pytest.mark.anyio
 
 SECRET = "a-callback-secret-for-tests"
 KILLS = 4
 ANSWERED_BETWEEN = 25
-
-
-class Recorder:
-    """Passes notifications on to `target`; `answered` are the ids of those that came back as stored."""
-
-    def __init__(self, session: aiohttp.ClientSession) -> None:
-        self.url = ""
-        self.target = ""
-        self.answered: list[str] = []
-        self.session = session
-        self._news = anyio.Event()
-
-    async def more(self, number: int) -> None:
-        """Wait until so many more were answered."""
-        wanted = len(self.answered) + number
-        with anyio.fail_after(30):
-            while len(self.answered) < wanted:
-                await self._news.wait()
-
-    async def pass_on(self, request: web.Request) -> web.Response:
-        body = await request.read()
-        try:
-            async with self.session.post(self.target + request.path, data=body) as answer:
-                status = answer.status
-        except aiohttp.ClientError:
-            status = 503
-        if 200 <= status < 300:
-            self.answered.append(orjson.loads(body)["eventId"])
-            self._news.set()
-            self._news = anyio.Event()
-        return web.Response(status=status)
-
-
-@asynccontextmanager
-async def recording() -> AsyncIterator[Recorder]:
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-        recorder = Recorder(session)
-        application = web.Application()
-        application.router.add_post("/{tail:.*}", recorder.pass_on)
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            recorder.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-            yield recorder
-        finally:
-            await runner.cleanup()
 
 
 async def killed_again_and_again(
@@ -150,8 +100,9 @@ async def sim() -> AsyncIterator[Simulator]:
         yield simulator
 
 
+@pytest.mark.parametrize("kills", [KILLS, pytest.param(20, marks=pytest.mark.long)])
 async def test_kill_9_of_the_bridge_loses_nothing_that_was_answered(
-    dsn: str, start: Any, configured: Any, eventually: Any, sim: Simulator
+    dsn: str, start: Any, configured: Any, eventually: Any, sim: Simulator, kills: int
 ) -> None:
     async with recording() as recorder:
         source = {"url": sim.url, "poll_interval_seconds": 1, "callback_secret": SECRET}
@@ -163,14 +114,15 @@ async def test_kill_9_of_the_bridge_loses_nothing_that_was_answered(
 
             await eventually(same)
 
-        await killed_again_and_again(start, config, recorder, sim, at_home, KILLS)
-        assert len(recorder.answered) > KILLS * ANSWERED_BETWEEN
+        await killed_again_and_again(start, config, recorder, sim, at_home, kills)
+        assert len(recorder.answered) > kills * ANSWERED_BETWEEN
         assert await differing(dsn, sim) == set()
         await assert_everything_answered_is_there_once(dsn, recorder.answered)
 
 
+@pytest.mark.parametrize("kills", [2, pytest.param(5, marks=pytest.mark.long)])
 async def test_kill_9_of_the_bridge_and_its_own_postgres_loses_nothing_that_was_answered(
-    start: Any, configured: Any, eventually: Any, sim: Simulator, tmp_path: Path
+    start: Any, configured: Any, eventually: Any, sim: Simulator, tmp_path: Path, kills: int
 ) -> None:
     async with recording() as recorder:
         source = {"url": sim.url, "poll_interval_seconds": 1, "callback_secret": SECRET}
@@ -184,7 +136,7 @@ async def test_kill_9_of_the_bridge_and_its_own_postgres_loses_nothing_that_was_
 
                 await eventually(same)
 
-        await killed_again_and_again(start, config, recorder, sim, at_home, 2)
+        await killed_again_and_again(start, config, recorder, sim, at_home, kills)
         async with embedded(tmp_path / "data") as own:
             assert await differing(own.dsn, sim) == set()
             await assert_everything_answered_is_there_once(own.dsn, recorder.answered)

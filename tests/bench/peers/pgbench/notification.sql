@@ -1,4 +1,5 @@
--- What the bridge writes for one notification, one row a statement, one transaction a notification: is the event known, what
+-- What the bridge writes for one notification, one row a statement (the bridge has all tables in one, for many rows), one
+-- transaction a notification: is the event known, what
 -- is known of the problem, the version, the status, the current row, the digest, the log (without the problem, which the
 -- version has), the change that others follow. Lives as in notification.py. The NOTIFY that goes with the change is left out:
 -- with it these transactions would have to commit one by one.
