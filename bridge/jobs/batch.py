@@ -111,9 +111,13 @@ class GroupCommit(Generic[T, R]):
         self.waiting += 1
         self.waiting_bytes += size_bytes
         await batch.done.wait()
-        if batch.error is not None:
-            raise batch.error
-        return batch.results[place]
+        error = batch.error
+        if error is None:
+            return batch.results[place]
+        try:
+            raise error.with_traceback(None)
+        finally:
+            del batch, error  # the traceback holds this frame: they would hold each other, and every body of the batch
 
     def _batch_for(self, size_bytes: int) -> _Batch[T, R]:
         """Return the batch that an item of this size goes into; OverloadedError when it would be too much."""

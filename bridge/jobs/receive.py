@@ -85,9 +85,12 @@ class Receiver:
             outcome = "journalled"
         else:
             self._stored(feed, read, outcome, received_at)
-        if read.error is not None and read.error.malformed:
-            raise read.error
-        return outcome
+        if read.error is None or not read.error.malformed:
+            return outcome
+        try:
+            raise read.error.with_traceback(None)
+        finally:
+            del read  # the traceback holds this frame: they would hold each other, and the body
 
     async def replay(self, database: Database, posts: Sequence[Post]) -> None:
         """Store posts from the journal in order. TransientError when Postgres is away."""
