@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from bridge import __version__
-from bridge.cli import check, dead_letters, demo, migrate, psql, rotate_secret, run, simulate, status, sync
+from bridge.cli import check, config, dead_letters, demo, migrate, psql, rotate_secret, run, simulate, status, sync
 from bridge.errors import BridgeError, ConfigurationError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app = typer.Typer(
 app.command("run")(run.run)
 app.command("demo")(demo.demo)
 app.command("check")(check.check)
+app.command("config")(config.config)
 app.command("status")(status.status)
 app.command("sync")(sync.sync)
 app.command("migrate")(migrate.migrate)
@@ -47,7 +48,8 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def _top(
     version: Annotated[
-        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version)
+        bool,
+        typer.Option("--version", metavar="", help="Show the version and exit.", is_eager=True, callback=_show_version),
     ] = False,
 ) -> None: ...
 

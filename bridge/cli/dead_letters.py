@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bridge.app import Place, database_at, ensure_schema
-from bridge.cli.options import Config, Json, on_loop, require_data, settings_for
+from bridge.cli.options import Config, Json, known_sources, on_loop, require_data, settings_for
 from bridge.domain.observation import Via
 from bridge.errors import PermanentError, UnreadableError
 from bridge.jobs.writer import store_items
@@ -25,16 +25,20 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-Source = Annotated[str | None, typer.Option("--source", help="Only letters of this source.")]
+Source = Annotated[
+    str | None, typer.Option("--source", help="Only letters of this source.", autocompletion=known_sources)
+]
 Numbers = Annotated[list[int] | None, typer.Argument(metavar="[NUMBER]...", help="Numbers as shown by `list`.")]
-All = Annotated[bool, typer.Option("--all", help="Every waiting letter (with --source: of that source).")]
+All = Annotated[bool, typer.Option("--all", metavar="", help="Every waiting letter (with --source: of that source).")]
 
 
 @app.command("list")
 def list_(
     config: Config = None,
     source: Source = None,
-    settled: Annotated[bool, typer.Option("--settled", help="Also those already replayed or discarded.")] = False,
+    settled: Annotated[
+        bool, typer.Option("--settled", metavar="", help="Also those already replayed or discarded.")
+    ] = False,
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many, newest first.")] = 100,
     as_json: Json = False,
 ) -> None:

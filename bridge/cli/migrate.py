@@ -13,7 +13,7 @@ from bridge.storage import migrations
 def migrate(
     config: Config = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Change nothing; exit 1 when the schema is not current.")
+        bool, typer.Option("--check", metavar="", help="Change nothing; exit 1 when the schema is not current.")
     ] = False,
 ) -> None:
     """Bring the schema up to date, or only say whether it is."""

@@ -9,7 +9,7 @@ import anyio
 import typer
 
 from bridge import logs
-from bridge.errors import PermanentError
+from bridge.errors import ConfigurationError, PermanentError
 from bridge.settings import Settings, load
 
 Config = Annotated[
@@ -21,9 +21,23 @@ Config = Annotated[
         help="Configuration (TOML). Default: the file BRIDGE_CONFIG names, else ./bridge.toml, else built-in values.",
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Json = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON instead of a table.")]
 
 T = TypeVar("T")
+
+
+def known_sources(context: typer.Context) -> list[str]:
+    """The configured sources, for the shell to complete; none when the configuration cannot be read."""
+    try:
+        return list(load(context.params.get("config")).sources)
+    except ConfigurationError:
+        return []
+
+
+SourceName = Annotated[
+    str,
+    typer.Argument(metavar="SOURCE", help="Name of a source in the configuration.", autocompletion=known_sources),
+]
 
 
 def settings_for(config: Path | None, *, quiet: bool = False) -> Settings:

@@ -1,18 +1,16 @@
 """`rotate-secret`: another secret in the callback of a source."""
 
-from typing import Annotated
-
 import typer
 
 from bridge.app import database_at, ensure_schema, source_of
-from bridge.cli.options import Config, on_loop, require_data, settings_for
+from bridge.cli.options import Config, SourceName, on_loop, require_data, settings_for
 from bridge.errors import PermanentError
 from bridge.settings import Settings
 from bridge.storage import source as sources
 
 
 def rotate_secret(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="Name of a source in the configuration.")],
+    source: SourceName,
     config: Config = None,
 ) -> None:
     """Make another secret for the callback of a source. A running bridge takes it up within seconds and registers anew.

@@ -14,6 +14,7 @@ def run(
         bool,
         typer.Option(
             "--unsubscribe",
+            metavar="",
             help="Deregister at every hub when stopping; else registrations stay, so that a restart misses nothing.",
         ),
     ] = False,

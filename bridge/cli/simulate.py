@@ -37,20 +37,24 @@ def simulate(
     partial: Annotated[
         bool | None,
         typer.Option(
-            "--partial/--whole", help="Send changed attributes only, or whole problems. Default: as the version does."
+            "--partial/--whole",
+            metavar="",
+            help="Send changed attributes only, or whole problems. Default: as the version does.",
         ),
     ] = None,
     forget_after: Annotated[
         int | None,
         typer.Option("--forget-after", min=1, help="Silently forget subscriptions after so many deliveries."),
     ] = None,
-    no_hub: Annotated[bool, typer.Option("--no-hub", help="Offer no hub.")] = False,
+    no_hub: Annotated[bool, typer.Option("--no-hub", metavar="", help="Offer no hub.")] = False,
     error_rate: Annotated[
         float, typer.Option("--error-rate", min=0, max=1, help="Share of requests answered 500.")
     ] = 0,
     slow_seconds: Annotated[float, typer.Option("--slow-seconds", min=0, help="Answer each request so late.")] = 0,
     cut: Annotated[float, typer.Option("--cut", min=0, max=1, help="Share of answers that break off.")] = 0,
-    ignore_filter: Annotated[bool, typer.Option("--ignore-filter", help="Ignore filters in lists.")] = False,
+    ignore_filter: Annotated[
+        bool, typer.Option("--ignore-filter", metavar="", help="Ignore filters in lists.")
+    ] = False,
     page_style: Annotated[
         Literal["offset", "page_number", "cursor"],
         typer.Option("--page-style", help="How offset counts, or that there is only a Link."),
@@ -58,7 +62,9 @@ def simulate(
     page_cap: Annotated[
         int | None, typer.Option("--page-cap", min=1, help="Most items on a page, whatever limit says.")
     ] = None,
-    shift_pages: Annotated[bool, typer.Option("--shift-pages", help="Let items move between pages.")] = False,
+    shift_pages: Annotated[
+        bool, typer.Option("--shift-pages", metavar="", help="Let items move between pages.")
+    ] = False,
 ) -> None:
     """Run a simulated TMF656 server: list, get, create, patch, delete, hub, and problems that live plausible lives.
 

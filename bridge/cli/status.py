@@ -24,6 +24,9 @@ _AGES = {
 }
 
 
+_STYLES = {"push": "green", "poll": "green", "fallback": "yellow", "disabled": "dim"}
+
+
 def status(config: Config = None, as_json: Json = False) -> None:
     """Show every source: mode, lag, last push and poll, registration, problems, dead letters.
 
@@ -87,11 +90,11 @@ def _table(rows: list[dict[str, Any]]) -> Table:
     for row in rows:
         table.add_row(
             Text(row["name"]),
-            row["mode"],
+            Text(row["mode"], style=_STYLES.get(row["mode"], "")),
             "-" if row["lag_seconds"] is None else _duration(row["lag_seconds"]),
             *(_age(row[key]) for key in _AGES),
             f"{row['problems']:,}",
-            f"{row['dead_letters']:,}",
+            Text(f"{row['dead_letters']:,}", style="yellow" if row["dead_letters"] else ""),
         )
     return table
 

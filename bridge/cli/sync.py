@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from bridge.app import client_for, database_at, ensure_schema, feed_for, source_of
-from bridge.cli.options import Config, on_loop, settings_for
+from bridge.cli.options import Config, SourceName, on_loop, settings_for
 from bridge.jobs.absorb import Tally
 from bridge.jobs.poll import Poller
 from bridge.jobs.reconcile import Reconciler
@@ -18,10 +18,13 @@ from bridge.tmf656.client import Page
 
 
 def sync(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="Name of a source in the configuration.")],
+    source: SourceName,
     config: Config = None,
     full: Annotated[
-        bool, typer.Option("--full", help="Read everything and look for deletions (reconcile), not only changes.")
+        bool,
+        typer.Option(
+            "--full", metavar="", help="Read everything and look for deletions (reconcile), not only changes."
+        ),
     ] = False,
 ) -> None:
     """Poll a source now, or reconcile it with --full. Safe beside a running bridge."""

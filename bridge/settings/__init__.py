@@ -17,7 +17,7 @@ from bridge.settings.model import (
     Settings,
     SourceSettings,
 )
-from bridge.settings.read import load
+from bridge.settings.read import load, trace
 
 __all__ = [
     "DatabaseSettings",
@@ -28,4 +28,5 @@ __all__ = [
     "Settings",
     "SourceSettings",
     "load",
+    "trace",
 ]

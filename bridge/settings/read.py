@@ -92,13 +92,38 @@ def load(config: Path | None = None, env: Mapping[str, str] = os.environ, cwd: P
 
     Raises ConfigurationError with all faults.
     """
+    return trace(config, env, cwd)[0]
+
+
+def trace(
+    config: Path | None = None, env: Mapping[str, str] = os.environ, cwd: Path | None = None
+) -> tuple[Settings, dict[Key, str]]:
+    """As `load`, and where each key that is set was set: the file, or the variable. A secret from a file of its own
+    stands under its `…_file`.
+    """
     cwd = Path.cwd() if cwd is None else cwd
-    return assemble(_read_toml(config, env, cwd), env, cwd)
+    tree = _read_toml(config, env, cwd)
+    named = str(config or _named_by_environment(env) or "bridge.toml")
+    origins = dict.fromkeys(_keys_in(tree), named)
+    draft = _Draft(tree)
+    settings = _finished(draft, env, cwd)
+    return settings, origins | draft.origins
+
+
+def _keys_in(tree: dict[str, Any], above: Key = ()) -> Iterator[Key]:
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from _keys_in(value, (*above, name))
+        else:
+            yield (*above, name)
 
 
 def assemble(tree: dict[str, Any], env: Mapping[str, str], cwd: Path) -> Settings:
     """Make settings of a file's tables (used up) and the environment; all faults in one ConfigurationError."""
-    draft = _Draft(tree)
+    return _finished(_Draft(tree), env, cwd)
+
+
+def _finished(draft: _Draft, env: Mapping[str, str], cwd: Path) -> Settings:
     _apply_environment(draft, env)
     _apply_secret_files(draft, cwd)
     _check_together(draft)

@@ -37,9 +37,9 @@ _ROWS = {
 
 
 async def copy(
-    connection: Connection, source_id: int, ids: Sequence[str], copies: int, *, since: datetime, until: datetime
+    connection: Connection, source_id: int, ids: Sequence[str], wanted: int, *, since: datetime, until: datetime
 ) -> int:
-    """Make so many copies of each of these lives of a source; return how many problems that is.
+    """Make about `wanted` problems by copying each of these lives of a source equally often; return how many it made.
 
     `since`, `until`: between which their notifications were received. Lives with a doubtful answer, or with something
     still to be asked for, are left out: their hashes are of bodies that are kept nowhere.
@@ -54,6 +54,7 @@ async def copy(
         list(ids),
     )
     chosen = [row["id"] for row in fit]
+    copies = max(0, round(wanted / len(chosen))) if chosen else 0
     said: Said = {}
     for table, query in _ROWS.items():
         more = (since, until) if table == "notification" else ()

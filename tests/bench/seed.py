@@ -26,7 +26,8 @@ _DIFFERENT = 20_000
 
 
 async def fill(database: Database, population: Population, progress: Progress, *, copies: int = 0) -> None:
-    """Make all lives of a population and so many copies of each; vacuum and analyze after."""
+    """Make all lives of a population and, on average, so many copies of each; vacuum and analyze after."""
+    owed = 0
     total = progress.add_task("problems", total=population.problems * (copies + 1))
     logged_since = midnight(population.until) - timedelta(days=LOGGED_DAYS)
     async with database.connection() as connection:
@@ -38,7 +39,10 @@ async def fill(database: Database, population: Population, progress: Progress, *
                 await store(connection, batch)
                 progress.advance(total, sum(map(len, ids.values())))
                 for source_id, some in ids.items():
-                    made = await copy(connection, source_id, some, copies, since=logged_since, until=population.until)
+                    # not every life can be copied: what one batch lacks, the next ones make up for
+                    owed += copies * len(some)
+                    made = await copy(connection, source_id, some, owed, since=logged_since, until=population.until)
+                    owed -= made
                     progress.advance(total, made)
         for table in TABLES:
             await connection.execute(f"vacuum (analyze) bridge.{table}")  # the names are ours

@@ -1,10 +1,14 @@
 """The seeded tables are what the door makes of the same statements."""
 
+import os
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import anyio
 import orjson
 import pytest
 from rich.progress import Progress
@@ -17,9 +21,11 @@ from bridge.tmf656 import wire
 from tests.bench.copies import copied_id
 from tests.bench.lives import Population, Told, entry_of, midnight
 from tests.bench.seed import fill
+from tests.terminal import on_terminal
 
 pytestmark = pytest.mark.anyio
 
+ROOT = Path(__file__).parents[2]
 UNTIL = datetime(2026, 6, 1, 12, tzinfo=UTC)
 LIVES, COPIES = 60, 2
 LOGGED_SINCE = midnight(UNTIL) - timedelta(days=30)
@@ -97,6 +103,25 @@ async def test_a_copy_is_what_the_door_makes_of_it(connection: Connection) -> No
         )"""
     assert await connection.fetchval("select count(*) from bridge.notification_digest where source_id = $1", other) > 0
     assert await connection.fetchval(strange, other) == 0
+
+
+async def test_as_many_are_made_as_were_asked_for_though_not_every_life_can_be_copied(database: Database) -> None:
+    with Progress(disable=True) as progress:
+        await fill(database, Population(300, 1500, UNTIL), progress, copies=9)
+    async with database.connection() as connection:
+        made = await connection.fetchval("select count(*) from bridge.service_problem")
+        left_out = await connection.fetchval("select count(distinct problem_id) from bridge.refetch")
+    assert left_out > 0, "some lives cannot be copied"
+    assert made == pytest.approx(3000, rel=0.03)
+
+
+async def test_a_bar_fills_on_a_terminal(dsn: str, tmp_path: Path) -> None:
+    env = {name: value for name, value in os.environ.items() if name != "NO_COLOR"} | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "tests.bench.seed", "--problems", "40", "--versions", "200", dsn]
+    status, seen = await anyio.to_thread.run_sync(lambda: on_terminal(command, cwd=tmp_path, env=env))
+    assert status == 0, seen
+    assert "40/40" in seen
+    assert "━" in seen
 
 
 async def test_what_is_said_again_of_seeded_problems_is_unchanged(connection: Connection) -> None:

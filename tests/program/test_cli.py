@@ -19,6 +19,7 @@ COMMANDS = {
     "simulate": ["--config", "--port", "--version", "--rate", "--lose", "--duplicate", "--forget-after", "--no-hub"],
     "migrate": ["--config", "--check"],
     "check": ["--config", "--json"],
+    "config": ["--config", "--set", "--json"],
     "sync": ["SOURCE", "--config", "--full"],
     "status": ["--config", "--json"],
     "dead-letters list": ["--config", "--source", "--json"],

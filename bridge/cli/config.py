@@ -1,0 +1,70 @@
+"""`config`: the settings in force, and where each comes from."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from bridge.cli.options import Config, Json
+from bridge.masking import MASK
+from bridge.settings import Settings, trace
+from bridge.settings.model import Key
+
+
+def config(
+    config: Config = None,
+    only_set: Annotated[
+        bool, typer.Option("--set", metavar="", help="Only what is set somewhere, no defaults.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show every setting in force, as TOML, and behind what is set where that was: in the file, or by a variable.
+
+    Secrets are shown as stars. A wrong configuration names all its faults at once and ends with status 2.
+    """
+    settings, origins = trace(config)
+    rows = [row for row in _rows(settings, origins) if row["from"] is not None or not only_set]
+    if as_json:
+        shown = [row | {"key": ".".join(row["key"])} for row in rows]
+        typer.echo(orjson.dumps(shown, option=orjson.OPT_INDENT_2).decode())
+        return
+    console = Console(highlight=False)
+    if not rows:
+        console.print("# nothing is set, every key has its default")
+    table: Key = ()
+    for row in rows:
+        *above, _ = row["key"]
+        if tuple(above) != table:
+            table = tuple(above)
+            console.print(Text(f"\n[{'.'.join(table)}]", style="bold"), soft_wrap=True)
+        console.print(_line(row), soft_wrap=True)
+
+
+def _rows(settings: Settings, origins: dict[Key, str]) -> Iterator[dict[str, Any]]:
+    """Key, value and origin of each setting, in the order of the documentation; the origin of a default is None."""
+    for key, value in _leaves(settings.describe()):
+        file = (*key[:-1], f"{key[-1]}_file")
+        origin = origins.get(key)
+        if file in origins and value == MASK:
+            origin = f"{file[-1]}, {origins[file]}"
+        yield {"key": key, "value": value, "from": origin}
+
+
+def _leaves(tree: dict[str, Any], above: Key = ()) -> Iterator[tuple[Key, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, (*above, name))
+        else:
+            yield (*above, name), value
+
+
+def _line(row: dict[str, Any]) -> Text:
+    """A line of TOML; what nobody set stands back."""
+    written = orjson.dumps("" if row["value"] is None else row["value"]).decode()
+    line = Text(f"{row['key'][-1]} = {written}", style="dim" if row["from"] is None else "")
+    if row["from"] is not None:
+        line.append(f"  # {row['from']}", style="cyan")
+    return line

@@ -1,0 +1,51 @@
+"""A program on a terminal of its own, as a person sees it."""
+
+import errno
+import fcntl
+import os
+import pty
+import struct
+import subprocess
+import termios
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+
+def on_terminal(
+    command: Sequence[str | Path], *, cwd: Path, env: Mapping[str, str], stop_at: str = "", seconds: float = 60
+) -> tuple[int, str]:
+    """Run a command with all three streams on a terminal; return its exit status and all that it wrote there.
+
+    `stop_at`: what is told to stop, by SIGTERM, once it has written that.
+    """
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+    hidden = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "TERM")
+    around = {name: value for name, value in env.items() if name not in hidden} | {"TERM": "xterm-256color"}
+    around |= {name: env[name] for name in ("NO_COLOR",) if env.get(name)}
+    try:
+        with subprocess.Popen(command, cwd=cwd, env=around, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+            os.close(theirs)
+            written = _all_of(ours, process, stop_at.encode())
+            return process.wait(timeout=seconds), written.decode(errors="replace")
+    finally:
+        os.close(ours)
+
+
+def _all_of(terminal: int, process: subprocess.Popen[bytes], stop_at: bytes) -> bytes:
+    """Read until nobody has the other end open."""
+    written = b""
+    stopped = not stop_at
+    while True:
+        try:
+            part = os.read(terminal, 65536)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            return written
+        if not part:
+            return written
+        written += part
+        if not stopped and stop_at in written:
+            process.terminate()
+            stopped = True
