@@ -80,7 +80,7 @@ async def test_what_is_too_much_is_refused_and_memory_stays_flat(
             assert senders.without_pause == 0
             assert grown < SENDERS * EACH * BODY_BYTES / 2, "what was refused is not kept"
 
-            line.bytes_per_second = 0
+            line.bytes_per_second = None
             connection = await asyncpg.connect(dsn)
             try:
                 stored = "select count(distinct event_id) from report.notification where event_id = any($1)"
