@@ -56,33 +56,40 @@ async def ask(dsn: str, query: str, *values: Any) -> Any:
         await connection.close()
 
 
+async def one_registration(sim: Simulator) -> bool:
+    return len(sim.subscriptions) == 1
+
+
 async def test_a_leader_that_is_paused_is_replaced_and_harms_nothing_when_it_comes_back(
     dsn: str, start: Any, configured: Any, eventually: Any
 ) -> None:
     async with Simulator(population=5, seed=1) as sim:
         source = {"url": sim.url, "callback_secret": SECRET, "poll_interval_seconds": 1}
         config = configured(dsn=dsn, sources={"snow": source})
-        async with start("run", "--config", config) as first, start("run", "--config", config) as second:
+        async with start("run", "--config", config) as first:
             await first.logged("registered", source="snow")
-            await second.logged("ready")
-            first.process.send_signal(signal.SIGSTOP)
-            try:
-                await second.logged("leading")  # once the lease of ten seconds is over
-                await second.logged("registered", source="snow")
-                created = await sim.create(description="while the first was paused")
-                await eventually(lambda: ask(dsn, "select 1 from report.service_problem where id = $1", created["id"]))
-                started = "select started_at from bridge.watermark where kind = 'poll'"
-                polled_at = await ask(dsn, started)
-            finally:
-                first.process.send_signal(signal.SIGCONT)
-            await first.logged("no longer leading")
-            await eventually(lambda: ask(dsn, f"select ({started}) > $1", polled_at))
-            assert await ask(dsn, "select token from bridge.lease") == 2
-            assert await ask(dsn, "select count(*) from bridge.subscription where state = 'active'") == 1
-            assert len(sim.subscriptions) == 1
-            assert await ask(dsn, "select count(*) from report.service_problem where deleted_at is null") == 6
-            for program in (first, second):
-                assert await program.stopped(signal.SIGTERM) == 0
+            async with start("run", "--config", config) as second:
+                await second.logged("ready")
+                first.process.send_signal(signal.SIGSTOP)
+                try:
+                    await second.logged("leading")  # once the lease of ten seconds is over
+                    await second.logged("registered", source="snow")
+                    created = await sim.create(description="while the first was paused")
+                    await eventually(
+                        lambda: ask(dsn, "select 1 from report.service_problem where id = $1", created["id"])
+                    )
+                    started = "select started_at from bridge.watermark where kind = 'poll'"
+                    polled_at = await ask(dsn, started)
+                finally:
+                    first.process.send_signal(signal.SIGCONT)
+                await first.logged("no longer leading")
+                await eventually(lambda: ask(dsn, f"select ({started}) > $1", polled_at))
+                assert await ask(dsn, "select token from bridge.lease") == 2
+                assert await ask(dsn, "select count(*) from bridge.subscription where state = 'active'") == 1
+                await eventually(lambda: one_registration(sim))
+                assert await ask(dsn, "select count(*) from report.service_problem where deleted_at is null") == 6
+                for program in (first, second):
+                    assert await program.stopped(signal.SIGTERM) == 0
 
 
 async def test_a_rolling_restart_refuses_and_loses_no_notification(
@@ -110,6 +117,6 @@ async def test_a_rolling_restart_refuses_and_loses_no_notification(
                     answered = recorder.answered
                     stored = "select count(distinct event_id) from report.notification where event_id = any($1)"
                     assert await ask(dsn, stored, answered) == len(set(answered))
-                    assert len(sim.subscriptions) == 1
+                    await eventually(lambda: one_registration(sim))
                     assert await ask(dsn, "select count(*) from bridge.subscription where state = 'active'") == 1
                     assert await third.stopped(signal.SIGTERM) == 0
