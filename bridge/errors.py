@@ -5,9 +5,25 @@ honouring `retry_after_seconds`. Anything else is a defect: it ends the process 
 restarts it.
 """
 
+from typing import NoReturn
+
 
 class BridgeError(Exception):
     """Anything this program raises on purpose; the text is meant for an operator and names the remedy."""
+
+
+def raise_first(failures: list[BridgeError]) -> NoReturn:
+    """Raise the first of the failures that several tasks left, and forget the others.
+
+    The traceback holds the frame of the caller. Did that still hold the failure, they would hold each other, and all
+    that the frame has in hand, until the collector comes.
+    """
+    first = failures[0]
+    failures.clear()
+    try:
+        raise first
+    finally:
+        del first
 
 
 class PermanentError(BridgeError):

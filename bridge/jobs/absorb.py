@@ -19,7 +19,7 @@ import structlog
 
 from bridge.domain.life import Outcome
 from bridge.domain.observation import Observation, Via
-from bridge.errors import BridgeError, TransientError, UnreadableError
+from bridge.errors import BridgeError, TransientError, UnreadableError, raise_first
 from bridge.jobs.feed import Feed
 from bridge.jobs.pacing import Backoff
 from bridge.jobs.writer import Item, store_items
@@ -109,7 +109,7 @@ async def _handled(page: Page, handle: Callable[[Page], Awaitable[None]], coming
             failures.insert(0, error)
             group.cancel_scope.cancel()
     if failures:
-        raise failures[0]
+        raise_first(failures)
     return following
 
 
@@ -181,7 +181,7 @@ class Absorber:
             for start in range(0, len(page.items), _ROWS):
                 group.start_soon(stretch, page.items[start : start + _ROWS])
         if failures:
-            raise failures[0]
+            raise_first(failures)
 
     async def _rows(
         self,

@@ -11,12 +11,13 @@ RacedError, the caller's transaction rolls back and the batch is decided anew. F
 a batch that is stored twice (a crash after commit, before the answer) changes nothing the second time. A crash before
 commit leaves nothing of the batch.
 
-Where the time goes (batches of 32 notifications, one process alone): 56 µs of the bridge's CPU go into reading an
-event, 85 µs are spent here, two fifths of that on handing some sixty values a notification to the driver and speaking
-to Postgres, which takes 100 µs: a third into the current row, a quarter into the version, a seventh each into log,
-status and digest. Written as lists of rows in one statement the bridge takes 15 to 20 % less here than as lists of
-columns in five (interleaved, batches of 32 and 128); Postgres takes about the same. Tried and left: rows as one JSON
-parameter (`json_to_recordset`), which takes 35 µs less of Python a notification and 60 µs more of Postgres.
+Where the time goes (batches of 32 notifications, nothing else running; the unit is what reading an event takes, 56 µs
+of CPU when the machine was at its fastest): 1.6 to 1.9 are spent here, two fifths of that on handing some sixty values
+a notification to the driver and speaking to Postgres, which takes about 2: a third into the current row, a quarter into
+the version, a seventh each into log, status and digest. Written as lists of rows in one statement instead of lists of
+columns in five it is 15 to 20 % less here (interleaved, batches of 32 and 128) and about the same in Postgres. Tried
+and left: rows as one JSON parameter (`json_to_recordset`), which takes 35 µs less of Python a notification and 60 µs
+more of Postgres.
 """
 
 from collections import Counter

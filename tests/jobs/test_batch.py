@@ -1,6 +1,8 @@
 """Group commit is bounded in number and in bytes, a batch and what waits, and in time."""
 
-from collections.abc import Sequence
+import gc
+from collections.abc import Iterator, Sequence
+from weakref import ref
 
 import anyio
 import pytest
@@ -130,3 +132,47 @@ async def test_who_still_waits_when_it_stops_is_told() -> None:
     assert told == ["the bridge is stopping"] * 2
     with pytest.raises(TransientError):
         await group.put(3)
+
+
+class Body:
+    """A body of some bytes that can be watched."""
+
+    def __len__(self) -> int:
+        return 100
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """What is let go of is gone at once, or held."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collector")
+@pytest.mark.parametrize("callers", [1, 3])
+async def test_a_body_that_was_not_committed_is_let_go_of_at_once(callers: int) -> None:
+    may = anyio.Event()
+    watched: list[ref[Body]] = []
+
+    async def commit(items: Sequence[Body]) -> list[int]:
+        await may.wait()
+        return [len(item) for item in items]
+
+    group = GroupCommit(commit, len, patience_seconds=0.01)
+
+    async def put() -> None:
+        body = Body()
+        watched.append(ref(body))
+        with pytest.raises(OverdueError):
+            await group.put(body)
+
+    async with background() as tasks:
+        tasks.start_soon(group.run)
+        async with anyio.create_task_group() as putting:
+            for _ in range(callers):
+                putting.start_soon(put)
+        may.set()
+        await anyio.wait_all_tasks_blocked()
+    assert [body() for body in watched] == [None] * callers

@@ -3,6 +3,9 @@ replaced.
 """
 
 import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -16,36 +19,40 @@ pytestmark = pytest.mark.anyio
 SECRET = "t" * 32
 
 
+@asynccontextmanager
+async def two(start: Any, config: Path) -> AsyncIterator[tuple[Any, Any]]:
+    """The one that leads and is registered, and one more."""
+    async with start("run", "--config", config) as first:
+        await first.logged("registered", source="snow")
+        async with start("run", "--config", config) as second:
+            await second.logged("ready")
+            yield first, second
+
+
 async def test_one_registers_both_listen_and_the_other_takes_over_after_kill_9(
     dsn: str, start: Any, configured: Any, eventually: Any
 ) -> None:
     async with Simulator(population=5, seed=1) as sim:
         source = {"url": sim.url, "callback_secret": SECRET, "poll_interval_seconds": 1}
         config = configured(dsn=dsn, sources={"snow": source})
-        async with start("run", "--config", config) as first:
-            await first.logged("registered", source="snow")
-            async with start("run", "--config", config) as second:
-                await second.logged("ready")
-                assert len(sim.subscriptions) == 1
-                assert not [line for line in second.err if '"leading"' in line]
+        async with two(start, config) as (first, second):
+            assert len(sim.subscriptions) == 1
+            assert not [line for line in second.err if '"leading"' in line]
 
-                await first.killed()
-                await second.logged("leading")
-                await second.logged("registered", source="snow")
-                created = await sim.create(description="told to the second")
+            await first.killed()
+            await second.logged("leading")
+            await second.logged("registered", source="snow")
+            created = await sim.create(description="told to the second")
 
-                connection = await asyncpg.connect(dsn)
-                try:
-                    query = "select last_changed_via from report.service_problem where id = $1"
-                    await eventually(lambda: connection.fetchval(query, created["id"]))
-                    assert (
-                        await connection.fetchval("select count(*) from bridge.subscription where state = 'active'")
-                        == 1
-                    )
-                    assert await connection.fetchval("select token from bridge.lease") == 2
-                finally:
-                    await connection.close()
-                assert await second.stopped(signal.SIGTERM) == 0
+            connection = await asyncpg.connect(dsn)
+            try:
+                query = "select last_changed_via from report.service_problem where id = $1"
+                await eventually(lambda: connection.fetchval(query, created["id"]))
+                assert await connection.fetchval("select count(*) from bridge.subscription where state = 'active'") == 1
+                assert await connection.fetchval("select token from bridge.lease") == 2
+            finally:
+                await connection.close()
+            assert await second.stopped(signal.SIGTERM) == 0
 
 
 async def ask(dsn: str, query: str, *values: Any) -> Any:
@@ -66,30 +73,25 @@ async def test_a_leader_that_is_paused_is_replaced_and_harms_nothing_when_it_com
     async with Simulator(population=5, seed=1) as sim:
         source = {"url": sim.url, "callback_secret": SECRET, "poll_interval_seconds": 1}
         config = configured(dsn=dsn, sources={"snow": source})
-        async with start("run", "--config", config) as first:
-            await first.logged("registered", source="snow")
-            async with start("run", "--config", config) as second:
-                await second.logged("ready")
-                first.process.send_signal(signal.SIGSTOP)
-                try:
-                    await second.logged("leading")  # once the lease of ten seconds is over
-                    await second.logged("registered", source="snow")
-                    created = await sim.create(description="while the first was paused")
-                    await eventually(
-                        lambda: ask(dsn, "select 1 from report.service_problem where id = $1", created["id"])
-                    )
-                    started = "select started_at from bridge.watermark where kind = 'poll'"
-                    polled_at = await ask(dsn, started)
-                finally:
-                    first.process.send_signal(signal.SIGCONT)
-                await first.logged("no longer leading")
-                await eventually(lambda: ask(dsn, f"select ({started}) > $1", polled_at))
-                assert await ask(dsn, "select token from bridge.lease") == 2
-                assert await ask(dsn, "select count(*) from bridge.subscription where state = 'active'") == 1
-                await eventually(lambda: one_registration(sim))
-                assert await ask(dsn, "select count(*) from report.service_problem where deleted_at is null") == 6
-                for program in (first, second):
-                    assert await program.stopped(signal.SIGTERM) == 0
+        async with two(start, config) as (first, second):
+            first.process.send_signal(signal.SIGSTOP)
+            try:
+                await second.logged("leading")  # once the lease of ten seconds is over
+                await second.logged("registered", source="snow")
+                created = await sim.create(description="while the first was paused")
+                await eventually(lambda: ask(dsn, "select 1 from report.service_problem where id = $1", created["id"]))
+                started = "select started_at from bridge.watermark where kind = 'poll'"
+                polled_at = await ask(dsn, started)
+            finally:
+                first.process.send_signal(signal.SIGCONT)
+            await first.logged("no longer leading")
+            await eventually(lambda: ask(dsn, f"select ({started}) > $1", polled_at))
+            assert await ask(dsn, "select token from bridge.lease") == 2
+            assert await ask(dsn, "select count(*) from bridge.subscription where state = 'active'") == 1
+            await eventually(lambda: one_registration(sim))
+            assert await ask(dsn, "select count(*) from report.service_problem where deleted_at is null") == 6
+            for program in (first, second):
+                assert await program.stopped(signal.SIGTERM) == 0
 
 
 async def test_a_rolling_restart_refuses_and_loses_no_notification(
