@@ -96,27 +96,19 @@ group by 1
 order by 1;
 
 -- name: affected_services
-with open as (
-    select r.source, r.id from report.resolution as r where r.status not in ('resolved', 'closed', 'cancelled', 'rejected') and r.deleted_at is null and r.source in (${source:sqlstring})
-)
-
-select coalesce(a.name, a.service_id) as name, count(distinct (o.source, o.id)) as problems
-from open as o
-inner join report.affected_service as a on o.source = a.source and o.id = a.id
-where coalesce(a.name, a.service_id) is not null
+select s.name, count(*) as problems
+from report.open_problem as o
+cross join lateral unnest(o.services) as s (name)
+where o.source in (${source:sqlstring})
 group by 1
 order by 2 desc, 1
 limit 10;
 
 -- name: affected_places
-with open as (
-    select r.source, r.id from report.resolution as r where r.status not in ('resolved', 'closed', 'cancelled', 'rejected') and r.deleted_at is null and r.source in (${source:sqlstring})
-)
-
-select coalesce(a.name, a.location_id) as name, count(distinct (o.source, o.id)) as problems
-from open as o
-inner join report.affected_location as a on o.source = a.source and o.id = a.id
-where coalesce(a.name, a.location_id) is not null
+select p.name, count(*) as problems
+from report.open_problem as o
+cross join lateral unnest(o.places) as p (name)
+where o.source in (${source:sqlstring})
 group by 1
 order by 2 desc, 1
 limit 10;
@@ -127,7 +119,7 @@ select
     sum(q.by_push)::bigint as push,
     sum(q.by_poll)::bigint as poll,
     sum(q.by_reconcile)::bigint as reconcile
-from report.push_quality as q
+from report.hourly_change as q
 where $__timeFilter(q.hour) and q.hour >= now() - interval '7 days' and q.source in (${source:sqlstring})
 group by q.hour
 order by q.hour;

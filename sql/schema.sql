@@ -208,7 +208,7 @@ COMMENT ON FUNCTION bridge.flow_code(at timestamp with time zone, kind integer) 
 CREATE FUNCTION bridge.hour_of(at timestamp with time zone) RETURNS timestamp with time zone
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     BEGIN ATOMIC
- SELECT (date_trunc('hour'::text, (at AT TIME ZONE 'UTC'::text)) AT TIME ZONE 'UTC'::text) AS timezone;
+ SELECT date_bin('01:00:00'::interval, at, '2000-01-01 00:00:00+00'::timestamp with time zone) AS date_bin;
 END;
 COMMENT ON FUNCTION bridge.hour_of(at timestamp with time zone) IS 'Begin of the hour, in UTC';
 
@@ -320,6 +320,16 @@ begin
 end
 $$;
 COMMENT ON FUNCTION bridge.make_notification_day(day date) IS 'Make the partition of a day of the log, unless it is there; in the owner''s name';
+
+CREATE FUNCTION bridge.names(list jsonb, word text) RETURNS text[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT COALESCE(array_agg(DISTINCT (n.name COLLATE "C") ORDER BY (n.name COLLATE "C")), '{}'::text[]) AS "coalesce"
+    FROM ( SELECT COALESCE((e.item ->> 'name'::text), (e.item ->> 'id'::text)) AS name
+            FROM bridge.element(names.list, names.word) e(place, item)) n
+   WHERE (n.name IS NOT NULL);
+END;
+COMMENT ON FUNCTION bridge.names(list jsonb, word text) IS 'The names, else ids, of the elements of a list, each once; what is no object is the value of attribute `word`';
 
 CREATE TABLE bridge.source (
     id smallint NOT NULL,
@@ -459,7 +469,7 @@ ALTER TABLE ONLY bridge.service_problem
     ADD CONSTRAINT service_problem_pkey PRIMARY KEY (source_id, id);
 CREATE INDEX service_problem_created_at_idx ON bridge.service_problem USING btree (created_at);
 CREATE INDEX service_problem_missed_idx ON bridge.service_problem USING btree (source_id, id) WHERE (missed_at IS NOT NULL);
-CREATE INDEX service_problem_updated_at_idx ON bridge.service_problem USING btree (updated_at);
+CREATE INDEX service_problem_updated_at_status_idx ON bridge.service_problem USING btree (updated_at, status, source_id);
 COMMENT ON TABLE bridge.service_problem IS 'A service problem as it is now: the newest whole statement with the patches since merged over it';
 COMMENT ON COLUMN bridge.service_problem.source_id IS 'Source';
 COMMENT ON COLUMN bridge.service_problem.priority IS 'Priority, 1 highest';
@@ -841,6 +851,31 @@ COMMENT ON COLUMN bridge.notification_digest.received_at IS 'When it first arriv
 COMMENT ON COLUMN bridge.notification_digest.source_id IS 'Source';
 COMMENT ON COLUMN bridge.notification_digest.digest IS 'Hash of the whole event';
 
+CREATE VIEW bridge.open_now AS
+ SELECT source_id,
+    id,
+    revision,
+    status,
+    priority,
+    category,
+    created_at,
+    bridge.names((body -> 'affectedService'::text), 'id'::text) AS services,
+    bridge.names((body -> 'affectedResource'::text), 'id'::text) AS resources,
+    bridge.names((body -> 'affectedLocation'::text), 'name'::text) AS places
+   FROM bridge.service_problem p
+  WHERE ((deleted_at IS NULL) AND (status <> ALL (ARRAY['resolved'::text, 'closed'::text, 'cancelled'::text, 'rejected'::text])));
+COMMENT ON VIEW bridge.open_now IS 'A row of report.open_problem as it follows from the current row now';
+COMMENT ON COLUMN bridge.open_now.source_id IS 'Source';
+COMMENT ON COLUMN bridge.open_now.id IS 'Problem';
+COMMENT ON COLUMN bridge.open_now.revision IS 'Revision of the current row';
+COMMENT ON COLUMN bridge.open_now.status IS 'As in report.open_problem';
+COMMENT ON COLUMN bridge.open_now.priority IS 'As in report.open_problem';
+COMMENT ON COLUMN bridge.open_now.category IS 'As in report.open_problem';
+COMMENT ON COLUMN bridge.open_now.created_at IS 'As in report.open_problem';
+COMMENT ON COLUMN bridge.open_now.services IS 'As in report.open_problem';
+COMMENT ON COLUMN bridge.open_now.resources IS 'As in report.open_problem';
+COMMENT ON COLUMN bridge.open_now.places IS 'As in report.open_problem';
+
 CREATE TABLE bridge.push_verdict (
     source_id smallint NOT NULL,
     hour timestamp with time zone NOT NULL,
@@ -890,7 +925,11 @@ CREATE TABLE bridge.resolution (
     id text NOT NULL,
     status text NOT NULL,
     category text,
-    flow integer[] NOT NULL
+    flow integer[] NOT NULL,
+    services text[],
+    resources text[],
+    places text[],
+    listed_revision integer
 )
 WITH (fillfactor='90');
 ALTER TABLE ONLY bridge.resolution
@@ -898,6 +937,7 @@ ALTER TABLE ONLY bridge.resolution
 CREATE INDEX resolution_created_at_idx ON bridge.resolution USING btree (created_at);
 CREATE INDEX resolution_open_idx ON bridge.resolution USING btree (created_at) WHERE ((deleted_at IS NULL) AND (status <> ALL (ARRAY['resolved'::text, 'closed'::text, 'cancelled'::text, 'rejected'::text])));
 CREATE INDEX resolution_resolved_at_idx ON bridge.resolution USING btree (resolved_at);
+CREATE INDEX resolution_unlisted_idx ON bridge.resolution USING btree (source_id, id) WHERE ((deleted_at IS NULL) AND (status <> ALL (ARRAY['resolved'::text, 'closed'::text, 'cancelled'::text, 'rejected'::text])) AND (listed_revision IS DISTINCT FROM revision));
 COMMENT ON TABLE bridge.resolution IS 'What report.resolution and report.daily_flow tell of a problem, as of bridge.summary';
 COMMENT ON COLUMN bridge.resolution.source_id IS 'Source';
 COMMENT ON COLUMN bridge.resolution.priority IS 'Priority';
@@ -916,6 +956,10 @@ COMMENT ON COLUMN bridge.resolution.id IS 'Problem';
 COMMENT ON COLUMN bridge.resolution.status IS 'Status now';
 COMMENT ON COLUMN bridge.resolution.category IS 'Category';
 COMMENT ON COLUMN bridge.resolution.flow IS 'What it adds to daily flow: days since 2000-01-01, times 16, plus bridge.flow_kind.kind';
+COMMENT ON COLUMN bridge.resolution.services IS 'Names of the affected services of an open problem; null when it is not open';
+COMMENT ON COLUMN bridge.resolution.resources IS 'Names of the affected resources of an open problem; null when it is not open';
+COMMENT ON COLUMN bridge.resolution.places IS 'Names of the affected locations of an open problem; null when it is not open';
+COMMENT ON COLUMN bridge.resolution.listed_revision IS 'Revision of the current row that these names were taken from';
 
 CREATE TABLE bridge.status_change (
     source_id smallint NOT NULL,
@@ -1434,6 +1478,31 @@ COMMENT ON COLUMN report.daily_flow.cancelled IS 'Times a problem was cancelled 
 COMMENT ON COLUMN report.daily_flow.deleted IS 'Problems that went from the source while they were open';
 COMMENT ON COLUMN report.daily_flow.open IS 'Problems open at the end of the day: raised, and not resolved, closed, cancelled, rejected or deleted; an unknown status changes nothing';
 
+CREATE VIEW report.hourly_change AS
+ SELECT s.name AS source,
+    c.hour,
+    (COALESCE(sum(c.times) FILTER (WHERE (c.via = 'push'::text)), (0)::numeric))::bigint AS by_push,
+    (COALESCE(sum(c.times) FILTER (WHERE (c.via = 'poll'::text)), (0)::numeric))::bigint AS by_poll,
+    (COALESCE(sum(c.times) FILTER (WHERE (c.via = 'reconcile'::text)), (0)::numeric))::bigint AS by_reconcile,
+    (COALESCE(sum(c.times) FILTER (WHERE (c.via = 'refetch'::text)), (0)::numeric))::bigint AS by_refetch
+   FROM (( SELECT v.source_id,
+            bridge.hour_of(v.observed_at) AS hour,
+            v.via,
+            count(*) AS times
+           FROM (bridge.service_problem_version v
+             JOIN bridge.source b ON ((v.source_id = b.id)))
+          WHERE ((v.kind <> 'tombstone'::text) AND ((v.effective_at >= b.created_at) IS TRUE))
+          GROUP BY v.source_id, (bridge.hour_of(v.observed_at)), v.via) c
+     JOIN bridge.source s ON ((c.source_id = s.id)))
+  GROUP BY s.name, c.hour;
+COMMENT ON VIEW report.hourly_change IS 'Which way changes were found, per source and hour (UTC, the bridge''s clock): the counts of report.push_quality alone, which are quicker to have. Hours in which nothing was found are left out';
+COMMENT ON COLUMN report.hourly_change.source IS 'Name of the source in the bridge''s configuration';
+COMMENT ON COLUMN report.hourly_change.hour IS 'Begin of the hour in which the bridge found the changes';
+COMMENT ON COLUMN report.hourly_change.by_push IS 'Changes that a notification brought';
+COMMENT ON COLUMN report.hourly_change.by_poll IS 'Changes that a poll found first';
+COMMENT ON COLUMN report.hourly_change.by_reconcile IS 'Changes that only a pass over everything found';
+COMMENT ON COLUMN report.hourly_change.by_refetch IS 'Answers to questions about a single problem; mostly the rest of a change that a notification had told in part';
+
 CREATE VIEW report.note AS
  SELECT s.name AS source,
     p.id,
@@ -1481,21 +1550,103 @@ COMMENT ON COLUMN report.notification.problem_id IS 'Problem it is about; null w
 COMMENT ON COLUMN report.notification.outcome IS 'applied; unchanged: nothing new in it; duplicate; stale: older than what was known; dead_letter: kept, not understood';
 COMMENT ON COLUMN report.notification.body IS 'The event as received; null for a duplicate and for what is no JSON. The problem in it goes when its version is pruned';
 
+CREATE VIEW report.open_problem AS
+ WITH told AS (
+         SELECT k.source_id,
+            k.id,
+            k.status,
+            k.priority,
+            k.category,
+            k.created_at,
+            k.services,
+            k.resources,
+            k.places
+           FROM bridge.resolution k
+          WHERE (( SELECT bridge.summarised() AS summarised) AND (k.deleted_at IS NULL) AND (k.status <> ALL (ARRAY['resolved'::text, 'closed'::text, 'cancelled'::text, 'rejected'::text])) AND (k.listed_revision = k.revision) AND (NOT (EXISTS ( SELECT
+                   FROM bridge.changed() c(source_id, id)
+                  WHERE ((c.source_id = k.source_id) AND (c.id = k.id))))))
+        UNION ALL
+         SELECT n.source_id,
+            n.id,
+            n.status,
+            n.priority,
+            n.category,
+            n.created_at,
+            n.services,
+            n.resources,
+            n.places
+           FROM (bridge.resolution k
+             JOIN bridge.open_now n ON (((k.source_id = n.source_id) AND (k.id = n.id))))
+          WHERE (( SELECT bridge.summarised() AS summarised) AND (k.deleted_at IS NULL) AND (k.status <> ALL (ARRAY['resolved'::text, 'closed'::text, 'cancelled'::text, 'rejected'::text])) AND (k.listed_revision IS DISTINCT FROM k.revision) AND (NOT (EXISTS ( SELECT
+                   FROM bridge.changed() c(source_id, id)
+                  WHERE ((c.source_id = k.source_id) AND (c.id = k.id))))))
+        UNION ALL
+         SELECT n.source_id,
+            n.id,
+            n.status,
+            n.priority,
+            n.category,
+            n.created_at,
+            n.services,
+            n.resources,
+            n.places
+           FROM (bridge.changed() c(source_id, id)
+             JOIN bridge.open_now n ON (((c.source_id = n.source_id) AND (c.id = n.id))))
+          WHERE ( SELECT bridge.summarised() AS summarised)
+        UNION ALL
+         SELECT n.source_id,
+            n.id,
+            n.status,
+            n.priority,
+            n.category,
+            n.created_at,
+            n.services,
+            n.resources,
+            n.places
+           FROM bridge.open_now n
+          WHERE (NOT ( SELECT bridge.summarised() AS summarised))
+        )
+ SELECT s.name AS source,
+    t.id,
+    t.status,
+    t.priority,
+    t.category,
+    t.created_at,
+    t.services,
+    t.resources,
+    t.places
+   FROM (told t
+     JOIN bridge.source s ON ((t.source_id = s.id)));
+COMMENT ON VIEW report.open_problem IS 'The open service problems, and what each affects, in a narrow row that is quick to count; report.service_problem has all that is known of each';
+COMMENT ON COLUMN report.open_problem.source IS 'Name of the source in the bridge''s configuration';
+COMMENT ON COLUMN report.open_problem.id IS 'Id of the problem at its source';
+COMMENT ON COLUMN report.open_problem.status IS 'submitted, acknowledged, inProgress, pending, held or unknown';
+COMMENT ON COLUMN report.open_problem.priority IS '1 (highest) to 10 (lowest)';
+COMMENT ON COLUMN report.open_problem.category IS 'Who raised it: serviceProvider.declarer, supplier.originated, system.originated, …';
+COMMENT ON COLUMN report.open_problem.created_at IS 'When it was raised; null when the source does not say';
+COMMENT ON COLUMN report.open_problem.services IS 'Affected services, each once: by name, or else by id';
+COMMENT ON COLUMN report.open_problem.resources IS 'Affected resources, each once: by name, or else by id';
+COMMENT ON COLUMN report.open_problem.places IS 'Affected locations, each once: by name, or else by id';
+
 CREATE VIEW report.push_quality AS
  WITH found AS (
-         SELECT s.name AS source,
-            bridge.hour_of(v.observed_at) AS hour,
-            v.via,
+         SELECT c.source,
+            c.hour,
+            c.by_push,
+            c.by_poll,
+            c.by_reconcile,
+            c.by_refetch,
             NULL::double precision AS delay_seconds,
             NULL::bigint AS missed,
             NULL::bigint AS late
-           FROM (bridge.service_problem_version v
-             JOIN bridge.source s ON ((v.source_id = s.id)))
-          WHERE ((v.kind <> 'tombstone'::text) AND (v.effective_at >= s.created_at))
+           FROM report.hourly_change c
         UNION ALL
          SELECT s.name AS source,
             bridge.hour_of(n.received_at) AS hour,
-            NULL::text AS via,
+            NULL::bigint AS by_push,
+            NULL::bigint AS by_poll,
+            NULL::bigint AS by_reconcile,
+            NULL::bigint AS by_refetch,
             (EXTRACT(epoch FROM (n.received_at - n.event_time)))::double precision AS delay_seconds,
             NULL::bigint AS missed,
             NULL::bigint AS late
@@ -1505,7 +1656,10 @@ CREATE VIEW report.push_quality AS
         UNION ALL
          SELECT s.name AS source,
             p.hour,
-            NULL::text AS via,
+            NULL::bigint AS by_push,
+            NULL::bigint AS by_poll,
+            NULL::bigint AS by_reconcile,
+            NULL::bigint AS by_refetch,
             NULL::double precision AS delay_seconds,
             p.missed,
             p.late
@@ -1514,11 +1668,11 @@ CREATE VIEW report.push_quality AS
         )
  SELECT source,
     hour,
-    count(*) FILTER (WHERE (via = 'push'::text)) AS by_push,
-    count(*) FILTER (WHERE (via = 'poll'::text)) AS by_poll,
-    count(*) FILTER (WHERE (via = 'reconcile'::text)) AS by_reconcile,
-    count(*) FILTER (WHERE (via = 'refetch'::text)) AS by_refetch,
-    ((COALESCE(sum(missed), (0)::numeric))::double precision / (NULLIF(((count(*) FILTER (WHERE (via = 'push'::text)))::numeric + COALESCE(sum((missed + late)), (0)::numeric)), (0)::numeric))::double precision) AS miss_ratio,
+    (COALESCE(sum(by_push), (0)::numeric))::bigint AS by_push,
+    (COALESCE(sum(by_poll), (0)::numeric))::bigint AS by_poll,
+    (COALESCE(sum(by_reconcile), (0)::numeric))::bigint AS by_reconcile,
+    (COALESCE(sum(by_refetch), (0)::numeric))::bigint AS by_refetch,
+    ((COALESCE(sum(missed), (0)::numeric))::double precision / (NULLIF((COALESCE(sum(by_push), (0)::numeric) + COALESCE(sum((missed + late)), (0)::numeric)), (0)::numeric))::double precision) AS miss_ratio,
     percentile_cont((0.5)::double precision) WITHIN GROUP (ORDER BY delay_seconds) AS median_delay_seconds,
     percentile_cont((0.95)::double precision) WITHIN GROUP (ORDER BY delay_seconds) AS p95_delay_seconds,
     (COALESCE(sum(missed), (0)::numeric))::bigint AS missed,
@@ -1828,6 +1982,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.flow_kind TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.lease TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.notification TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.notification_digest TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.open_now TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.push_verdict TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.refetch TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.resolution TO bridge_writer;
@@ -1843,8 +1998,10 @@ GRANT SELECT ON TABLE report.affected_resource TO bridge_reader;
 GRANT SELECT ON TABLE report.affected_service TO bridge_reader;
 GRANT SELECT ON TABLE report.characteristic TO bridge_reader;
 GRANT SELECT ON TABLE report.daily_flow TO bridge_reader;
+GRANT SELECT ON TABLE report.hourly_change TO bridge_reader;
 GRANT SELECT ON TABLE report.note TO bridge_reader;
 GRANT SELECT ON TABLE report.notification TO bridge_reader;
+GRANT SELECT ON TABLE report.open_problem TO bridge_reader;
 GRANT SELECT ON TABLE report.push_quality TO bridge_reader;
 GRANT SELECT ON TABLE report.related_party TO bridge_reader;
 GRANT SELECT ON TABLE report.resolution TO bridge_reader;

@@ -101,11 +101,14 @@ async def _schema(connection: Connection, *, embedded: bool) -> list[Finding]:
         if embedded:
             return [Finding("database", "schema", None, f"lacks {names}", "made by `tmf656-bridge run`")]
         return [Finding("database", "schema", False, f"lacks {names}", "run `tmf656-bridge migrate`")]
-    current = Finding("database", "schema", True, "current")
-    if await migrations.reader_exists(connection):
-        return [current]
-    remedy = "to let others read: `create role bridge_reader`, then `tmf656-bridge migrate`"
-    return [current, Finding("database", "reader", None, "there is no role bridge_reader", remedy)]
+    found = [Finding("database", "schema", True, "current")]
+    if not await migrations.reader_exists(connection):
+        remedy = "to let others read: `create role bridge_reader`, then `tmf656-bridge migrate`"
+        found.append(Finding("database", "reader", None, "there is no role bridge_reader", remedy))
+    if await migrations.compiles(connection):
+        remedy = "run `tmf656-bridge migrate` as the owner of the database, or `alter database … set jit = off`"
+        found.append(Finding("database", "jit", None, "on: reports over many problems take seconds longer", remedy))
+    return found
 
 
 async def _source(name: str, source: SourceSettings, public_url: str) -> list[Finding]:

@@ -36,7 +36,7 @@ update bridge.summary as m set
 select bridge.summarised() as reliable;
 
 -- name: amiss
--- The next $3 problems after ($1, $2) whose summary is missing or of another revision, summaries without a problem among them, and how far
+-- The next $3 problems after ($1, $2) whose summary is missing, of another revision, or lacks the names of what an open one affects, and how far
 -- that is; no row: there are no more.
 with page as (
     select
@@ -55,7 +55,12 @@ amiss as (
         g.id
     from page as g
     left join bridge.resolution as r on g.source_id = r.source_id and g.id = r.id
-    where r.revision is distinct from g.revision
+    where
+        r.revision is distinct from g.revision
+        or (
+            r.listed_revision is distinct from g.revision
+            and r.deleted_at is null and r.status not in ('resolved', 'closed', 'cancelled', 'rejected')
+        )
 )
 
 select
@@ -96,9 +101,14 @@ held as materialized (
 ),
 
 found as materialized (
-    select n.*
+    select
+        n.*,
+        o.services,
+        o.resources,
+        o.places
     from wanted as w
     inner join bridge.resolution_now as n on w.source_id = n.source_id and w.id = n.id
+    left join bridge.open_now as o on w.source_id = o.source_id and w.id = o.id
 ),
 
 gone as (
@@ -115,11 +125,12 @@ gone as (
 written as (
     insert into bridge.resolution (
         source_id, id, revision, status, category, priority, created_at, acknowledged_at, resolved_at, closed_at, seconds_held,
-        held_since, seconds_pending, pending_since, times_reopened, deleted_at, flow
+        held_since, seconds_pending, pending_since, times_reopened, deleted_at, flow, services, resources, places, listed_revision
     )
     select
         f.source_id, f.id, f.revision, f.status, f.category, f.priority, f.created_at, f.acknowledged_at, f.resolved_at,
-        f.closed_at, f.seconds_held, f.held_since, f.seconds_pending, f.pending_since, f.times_reopened, f.deleted_at, f.flow
+        f.closed_at, f.seconds_held, f.held_since, f.seconds_pending, f.pending_since, f.times_reopened, f.deleted_at, f.flow,
+        f.services, f.resources, f.places, f.revision
     from found as f
     on conflict (source_id, id) do update set
     revision = excluded.revision,
@@ -136,7 +147,11 @@ written as (
     pending_since = excluded.pending_since,
     times_reopened = excluded.times_reopened,
     deleted_at = excluded.deleted_at,
-    flow = excluded.flow
+    flow = excluded.flow,
+    services = excluded.services,
+    resources = excluded.resources,
+    places = excluded.places,
+    listed_revision = excluded.listed_revision
 ),
 
 moved as (

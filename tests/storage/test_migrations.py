@@ -197,6 +197,26 @@ async def owner_dsn(tmp_path: Path) -> AsyncIterator[tuple[Embedded, str]]:
         yield own, own.dsn.replace("/bridge?", "/theirs?").replace("user=postgres", "user=plain")
 
 
+async def test_who_connects_does_not_have_every_report_compiled(empty: Connection, empty_dsn: str) -> None:
+    """Each report holds ready what it would compute without summaries; compiled, that costs seconds."""
+
+    async def setting() -> str:
+        reader = await asyncpg.connect(empty_dsn)
+        try:
+            return str(await reader.fetchval("select source || ' ' || setting from pg_settings where name = 'jit'"))
+        finally:
+            await reader.close()
+
+    await migrations.migrate(empty)
+    assert await setting() == "database off"
+    assert not await migrations.compiles(empty)
+    name = await empty.fetchval("select quote_ident(current_database())")
+    await empty.execute(f"alter database {name} set jit = on")
+    await migrations.migrate(empty)
+    assert await setting() == "database on", "who wants it on has it on"
+    assert await migrations.compiles(empty) == await empty.fetchval("select pg_jit_available()")
+
+
 async def test_an_owner_who_may_not_make_roles_migrates_and_the_reader_is_let_in_later(
     owner_dsn: tuple[Embedded, str],
 ) -> None:

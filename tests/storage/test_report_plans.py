@@ -33,12 +33,12 @@ async def connection(database: Database) -> AsyncIterator[Connection]:
             """
             insert into bridge.resolution (
                 source_id, revision, times_reopened, created_at, resolved_at, seconds_held, seconds_pending, id, status,
-                flow
+                flow, services, listed_revision
             )
             select
                 1, 1, 0, $1::timestamptz + n * interval '1 minute',
                 case when n % 200 > 0 then $1 + (n + 60) * interval '1 minute' end, 0, 0, 'SP-' || n,
-                case when n % 200 > 0 then 'closed' else 'held' end, '{}'
+                case when n % 200 > 0 then 'closed' else 'held' end, '{}', case when n % 200 = 0 then array['S1'] end, 1
             from generate_series(1, 10000) as n""",
             NOON,
         )
@@ -49,11 +49,15 @@ async def connection(database: Database) -> AsyncIterator[Connection]:
 @pytest.mark.parametrize(
     ("index", "question"),
     [
-        ("service_problem_updated_at_idx", "select * from report.service_problem order by updated_at desc limit 50"),
         (
-            "service_problem_updated_at_idx",
+            "service_problem_updated_at_status_idx",
+            "select * from report.service_problem order by updated_at desc limit 50",
+        ),
+        (
+            "service_problem_updated_at_status_idx",
             "select * from report.service_problem where status = 'closed' order by updated_at desc limit 50",
         ),
+        ("resolution_open_idx", "select count(*) from report.open_problem where 'S1' = any(services)"),
         (
             "resolution_open_idx",
             """
@@ -78,3 +82,30 @@ async def connection(database: Database) -> AsyncIterator[Connection]:
 async def test_it_is_found_by_this_index(connection: Connection, index: str, question: str) -> None:
     plan = "\n".join(row[0] for row in await connection.fetch(f"explain {question}"))
     assert index in plan, plan
+
+
+@pytest.mark.parametrize("status", ["rejected", "submitted"])
+async def test_the_newest_in_a_rare_status_are_told_from_others_in_the_index(
+    connection: Connection, status: str
+) -> None:
+    """Also for one that does not occur: nothing is looked up in the table to learn its status."""
+    await connection.execute("update bridge.service_problem set status = 'rejected' where id = 'SP-7'")
+    await connection.execute("analyze bridge.service_problem")
+    plan = await connection.fetch(
+        f"explain (analyze, costs off, timing off) select * from report.service_problem "  # noqa: S608 -- our words
+        f"where source = 'snow' and status = '{status}' order by updated_at desc limit 50"
+    )
+    text = "\n".join(row[0] for row in plan)
+    assert "service_problem_updated_at_status_idx" in text
+    assert f"Index Cond: (status = '{status}'::text)" in text
+    assert "Rows Removed by Filter" not in text
+
+
+async def test_open_problems_whose_names_are_not_kept_are_found_by_an_index_of_their_own(
+    connection: Connection,
+) -> None:
+    await connection.execute("update bridge.resolution set status = 'held' where id like '%7'")
+    await connection.execute("update bridge.resolution set listed_revision = null where id = 'SP-7'")
+    await connection.execute("analyze bridge.resolution")
+    plan = "\n".join(row[0] for row in await connection.fetch("explain select services from report.open_problem"))
+    assert "resolution_unlisted_idx" in plan, plan

@@ -250,6 +250,11 @@ async def test_changes_are_counted_by_the_way_they_were_found_and_the_hour(conne
         ("snow", at(120), 0, 0, 0, 1, None, None, None, 0, 0),
         ("snow", at(180), 0, 0, 0, 0, 1, None, None, 7, 0),
     ]
+    assert [tuple(row) for row in await connection.fetch("select * from report.hourly_change order by hour")] == [
+        ("snow", NOON, 3, 1, 1, 1),
+        ("snow", at(60), 1, 0, 0, 0),
+        ("snow", at(120), 0, 0, 0, 1),
+    ]
 
 
 async def test_the_same_change_told_again_another_way_was_found_by_the_first(connection: Connection) -> None:
@@ -344,7 +349,11 @@ async def test_an_hour_of_a_long_history_is_found_by_its_index(connection: Conne
         NOON,
     )
     await connection.execute("analyze bridge.service_problem_version")
-    plan = await connection.fetch(
-        "explain select * from report.push_quality where source = 'snow' and hour >= $1::timestamptz", at(4900)
-    )
-    assert "service_problem_version_hour_idx" in "\n".join(row[0] for row in plan)
+    for view in ("push_quality", "hourly_change"):
+        plan = await connection.fetch(
+            f"explain select * from report.{view} where source = 'snow' and hour >= $1::timestamptz",  # noqa: S608 -- ours
+            at(4900),
+        )
+        text = "\n".join(row[0] for row in plan)
+        assert "service_problem_version_hour_idx" in text
+        assert "service_problem_version_pkey" not in text, "nearly all versions are from after the source was first met"

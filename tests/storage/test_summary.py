@@ -40,6 +40,26 @@ STATUSES = (
 )
 Step = tuple[str, Any]
 
+PURE_OPEN_PROBLEM = """
+    create view pure.open_problem as
+    select
+        p.source, p.id, p.status, p.priority, p.category, p.created_at,
+        array(
+            select distinct coalesce(a.name, a.service_id) as word from report.affected_service as a
+            where a.source = p.source and a.id = p.id and coalesce(a.name, a.service_id) is not null order by word
+        ) as services,
+        array(
+            select distinct coalesce(a.name, a.resource_id) as word from report.affected_resource as a
+            where a.source = p.source and a.id = p.id and coalesce(a.name, a.resource_id) is not null order by word
+        ) as resources,
+        array(
+            select distinct coalesce(a.name, a.location_id) as word from report.affected_location as a
+            where a.source = p.source and a.id = p.id and coalesce(a.name, a.location_id) is not null order by word
+        ) as places
+    from report.service_problem as p
+    where p.deleted_at is null and p.status not in ('resolved', 'closed', 'cancelled', 'rejected')"""
+"""What report.open_problem tells, asked of the views over the lists."""
+
 
 def at(minute: float) -> datetime:
     return NOON + timedelta(minutes=minute)
@@ -82,6 +102,7 @@ async def connection(database: Database) -> AsyncIterator[Connection]:
             body = re.search(rf"create view report\.{view} as\n.*?;", written, re.DOTALL)
             assert body
             await connection.execute(body[0].replace(f"report.{view}", f"pure.{view}", 1))
+        await connection.execute(PURE_OPEN_PROBLEM)
         yield connection
 
 
@@ -98,7 +119,7 @@ def _rounded(value: Any) -> Any:
 
 
 async def agree(connection: Connection) -> None:
-    for view in ("resolution", "daily_flow"):
+    for view in ("resolution", "daily_flow", "open_problem"):
         with_summaries, pure = await both(connection, view)
         assert with_summaries == pure
 
@@ -132,6 +153,10 @@ ENTRIES = st.one_of(
         creationDate=st.sampled_from([at(0).isoformat(), at(0).isoformat(), at(2 * DAY).isoformat(), None]),
         resolutionDate=st.sampled_from([None, None, at(DAY).isoformat()]),
         priority=st.sampled_from([1, 2]),
+        affectedService=st.sampled_from(
+            [None, [], [{"id": "S1", "name": "One"}, {"id": "S2"}, {"id": "S1", "name": "One"}], "S9", [None, {}]]
+        ),
+        affectedLocation=st.sampled_from([None, [{"name": "north", "role": "region"}], [{"id": "L1"}]]),
     ),
     st.builds(
         heard,
@@ -280,6 +305,75 @@ async def test_writes_of_a_release_that_notes_no_changes_are_told_and_found(
     assert await summary.reliable(connection)
     await agree(connection)
     assert {row["id"] for row in await connection.fetch("select id from bridge.resolution")} == {"SP-1", "SP-3"}
+
+
+async def test_what_open_problems_affect_is_told_each_once_by_name_or_else_by_id(
+    database: Database, connection: Connection
+) -> None:
+    named = [{"id": "S2", "name": "Voice"}, {"id": "S1"}, {"id": "S2", "name": "Voice"}, {"id": "S3", "name": None}]
+    lists = {"affectedService": named, "affectedResource": "R7", "affectedLocation": [{"name": "north"}, {"id": "L4"}]}
+    gone = heard("Delete", {"id": "SP-4"}, DAY)
+    entries = [
+        told("held", DAY, **lists),
+        told("resolved", DAY, "SP-2", **lists),
+        told("Brewing", DAY, "SP-3"),
+        told("held", 0, "SP-4", **lists),
+        gone,
+    ]
+    wanted = [
+        ("snow", "SP-1", "held", 2, "supplier.originated", NOON, ["S1", "S3", "Voice"], ["R7"], ["L4", "north"]),
+        ("snow", "SP-3", "unknown", 2, "supplier.originated", NOON, [], [], []),
+    ]
+
+    async def found() -> list[tuple[Any, ...]]:
+        return [tuple(row) for row in await connection.fetch("select * from report.open_problem order by id")]
+
+    async with connection.transaction():
+        await store(connection, entries)
+    assert await found() == wanted, "nothing is summarised"
+    job = Summariser(database)
+    await job.begin()
+    while not await job.run_once():
+        pass
+    assert await summary.reliable(connection)
+    assert await connection.fetchval("select count(*) from bridge.resolution where services is not null") == 2
+    assert await found() == wanted
+    async with connection.transaction():
+        await store(connection, [told("closed", 2 * DAY), told("held", 2 * DAY, "SP-3", affectedService="S8")])
+    assert [(row[1], row[6]) for row in await found()] == [("SP-3", ["S8"])], "changed since"
+
+
+async def test_summaries_of_a_release_that_knows_no_names_are_told_and_filled_in(
+    database: Database, connection: Connection
+) -> None:
+    job = await summarised(database, connection)
+    async with connection.transaction():
+        await store(connection, [told("held", 2 * DAY, "SP-2", affectedService="S8"), told("held", 2 * DAY, "SP-3")])
+    # what that release does with them: all but the names and their revision
+    await connection.execute(
+        """
+        insert into bridge.resolution (
+            source_id, id, revision, status, priority, category, created_at, seconds_held, seconds_pending,
+            times_reopened, flow
+        )
+        select n.source_id, n.id, n.revision, n.status, n.priority, n.category, n.created_at, 0, 0, 0, '{}'
+        from bridge.resolution_now as n where n.id in ('SP-2', 'SP-3')
+        on conflict (source_id, id) do update set revision = excluded.revision, status = excluded.status;
+        update bridge.summary set (committed, change_id) = (
+            select c.committed, c.id from bridge.change as c order by c.committed desc, c.id desc limit 1
+        )"""
+    )
+    assert await connection.fetchval("select count(*) from bridge.changed()") == 0
+    both_rows = await both(connection, "open_problem")
+    assert both_rows[0] == both_rows[1]
+    assert [row[6] for row in both_rows[0]] == [["S8"], []]
+    await connection.execute("update bridge.summary set walked_source_id = 0, walked_id = '', walked_at = null")
+    while await connection.fetchval("select walked_at is null from bridge.summary"):
+        await job.run_once()
+        assert await summary.reliable(connection), "summaries stay in use meanwhile"
+    told_now = await connection.fetch("select id, services from bridge.resolution where id <> 'SP-1' order by id")
+    assert [tuple(row) for row in told_now] == [("SP-2", ["S8"]), ("SP-3", [])]
+    await agree(connection)
 
 
 async def test_the_dump_of_another_server_is_summarised_anew(database: Database, connection: Connection) -> None:
