@@ -1,5 +1,6 @@
 """What is deployed, tried as far as it goes without a container engine or a cluster; deploy/README.md has the rest."""
 
+import importlib.util
 import re
 import shlex
 import shutil
@@ -28,6 +29,8 @@ COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 MANIFESTS = [one for path in (DEPLOY / "kubernetes").glob("*.yaml") for one in yaml.safe_load_all(path.read_text())]
 OF_OTHERS = {"Kustomization", "ServiceMonitor"}
 """Kinds that Kubernetes itself has no schema of."""
+UNCHECKED_HASH = (1).to_bytes(4, "little")
+"""PEP 552: the flags of bytecode that is taken whatever its source looks like."""
 
 
 def of_kind(kind: str) -> list[dict[str, Any]]:
@@ -119,6 +122,10 @@ def test_the_steps_of_the_image_give_a_program_that_runs(tmp_path: Path) -> None
         assert done.returncode == 0, done.stderr
     program = tmp_path / "opt" / "tmf656-bridge" / "bin" / "tmf656-bridge"
     shutil.rmtree(tmp_path / "src")
+    kept = {path: path.read_bytes()[4:8] for path in (tmp_path / "opt" / "tmf656-bridge" / "lib").rglob("*.pyc")}
+    sources = set((tmp_path / "opt" / "tmf656-bridge" / "lib").rglob("*.py"))
+    assert {Path(importlib.util.source_from_cache(str(path))) for path in kept} == sources
+    assert set(kept.values()) == {UNCHECKED_HASH}, "bytecode that is good only as long as files keep their times"
     said = subprocess.run([program, "check"], cwd=tmp_path, env={}, capture_output=True, text=True, check=False)
     assert "[sources.NAME]" in said.stdout
 
