@@ -1,6 +1,9 @@
 """What is deployed, tried as far as it goes without a container engine or a cluster; deploy/README.md has the rest."""
 
+import configparser
+import copy
 import importlib.util
+import json
 import re
 import shlex
 import shutil
@@ -29,6 +32,12 @@ COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 MANIFESTS = [one for path in (DEPLOY / "kubernetes").glob("*.yaml") for one in yaml.safe_load_all(path.read_text())]
 OF_OTHERS = {"Kustomization", "ServiceMonitor"}
 """Kinds that Kubernetes itself has no schema of."""
+PEERS = ROOT / "tests" / "peers"
+OPERATOR = PEERS / "operator.mjs"
+needs_operator = pytest.mark.skipif(
+    shutil.which("node") is None or not (PEERS / "node_modules" / "@kubernetes-models").is_dir(),
+    reason="the Prometheus operator's types are not installed: npm ci --prefix tests/peers",
+)
 UNCHECKED_HASH = (1).to_bytes(4, "little")
 """PEP 552: the flags of bytecode that is taken whatever its source looks like."""
 
@@ -171,12 +180,61 @@ def test_the_unit_is_valid_and_locked_up(tmp_path: Path) -> None:
     assert rated.returncode == 0, rated.stdout
 
 
+def test_systemd_never_gives_up_starting() -> None:
+    """By default it does after five starts in ten seconds, which is what a schema that lags behind makes of us."""
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
+    unit.read(UNIT)
+    assert unit["Unit"]["StartLimitIntervalSec"] == "0"
+    assert unit["Service"]["Restart"] == "always"
+
+
 @pytest.mark.parametrize("manifest", MANIFESTS, ids=lambda one: f"{one['kind']}-{one.get('metadata', {}).get('name')}")
 def test_a_manifest_is_what_kubernetes_takes(manifest: dict[str, Any]) -> None:
     if manifest["kind"] in OF_OTHERS:
         assert {"apiVersion", "kind"} < set(manifest)
     else:
         kubernetes_validate.validate(manifest, kubernetes_validate.latest_version(), strict=True)
+
+
+def operators_verdict(manifest: dict[str, Any]) -> str:
+    done = subprocess.run(
+        ["node", OPERATOR], input=json.dumps(manifest), capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@needs_operator
+def test_the_operator_takes_the_service_monitor() -> None:
+    (monitor,) = of_kind("ServiceMonitor")
+    assert operators_verdict(monitor) == ""
+
+
+@needs_operator
+@pytest.mark.parametrize(
+    ("field", "value", "fault"),
+    [
+        ("interval", "15 seconds", '/spec/endpoints/0/interval {"pattern":'),
+        ("path", 8656, '/spec/endpoints/0/path {"type":"string"}'),
+        ("intervall", "15s", "/spec/endpoints/0/intervall is not known"),
+    ],
+)
+def test_the_operator_would_not_take_a_wrong_one(field: str, value: object, fault: str) -> None:
+    monitor = copy.deepcopy(of_kind("ServiceMonitor")[0])
+    monitor["spec"]["endpoints"][0][field] = value
+    assert fault in operators_verdict(monitor)
+
+
+@needs_operator
+def test_the_rules_make_a_prometheus_rule_as_the_readme_says() -> None:
+    (recipe,) = re.findall(r"```\n(\{ printf .*?)```", (DEPLOY / "README.md").read_text(), re.DOTALL)
+    recipe = recipe.replace("kubectl apply -f -", "cat")
+    made = subprocess.run(recipe, shell=True, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S602 -- ours
+    rule = yaml.safe_load(made.stdout)
+    assert rule["spec"] == yaml.safe_load((DEPLOY / "prometheus" / "tmf656-bridge.rules.yml").read_text())
+    assert operators_verdict(rule) == ""
+    rule["spec"]["groups"][0]["rules"][0]["for"] = "a while"
+    assert '/rules/0/for {"pattern":' in operators_verdict(rule)
 
 
 def test_manifests_belong_together() -> None:
