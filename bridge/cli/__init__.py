@@ -12,6 +12,7 @@ from rich.console import Console
 
 from bridge import __version__
 from bridge.cli import check, config, dead_letters, demo, migrate, psql, rotate_secret, run, simulate, status, sync
+from bridge.cli.examples import examples
 from bridge.errors import BridgeError, ConfigurationError
 
 app = typer.Typer(
@@ -23,17 +24,18 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode="markdown",
 )
-app.command("run")(run.run)
-app.command("demo")(demo.demo)
-app.command("check")(check.check)
-app.command("config")(config.config)
-app.command("status")(status.status)
-app.command("sync")(sync.sync)
-app.command("migrate")(migrate.migrate)
-app.command("rotate-secret")(rotate_secret.rotate_secret)
-app.command("simulate")(simulate.simulate)
+app.command("run", epilog=examples("run"))(run.run)
+app.command("demo", epilog=examples("demo"))(demo.demo)
+app.command("check", epilog=examples("check"))(check.check)
+app.command("config", epilog=examples("config"))(config.config)
+app.command("status", epilog=examples("status"))(status.status)
+app.command("sync", epilog=examples("sync"))(sync.sync)
+app.command("migrate", epilog=examples("migrate"))(migrate.migrate)
+app.command("rotate-secret", epilog=examples("rotate-secret"))(rotate_secret.rotate_secret)
+app.command("simulate", epilog=examples("simulate"))(simulate.simulate)
 app.command(
     "psql",
+    epilog=examples("psql"),
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False},
 )(psql.psql)
 app.add_typer(dead_letters.app, name="dead-letters")

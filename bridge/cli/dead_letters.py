@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bridge.app import Place, database_at, ensure_schema
+from bridge.cli.examples import examples
 from bridge.cli.options import Config, Json, known_sources, on_loop, require_data, settings_for
 from bridge.domain.observation import Via
 from bridge.errors import PermanentError, UnreadableError
@@ -32,7 +33,7 @@ Numbers = Annotated[list[int] | None, typer.Argument(metavar="[NUMBER]...", help
 All = Annotated[bool, typer.Option("--all", metavar="", help="Every waiting letter (with --source: of that source).")]
 
 
-@app.command("list")
+@app.command("list", epilog=examples("dead-letters list"))
 def list_(
     config: Config = None,
     source: Source = None,
@@ -79,7 +80,7 @@ def _table(rows: list[dict[str, Any]]) -> Table:
     return table
 
 
-@app.command()
+@app.command(epilog=examples("dead-letters show"))
 def show(
     number: Annotated[int, typer.Argument(metavar="NUMBER", help="Number as shown by `list`.")],
     config: Config = None,
@@ -104,7 +105,7 @@ def show(
     typer.echo(body.decode("utf-8", "backslashreplace"))
 
 
-@app.command()
+@app.command(epilog=examples("dead-letters replay"))
 def replay(numbers: Numbers = None, config: Config = None, source: Source = None, every: All = False) -> None:
     """Read letters again, as this version understands them, and store what can be understood now.
 
@@ -123,7 +124,7 @@ def replay(numbers: Numbers = None, config: Config = None, source: Source = None
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(epilog=examples("dead-letters discard"))
 def discard(numbers: Numbers = None, config: Config = None, source: Source = None, every: All = False) -> None:
     """Mark letters as dealt with. Their bytes stay until they are pruned."""
 

@@ -16,10 +16,7 @@ from bridge.storage.embedded import find_binaries
 
 
 def psql(context: typer.Context, config: Config = None) -> None:
-    """Run psql on the database; everything after the options goes to psql, and psql's exit status comes back.
-
-    Example: `tmf656-bridge psql -c "select status, count(*) from report.service_problem group by 1"`
-    """
+    """Run psql on the database; everything after the options goes to psql, and psql's exit status comes back."""
     settings = settings_for(config, quiet=True)
     require_data(settings)
     raise typer.Exit(on_loop(lambda: _psql(settings, context.args)))

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import shlex
 from typing import Any
 
 import asyncpg
@@ -49,6 +50,25 @@ def test_help_names_every_option_and_says_what_each_is_for(
     assert [name for name in COMMANDS[command] if name not in shown] == []
     mute = [line for line in shown.splitlines() if re.match(r"^│ (\*|--\S+|-\w)[^│]*(<\w+>|[A-Z]+)\s*│$", line)]
     assert mute == [], "an option without help"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_ends_with_examples_that_are_right(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is read as if typed, up to the point where it would be carried out."""
+    monkeypatch.setenv("COLUMNS", "300")
+    assert main([*command.split(), "--help"]) == 0
+    shown = capsys.readouterr().out
+    lines = re.findall(r"• .+: tmf656-bridge (.+?) *$", shown.partition("Examples")[2], re.MULTILINE)
+    assert 1 <= len(lines) <= 3
+    for line in lines:
+        assert f"{line} ".startswith(f"{command} ")
+        here: Any = typer.main.get_command(app)
+        words = shlex.split(line)
+        for word in command.split():
+            here = here.commands[word]
+        here.make_context(command, words[len(command.split()) :])
 
 
 def test_every_command_is_listed_here() -> None:

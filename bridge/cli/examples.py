@@ -1,0 +1,66 @@
+"""Examples of each command, shown at the end of its `--help`."""
+
+_EXAMPLES: dict[str, dict[str, str]] = {
+    "run": {
+        "run --config /etc/tmf656-bridge/bridge.toml": "by this configuration",
+        "run --unsubscribe": "by ./bridge.toml, and leave no registration behind at any hub",
+    },
+    "demo": {
+        "demo": "five events a second, until Ctrl-C",
+        "demo --rate 50 --version 5 --for 60": "a minute of a busy server that speaks version 5",
+    },
+    "check": {
+        "check": "everything that `run` needs, as a table",
+        "check --json --config bridge.toml": "the same for a script; exit status 1 when anything fails",
+    },
+    "config": {
+        "config --set": "what is set, and where; no defaults",
+    },
+    "status": {
+        "status": "every source, and what needs a person",
+        "status --json": "the same for a script",
+    },
+    "sync": {
+        "sync snow": "what changed since the last poll",
+        "sync snow --full": "everything; twice in a row shows what was deleted at the server",
+    },
+    "migrate": {
+        "migrate": "as the owner of the database, before the processes are replaced",
+        "migrate --check": "only look; exit status 1 when `migrate` has something to do",
+    },
+    "rotate-secret": {
+        "rotate-secret snow": "the secret before stays accepted until the next time",
+    },
+    "simulate": {
+        "simulate --port 8657 --rate 5": "a well-behaved server of version 4",
+        "simulate --port 8657 --lose 0.1 --duplicate 0.05 --forget-after 600": (
+            "one that loses a tenth of its events, sends some twice and forgets subscriptions after ten minutes"
+        ),
+    },
+    "psql": {
+        "psql": "a prompt",
+        'psql -c "select status, count(*) from report.service_problem group by 1"': "one question",
+        'psql -c "set report.days = 7" -f sql/reports/time_to_resolve.sql': "a report of the last seven days",
+    },
+    "dead-letters list": {
+        "dead-letters list --source snow": "those of one source",
+        "dead-letters list --settled --json": "also those that were dealt with, for a script",
+    },
+    "dead-letters show": {
+        "dead-letters show 7": "why it was not understood, and its bytes as text",
+        "dead-letters show 7 --raw letter.json": "its bytes as received, into a file",
+    },
+    "dead-letters replay": {
+        "dead-letters replay 7 8": "these two",
+        "dead-letters replay --all --source snow": "every one of a source, after an update, say",
+    },
+    "dead-letters discard": {
+        "dead-letters discard 7": "one that nothing is to be done about",
+    },
+}
+
+
+def examples(command: str) -> str:
+    """Return the examples of a command as Markdown: a list, each with what it is for."""
+    shown = (f"* {purpose}: `tmf656-bridge {line}`" for line, purpose in _EXAMPLES[command].items())
+    return "\n\n".join(["**Examples**", *shown])
