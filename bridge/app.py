@@ -309,6 +309,7 @@ class Bridge:
 
     def _show_configured(self) -> None:
         """Let every series exist before the first scrape, also while Postgres is waited for."""
+        self.metrics.exemplars = self.settings.http.metrics_exemplars
         self.metrics.connections_max.set(self.settings.database.pool_max_size)
         self.metrics.journal_max_bytes.set(self.settings.journal.max_bytes)
         for name, settings in self.settings.sources.items():

@@ -1,7 +1,7 @@
 """What Prometheus scrapes. One registry an application, so that several can live in one process (tests).
 
-Rules: base units, no unbounded labels (never a problem id or a URL), every series exists at 0 from the start, a failure
-stands beside its total. The names are public: dashboards and alerts rest on them.
+Rules: base units, no unbounded labels (never a problem id or a URL; an exemplar is none), every series exists at 0 from
+the start, a failure stands beside its total. The names are public: dashboards and alerts rest on them.
 """
 
 import sys
@@ -97,6 +97,7 @@ class Metrics:
 
     def __init__(self) -> None:
         """Make an empty registry and the metrics in it."""
+        self.exemplars = False
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)

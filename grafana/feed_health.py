@@ -193,10 +193,10 @@ def _late() -> tuple[Panel, ...]:
         series(
             "Age of notifications",
             "From the event time in the notification to the commit. Includes the sender's delay, and the difference "
-            "of two clocks.",
+            "of two clocks. Dots are single notifications, where exemplars are on.",
             "s",
             *(
-                prom(quantile(q, "event_age_seconds", "source"), f"{{{{source}}}} p{q * 100:g}")
+                prom(quantile(q, "event_age_seconds", "source"), f"{{{{source}}}} p{q * 100:g}", exemplars=q == 0.5)
                 for q in (0.5, 0.95, 0.99)
             ),
             width=12,

@@ -54,9 +54,10 @@ def quantile(which: float, metric: str, by: str = "") -> str:
     return f"histogram_quantile({which}, sum by ({by + ', ' if by else ''}le) ({per_second(bucket)}))"
 
 
-def prom(expr: str, legend: str, *, instant: bool = False, heat: bool = False) -> Target:
-    """One query to Prometheus."""
+def prom(expr: str, legend: str, *, instant: bool = False, heat: bool = False, exemplars: bool = False) -> Target:
+    """One query to Prometheus; with `exemplars` also for those of its series."""
     query = promql.Dataquery().datasource(PROMETHEUS).expr(expr).legend_format(legend)
+    query = query.exemplar(True) if exemplars else query
     query = query.instant() if instant else query.range()
     return query.format(PromQueryFormat.HEATMAP) if heat else query
 

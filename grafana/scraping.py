@@ -86,6 +86,7 @@ async def prometheus(
         f"--config.file={configured}",
         f"--storage.tsdb.path={directory / 'data'}",
         f"--web.listen-address=127.0.0.1:{port}",
+        "--enable-feature=exemplar-storage",
         "--log.level=warn",
     ]
     with (directory / "log").open("wb") as log:

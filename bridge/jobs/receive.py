@@ -17,6 +17,7 @@ import structlog
 from bridge.domain.observation import Notification, Via
 from bridge.domain.value import dataclass
 from bridge.errors import DatabaseUnavailableError, OverdueError, RetiredError, UnreadableError
+from bridge.exemplar import exemplar
 from bridge.jobs.batch import GroupCommit, OverloadedError
 from bridge.jobs.feed import Feed, Mode
 from bridge.jobs.writer import Item, Writer, store_items
@@ -134,7 +135,8 @@ class Receiver:
         heard = read.heard
         if heard is not None and heard.event_time is not None:
             age_seconds = (datetime.now(received_at.tzinfo) - heard.event_time).total_seconds()
-            self.metrics.event_age.labels(feed.name).observe(max(0.0, age_seconds))
+            behind = exemplar(heard.problem_id) if self.metrics.exemplars else None
+            self.metrics.event_age.labels(feed.name).observe(max(0.0, age_seconds), behind)
         self.metrics.last_push.labels(feed.name).set(received_at.timestamp())
         feed.pushed(received_at, applied=outcome == "applied")
         if heard is not None and heard.poll_reason is not None and outcome != "duplicate":

@@ -90,6 +90,8 @@ class HttpSettings(_Section):
     """TCP port for /metrics, /livez, /readyz and /openapi.json, 0 to 65535; empty: the same as for callbacks"""
     metrics_token: Tokens = SecretStr("")
     """bearer token that /metrics demands, 16 characters or more; empty: none; or metrics_token_file"""
+    metrics_exemplars: bool = False
+    """true: scrapes in OpenMetrics find a problem, and its trace, behind each bucket of event_age_seconds"""
     stream_token: Tokens = SecretStr("")
     """bearer token that /stream demands, 16 characters or more; empty: there is no /stream; or stream_token_file"""
 

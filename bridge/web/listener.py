@@ -26,6 +26,7 @@ import anyio
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from bridge import exemplar
 from bridge.errors import OverdueError, RetiredError, TransientError, UnreadableError
 from bridge.metrics import Metrics
 from bridge.web.admission import Gate
@@ -74,6 +75,8 @@ def listener(
 
     async def handle(request: web.Request) -> web.StreamResponse:
         started = perf_counter()
+        if metrics.exemplars:
+            exemplar.note(request.headers.get("traceparent"))
         try:
             with metrics.in_progress.track_inprogress():
                 response = await _answered(request)

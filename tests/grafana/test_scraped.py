@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import anyio
+import asyncpg
 import pytest
 
 from bridge.app import Bridge, Running
@@ -37,7 +38,7 @@ async def bridge_on(dsn: str, sim: Simulator, data_dir: Path) -> AsyncIterator[R
     settings = {
         "data_dir": str(data_dir),
         "database": {"dsn": dsn},
-        "http": {"port": 0, "answer_timeout_seconds": 10},
+        "http": {"port": 0, "answer_timeout_seconds": 10, "metrics_exemplars": True},
         "sources": {"sim": source},
     }
     ready, over, running = anyio.Event(), anyio.Event(), list[Running]()
@@ -91,7 +92,9 @@ async def scraped(dsn: str, tmp_path: Path) -> AsyncIterator[tuple[Prometheus, R
         yield server, running, Window(begin, time(), 1)
 
 
-async def test_every_panel_has_data_and_series_are_bounded(scraped: tuple[Prometheus, Running, Window]) -> None:
+async def test_every_panel_has_data_and_series_are_bounded(
+    scraped: tuple[Prometheus, Running, Window], dsn: str
+) -> None:
     server, running, window = scraped
     empty = [
         f"{name}: {panel['title']}"
@@ -109,8 +112,22 @@ async def test_every_panel_has_data_and_series_are_bounded(scraped: tuple[Promet
     assert await server.value(newest) == await server.value(first % (SCRAPES - 3)), "a series appeared under load"
     pushed = await server.value('sum(tmf656_bridge_notifications_total{source="sim"})')
     assert 0 < pushed <= running_total(running)
+    behind = await server.ask(
+        "query_exemplars", query="tmf656_bridge_event_age_seconds_bucket", start=str(window.begin)
+    )
+    dots = [dot for one in behind for dot in one["exemplars"]]
+    assert {frozenset(dot["labels"]) for dot in dots} == {frozenset({"problem_id"})}
+    assert {dot["labels"]["problem_id"] for dot in dots} <= await problems(dsn)
     assert await server.value('tmf656_bridge_mode{source="sim", mode="push"}') == 1
     assert await server.value('tmf656_bridge_poll_interval_seconds{kind="reconcile"}') == 3
+
+
+async def problems(dsn: str) -> set[str]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        return {row["id"] for row in await connection.fetch("select id from report.service_problem")}
+    finally:
+        await connection.close()
 
 
 def points(series: list[dict[str, Any]]) -> list[float]:
