@@ -2,12 +2,17 @@
 
 import os
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from bridge.domain.observation import Via
 from bridge.storage.database import Connection, Database
-from tests.reports.cookbook import Report, cookbook, markdown, run, tell
+from bridge.storage.observation import Entry, store
+from bridge.tmf656 import wire
+from tests.reports.cookbook import Report, cookbook, markdown, midnight, run, tell
 
 pytestmark = pytest.mark.anyio
 
@@ -105,6 +110,34 @@ async def test_the_story_of_a_deleted_problem_ends_with_its_deletion(connection:
         "first known, acknowledged",
         "deleted at its source",
     ]
+
+
+async def test_the_story_tells_of_a_list_what_came_and_what_went(database: Database) -> None:
+    (report,) = (one for one in cookbook() if one.name == "story")
+    notes = [{"id": f"N{number}", "date": "2026-06-01T00:00:00Z", "text": f"note {number}"} for number in (1, 2)]
+    services = [{"id": "S1", "name": "Ring 1"}, {"id": "S2"}]
+    told: list[dict[str, Any]] = [
+        {"note": notes[:1], "affectedService": services[:1]},
+        {"note": notes, "affectedService": services[1:]},
+        {"note": notes[::-1], "affectedService": services[1:]},
+        {"note": notes[::-1], "affectedService": [services[1] | {"role": "primary"}]},
+        {"note": notes[::-1]},
+    ]
+    async with database.transaction() as connection:
+        await connection.execute("insert into bridge.source (name) values ('snow')")
+        for number, lists in enumerate(told):
+            at = midnight() + timedelta(minutes=number)
+            problem = {"id": "SP-1", "status": "held", "lastUpdate": at.isoformat()} | lists
+            await store(connection, [Entry(1, wire.read_problem(problem, asked_at=at, via=Via.POLL))])
+        for name, value in (("source", "snow"), ("id", "SP-1")):
+            await connection.execute("select set_config('report.' || $1, $2, true)", name, value)
+        assert [row["what"] for row in await connection.fetch(report.sql)] == [
+            "first known, held",
+            "affectedService: + S2, - Ring 1; note: + note 2",
+            "note: reordered",
+            "affectedService: + S2",
+            "affectedService: - S2",
+        ]
 
 
 async def test_the_page_shows_what_the_queries_say(connection: Connection) -> None:
