@@ -261,5 +261,10 @@ def test_the_configuration_in_the_cluster_is_one(tmp_path: Path) -> None:
     (tmp_path / "bridge.toml").write_text(text)
     settings = load(tmp_path / "bridge.toml", env={}, cwd=tmp_path)
     (workload,) = of_kind("StatefulSet")
-    mounts = {one["mountPath"] for one in workload["spec"]["template"]["spec"]["containers"][0]["volumeMounts"]}
+    container = workload["spec"]["template"]["spec"]["containers"][0]
+    mounts = {one["mountPath"] for one in container["volumeMounts"]}
     assert str(settings.data_dir) in mounts
+    assert container["args"] == ["run"], "other commands in the container would not find what is told to this one"
+    env = {one["name"]: Path(one["value"]) for one in container["env"]}
+    assert str(env["BRIDGE_CONFIG"].parent) in mounts
+    assert env["BRIDGE_CONFIG"].name in of_kind("ConfigMap")[0]["data"]
