@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.text import Text
 
 from bridge.cli.options import Config, Json
-from bridge.masking import MASK
 from bridge.settings import Settings, trace
 from bridge.settings.model import Key
 
@@ -48,7 +47,7 @@ def _rows(settings: Settings, origins: dict[Key, str]) -> Iterator[dict[str, Any
     for key, value in _leaves(settings.describe()):
         file = (*key[:-1], f"{key[-1]}_file")
         origin = origins.get(key)
-        if file in origins and value == MASK:
+        if file in origins and value:
             origin = f"{file[-1]}, {origins[file]}"
         yield {"key": key, "value": value, "from": origin}
 

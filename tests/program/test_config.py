@@ -1,6 +1,7 @@
 """`config`: what is in force, where it comes from, and no secret."""
 
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -62,6 +63,17 @@ def test_only_what_is_set(capsys: pytest.CaptureFixture[str]) -> None:
         "sources.snow.username",
         "sources.snow.password",
     ]
+
+
+def test_a_dsn_out_of_a_file_is_set_too(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (place / "dsn").write_text(f"postgresql://bridge:{SECRETS['dsn']}@db.example/bridge\n")
+    monkeypatch.delenv("BRIDGE_DATABASE__DSN")
+    monkeypatch.setenv("BRIDGE_DATABASE__DSN_FILE", "dsn")
+    rows = {row["key"]: row for row in orjson.loads(shown(capsys, "--set", "--json"))}
+    assert rows["database.dsn"]["from"] == "dsn_file, BRIDGE_DATABASE__DSN_FILE"
+    assert rows["database.dsn"]["value"].startswith("postgresql://bridge:***")
 
 
 @pytest.mark.usefixtures("place")
