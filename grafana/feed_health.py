@@ -112,7 +112,7 @@ def _flowing() -> tuple[Panel, ...]:
             steps=((None, "green"), (0.01, "orange"), (0.05, "red")),
         ),
         series(
-            "Age of the last pass",
+            "Age of the last pass, in intervals",
             "Time since the last successful poll or reconcile, in its intervals: 1 is due, above 3 the alert "
             "PollFailing fires.",
             "short",

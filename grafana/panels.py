@@ -179,22 +179,32 @@ def heat(title: str, description: str, unit: str, target: Target, *, width: int 
 
 
 def bars(
-    title: str, description: str, unit: str, target: Target, *, x: str, width: int = 8, stacked: bool = False
+    title: str,
+    description: str,
+    unit: str,
+    target: Target,
+    *,
+    x: str,
+    width: int = 8,
+    colours: Mapping[str, str] | None = None,
 ) -> Panel:
-    """A bar for each row; `x` is the column that names it."""
+    """A bar for each row; `x` is the column that names it. With `colours` by column a stack."""
     panel = (
         barchart.Panel()
         .unit(unit)
         .x_field(x)
         .show_value(looks.VisibilityMode.AUTO)
-        .stacking(looks.StackingMode.NORMAL if stacked else looks.StackingMode.NONE)
+        .stacking(looks.StackingMode.NORMAL if colours else looks.StackingMode.NONE)
         .legend(
             common.VizLegendOptions()
             .display_mode(looks.LegendDisplayMode.LIST)
             .placement(looks.LegendPlacement.BOTTOM)
-            .show_legend(stacked)
+            .show_legend(bool(colours))
         )
     )
+    for column, its in (colours or {}).items():
+        fixed = model.DynamicConfigValue(id_val="color", value={"mode": "fixed", "fixedColor": its})
+        panel = panel.override_by_name(column, [fixed])
     return finished(panel, title, description, [target], width)
 
 

@@ -230,7 +230,8 @@ def _legend(axes: Axes) -> None:
         labels[: shown - 1]
         + ([f"… {len(labels) - shown + 1} more"] if shown < len(labels) else labels[shown - 1 : shown]),
         loc="upper left",
-        bbox_to_anchor=(-0.04, -0.17),
+        bbox_to_anchor=(-0.04, -0.14),
+        labelspacing=0.15,
         ncols=min(room, max(1, shown)),
         frameon=False,
         labelcolor=_FAINT,
@@ -292,10 +293,24 @@ def _columns(axes: Axes, panel: dict[str, Any], answer: Answer, unit: str) -> No
     """A bar, or a stack, for each row."""
     names = [str(row[0]) for row in answer.rows]
     stacked = panel["options"]["stacking"] == "normal"
+    colours = {
+        override["matcher"]["options"]: _COLOURS[its["value"]["fixedColor"]]
+        for override in panel["fieldConfig"]["overrides"]
+        for its in override["properties"]
+        if its["id"] == "color"
+    }
     bottom = np.zeros(len(names))
     for index, column in enumerate(answer.columns[1:], start=1):
         values = np.array([float(row[index] or 0) for row in answer.rows])
-        drawn = axes.bar(names, values, bottom=bottom if stacked else None, label=column, width=0.7, alpha=0.85)
+        drawn = axes.bar(
+            names,
+            values,
+            bottom=bottom if stacked else None,
+            label=column,
+            width=0.7,
+            alpha=0.85,
+            color=colours.get(column),
+        )
         axes.bar_label(
             drawn,
             [spoken(value, unit) if value else "" for value in values],

@@ -100,7 +100,7 @@ def _open() -> tuple[Panel, ...]:
             "short",
             Sql(_ASKED["open_by_age"]),
             x="age",
-            stacked=True,
+            colours={"priority 1, 2": "red", "3 to 5": "orange", "lower": "blue"},
         ),
         bars(
             "Open by status",
