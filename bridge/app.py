@@ -271,6 +271,7 @@ class Bridge:
         )
         async with serving(handle, readyz(self.front.condition), self.metrics, entrance, greets, streaming) as server:
             log.info("listening", url=server.url)
+            supervisor.tell(f"STATUS=listening at {server.url}, waiting for Postgres")
             async with AsyncExitStack() as stack:
                 if certificates is not None:
                     watching = await stack.enter_async_context(anyio.create_task_group())
@@ -395,7 +396,8 @@ class Bridge:
             if not feeds:
                 log.warning("no source configured", remedy="add [sources.NAME] with a url to bridge.toml")
             log.info("ready", url=server.url, sources=sorted(feeds))
-            supervisor.tell("READY=1")
+            following = ", ".join(sorted(feeds)) or "no source"
+            supervisor.tell(f"READY=1\nSTATUS=listening at {server.url}, following {following}")
             if self.on_ready is not None:
                 self.on_ready(Running(server.url, server.pages_url, place, self.metrics, feeds))
             await self._stop.wait()

@@ -12,7 +12,7 @@ import anyio
 
 
 def tell(state: str) -> None:
-    """Send `READY=1`, `STOPPING=1` or `WATCHDOG=1`; returns at once."""
+    """Send `READY=1`, `STOPPING=1`, `WATCHDOG=1`, or words for people (`STATUS=…`); returns at once."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return
