@@ -80,7 +80,7 @@ IN_ALL: dict[str, st.SearchStrategy[Any]] = {
     "note": st.lists(NOTE, max_size=2),
     "characteristic": st.lists(CHARACTERISTIC, max_size=2),
     "trackingRecord": st.lists(RECORD, max_size=2),
-    "vendorWord": WORD | st.integers() | st.lists(WORD),
+    "vendorWord": WORD | st.integers(-(2**63), 2**64 - 1) | st.lists(WORD),
 }
 SINCE_3 = {
     "originatorParty": RELATED,
