@@ -331,6 +331,15 @@ CREATE FUNCTION bridge.names(list jsonb, word text) RETURNS text[]
 END;
 COMMENT ON FUNCTION bridge.names(list jsonb, word text) IS 'The names, else ids, of the elements of a list, each once; what is no object is the value of attribute `word`';
 
+CREATE FUNCTION bridge.raced() RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+    raise serialization_failure using message = 'another writer changed the same problems first';
+end
+$$;
+COMMENT ON FUNCTION bridge.raced() IS 'Undoes the statement that calls it: fewer rows were written than decided, because another writer was faster';
+
 CREATE TABLE bridge.source (
     id smallint NOT NULL,
     name text NOT NULL,
@@ -409,6 +418,21 @@ CREATE FUNCTION bridge.summarised() RETURNS boolean
     FROM bridge.summary m;
 END;
 COMMENT ON FUNCTION bridge.summarised() IS 'Can bridge.resolution be relied on, together with bridge.changed()? Not before it is complete, not with the numbers of another server''s transactions, and not when sources were heard minutes after the summaries were last tended: by a release that does not note what changes';
+
+CREATE FUNCTION bridge.tell(changed_source_id smallint, changed_ids text[]) RETURNS void
+    LANGUAGE sql
+    BEGIN ATOMIC
+ SELECT pg_notify('service_problem_changed'::text,
+         CASE
+             WHEN (octet_length(t.payload) < 8000) THEN t.payload
+             ELSE (json_build_object('source', t.name, 'more', true))::text
+         END) AS pg_notify
+    FROM ( SELECT s.name,
+             (json_build_object('source', s.name, 'ids', tell.changed_ids))::text AS payload
+            FROM bridge.source s
+           WHERE ((s.id = tell.changed_source_id) AND (pg_notification_queue_usage() < (0.5)::double precision))) t;
+END;
+COMMENT ON FUNCTION bridge.tell(changed_source_id smallint, changed_ids text[]) IS 'Tells listeners which problems changed: {"source", "ids"}, or, where that would not go into a notification (8,000 bytes), {"source", "more": true}. A listener who does not fetch for long fills the queue, and a full one would fail every commit: half full, nothing is put into it any more; bridge.change has it all the same';
 
 CREATE FUNCTION bridge.whole_number(value jsonb) RETURNS integer
     LANGUAGE sql IMMUTABLE PARALLEL SAFE

@@ -21,7 +21,7 @@ from bridge.metrics import Metrics
 from bridge.storage import dead_letter, partition, refetch
 from bridge.storage.database import Connection, Database, MissingPartitionError, RacedError, RefusedError
 from bridge.storage.dead_letter import DeadLetter
-from bridge.storage.observation import Entry, Stored, lock, store
+from bridge.storage.observation import Entry, Stored, decide, lock, store, write
 
 log = structlog.get_logger(__name__)
 
@@ -130,16 +130,19 @@ async def _store_once(
     letters = [item for item in items if isinstance(item, DeadLetter)]
     for attempt in range(_RACES):
         try:
-            async with database.transaction(limit_seconds=_STORE_SECONDS) as connection:
-                if within is not None:
-                    await within(connection)
-                if attempt:
-                    await lock(connection, entries)
-                stored = await store(connection, entries, touch=touch)
-                await dead_letter.keep(connection, letters)
-                await _ask_instead(connection, letters, stored)
-                if then is not None:
-                    await then(connection, entries, stored)
+            if attempt or letters or within is not None or then is not None:
+                async with database.transaction(limit_seconds=_STORE_SECONDS) as connection:
+                    if within is not None:
+                        await within(connection)
+                    if attempt:
+                        await lock(connection, entries)
+                    stored = await store(connection, entries, touch=touch)
+                    await dead_letter.keep(connection, letters)
+                    await _ask_instead(connection, letters, stored)
+                    if then is not None:
+                        await then(connection, entries, stored)
+            else:
+                stored = await _store_plainly(database, entries, touch)
             break
         except RacedError as error:
             if attempt == _RACES - 1:
@@ -150,6 +153,16 @@ async def _store_once(
         outcomes = iter(stored.outcomes)
         stored.outcomes = [next(outcomes) if isinstance(item, Entry) else "dead_letter" for item in items]
     return stored
+
+
+async def _store_plainly(database: Database, entries: Sequence[Entry], touch: bool) -> Stored:
+    """Most batches of notifications: one statement reads, one writes, and commits by itself."""
+    async with database.session(limit_seconds=_STORE_SECONDS) as connection:
+        decision = await decide(connection, entries, touch=touch)
+        if decision.alone:
+            return await write(connection, decision)
+        async with connection.transaction():
+            return await write(connection, decision)
 
 
 async def _ask_instead(connection: Connection, letters: Sequence[DeadLetter], stored: Stored) -> None:

@@ -15,7 +15,7 @@ groups by one writer a process, pages by the hundred. A listener who holds a tra
 notifications from being emptied; half full (4 GB) nothing is added to it any more, so that it never fails a commit.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,13 +38,6 @@ class Change:
     changed_at: datetime
     source_id: int
     problem_ids: list[str]
-
-
-async def add(connection: Connection, problems: Iterable[tuple[int, str]]) -> None:
-    """Note (source id, problem id) as changed by the caller's transaction, and tell listeners once it commits."""
-    rows = list(problems)
-    if rows:
-        await connection.fetch(queries("change")["add"], [row[0] for row in rows], [row[1] for row in rows])
 
 
 async def horizon(connection: Connection) -> Position:

@@ -101,8 +101,8 @@ async def translated() -> AsyncIterator[None]:
 
 
 class _Session(asyncpg.Connection):
-    """A connection that is reset when it goes back to the pool, unless all it did was one transaction: that leaves
-    nothing behind, and a `reset all` after each batch costs Postgres and us as much as reading what is known of it.
+    """A connection that is reset when it goes back to the pool, unless all it did were statements of a `session`: they
+    leave nothing behind, and a `reset all` after each batch costs Postgres and us as much as reading what is known.
     """
 
     _clean = False
@@ -139,21 +139,26 @@ class Database:
                 raise
 
     @asynccontextmanager
-    async def transaction(self, *, limit_seconds: float | None = None) -> AsyncIterator[Connection]:
-        """Lend a connection inside a transaction that commits on a clean exit.
+    async def session(self, *, limit_seconds: float | None = None) -> AsyncIterator[Connection]:
+        """Lend a connection on which each statement commits by itself; nothing is set on it that would outlive it.
 
-        After `limit_seconds` it is given up, and its connection with it: DatabaseUnavailableError. Whether it was
-        committed is not known then.
+        After `limit_seconds` it is given up, and its connection with it: DatabaseUnavailableError. Whether the last
+        statement was committed is not known then.
         """
         async with self.connection() as connection:
             try:
                 with anyio.fail_after(limit_seconds):
-                    async with connection.transaction():
-                        yield connection
+                    yield connection
             except TimeoutError:
                 connection.terminate()
                 raise
             connection.leave_clean()  # type: ignore[union-attr]  # a _Session, behind the pool's proxy
+
+    @asynccontextmanager
+    async def transaction(self, *, limit_seconds: float | None = None) -> AsyncIterator[Connection]:
+        """Lend a connection inside a transaction that commits on a clean exit; limited as a `session` is."""
+        async with self.session(limit_seconds=limit_seconds) as connection, connection.transaction():
+            yield connection
 
     async def ping(self, *, timeout_seconds: float = 2) -> None:
         """Raise DatabaseUnavailableError unless Postgres answers within the time."""

@@ -1,15 +1,17 @@
 """The one door: everything that is ever said about a problem enters the tables here.
 
-A batch goes through in one transaction of the caller: find repeats among the notifications, read what is known of the
-problems (one statement), weigh the observations one by one (`bridge.domain.life`, no I/O), write facts, current rows
-and log (one statement for all tables; `bridge.storage.tables` makes the rows), and note which problems are others now,
-or have another past (`bridge.storage.change`).
+A batch is decided, then written. To decide: read what is known of its problems, and which of its notifications were
+stored before (one statement), and weigh the observations one by one (`bridge.domain.life`, no I/O). To write: facts,
+current rows, log, and which problems are others now, or have another past, in one statement for all tables
+(`bridge.storage.tables` makes the rows); that is all for most batches of notifications, which need no transaction
+around it, and so two round trips instead of four. What few batches have (`Decision.alone` is False) follows in
+statements of its own.
 
 Nothing is locked while weighing, unless the caller asks for it (`lock`). Each current row carries a revision; a row is
 written only on the revision that was read, and when fewer rows were written than decided, another writer was faster:
-RacedError, the caller's transaction rolls back and the batch is decided anew. Facts and the log are sets with keys, so
-a batch that is stored twice (a crash after commit, before the answer) changes nothing the second time. A crash before
-commit leaves nothing of the batch.
+the statement undoes itself (RacedError), and the batch is decided anew. So it does not matter in which transaction, or
+how long before, a batch was decided. Facts and the log are sets with keys, so a batch that is stored twice (a crash
+after commit, before the answer) changes nothing the second time. A crash before commit leaves nothing of the batch.
 
 Where the time goes (batches of 32 notifications, nothing else running; the unit is what reading an event takes, 56 µs
 of CPU when the machine was at its fastest): 1.6 to 1.9 are spent here, two fifths of that on handing some sixty values
@@ -25,13 +27,15 @@ from collections.abc import Sequence
 from dataclasses import field
 from datetime import datetime
 
+from asyncpg import Record
+
 from bridge.domain.life import EPOCH, TOLD_GONE, Fact, Known, Life, Outcome, needs_facts
 from bridge.domain.observation import Kind, Notification, Observation, Via
 from bridge.domain.value import dataclass
-from bridge.storage import awaited_notification, change, tables
+from bridge.storage import awaited_notification, tables
 from bridge.storage.database import Connection, RacedError
 from bridge.storage.queries import queries
-from bridge.storage.tables import DIGEST, Key
+from bridge.storage.tables import Key
 
 _REFETCH_DELAY_SECONDS = {"regression": 2.0, "deleted": 1.0, "after_delete": 1.0, "late": 1.0}
 _REFETCH_DELAY_DEFAULT_SECONDS = 0.1
@@ -70,21 +74,51 @@ async def lock(connection: Connection, entries: Sequence[Entry]) -> None:
         await connection.execute(queries("service_problem")["lock"], *tables.columns(sorted(keys)))
 
 
-async def store(connection: Connection, entries: Sequence[Entry], *, touch: bool = True) -> Stored:
-    """Store a batch inside the caller's transaction.
+@dataclass(slots=True)
+class Decision:
+    """What a batch comes to: the outcomes, and everything there is to write."""
 
-    `touch`: also note in the current row that an unchanged problem was seen (off for passes over everything). Raises
-    RacedError when another writer was faster, RefusedError (from the surrounding `translated`) when Postgres refuses a
-    value.
+    stored: Stored
+    lives: dict[Key, Life]
+    heard: list[tables.Row]
+    present: tables.Present
+    no_news: list[tuple[int, Observation]]
+    requests: dict[Key, tuple[str, datetime]]
+    touch: bool
+
+    @property
+    def alone(self) -> bool:
+        """Is one statement all there is to write? It then needs no transaction around it."""
+        present = self.present
+        return not (
+            self.no_news
+            or self.requests
+            or present.noted
+            or (self.touch and present.touched)
+            or any(life.pulled_at is not None or life.touched or life.overtaken for life in self.lives.values())
+        )
+
+
+async def store(connection: Connection, entries: Sequence[Entry], *, touch: bool = True) -> Stored:
+    """Decide and write a batch inside the caller's transaction; see `decide` and `write`."""
+    return await write(connection, await decide(connection, entries, touch=touch))
+
+
+async def decide(connection: Connection, entries: Sequence[Entry], *, touch: bool = True) -> Decision:
+    """Read what is known, and weigh.
+
+    `touch`: also note in the current row that an unchanged problem was seen (off for passes over everything).
     """
-    repeats = await _repeats(connection, entries)
-    lives = await _lives(connection, [entry for index, entry in enumerate(entries) if index not in repeats])
+    known, repeats = await _known(connection, entries)
+    lives = await _lives(connection, [entry for index, entry in enumerate(entries) if index not in repeats], known)
     stored = Stored()
     requests: dict[Key, tuple[str, datetime]] = {}
     for index, entry in enumerate(entries):
         outcome = tables.DUPLICATE if index in repeats else _weigh(entry, lives, stored, requests)
         stored.outcomes.append(outcome)
     for key, life in lives.items():
+        if any(fact.kind is Kind.PARTIAL for fact in life.facts.values()):
+            life.refold()
         stored.drift[key[0]] += life.drift
         if life.last_observed is not None:
             for reason in life.refetch:
@@ -96,10 +130,25 @@ async def store(connection: Connection, entries: Sequence[Entry], *, touch: bool
         for entry, outcome in zip(entries, stored.outcomes, strict=True)
         if entry.notification is not None
     ]
-    await _write(connection, lives, heard, touch=touch)
-    await awaited_notification.told(connection, _no_news(entries, stored.outcomes))
-    await _write_requests(connection, requests, lives)
-    return stored
+    no_news = _no_news(entries, stored.outcomes)
+    return Decision(stored, lives, heard, tables.Present(lives), no_news, requests, touch)
+
+
+async def write(connection: Connection, decision: Decision) -> Stored:
+    """Write what was decided: in the caller's transaction, or, where one statement is all, by itself.
+
+    Raises RacedError when another writer was faster, RefusedError when Postgres refuses a value (both from the
+    surrounding `translated`).
+    """
+    lives, written = decision.lives, decision.present.written
+    versions, statuses = tables.added_versions(lives), tables.statuses(lives)
+    altered = [key for key, life in lives.items() if life.altered]
+    if written or versions or statuses or altered or decision.heard:
+        rows = (written, versions, statuses, decision.heard, [key[0] for key in altered], [key[1] for key in altered])
+        await connection.fetch(queries("observation")["write"], *rows)
+    if not decision.alone:
+        await _write_rare(connection, decision)
+    return decision.stored
 
 
 def _weigh(entry: Entry, lives: dict[Key, Life], stored: Stored, requests: dict[Key, tuple[str, datetime]]) -> str:
@@ -134,35 +183,11 @@ def _request(requests: dict[Key, tuple[str, datetime]], key: Key, reason: str, a
     requests[key] = (reason, at)
 
 
-async def _repeats(connection: Connection, entries: Sequence[Entry]) -> set[int]:
-    """Positions of notifications that were stored before, or stand earlier in the batch."""
-    keyed = [
-        (index, (entry.source_id, entry.notification.digest))
-        for index, entry in enumerate(entries)
-        if entry.notification is not None and entry.notification.dedupable
-    ]
-    if not keyed:
-        return set()
-    rows = await connection.fetch(
-        queries("notification")["digests"], [key[0] for _, key in keyed], [key[1] for _, key in keyed]
-    )
-    known = {(row["source_id"], row["digest"]) for row in rows}
-    repeats = set()
-    for index, key in keyed:
-        if key in known:
-            repeats.add(index)
-        known.add(key)
-    return repeats
-
-
-async def _lives(connection: Connection, entries: Sequence[Entry]) -> dict[Key, Life]:
+async def _lives(connection: Connection, entries: Sequence[Entry], known: dict[Key, Known]) -> dict[Key, Life]:
     seen: dict[Key, list[Observation]] = {}
     for entry in entries:
         if entry.observation is not None:
             seen.setdefault((entry.source_id, entry.observation.problem_id), []).append(entry.observation)
-    if not seen:
-        return {}
-    known = await _known(connection, list(seen))
     since = [
         stretch
         for key, observations in seen.items()
@@ -182,33 +207,61 @@ def _stretches(key: Key, known: Known | None, observations: Sequence[Observation
     return [(*key, content_at, True)] + [(*key, at, at >= content_at) for at in sorted(times)]
 
 
-async def _known(connection: Connection, keys: list[Key]) -> dict[Key, Known]:
+async def _known(connection: Connection, entries: Sequence[Entry]) -> tuple[dict[Key, Known], set[int]]:
+    """What the current rows hold, by problem; and the positions of notifications that were stored before, or stand
+    earlier in the batch.
+    """
+    keys = {(entry.source_id, entry.observation.problem_id) for entry in entries if entry.observation is not None}
+    keyed = [
+        (index, (entry.source_id, entry.notification.digest))
+        for index, entry in enumerate(entries)
+        if entry.notification is not None and entry.notification.dedupable
+    ]
+    if not keys and not keyed:
+        return {}, set()
     rows = await connection.fetch(
-        queries("service_problem")["known"], [key[0] for key in keys], [key[1] for key in keys]
+        queries("observation")["known"],
+        [key[0] for key in keys],
+        [key[1] for key in keys],
+        [key[0] for _, key in keyed],
+        [key[1] for _, key in keyed],
     )
-    return {
-        (row[0], row[1]): Known(
-            revision=row[2],
-            content_at=row[3],
-            content_hash=row[4],
-            content_observed_at=row[5],
-            content_via=None if row[6] is None else Via(row[6]),
-            confirmed_at=row[7],
-            effective_at=row[8],
-            observed_at=row[9],
-            patched=row[10],
-            has_partials=row[11],
-            deleted_at=row[12],
-            doubt_hash=row[13],
-            doubt_at=row[14],
-            missed_at=row[15],
-            status=row[16],
-            status_at=row[17],
-            updated_at=row[18],
-            via=Via(row[19]),
-        )
-        for row in rows
-    }
+    known: dict[Key, Known] = {}
+    digests: set[tuple[int, bytes]] = set()
+    for row in rows:
+        if row[1] is None:
+            digests.add((row[0], row[4]))
+        else:
+            known[row[0], row[1]] = _known_of(row)
+    repeats = set()
+    for index, key in keyed:
+        if key in digests:
+            repeats.add(index)
+        digests.add(key)
+    return known, repeats
+
+
+def _known_of(row: Record) -> Known:
+    return Known(
+        revision=row[2],
+        content_at=row[3],
+        content_hash=row[4],
+        content_observed_at=row[5],
+        content_via=None if row[6] is None else Via(row[6]),
+        confirmed_at=row[7],
+        effective_at=row[8],
+        observed_at=row[9],
+        patched=row[10],
+        has_partials=row[11],
+        deleted_at=row[12],
+        doubt_hash=row[13],
+        doubt_at=row[14],
+        missed_at=row[15],
+        status=row[16],
+        status_at=row[17],
+        updated_at=row[18],
+        via=Via(row[19]),
+    )
 
 
 async def _facts(connection: Connection, stretches: Sequence[Stretch]) -> dict[Key, dict[tuple[datetime, bytes], Fact]]:
@@ -234,38 +287,21 @@ async def _facts(connection: Connection, stretches: Sequence[Stretch]) -> dict[K
     return facts
 
 
-async def _write(connection: Connection, lives: dict[Key, Life], heard: Sequence[tables.Row], *, touch: bool) -> None:
-    for life in lives.values():
-        if any(fact.kind is Kind.PARTIAL for fact in life.facts.values()):
-            life.refold()
-    present = tables.Present(lives)
-    versions, statuses = tables.added_versions(lives), tables.statuses(lives)
-    if present.written or versions or statuses or heard:
-        rows = (present.written, versions, statuses, heard)
-        [written] = await connection.fetch(queries("observation")["write"], *rows)
-        digests = sum(line[DIGEST] is not None for line in heard)
-        if (written["problems"], written["digests"]) != (len(present.written), digests):
-            raise _raced()
-    await _write_rare(connection, lives, present, touch=touch)
-    await change.add(connection, [key for key, life in lives.items() if life.altered])
-
-
-async def _write_rare(connection: Connection, lives: dict[Key, Life], present: tables.Present, *, touch: bool) -> None:
+async def _write_rare(connection: Connection, decision: Decision) -> None:
     """What few batches have."""
+    lives, present = decision.lives, decision.present
     if present.noted:
         noted = await connection.fetch(queries("service_problem")["note"], *tables.columns(present.noted))
         if len(noted) != len(present.noted):
-            raise _raced()
-    if touch and present.touched:
+            raise RacedError("another writer changed the same problems first")
+    if decision.touch and present.touched:
         await connection.execute(queries("service_problem")["touch"], *tables.columns(present.touched))
     if mended := tables.mended_versions(lives):
         await connection.execute(queries("service_problem_version")["mend"], *tables.columns(mended))
     if overtaken := tables.overtaken_statuses(lives):
         await connection.execute(queries("status_change")["supersede"], *tables.columns(overtaken))
-
-
-def _raced() -> RacedError:
-    return RacedError("another writer changed the same problems first")
+    await awaited_notification.told(connection, decision.no_news)
+    await _write_requests(connection, decision.requests, lives)
 
 
 async def _write_requests(

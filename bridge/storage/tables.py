@@ -18,9 +18,6 @@ Key: TypeAlias = tuple[int, str]
 
 Row: TypeAlias = tuple[object, ...]
 
-DIGEST = 9
-"""Place of the digest in a line of the log."""
-
 DUPLICATE = "duplicate"
 """Outcome of a notification that was stored before."""
 

@@ -1,9 +1,3 @@
--- name: digests
--- Which of these events were stored before?
-select n.source_id, n.digest
-from unnest($1::smallint[], $2::bytea[]) as k (source_id, digest)
-inner join bridge.notification_digest as n on k.source_id = n.source_id and k.digest = n.digest;
-
 -- name: days
 -- The days that have a partition, and those whose removal broke off half way (detaching) or before the table was dropped (neither).
 select

@@ -1,8 +1,41 @@
+-- name: known
+-- What the door needs to know of these problems ($1, $2), no bodies; and which of these events ($3, $4) were stored before: rows without an
+-- id, with the digest as content_hash.
+select
+    k.source_id,
+    p.id,
+    p.revision,
+    p.content_at,
+    p.content_hash,
+    p.content_observed_at,
+    p.content_via,
+    p.confirmed_at,
+    p.effective_at,
+    p.observed_at,
+    p.patched,
+    p.has_partials,
+    p.deleted_at,
+    p.doubt_hash,
+    p.doubt_at,
+    p.missed_at,
+    p.status,
+    p.status_changed_at,
+    p.updated_at,
+    p.via
+from unnest($1::smallint[], $2::text[]) as k (source_id, id)
+inner join bridge.service_problem as p on k.source_id = p.source_id and k.id = p.id
+union all
+select
+    d.source_id, null, null, null, d.digest, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null
+from unnest($3::smallint[], $4::bytea[]) as h (source_id, digest)
+inner join bridge.notification_digest as d on h.source_id = d.source_id and h.digest = d.digest;
+
 -- name: write
 -- What the door decided, all tables in one statement. A current row ($1) is replaced only when it still has the revision the decision was
--- made on, and a digest is remembered only once: fewer problems or digests written than sent mean that another writer was faster, and the
--- whole batch is decided again. Facts ($2, $3) already there stay, but learn what is new: when they were last confirmed, and of a status
+-- made on, and a digest is remembered only once: fewer problems or digests written than sent mean that another writer was faster, and
+-- nothing of it is done: a serialization failure. Facts ($2, $3) already there stay, but learn what is new: when they were last confirmed, and of a status
 -- the earliest statement. In the log ($4), with effective_at and content_hash, the body lacks the problem: the version of that key has it.
+-- The problems that are others now, or have another past ($5, $6), are noted, and told (`bridge.tell`).
 with problem as (
     insert into bridge.service_problem as p (
         source_id, id, revision, patched, has_partials, effective_at, observed_at, content_at, content_observed_at, confirmed_at,
@@ -104,8 +137,21 @@ logged as (
         h.source_id, h.received_at, h.event_id, h.event_type, h.event_time, h.problem_id, h.outcome, h.effective_at,
         h.content_hash, h.body
     from heard as h
+),
+
+changed as (
+    insert into bridge.change (source_id, problem_ids)
+    select n.source_id, array_agg(n.id order by n.id)
+    from unnest($5::smallint[], $6::text[]) as n (source_id, id)
+    group by n.source_id
+    returning source_id, problem_ids
 )
 
 select
-    (select count(*) from problem) as problems,
-    (select count(*) from digest) as digests;
+    case
+        when
+            (select count(*) from problem) <> cardinality($1)
+            or (select count(*) from digest) <> (select count(h.digest) from heard as h)
+            then bridge.raced()
+    end as stands,
+    (select count(bridge.tell(c.source_id, c.problem_ids)) from changed as c) as told;

@@ -21,6 +21,7 @@ from bridge.storage import change, retention
 from bridge.storage.database import Database
 from bridge.storage.observation import Entry, store
 from bridge.tmf656 import wire
+from tests.changes import changed
 
 pytestmark = pytest.mark.anyio
 
@@ -180,7 +181,7 @@ async def test_a_commit_that_was_overtaken_is_told_as_well(
         await told(follower, 1)
         transaction = slow.transaction()
         await transaction.start()
-        await change.add(slow, [(1, "slow")])
+        await changed(slow, [(1, "slow")])
         await keep(database, listed("quick"))
         await transaction.commit()
         assert {one["id"] for one in await told(follower, 2)} == {"slow", "quick"}

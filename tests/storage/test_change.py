@@ -18,6 +18,7 @@ from bridge.storage.change import CHANNEL, Position
 from bridge.storage.database import Connection, Database, opened
 from bridge.storage.observation import Entry, store
 from bridge.tmf656 import wire
+from tests.changes import changed
 
 pytestmark = pytest.mark.anyio
 
@@ -172,7 +173,7 @@ async def test_the_largest_payload_that_fits_holds_the_ids(
     frame = len('{"source" : "snow", "ids" : [""]}')
     for size, holds in ((7999 - frame, True), (8000 - frame, False)):
         async with database.transaction() as connection:
-            await change.add(connection, [(sources["snow"], "x" * size)])
+            await changed(connection, [(sources["snow"], "x" * size)])
         assert ["ids" in one for one in await listener.told()] == [holds]
 
 
@@ -185,7 +186,7 @@ async def test_a_follower_waits_for_a_transaction_that_began_before(
     try:
         transaction = slow.transaction()
         await transaction.start()
-        await change.add(slow, [(snow, "slow")])
+        await changed(slow, [(snow, "slow")])
         await keep(database, listed(snow, problem("fast")))
         assert await noted(database) == []
         await transaction.commit()
@@ -214,7 +215,7 @@ async def test_however_writers_interleave_a_follower_sees_each_commit_once(dsn: 
                         transaction = writers[writer].transaction()
                         await transaction.start()
                         under_way[writer] = (transaction, [])
-                    await change.add(writers[writer], [(1, str(number))])
+                    await changed(writers[writer], [(1, str(number))])
                     under_way[writer][1].append(str(number))
                 elif step == "read":
                     position = await _follow(follower, position, seen)
@@ -245,7 +246,7 @@ async def test_what_is_older_than_a_day_is_pruned_but_the_last_of_it_and_what_an
 ) -> None:
     snow = sources["snow"]
     async with database.transaction() as connection:
-        await change.add(connection, [(snow, "new")])
+        await changed(connection, [(snow, "new")])
         await connection.execute(
             """
             insert into bridge.change (committed, changed_at, source_id, problem_ids)

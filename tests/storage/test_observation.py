@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from bridge.domain.observation import Notification, Observation, Via
 from bridge.storage.database import Connection, Database, RacedError, RefusedError
-from bridge.storage.observation import Entry, store
+from bridge.storage.observation import Entry, decide, store, write
 from bridge.tmf656 import wire
 
 pytestmark = pytest.mark.anyio
@@ -354,24 +354,27 @@ async def test_a_writer_that_read_an_older_revision_starts_over(
     async with database.transaction() as first:
         await store(first, [heard(event("Create", whole("held", 1), 1))])
     async with database.connection() as slow, database.connection() as quick:
-        transaction = slow.transaction()
-        await transaction.start()
-        await slow.execute("set transaction isolation level read committed")
-        from bridge.storage import observation as door  # noqa: PLC0415 -- the module whose reading is held back here
+        decision = await decide(slow, [heard(event("StateChange", whole("closed", 4), 4))])
+        async with quick.transaction():
+            await store(quick, [heard(event("StateChange", whole("resolved", 3), 3))])
+    with pytest.raises(RacedError):
+        async with database.session() as slow:
+            await write(slow, decision)
+    async with database.connection() as connection:
+        assert await connection.fetchval("select status from bridge.service_problem") == "resolved"
+        assert await connection.fetchval("select count(*) from bridge.notification") == 2
 
-        reading = door._lives
 
-        async def reads_then_waits(connection: Connection, entries: Sequence[Entry]) -> Any:
-            lives = await reading(connection, entries)
-            monkeypatch.setattr(door, "_lives", reading)
-            async with quick.transaction():
-                await store(quick, [heard(event("StateChange", whole("resolved", 3), 3))])
-            return lives
-
-        monkeypatch.setattr(door, "_lives", reads_then_waits)
-        with pytest.raises(RacedError):
-            await store(slow, [heard(event("StateChange", whole("closed", 4), 4))])
-        await transaction.rollback()
+async def test_a_writer_that_did_not_know_of_an_event_starts_over(database: Database) -> None:
+    said = heard(event("Create", whole("held", 1), 1))
+    async with database.session() as connection:
+        decision = await decide(connection, [said])
+        await store(connection, [said])
+    with pytest.raises(RacedError):
+        async with database.session() as connection:
+            await write(connection, decision)
+    async with database.connection() as connection:
+        assert await connection.fetchval("select count(*) from bridge.notification") == 1
 
 
 async def test_a_value_postgres_cannot_keep_is_refused_by_name(database: Database) -> None:

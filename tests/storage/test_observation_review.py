@@ -13,7 +13,7 @@ from bridge.domain.observation import Via
 from bridge.storage import observation as door
 from bridge.storage import partition, refetch
 from bridge.storage.database import Connection, Database, RacedError
-from bridge.storage.observation import Entry, Stored, store
+from bridge.storage.observation import Entry, Stored, decide, store, write
 from bridge.tmf656 import wire
 
 pytestmark = pytest.mark.anyio
@@ -235,7 +235,7 @@ async def test_weighing_a_patch_reads_its_stretch_of_the_history_and_no_more(
 
 
 async def test_two_late_patches_at_once_are_both_folded(
-    tell: Tell, database: Database, monkeypatch: pytest.MonkeyPatch, value: Any
+    tell: Tell, database: Database, value: Any
 ) -> None:
     await tell(
         heard("Create", whole("held", 0), 0),
@@ -244,18 +244,13 @@ async def test_two_late_patches_at_once_are_both_folded(
     )
     first = heard("AttributeValueChange", {"id": "SP-1", "b": 1}, 20, event=3)
     second = heard("AttributeValueChange", {"id": "SP-1", "c": 1}, 20, event=4)
-    reading = door._lives
-
-    async def overtaken(connection: Connection, entries: Any) -> Any:
-        lives = await reading(connection, entries)
-        monkeypatch.setattr(door, "_lives", reading)
+    async with database.session() as connection:
+        decision = await decide(connection, [second])
         async with database.transaction() as other:
             await store(other, [first])
-        return lives
-
-    monkeypatch.setattr(door, "_lives", overtaken)
     with pytest.raises(RacedError):
-        await tell(second)
+        async with database.transaction() as connection:
+            await write(connection, decision)
     await tell(second)
     folded = await value("select body from report.service_problem_version where valid_from = $1", at(4))
     assert orjson.loads(folded).items() >= {"a": 1, "b": 1, "c": 1}.items()
