@@ -4,6 +4,10 @@ Callers `put` and wait. One task takes whatever waits (up to a number, and a siz
 everybody in the batch at once; while it commits, the next batch fills. So a lone caller waits for one commit, and under
 load its cost is shared. Used for Postgres (`bridge.jobs.writer`) and for the local journal.
 
+Several tasks may do so side by side, each in a lane of its own; what has the same `key` keeps to one lane, and so to
+its order. In one lane, callers that come back at once fall into step: all are in one batch, and either we are at work
+or who commits, never both.
+
 What waits is bounded in number and in bytes: beyond that a caller is refused at once. One item alone is always taken,
 whatever its size, so that no bound makes an item impossible.
 
@@ -17,7 +21,7 @@ callers untold.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Generic, TypeVar
 
 import anyio
@@ -63,6 +67,16 @@ class _Batch(Generic[T, R]):
         self.finish(error=OverdueError("not committed in time", retry_after_seconds=2))
 
 
+class _Lane(Generic[T, R]):
+    """The batches of one task, in order."""
+
+    __slots__ = ("batches", "wake")
+
+    def __init__(self) -> None:
+        self.batches: deque[_Batch[T, R]] = deque()
+        self.wake = anyio.Event()
+
+
 class GroupCommit(Generic[T, R]):
     """Gathers what is put. `commit` gets the items of a batch and returns a result for each, in order, or raises a
     BridgeError. `size` tells what an item weighs, in bytes.
@@ -73,6 +87,8 @@ class GroupCommit(Generic[T, R]):
         commit: Callable[[Sequence[T]], Awaitable[Sequence[R]]],
         size: Callable[[T], int],
         *,
+        lanes: int = 1,
+        key: Callable[[T], Hashable] | None = None,
         max_rows: int = 512,
         max_bytes: int = 8 * MIB,
         max_waiting: int = 8192,
@@ -80,7 +96,7 @@ class GroupCommit(Generic[T, R]):
         patience_seconds: float | None = None,
     ) -> None:
         """Prepare; `run` does the work. `max_rows` and `max_bytes` bound a batch, the other two everything that waits.
-        Without `patience_seconds` callers wait as long as it takes.
+        Without `patience_seconds` callers wait as long as it takes. Without a `key` everything takes the first lane.
         """
         self._commit = commit
         self._size = size
@@ -89,8 +105,8 @@ class GroupCommit(Generic[T, R]):
         self._max_bytes = max_bytes
         self._max_waiting = max_waiting
         self._max_waiting_bytes = max_waiting_bytes
-        self._batches: deque[_Batch[T, R]] = deque()
-        self._wake = anyio.Event()
+        self._lanes: list[_Lane[T, R]] = [_Lane() for _ in range(lanes)]
+        self._key = key or _same
         self._stopped = False
         self.waiting = 0
         self.waiting_bytes = 0
@@ -104,7 +120,7 @@ class GroupCommit(Generic[T, R]):
         if self._stopped:
             raise _stopping()
         size_bytes = self._size(item)
-        batch = self._batch_for(size_bytes)
+        batch = self._batch_for(self._lanes[hash(self._key(item)) % len(self._lanes)], size_bytes)
         place = len(batch.items)
         batch.items.append(item)
         batch.size_bytes += size_bytes
@@ -119,18 +135,18 @@ class GroupCommit(Generic[T, R]):
         finally:
             del batch, error  # the traceback holds this frame: they would hold each other, and every body of the batch
 
-    def _batch_for(self, size_bytes: int) -> _Batch[T, R]:
+    def _batch_for(self, lane: _Lane[T, R], size_bytes: int) -> _Batch[T, R]:
         """Return the batch that an item of this size goes into; OverloadedError when it would be too much."""
         too_many = self.waiting >= self._max_waiting
         if too_many or (self.waiting and self.waiting_bytes + size_bytes > self._max_waiting_bytes):
             raise OverloadedError(
                 f"{self.waiting} notifications ({self.waiting_bytes} bytes) wait to be stored", retry_after_seconds=1
             )
-        last = self._batches[-1] if self._batches else None
+        last = lane.batches[-1] if lane.batches else None
         if last is None or last.overdue or self._full(last, size_bytes):
             last = _Batch(self._patience_seconds)
-            self._batches.append(last)
-            self._wake.set()
+            lane.batches.append(last)
+            lane.wake.set()
         return last
 
     def _full(self, batch: _Batch[T, R], size_bytes: int) -> bool:
@@ -139,16 +155,22 @@ class GroupCommit(Generic[T, R]):
     async def run(self) -> None:
         """Commit batch after batch, until cancelled; whoever still waits then is told."""
         try:
-            while True:
-                if not self._batches:
-                    self._wake = anyio.Event()
-                    await self._wake.wait()
-                await self._finish(self._batches.popleft())
+            async with anyio.create_task_group() as tasks:
+                for lane in self._lanes:
+                    tasks.start_soon(self._run, lane)
         finally:
             self._stopped = True
-            for batch in self._batches:
-                batch.finish(error=_stopping())
-            self._batches.clear()
+            for lane in self._lanes:
+                for batch in lane.batches:
+                    batch.finish(error=_stopping())
+                lane.batches.clear()
+
+    async def _run(self, lane: _Lane[T, R]) -> None:
+        while True:
+            if not lane.batches:
+                lane.wake = anyio.Event()
+                await lane.wake.wait()
+            await self._finish(lane.batches.popleft())
 
     async def _finish(self, batch: _Batch[T, R]) -> None:
         try:
@@ -159,6 +181,10 @@ class GroupCommit(Generic[T, R]):
             self.waiting -= len(batch.items)
             self.waiting_bytes -= batch.size_bytes
             batch.finish(error=_stopping())
+
+
+def _same(_item: object) -> None:
+    """The key of everything."""
 
 
 def _stopping() -> TransientError:

@@ -1,15 +1,16 @@
 """The writer: notifications into Postgres, many in one transaction, each answered only after it.
 
-`GroupCommit` gathers what waits; one transaction through the door stores it. When Postgres refuses a batch because of
-one row, the batch is halved until the row stands alone; that one becomes a dead letter and its neighbours are stored.
-When another writer was faster the batch is decided anew. When Postgres is away the whole batch fails with
+`GroupCommit` gathers what waits; one transaction through the door stores it, and a second at the same time, for other
+problems: while Postgres works for one batch we read, decide and answer for the other. When Postgres refuses a batch
+because of one row, the batch is halved until the row stands alone; that one becomes a dead letter and its neighbours
+are stored. When another writer was faster the batch is decided anew. When Postgres is away the whole batch fails with
 DatabaseUnavailableError: nobody is told that something was kept.
 
 A crash before the commit leaves nothing of the batch and nobody answered; a crash after it leaves everything stored and
 some senders unanswered, whose second try is then a duplicate.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from time import perf_counter, time
 
 import structlog
@@ -31,6 +32,9 @@ Within = Callable[[Connection], Awaitable[None]]
 Then = Callable[[Connection, Sequence[Entry], Stored], Awaitable[None]]
 """The same, after it has stored."""
 _RACES = 20
+_LANES = 2
+"""By problem, so that what is said of one stays in order. Where 64 senders wait for each answer, two lanes answer 15 to
+20 % more than one (interleaved, 2 cores), a third or fourth nothing more."""
 _STORE_SECONDS = 60.0
 """A batch that takes longer waits for something that may never come: a lock, or a connection that leads nowhere."""
 
@@ -56,6 +60,8 @@ class Writer:
         self._group = GroupCommit(
             self._commit,
             _size_of,
+            lanes=_LANES,
+            key=_problem_of,
             max_rows=max_rows,
             max_waiting=max_waiting,
             max_waiting_bytes=max_waiting_bytes,
@@ -86,6 +92,12 @@ class Writer:
         if self._on_stored is not None:
             self._on_stored(stored)
         return stored.outcomes
+
+
+def _problem_of(item: Item) -> Hashable:
+    if isinstance(item, DeadLetter):
+        return item.problem_id
+    return item.observation.problem_id if item.observation else None
 
 
 def _size_of(item: Item) -> int:

@@ -98,6 +98,30 @@ async def test_each_gets_its_own_result() -> None:
     assert sorted(item for batch in disk.kept for item in batch) == list(range(5))
 
 
+async def test_what_has_one_key_stays_in_order_and_holds_no_other_lane_up() -> None:
+    kept: list[list[str]] = []
+    held = anyio.Event()
+
+    async def keep(items: Sequence[str]) -> list[str]:
+        if items[0].startswith("slow"):
+            await held.wait()
+        kept.append(list(items))
+        return list(items)
+
+    group = GroupCommit(keep, lambda _: 1, lanes=2, key=lambda item: 0 if item.startswith("slow") else 1)
+    async with background() as tasks, anyio.create_task_group() as putting:
+        tasks.start_soon(group.run)
+        for item in ("slow 1", "slow 2", "quick 1", "slow 3"):
+            putting.start_soon(group.put, item)
+            await anyio.wait_all_tasks_blocked()
+        assert kept == [["quick 1"]]
+        assert group.waiting == 3
+        assert await group.put("quick 2") == "quick 2"
+        held.set()
+    assert kept == [["quick 1"], ["quick 2"], ["slow 1"], ["slow 2", "slow 3"]]
+    assert group.waiting == 0
+
+
 async def test_who_waits_too_long_is_told_and_the_next_one_does_not_inherit_that() -> None:
     disk = Disk()
     group = GroupCommit(disk.keep, _one, patience_seconds=0.05)

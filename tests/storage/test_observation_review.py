@@ -234,9 +234,7 @@ async def test_weighing_a_patch_reads_its_stretch_of_the_history_and_no_more(
     assert loaded[-1] <= 6
 
 
-async def test_two_late_patches_at_once_are_both_folded(
-    tell: Tell, database: Database, value: Any
-) -> None:
+async def test_two_late_patches_at_once_are_both_folded(tell: Tell, database: Database, value: Any) -> None:
     await tell(
         heard("Create", whole("held", 0), 0),
         heard("AttributeValueChange", {"id": "SP-1", "a": 1}, 2, event=2),
