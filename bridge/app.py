@@ -56,7 +56,7 @@ from bridge.storage.observation import Stored
 from bridge.tmf656.client import Client, ClientOptions
 from bridge.web.admission import gates
 from bridge.web.connections import Cap, make_room
-from bridge.web.health import Condition, readyz
+from bridge.web.health import Condition, Page, readyz
 from bridge.web.listener import Limits, greeter, listener
 from bridge.web.server import Entrance, Server, serving
 from bridge.web.stream import stream
@@ -239,10 +239,14 @@ class Running:
 
 @dataclass(slots=True)
 class Bridge:
-    """The whole program. `on_ready` is called once everything runs; `stop` ends it."""
+    """The whole program. `on_ready` is called once everything runs; `stop` ends it. `shared`: other processes listen on
+    the same port; `page` then makes the page of metrics for all of them.
+    """
 
     settings: Settings
     unsubscribe: bool = False
+    shared: bool = False
+    page: Page | None = None
     on_ready: Callable[[Running], None] | None = None
     metrics: Metrics = field(default_factory=Metrics)
     front: Front = field(default_factory=Front)
@@ -269,7 +273,8 @@ class Bridge:
         streaming = stream(
             self.front.follow, http.stream_token.get_secret_value(), list(self.settings.sources), self.metrics
         )
-        async with serving(handle, readyz(self.front.condition), self.metrics, entrance, greets, streaming) as server:
+        page = self.page or self._page
+        async with serving(handle, readyz(self.front.condition), page, entrance, greets, streaming) as server:
             log.info("listening", url=server.url)
             supervisor.tell(f"STATUS=listening at {server.url}, waiting for Postgres")
             async with AsyncExitStack() as stack:
@@ -283,6 +288,9 @@ class Bridge:
                     await ensure_schema(place)
                 if place is not None and not self._stop.is_set():
                     await self._with_database(server, place)
+
+    async def _page(self, accept: str) -> tuple[bytes, str]:
+        return self.metrics.page(accept)
 
     def _certificates(self) -> Certificates | None:
         http = self.settings.http
@@ -300,6 +308,7 @@ class Bridge:
             pages_port=http.metrics_port,
             metrics_token=http.metrics_token.get_secret_value(),
             tls=certificates.context if certificates is not None else None,
+            shared=self.shared,
             cap=Cap(
                 http.max_connections,
                 http.max_connections_per_peer,

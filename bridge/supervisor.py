@@ -10,6 +10,9 @@ from contextlib import suppress
 
 import anyio
 
+VARIABLES = frozenset({"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"})
+"""Environment variables that make a process the one systemd listens to."""
+
 
 def tell(state: str) -> None:
     """Send `READY=1`, `STOPPING=1`, `WATCHDOG=1`, or words for people (`STATUS=…`); returns at once."""

@@ -25,6 +25,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.command("run", epilog=examples("run"))(run.run)
+app.command("worker", hidden=True)(run.worker)
 app.command("demo", epilog=examples("demo"))(demo.demo)
 app.command("check", epilog=examples("check"))(check.check)
 app.command("config", epilog=examples("config"))(config.config)

@@ -3,6 +3,7 @@
 _EXAMPLES: dict[str, dict[str, str]] = {
     "run": {
         "run --config /etc/tmf656-bridge/bridge.toml": "by this configuration",
+        "run --workers 4": "four processes on one port, where one core is not enough",
         "run --unsubscribe": "by ./bridge.toml, and leave no registration behind at any hub",
     },
     "demo": {

@@ -6,6 +6,7 @@ import typer
 
 from bridge.app import Bridge, run_until_signal
 from bridge.cli.options import Config, on_loop, settings_for
+from bridge.workers import child, parent
 
 
 def run(
@@ -18,12 +19,27 @@ def run(
             help="Deregister at every hub when stopping; else registrations stay, so that a restart misses nothing.",
         ),
     ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers", metavar="N", min=1, max=64, help="Processes that share the port; default: `http.workers`, 1."
+        ),
+    ] = None,
 ) -> None:
     """Run the bridge until SIGTERM or Ctrl-C.
 
     Listens for notifications, registers at each source's hub, polls, and writes into Postgres. With no `database.dsn`
     it starts a Postgres of its own in `data_dir` and keeps its schema current; with one it refuses a schema that
-    `migrate` has not brought up to date.
+    `migrate` has not brought up to date. With `--workers` several processes listen on the port; one of them polls.
     """
     settings = settings_for(config)
-    on_loop(lambda: run_until_signal(Bridge(settings, unsubscribe=unsubscribe)))
+    count = workers or settings.http.workers
+    if count == 1:
+        on_loop(lambda: run_until_signal(Bridge(settings, unsubscribe=unsubscribe)))
+    else:
+        on_loop(lambda: parent.run_until_signal(parent.Workers(settings, count, unsubscribe)))
+
+
+def worker() -> None:
+    """Be one of the processes that `run --workers` starts; not for people."""
+    on_loop(child.run)

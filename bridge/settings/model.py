@@ -62,6 +62,8 @@ class HttpSettings(_Section):
     """address to listen on; 0.0.0.0 for all"""
     port: Whole = Field(default=8656, ge=0, le=65535)
     """TCP port to listen on, 0 to 65535 (0: any free one)"""
+    workers: Whole = Field(default=1, ge=1, le=64)
+    """processes that share the port and the database, 1 to 64; each takes a core when there is much to do"""
     tls_cert_file: OptionalFile = None
     """a readable PEM file with our certificate and those between it and its authority; empty: plain http"""
     tls_key_file: OptionalFile = None

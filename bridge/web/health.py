@@ -12,12 +12,13 @@ from typing import Literal
 from aiohttp import web
 
 from bridge import __version__
-from bridge.metrics import Metrics
 from bridge.web.admission import authorised
 from bridge.web.listener import error_response
 from bridge.web.refusal import Refusal
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Page = Callable[[str], Awaitable[tuple[bytes, str]]]
+"""Makes the page of metrics and its content type from an Accept header."""
 
 
 async def livez(_: web.Request) -> web.StreamResponse:
@@ -45,11 +46,11 @@ def readyz(condition: Callable[[], Awaitable[Condition]]) -> Handler:
     return handle
 
 
-def metrics_page(metrics: Metrics) -> Handler:
+def metrics_page(page: Page) -> Handler:
     """Answer with the exposition: Prometheus' text format, or OpenMetrics when the Accept header asks for it."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        body, content_type = metrics.page(",".join(request.headers.getall("Accept", ())))
+        body, content_type = await page(",".join(request.headers.getall("Accept", ())))
         return web.Response(body=body, headers={"Content-Type": content_type, "Vary": "Accept"})
 
     return handle

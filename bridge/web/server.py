@@ -20,9 +20,8 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge.errors import PermanentError
-from bridge.metrics import Metrics
 from bridge.web.connections import HEADERS, Cap, CountedConnection
-from bridge.web.health import Handler, guarded, livez, metrics_page, signpost
+from bridge.web.health import Handler, Page, guarded, livez, metrics_page, signpost
 from bridge.web.openapi import openapi
 
 log = structlog.get_logger(__name__)
@@ -64,7 +63,9 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Entrance:
-    """Where and how to listen. `pages_port`: metrics and probes apart from the listener; `tls`: served by ourselves."""
+    """Where and how to listen. `pages_port`: metrics and probes apart from the listener; `tls`: served by ourselves;
+    `shared`: other processes listen there too.
+    """
 
     host: str
     port: int
@@ -72,6 +73,7 @@ class Entrance:
     pages_port: int | None = None
     metrics_token: str = ""
     tls: ssl.SSLContext | None = None
+    shared: bool = False
     cap: Cap = field(default_factory=Cap)
 
 
@@ -79,7 +81,7 @@ class Entrance:
 async def serving(
     listener: Handler,
     ready: Handler,
-    metrics: Metrics,
+    page: Page,
     entrance: Entrance,
     greeter: Handler | None = None,
     stream: Handler | None = None,
@@ -96,7 +98,7 @@ async def serving(
     pages.router.add_get("/", signpost)
     pages.router.add_get("/livez", livez)
     pages.router.add_get("/readyz", ready)
-    pages.router.add_get("/metrics", guarded(metrics_page(metrics), entrance.metrics_token))
+    pages.router.add_get("/metrics", guarded(metrics_page(page), entrance.metrics_token))
     pages.router.add_get("/openapi.json", openapi)
     if stream is not None:
         pages.router.add_get("/stream", stream, allow_head=False)
@@ -121,6 +123,13 @@ def _application() -> web.Application:
 async def _harmless(request: web.Request, response: web.StreamResponse) -> None:
     """Headers of every answer: a browser is to guess, keep and frame nothing, and nobody learns of a library."""
     response.headers.update(HEADERS if request.method == "POST" else _PAGE_HEADERS)
+
+
+def cannot_listen(host: str, port: int, key: str, error: OSError) -> PermanentError:
+    """Return what to raise when an address cannot be had; `key`: the setting of its port."""
+    return PermanentError(
+        f"cannot listen on {host}:{port} ({error.strerror}): set http.host and {key}, or free the port"
+    )
 
 
 class _Door:
@@ -161,13 +170,12 @@ async def _open(application: web.Application, entrance: Entrance, port: int, cap
             entrance.host,
             port,
             backlog=1024,
+            reuse_port=entrance.shared or None,
             ssl=entrance.tls,
             ssl_handshake_timeout=None if entrance.tls is None else _HANDSHAKE_SECONDS,
         )
     except OSError as error:
         await runner.cleanup()
         key = "http.port" if port == entrance.port else "http.metrics_port"
-        raise PermanentError(
-            f"cannot listen on {entrance.host}:{port} ({error.strerror}): set http.host and {key}, or free the port"
-        ) from error
+        raise cannot_listen(entrance.host, port, key, error) from error
     return _Door(runner, listening, "http" if entrance.tls is None else "https")

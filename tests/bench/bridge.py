@@ -44,7 +44,8 @@ async def bridge(place: Path, dsn: str, source_url: str, *options: str) -> Async
     """Run the bridge until the block ends; it is ready when this yields."""
     config = configured(place, dsn, source_url)
     command = python("bridge", "run", "--config", config, *options)
-    ready = r'"event": ?"ready".*?"url": ?"http://[^"]*:(\d+)"|"url": ?"http://[^"]*:(\d+)".*?"event": ?"ready"'
+    event, url = f'"event": ?"{"all workers are ready" if options else "ready"}"', r'"url": ?"http://[^"]*:(\d+)"'
+    ready = f"{event}.*?{url}|{url}.*?{event}"
     async with running(command, ready, place / "bridge.log") as child:
         yield Bridge(child, int(child.said[1] or child.said[2]))
 

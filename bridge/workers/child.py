@@ -1,0 +1,89 @@
+"""One worker: a bridge that a parent started.
+
+It is told what to do on its line (standard input): its number, and the settings as the parent read them, so that all
+workers run by the same, whatever becomes of the file. It says when it is ready, answers with its metrics, and asks the
+parent for the page of all. It ends by SIGTERM, SIGINT, or when the parent is gone; with the status of any other bridge.
+"""
+
+import base64
+import os
+import pickle  # nosec B403
+import socket
+from dataclasses import asdict, dataclass
+
+import anyio
+import structlog
+
+from bridge import logs
+from bridge.app import Bridge, Running, run_until_signal
+from bridge.settings import Settings
+from bridge.totals import samples
+from bridge.workers import line
+from bridge.workers.line import GoneError, Message
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a worker is started with."""
+
+    number: int
+    settings: Settings
+    unsubscribe: bool
+
+    def packed(self) -> str:
+        """Return it as text."""
+        return base64.b64encode(pickle.dumps(self)).decode()
+
+    @classmethod
+    def unpacked(cls, text: str) -> "Task":
+        """Return what the parent packed."""
+        task = pickle.loads(base64.b64decode(text))  # noqa: S301 -- of the process that started us  # nosec B301
+        assert isinstance(task, cls)  # noqa: S101 -- for the type checker
+        return task
+
+
+async def run() -> None:
+    """Be a worker until told to stop."""
+    end = socket.socket(fileno=os.dup(0))
+    bridge: Bridge | None = None
+    number = 0
+
+    async def answer(_: Message) -> Message:
+        return {"samples": [asdict(family) for family in samples(bridge.metrics.registry)] if bridge else []}
+
+    async with line.opened(end, answer) as parent, anyio.create_task_group() as tasks:
+
+        async def listen() -> None:
+            await parent.run()
+            if bridge is None:
+                tasks.cancel_scope.cancel()
+            else:
+                log.info("the parent is gone, stopping", worker=number)
+                bridge.stop()
+
+        async def page(accept: str) -> tuple[bytes, str]:
+            said = await parent.ask(what="page", accept=accept)
+            return said["page"].encode(), said["type"]
+
+        def ready(running: Running) -> None:
+            tasks.start_soon(_say_ready, parent, running.url)
+
+        tasks.start_soon(listen)
+        task = Task.unpacked((await parent.ask(what="task"))["task"])
+        logs.configure(task.settings.log.level, task.settings.log.format)
+        for secret in task.settings.secrets():
+            logs.hide(secret)
+        number = task.number
+        structlog.contextvars.bind_contextvars(worker=number)
+        bridge = Bridge(task.settings, unsubscribe=task.unsubscribe, shared=True, page=page, on_ready=ready)
+        await run_until_signal(bridge)
+        tasks.cancel_scope.cancel()
+
+
+async def _say_ready(parent: line.Line, url: str) -> None:
+    try:
+        await parent.ask(what="ready", url=url)
+    except GoneError:
+        return

@@ -1,0 +1,101 @@
+"""Questions and answers, both ways, over one connection: a JSON object a line.
+
+A question is `{"ask": number, …}`, its answer `{"answer": number, …}`. When the connection ends, whoever still waits
+for an answer gets a GoneError.
+"""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from itertools import count
+from typing import Any
+
+import anyio
+import orjson
+
+from bridge.errors import TransientError
+
+_MOST_BYTES = 256 * 1024**2
+"""The longest line; the metrics of a hundred sources are 5 MB."""
+
+Message = dict[str, Any]
+Answer = Callable[[Message], Awaitable[Message]]
+
+
+class GoneError(TransientError):
+    """The other side is gone."""
+
+
+class Line:
+    """One end; use `opened`. `answer` answers the questions of the other side."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: Answer) -> None:
+        """Wrap a connection; `run` does the work."""
+        self._reader, self._writer, self._answer = reader, writer, answer
+        self._numbers = count(1)
+        self._asked: dict[int, asyncio.Future[Message]] = {}
+        self._gone = False
+
+    async def ask(self, **question: Any) -> Message:
+        """Ask, and return the answer; GoneError when none can come any more."""
+        if self._gone:
+            raise GoneError("the other process is gone")
+        number = next(self._numbers)
+        answered = self._asked[number] = asyncio.get_running_loop().create_future()
+        try:
+            await self._send({"ask": number, **question})
+            answer: Message = await answered
+        finally:
+            self._asked.pop(number, None)
+        return answer
+
+    async def run(self) -> None:
+        """Take in what the other side says, until it is gone."""
+        try:
+            async with anyio.create_task_group() as answering:
+                while message := await self._next():
+                    if "answer" in message:
+                        waiting = self._asked.get(message["answer"])
+                        if waiting is not None and not waiting.done():
+                            waiting.set_result(message)
+                    else:
+                        answering.start_soon(self._reply, message)
+                answering.cancel_scope.cancel()
+        finally:
+            self._gone = True
+            for waiting in self._asked.values():
+                if not waiting.done():
+                    waiting.set_exception(GoneError("the other process is gone"))
+
+    async def _next(self) -> Message | None:
+        try:
+            line = await self._reader.readline()
+        except ConnectionError:
+            return None
+        message: Message | None = orjson.loads(line) if line.endswith(b"\n") else None
+        return message
+
+    async def _reply(self, question: Message) -> None:
+        answer = await self._answer(question)
+        try:
+            await self._send({"answer": question["ask"], **answer})
+        except GoneError:
+            return
+
+    async def _send(self, message: Message) -> None:
+        try:
+            self._writer.write(orjson.dumps(message) + b"\n")
+            await self._writer.drain()
+        except (ConnectionError, RuntimeError) as error:  # RuntimeError: uvloop's, of a transport that is closed
+            raise GoneError("the other process is gone") from error
+
+
+@asynccontextmanager
+async def opened(end: socket.socket, answer: Answer) -> AsyncIterator[Line]:
+    """Open one end of a pair of sockets; it is closed at the end of the context."""
+    reader, writer = await asyncio.open_unix_connection(sock=end, limit=_MOST_BYTES)
+    try:
+        yield Line(reader, writer, answer)
+    finally:
+        writer.close()

@@ -1,0 +1,316 @@
+"""The parent of the workers: reserves the port, starts them, starts them again, and adds their metrics up.
+
+Start: the address is tried first, alone, so that another program on it is noticed (sockets that share a port say
+nothing), and then held without listening, so that nobody else takes it between two workers. With no DSN the embedded
+Postgres is started and migrated here. The first worker starts alone: what keeps it from running would keep all of them,
+and is then said once. The others follow when it is ready.
+
+Every few seconds each worker is asked for its metrics. One that dies is started again, and what it had counted stays in
+the totals; what it counted since it was last asked is lost. One that says nothing for a minute is killed first.
+
+Stop (SIGTERM, SIGINT): every worker stops as a bridge does. Killed: the workers see their lines end, and stop.
+"""
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from math import ceil
+
+import anyio
+import structlog
+from anyio.abc import Process, TaskGroup
+from pydantic import SecretStr
+
+from bridge import supervisor, totals
+from bridge.app import Place, ensure_schema
+from bridge.errors import PermanentError
+from bridge.jobs.pacing import Backoff
+from bridge.settings import Settings
+from bridge.storage.database import opened
+from bridge.storage.embedded import embedded
+from bridge.totals import Family
+from bridge.web.server import cannot_listen
+from bridge.workers import line
+from bridge.workers.child import Task
+from bridge.workers.line import GoneError, Line, Message
+
+log = structlog.get_logger(__name__)
+
+_ASK_SECONDS = 5.0
+_SILENT_SECONDS = 60.0
+_STEADY_SECONDS = 60.0
+_STOP_SECONDS = 30.0
+_RESERVED_CONNECTIONS = 20
+"""For psql and the like, beside those of the workers, in an embedded Postgres."""
+
+
+@dataclass(slots=True)
+class _Worker:
+    """One place that is filled by one process after the other."""
+
+    number: int
+    settings: Settings
+    unsubscribe: bool
+    process: Process | None = None
+    line: Line | None = None
+    url: str = ""
+    ready: anyio.Event = field(default_factory=anyio.Event)
+    said: list[Family] = field(default_factory=list)
+    """What it had to say of itself when it was last asked."""
+
+
+@dataclass(slots=True)
+class Workers:
+    """`count` workers, until `stop`."""
+
+    settings: Settings
+    count: int
+    unsubscribe: bool = False
+    _gone: list[Family] = field(default_factory=list)
+    """What processes had counted that are gone."""
+    _workers: list[_Worker] = field(default_factory=list)
+    _stopping: anyio.Event = field(default_factory=anyio.Event)
+
+    def stop(self) -> None:
+        """End all of them; safe to call twice and at any time."""
+        supervisor.tell("STOPPING=1")
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Run until `stop`. PermanentError when the first worker does not come up."""
+        async with AsyncExitStack() as stack:
+            settings = stack.enter_context(_reserved(self.settings))
+            settings = await stack.enter_async_context(_with_database(settings, self.count))
+            own = _share(settings, self.count)
+            self._workers = [
+                _Worker(number, own, self.unsubscribe and number == 1) for number in range(1, self.count + 1)
+            ]
+            async with anyio.create_task_group() as keeping:
+                try:
+                    await self._start(keeping)
+                    await self._stopping.wait()
+                finally:
+                    with anyio.move_on_after(_STOP_SECONDS, shield=True):
+                        await self._end()
+                    keeping.cancel_scope.cancel()
+
+    async def _start(self, keeping: TaskGroup) -> None:
+        first, *others = self._workers
+        keeping.start_soon(self._keep, first)
+        await _either(first.ready, self._stopping)
+        for worker in others:
+            keeping.start_soon(self._keep, worker)
+        for worker in others:
+            await _either(worker.ready, self._stopping)
+        if not self._stopping.is_set():
+            log.info("all workers are ready", url=first.url, workers=self.count)
+            supervisor.tell(f"READY=1\nSTATUS={self.count} workers listening at {first.url}")
+
+    async def _end(self) -> None:
+        """Stop the workers; the one that deregisters is the last, so that no other registers again after it."""
+        last = self._workers[:1] if self.unsubscribe else []
+        for some in ([each for each in self._workers if each not in last], last):
+            running = [each.process for each in some if each.process is not None]
+            for process in running:
+                with suppress(ProcessLookupError):
+                    process.send_signal(signal.SIGTERM)
+            for process in running:
+                await process.wait()
+
+    async def _keep(self, worker: _Worker) -> None:
+        """Fill the place of a worker, again and again."""
+        backoff = Backoff(first_seconds=0.2, last_seconds=10)
+        while not self._stopping.is_set():
+            started = anyio.current_time()
+            status = await self._fill(worker)
+            self._gone = totals.total([totals.counted(worker.said), self._gone])
+            worker.said = []
+            if self._stopping.is_set():
+                return
+            if not worker.ready.is_set() and worker is self._workers[0]:
+                raise PermanentError(f"the first of {self.count} workers ended with status {status}, for what it says")
+            log.error("a worker ended, starting another", worker=worker.number, status=status)
+            if anyio.current_time() - started > _STEADY_SECONDS:
+                backoff.reset()
+            await anyio.sleep(backoff.next_seconds())
+
+    async def _fill(self, worker: _Worker) -> int:
+        """Start a process, talk to it until it ends, and return its status."""
+        ours, theirs = socket.socketpair()
+
+        async def answer(question: Message) -> Message:
+            return await self._answer(worker, question)
+
+        async with line.opened(ours, answer) as said, anyio.create_task_group() as talking:
+            with theirs:
+                process = await anyio.open_process(
+                    [sys.executable, "-m", "bridge", "worker"],
+                    stdin=theirs.fileno(),
+                    stdout=None,
+                    stderr=None,
+                    env=_environment(),
+                )
+            worker.process, worker.line = process, said
+            talking.start_soon(said.run)
+            talking.start_soon(self._watch, worker)
+            try:
+                status = await process.wait()
+            finally:
+                worker.process, worker.line = None, None
+                if process.returncode is None:
+                    process.kill()
+                    with anyio.CancelScope(shield=True):
+                        await process.wait()
+            talking.cancel_scope.cancel()
+        return status
+
+    async def _answer(self, worker: _Worker, question: Message) -> Message:
+        match question["what"]:
+            case "task":
+                return {"task": Task(worker.number, worker.settings, worker.unsubscribe).packed()}
+            case "ready":
+                worker.url = question["url"]
+                worker.ready.set()
+                return {}
+            case "page":
+                text, content_type = await self._page(question["accept"])
+                return {"page": text.decode(), "type": content_type}
+            case what:
+                raise AssertionError(what)
+
+    async def _page(self, accept: str) -> tuple[bytes, str]:
+        async with anyio.create_task_group() as asking:
+            for worker in self._workers:
+                if worker.line is not None:
+                    asking.start_soon(self._ask, worker, worker.line)
+        return totals.page(totals.total([*(each.said for each in self._workers), self._gone]), accept)
+
+    async def _watch(self, worker: _Worker) -> None:
+        """Ask a worker now and then what it has counted; kill it when it says nothing for long."""
+        heard_at = anyio.current_time()
+        while worker.line is not None and worker.process is not None:
+            await anyio.sleep(_ASK_SECONDS)
+            if await self._ask(worker, worker.line):
+                heard_at = anyio.current_time()
+            elif anyio.current_time() - heard_at > _SILENT_SECONDS:
+                log.error("a worker says nothing, killing it", worker=worker.number, pid=worker.process.pid)
+                worker.process.kill()
+                return
+
+    async def _ask(self, worker: _Worker, said: Line | None) -> bool:
+        """Ask a worker for its metrics; False, and what it said before stays, when it does not answer in time."""
+        if said is None:
+            return False
+        with anyio.move_on_after(_ASK_SECONDS):
+            try:
+                answer = await said.ask()
+            except GoneError:
+                return False
+            worker.said = [Family(**family) for family in answer["samples"]]
+            return True
+        return False
+
+
+async def _either(one: anyio.Event, other: anyio.Event) -> None:
+    """Wait for one of two events."""
+    async with anyio.create_task_group() as waiting:
+
+        async def wait(event: anyio.Event) -> None:
+            await event.wait()
+            waiting.cancel_scope.cancel()
+
+        waiting.start_soon(wait, one)
+        waiting.start_soon(wait, other)
+
+
+def _environment() -> dict[str, str]:
+    """Ours, without what systemd wants to hear of: only the parent speaks to it."""
+    return {name: value for name, value in os.environ.items() if name not in supervisor.VARIABLES}
+
+
+def _share(settings: Settings, count: int) -> Settings:
+    """Return what one of `count` workers may take of what is bounded for all."""
+    http, journal = settings.http, settings.journal
+    return settings.model_copy(
+        update={
+            "http": http.model_copy(
+                update={
+                    "max_waiting_bytes": ceil(http.max_waiting_bytes / count),
+                    "max_connections": ceil(http.max_connections / count),
+                }
+            ),
+            "journal": journal.model_copy(update={"max_bytes": ceil(journal.max_bytes / count)}),
+        }
+    )
+
+
+@contextmanager
+def _reserved(settings: Settings) -> Iterator[Settings]:
+    """Hold the addresses to listen on while the workers come and go; return the settings with the ports that are
+    theirs.
+    """
+    http = settings.http
+    with ExitStack() as stack:
+        ports = {"port": _hold(stack, http.host, http.port, "http.port")}
+        if http.metrics_port is not None:
+            ports["metrics_port"] = _hold(stack, http.host, http.metrics_port, "http.metrics_port")
+        yield settings.model_copy(update={"http": http.model_copy(update=ports)})
+
+
+def _hold(stack: ExitStack, host: str, port: int, key: str) -> int:
+    """Bind to all addresses of a host, so that only sockets of ours that share it can, and return the port."""
+    try:
+        for family, kind, protocol, _, address in socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        ):
+            with socket.socket(family, kind, protocol) as alone:
+                _bind(alone, socket.SO_REUSEADDR, str(address[0]), port)
+            held = stack.enter_context(socket.socket(family, kind, protocol))
+            _bind(held, socket.SO_REUSEPORT, str(address[0]), port)
+            port = held.getsockname()[1]
+    except OSError as error:
+        raise cannot_listen(host, port, key, error) from error
+    return port
+
+
+def _bind(bound: socket.socket, option: int, address: str, port: int) -> None:
+    bound.setsockopt(socket.SOL_SOCKET, option, 1)
+    if bound.family == socket.AF_INET6:
+        bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    bound.bind((address, port))
+
+
+@asynccontextmanager
+async def _with_database(settings: Settings, count: int) -> AsyncIterator[Settings]:
+    """Run the embedded Postgres where no DSN is set, and return settings that lead to it."""
+    database = settings.database
+    if database.dsn.get_secret_value():
+        yield settings
+        return
+    most = str(count * database.pool_max_size + _RESERVED_CONNECTIONS)
+    async with embedded(settings.data_dir, bin_dir=database.bin_dir, settings={"max_connections": most}) as own:
+        async with opened(own.dsn, wait=False, min_size=1, max_size=2) as opening:
+            await ensure_schema(Place(opening, own.dsn, own.bin_dir, own.owned))
+        yield settings.model_copy(update={"database": database.model_copy(update={"dsn": SecretStr(own.dsn)})})
+
+
+async def run_until_signal(workers: Workers) -> None:
+    """Run until SIGTERM or SIGINT."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(_stop_on_signal, workers)
+        group.start_soon(supervisor.keep_telling)
+        try:
+            await workers.run()
+        finally:
+            group.cancel_scope.cancel()
+
+
+async def _stop_on_signal(workers: Workers) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for number in signals:
+            log.info("stopping", signal=signal.Signals(number).name)
+            workers.stop()
