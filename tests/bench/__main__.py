@@ -1,6 +1,7 @@
 """`python -m tests.bench`: see the package's docstring."""
 
 import argparse
+import os
 import shutil
 import sys
 import tempfile
@@ -59,7 +60,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", metavar="N,N", help="these measures: " + ", ".join(goal.key for goal in GOALS))
     parser.add_argument("--rounds", type=int, default=5, help="how often each side is measured (default 5)")
     parser.add_argument("--seconds", type=float, default=3.0, help="length of a slice under load (default 3)")
-    parser.add_argument("--workers", type=int, default=0, help="run the bridge with --workers N")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=min(4, len(os.sched_getaffinity(0))),
+        help="processes of the bridge where it is under load (default: as many as there are cores, 4 at most)",
+    )
     parser.add_argument("--long", action="store_true", help="the measures that need much data or time, at full size")
     parser.add_argument(
         "--write", action="store_true", help="with --only: write the results all the same (of 8 to 10 only with --long)"

@@ -41,14 +41,14 @@ Make = Callable[["Bench"], AbstractAsyncContextManager[Measure]]
 
 @dataclass(slots=True)
 class Bench:
-    """One run. `last` holds this round's samples so far."""
+    """One run. `last` holds this round's samples so far; `workers` is how many processes a bridge under load has."""
 
     postgres: Postgres
     scratch: Path
     stack: AsyncExitStack
     long: bool
     seconds: float
-    workers: int = 0
+    workers: int = 1
     last: dict[str, Sample] = field(default_factory=dict)
     _shared: dict[str, Bridge] = field(default_factory=dict)
     _pages: dict[tuple[int, int], str] = field(default_factory=dict)
@@ -66,17 +66,16 @@ class Bench:
         path.mkdir()
         return path
 
-    def bridge(self, dsn: str, source_url: str) -> AbstractAsyncContextManager[Bridge]:
-        """A bridge on a database, with as many workers as the run is about."""
-        options = ("--workers", str(self.workers)) if self.workers else ()
-        return bridge(self.place("bridge"), dsn, source_url, *options)
+    def bridge(self, dsn: str, source_url: str, *, workers: int | None = None) -> AbstractAsyncContextManager[Bridge]:
+        """A bridge on a database, with so many workers, or as many as the run is about."""
+        return bridge(self.place("bridge"), dsn, source_url, workers=workers or self.workers)
 
-    async def shared_bridge(self, name: str) -> Bridge:
+    async def shared_bridge(self, name: str, *, workers: int | None = None) -> Bridge:
         """The bridge on the database of this name; made at the first call, kept until the run is over."""
         if name not in self._shared:
             dsn = await self.postgres.create(name)
             source_url = await self.source(0)
-            self._shared[name] = await self.stack.enter_async_context(self.bridge(dsn, source_url))
+            self._shared[name] = await self.stack.enter_async_context(self.bridge(dsn, source_url, workers=workers))
         return self._shared[name]
 
     async def source(self, count: int, generation: int = 0) -> str:

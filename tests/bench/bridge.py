@@ -40,11 +40,11 @@ def configured(place: Path, dsn: str, source_url: str) -> Path:
 
 
 @asynccontextmanager
-async def bridge(place: Path, dsn: str, source_url: str, *options: str) -> AsyncIterator[Bridge]:
-    """Run the bridge until the block ends; it is ready when this yields."""
+async def bridge(place: Path, dsn: str, source_url: str, *, workers: int) -> AsyncIterator[Bridge]:
+    """Run the bridge until the block ends; all of it is ready when this yields."""
     config = configured(place, dsn, source_url)
-    command = python("bridge", "run", "--config", config, *options)
-    event, url = f'"event": ?"{"all workers are ready" if options else "ready"}"', r'"url": ?"http://[^"]*:(\d+)"'
+    command = python("bridge", "run", "--config", config, "--workers", workers)
+    event, url = f'"event": ?"{"all workers are ready" if workers > 1 else "ready"}"', r'"url": ?"http://[^"]*:(\d+)"'
     ready = f"{event}.*?{url}|{url}.*?{event}"
     async with running(command, ready, place / "bridge.log") as child:
         yield Bridge(child, int(child.said[1] or child.said[2]))

@@ -36,7 +36,7 @@ async def soak(bench: Bench) -> AsyncIterator[Measure]:
     dsn = await bench.postgres.create("soak")
 
     async def measure(_: int) -> Sample:
-        async with bench.bridge(dsn, await bench.source(0)) as own:
+        async with bench.bridge(dsn, await bench.source(0), workers=1) as own:
 
             async def send(share: float) -> tuple[Report, dict[str, float]]:
                 report, cpu = await bench.push(own.port, own.child, database="soak", rate=1000, seconds=seconds * share)

@@ -24,16 +24,16 @@ def sample(report: Report, cpu: dict[str, float]) -> Sample:
     return Sample(report.rate, cpu, facts | {"client_cpu_share": report.client_cpu_seconds / report.seconds})
 
 
-def at_bridge(**how: Any) -> Make:
-    """Make a slice that sends to the bridge on the main database in some way."""
+def at_bridge(*, name: str = MAIN, workers: int | None = None, **how: Any) -> Make:
+    """Make a slice that sends to the bridge on a database in some way."""
 
     @asynccontextmanager
     async def make(bench: Bench) -> AsyncIterator[Measure]:
-        own = await bench.shared_bridge(MAIN)
+        own = await bench.shared_bridge(name, workers=workers)
         await bench.load(own.port, **({"seconds": _WARM_SECONDS} | how))
 
         async def measure(_: int) -> Sample:
-            return sample(*await bench.push(own.port, own.child, database=MAIN, **how))
+            return sample(*await bench.push(own.port, own.child, database=name, **how))
 
         yield measure
 

@@ -59,7 +59,7 @@ async def start(bench: Bench) -> AsyncIterator[Measure]:
     async def measure(_: int) -> Sample:
         source_url = await bench.source(0)
         began = monotonic()
-        async with bench.bridge(dsn, source_url) as own:
+        async with bench.bridge(dsn, source_url, workers=1) as own:
             seconds = monotonic() - began
             return Sample(seconds, facts={"rss_mb": own.child.rss_bytes() / 1e6})
 

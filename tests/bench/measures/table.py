@@ -22,6 +22,7 @@ class Slice:
 SLICES: Mapping[str, Slice] = {
     "aiohttp": Slice(push.answer_only),
     "bridge": Slice(push.at_bridge()),
+    "one-worker": Slice(push.at_bridge(name="one", workers=1)),
     "pgbench": Slice(push.statements),
     "fastify": Slice(push.fastify),
     "node-red": Slice(push.node_red),
@@ -188,6 +189,12 @@ GOALS = (
         0.7,
         more_is_better=False,
         figure_unit="s",
+    ),
+    Goal(
+        "workers",
+        "push: as many workers as cores, 4 at most ÷ one worker",
+        ("bridge", "one-worker"),
+        _ratio("bridge", "one-worker"),
     ),
     _bad("hot", "one problem receives every event"),
     _bad("new", "every event is for a new problem"),
