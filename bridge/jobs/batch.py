@@ -4,9 +4,12 @@ Callers `put` and wait. One task takes whatever waits (up to a number, and a siz
 everybody in the batch at once; while it commits, the next batch fills. So a lone caller waits for one commit, and under
 load its cost is shared. Used for Postgres (`bridge.jobs.writer`) and for the local journal.
 
-Several tasks may do so side by side, each in a lane of its own; what has the same `key` keeps to one lane, and so to
-its order. In one lane, callers that come back at once fall into step: all are in one batch, and either we are at work
-or who commits, never both.
+In one lane, callers that come back at once fall into step: all are in one batch, and either we are at work or who
+commits, never both. So there are two lanes when items have a `key`, by which they find theirs: what has the same one
+stays in order. Both commit at the same time only when each has plenty; little is committed together, since two commits
+for it cost twice as much and are no sooner done. Where 64 senders wait for each answer, two lanes answer 15 to 20 %
+more than one (interleaved, 2 cores), a third or fourth nothing more; at half that rate, committing little together
+takes a fifth of Postgres' CPU away.
 
 What waits is bounded in number and in bytes: beyond that a caller is refused at once. One item alone is always taken,
 whatever its size, so that no bound makes an item impossible.
@@ -29,6 +32,9 @@ import anyio
 from bridge.errors import BridgeError, OverdueError, TransientError
 
 MIB = 1024 * 1024
+
+_PLENTY_ROWS = 16
+"""A batch of so many costs each of them little more than one of many does."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -68,13 +74,13 @@ class _Batch(Generic[T, R]):
 
 
 class _Lane(Generic[T, R]):
-    """The batches of one task, in order."""
+    """Batches in order; `busy` while one of them is being committed."""
 
-    __slots__ = ("batches", "wake")
+    __slots__ = ("batches", "busy")
 
     def __init__(self) -> None:
         self.batches: deque[_Batch[T, R]] = deque()
-        self.wake = anyio.Event()
+        self.busy = False
 
 
 class GroupCommit(Generic[T, R]):
@@ -87,7 +93,6 @@ class GroupCommit(Generic[T, R]):
         commit: Callable[[Sequence[T]], Awaitable[Sequence[R]]],
         size: Callable[[T], int],
         *,
-        lanes: int = 1,
         key: Callable[[T], Hashable] | None = None,
         max_rows: int = 512,
         max_bytes: int = 8 * MIB,
@@ -96,7 +101,7 @@ class GroupCommit(Generic[T, R]):
         patience_seconds: float | None = None,
     ) -> None:
         """Prepare; `run` does the work. `max_rows` and `max_bytes` bound a batch, the other two everything that waits.
-        Without `patience_seconds` callers wait as long as it takes. Without a `key` everything takes the first lane.
+        Without `patience_seconds` callers wait as long as it takes. Without a `key` there is one lane.
         """
         self._commit = commit
         self._size = size
@@ -105,8 +110,9 @@ class GroupCommit(Generic[T, R]):
         self._max_bytes = max_bytes
         self._max_waiting = max_waiting
         self._max_waiting_bytes = max_waiting_bytes
-        self._lanes: list[_Lane[T, R]] = [_Lane() for _ in range(lanes)]
+        self._lanes: list[_Lane[T, R]] = [_Lane()] if key is None else [_Lane(), _Lane()]
         self._key = key or _same
+        self._idle: list[anyio.Event] = []
         self._stopped = False
         self.waiting = 0
         self.waiting_bytes = 0
@@ -124,6 +130,8 @@ class GroupCommit(Generic[T, R]):
         place = len(batch.items)
         batch.items.append(item)
         batch.size_bytes += size_bytes
+        if place == 0 or self._plenty(batch):
+            self._wake()
         self.waiting += 1
         self.waiting_bytes += size_bytes
         await batch.done.wait()
@@ -146,7 +154,6 @@ class GroupCommit(Generic[T, R]):
         if last is None or last.overdue or self._full(last, size_bytes):
             last = _Batch(self._patience_seconds)
             lane.batches.append(last)
-            lane.wake.set()
         return last
 
     def _full(self, batch: _Batch[T, R], size_bytes: int) -> bool:
@@ -156,8 +163,8 @@ class GroupCommit(Generic[T, R]):
         """Commit batch after batch, until cancelled; whoever still waits then is told."""
         try:
             async with anyio.create_task_group() as tasks:
-                for lane in self._lanes:
-                    tasks.start_soon(self._run, lane)
+                for _ in self._lanes:
+                    tasks.start_soon(self._run)
         finally:
             self._stopped = True
             for lane in self._lanes:
@@ -165,22 +172,51 @@ class GroupCommit(Generic[T, R]):
                     batch.finish(error=_stopping())
                 lane.batches.clear()
 
-    async def _run(self, lane: _Lane[T, R]) -> None:
+    async def _run(self) -> None:
         while True:
-            if not lane.batches:
-                lane.wake = anyio.Event()
-                await lane.wake.wait()
-            await self._finish(lane.batches.popleft())
+            if lanes := self._ready():
+                await self._finish(lanes)
+            else:
+                idle = anyio.Event()
+                self._idle.append(idle)
+                await idle.wait()
 
-    async def _finish(self, batch: _Batch[T, R]) -> None:
+    def _wake(self) -> None:
+        if self._idle and self._ready():
+            self._idle.pop().set()
+
+    def _ready(self) -> list[_Lane[T, R]]:
+        """Return the lanes whose first batches are to be committed now, in one go."""
+        waiting = [lane for lane in self._lanes if lane.batches and not lane.busy]
+        plenty = [lane for lane in waiting if self._plenty(lane.batches[0])]
+        if len(plenty) == len(waiting) or any(lane.busy for lane in self._lanes):
+            return plenty[:1]
+        return [lane for lane in waiting if lane not in plenty]
+
+    def _plenty(self, batch: _Batch[T, R]) -> bool:
+        return len(batch.items) >= _PLENTY_ROWS or 2 * batch.size_bytes > self._max_bytes
+
+    async def _finish(self, lanes: Sequence[_Lane[T, R]]) -> None:
+        batches = [lane.batches.popleft() for lane in lanes]
+        for lane in lanes:
+            lane.busy = True
+        self._wake()  # for the other lane, which may have plenty
         try:
-            batch.finish(results=await self._commit(batch.items))
+            results = await self._commit([item for batch in batches for item in batch.items])
+            for batch in batches:
+                batch.finish(results=results[: len(batch.items)])
+                results = results[len(batch.items) :]
         except BridgeError as error:
-            batch.finish(error=error)
+            for batch in batches:
+                batch.finish(error=error)
         finally:
-            self.waiting -= len(batch.items)
-            self.waiting_bytes -= batch.size_bytes
-            batch.finish(error=_stopping())
+            for lane in lanes:
+                lane.busy = False
+            for batch in batches:
+                self.waiting -= len(batch.items)
+                self.waiting_bytes -= batch.size_bytes
+                batch.finish(error=_stopping())
+            self._wake()
 
 
 def _same(_item: object) -> None:

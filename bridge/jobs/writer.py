@@ -32,9 +32,6 @@ Within = Callable[[Connection], Awaitable[None]]
 Then = Callable[[Connection, Sequence[Entry], Stored], Awaitable[None]]
 """The same, after it has stored."""
 _RACES = 20
-_LANES = 2
-"""By problem, so that what is said of one stays in order. Where 64 senders wait for each answer, two lanes answer 15 to
-20 % more than one (interleaved, 2 cores), a third or fourth nothing more."""
 _STORE_SECONDS = 60.0
 """A batch that takes longer waits for something that may never come: a lock, or a connection that leads nowhere."""
 
@@ -60,7 +57,6 @@ class Writer:
         self._group = GroupCommit(
             self._commit,
             _size_of,
-            lanes=_LANES,
             key=_problem_of,
             max_rows=max_rows,
             max_waiting=max_waiting,

@@ -5,7 +5,10 @@ from collections.abc import Iterator, Sequence
 from weakref import ref
 
 import anyio
+import anyio.lowlevel
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bridge.errors import OverdueError, TransientError
 from bridge.jobs.batch import GroupCommit, OverloadedError
@@ -98,28 +101,110 @@ async def test_each_gets_its_own_result() -> None:
     assert sorted(item for batch in disk.kept for item in batch) == list(range(5))
 
 
-async def test_what_has_one_key_stays_in_order_and_holds_no_other_lane_up() -> None:
-    kept: list[list[str]] = []
-    held = anyio.Event()
+class Gated:
+    """Commits a batch when it is let go, by its first item."""
 
-    async def keep(items: Sequence[str]) -> list[str]:
-        if items[0].startswith("slow"):
-            await held.wait()
-        kept.append(list(items))
+    def __init__(self) -> None:
+        self.begun: list[list[str]] = []
+        self._gates: dict[str, anyio.Event] = {}
+
+    async def commit(self, items: Sequence[str]) -> list[str]:
+        self.begun.append(list(items))
+        await self._gates.setdefault(items[0], anyio.Event()).wait()
         return list(items)
 
-    group = GroupCommit(keep, lambda _: 1, lanes=2, key=lambda item: 0 if item.startswith("slow") else 1)
+    def let_go(self, first: str) -> None:
+        self._gates[first].set()
+
+
+async def test_little_is_committed_together_and_plenty_beside_what_is_under_way() -> None:
+    gated = Gated()
+    group = GroupCommit(gated.commit, lambda _: 1, key=lambda item: 0 if item[0] == "a" else 1)
+    results: list[str] = []
+
+    async def put(item: str) -> None:
+        results.append(await group.put(item))
+
     async with background() as tasks, anyio.create_task_group() as putting:
-        tasks.start_soon(group.run)
-        for item in ("slow 1", "slow 2", "quick 1", "slow 3"):
-            putting.start_soon(group.put, item)
+        for item in ("a1", "b1", "a2"):
+            putting.start_soon(put, item)
             await anyio.wait_all_tasks_blocked()
-        assert kept == [["quick 1"]]
-        assert group.waiting == 3
-        assert await group.put("quick 2") == "quick 2"
-        held.set()
-    assert kept == [["quick 1"], ["quick 2"], ["slow 1"], ["slow 2", "slow 3"]]
-    assert group.waiting == 0
+        tasks.start_soon(group.run)
+        await anyio.wait_all_tasks_blocked()
+        assert gated.begun == [["a1", "a2", "b1"]]
+        gated.let_go("a1")
+        await anyio.wait_all_tasks_blocked()
+
+        putting.start_soon(put, "a3")
+        await anyio.wait_all_tasks_blocked()
+        many = [f"b{number}" for number in range(2, 18)]
+        for item in ("a4", *many[:-1]):
+            putting.start_soon(put, item)
+        await anyio.wait_all_tasks_blocked()
+        assert gated.begun[1:] == [["a3"]]
+        putting.start_soon(put, many[-1])
+        await anyio.wait_all_tasks_blocked()
+        assert gated.begun[2:] == [many]
+        gated.let_go("a3")
+        await anyio.wait_all_tasks_blocked()
+        assert len(gated.begun) == 3
+        gated.let_go("b2")
+        await anyio.wait_all_tasks_blocked()
+        assert gated.begun[3:] == [["a4"]]
+        gated.let_go("a4")
+    assert sorted(results) == sorted(["a1", "a2", "a3", "a4", "b1", *many])
+    assert (group.waiting, group.waiting_bytes) == (0, 0)
+
+
+@settings(deadline=None, database=None, max_examples=60)
+@given(
+    sizes=st.lists(st.tuples(st.integers(0, 1), st.integers(1, 9)), min_size=1, max_size=80),
+    pauses=st.lists(st.integers(0, 3), min_size=1, max_size=10),
+)
+def test_whatever_comes_each_lane_keeps_its_order_and_each_gets_its_own_result(
+    sizes: list[tuple[int, int]], pauses: list[int]
+) -> None:
+    """An item is its lane, its place and its size; a commit takes a few turns of the loop, by its number."""
+    items = [(lane, place, size) for place, (lane, size) in enumerate(sizes)]
+    begun: list[tuple[int, int, int]] = []
+    under_way: list[int] = []
+    commits = 0
+
+    async def commit(batch: Sequence[tuple[int, int, int]]) -> list[int]:
+        nonlocal commits
+        commits += 1
+        begun.extend(batch)
+        lanes = {lane for lane, _, _ in batch}
+        assert not lanes & set(under_way)
+        assert sum(size for _, _, size in batch) <= 20
+        under_way.extend(lanes)
+        for _ in range(pauses[commits % len(pauses)]):
+            await anyio.lowlevel.checkpoint()
+        for lane in lanes:
+            under_way.remove(lane)
+        return [place for _, place, _ in batch]
+
+    async def everything() -> None:
+        group = GroupCommit(commit, lambda item: item[2], key=lambda item: item[0], max_rows=20, max_bytes=20)
+        results: dict[int, int] = {}
+
+        async def put(item: tuple[int, int, int]) -> None:
+            results[item[1]] = await group.put(item)
+
+        async with anyio.create_task_group() as running:
+            running.start_soon(group.run)
+            async with anyio.create_task_group() as putting:
+                for item in items:
+                    putting.start_soon(put, item)
+                    if item[2] % 3 == 0:
+                        await anyio.lowlevel.checkpoint()
+            running.cancel_scope.cancel()
+        assert results == {place: place for _, place, _ in items}
+        assert group.waiting == 0
+
+    anyio.run(everything)
+    for lane in (0, 1):
+        assert [item for item in begun if item[0] == lane] == [item for item in items if item[0] == lane]
 
 
 async def test_who_waits_too_long_is_told_and_the_next_one_does_not_inherit_that() -> None:
