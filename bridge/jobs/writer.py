@@ -6,8 +6,19 @@ because of one row, the batch is halved until the row stands alone; that one bec
 are stored. When another writer was faster the batch is decided anew. When Postgres is away the whole batch fails with
 DatabaseUnavailableError: nobody is told that something was kept.
 
+A batch that is not stored within a minute may be too large for a thin line (a full one is 8 MiB, and goes over it about
+three times), and would be the next time too: for ever, and everything in the journal behind it. If Postgres then still
+answers a ping, the rest of the batch is stored in parts of half the size, each with a minute of its own, down to one
+item. The ping is what tells a slow line, and a slow Postgres, from one that leads nowhere: that one is waited for
+once, as is a connection that was lost. Watching bytes flow would say the same of the line and nothing of a Postgres
+that is slow. What it cannot tell is a lock that somebody holds: that is waited for once a halving, ten times for 512
+items, where it would otherwise be ten batches once each; nothing is ever waited for once an item. The next batch begins
+whole again: a line that was thin need not stay so, and what this costs is less than half of the time.
+
 A crash before the commit leaves nothing of the batch and nobody answered; a crash after it leaves everything stored and
-some senders unanswered, whose second try is then a duplicate.
+some senders unanswered, whose second try is then a duplicate. A crash, or a failure, between two parts leaves the first
+ones stored and nobody answered: a second try finds them as duplicates, which are not sent again, and goes on behind
+them. A part whose end nobody saw may have been committed after all; its halves are then duplicates too.
 """
 
 from collections.abc import Awaitable, Callable, Hashable, Sequence
@@ -16,11 +27,18 @@ from time import perf_counter, time
 import structlog
 
 from bridge.domain.observation import Via
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, DatabaseUnavailableError
 from bridge.jobs.batch import MIB, GroupCommit
 from bridge.metrics import Metrics
 from bridge.storage import dead_letter, partition, refetch
-from bridge.storage.database import Connection, Database, MissingPartitionError, RacedError, RefusedError
+from bridge.storage.database import (
+    Connection,
+    Database,
+    MissingPartitionError,
+    RacedError,
+    RefusedError,
+    TooSlowError,
+)
 from bridge.storage.dead_letter import DeadLetter
 from bridge.storage.observation import Entry, Stored, decide, lock, store, write
 
@@ -33,7 +51,10 @@ Then = Callable[[Connection, Sequence[Entry], Stored], Awaitable[None]]
 """The same, after it has stored."""
 _RACES = 20
 _STORE_SECONDS = 60.0
-"""A batch that takes longer waits for something that may never come: a lock, or a connection that leads nowhere."""
+"""A batch that takes longer waits for something that may never come (a lock, or a connection that leads nowhere), or is
+too large for its line.
+"""
+_PING_SECONDS = 10.0
 
 
 class Writer:
@@ -111,9 +132,31 @@ async def store_items(
     within: Within | None = None,
     then: Then | None = None,
 ) -> Stored:
-    """Store items in one transaction, or, where one of them is refused, in as few as isolate it. Outcomes in the
-    order of the items. What `within` or `then` raise keeps everything out.
+    """Store items in one transaction, or, where one of them is refused or they are too many for their line, in as few
+    as it takes. Outcomes in the order of the items. What `within` or `then` raise keeps everything of their transaction
+    out. DatabaseUnavailableError may leave the first of several transactions stored.
     """
+    all_stored, start, size = Stored(), 0, len(items)
+    while True:
+        part = items[start : start + size]
+        try:
+            stored = await _store_isolating(database, part, touch, within, then)
+        except TooSlowError as error:
+            if len(part) <= 1:
+                raise DatabaseUnavailableError(f"{error}, even for one item") from error
+            await database.ping(timeout_seconds=min(_PING_SECONDS, _STORE_SECONDS))
+            size = (len(part) + 1) // 2
+            log.warning("slow to store, goes on in smaller parts", error=str(error), items=len(part), smaller=size)
+            continue
+        _add(all_stored, stored)
+        start += size
+        if start >= len(items):
+            return all_stored
+
+
+async def _store_isolating(
+    database: Database, items: Sequence[Item], touch: bool, within: Within | None, then: Then | None
+) -> Stored:
     try:
         return await _store_once(database, items, touch, within, then)
     except RefusedError as error:
@@ -123,12 +166,15 @@ async def store_items(
             return await _store_once(database, [letter], touch, within, then)
     middle = len(items) // 2
     first = await store_items(database, items[:middle], touch=touch, within=within, then=then)
-    second = await store_items(database, items[middle:], touch=touch, within=within, then=then)
-    first.outcomes += second.outcomes
-    first.changes += second.changes
-    first.drift += second.drift
-    first.refetch += second.refetch
+    _add(first, await store_items(database, items[middle:], touch=touch, within=within, then=then))
     return first
+
+
+def _add(stored: Stored, more: Stored) -> None:
+    stored.outcomes += more.outcomes
+    stored.changes += more.changes
+    stored.drift += more.drift
+    stored.refetch += more.refetch
 
 
 async def _store_once(

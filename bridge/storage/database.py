@@ -75,6 +75,10 @@ class MissingPartitionError(RacedError):
     """A row belongs to a day that has no partition yet: make it, then try again."""
 
 
+class TooSlowError(DatabaseUnavailableError):
+    """It was not done within the limit its caller set, on a connection that was not lost."""
+
+
 class RefusedError(PermanentError):
     """Postgres will never accept this data."""
 
@@ -142,16 +146,19 @@ class Database:
     async def session(self, *, limit_seconds: float | None = None) -> AsyncIterator[Connection]:
         """Lend a connection on which each statement commits by itself; nothing is set on it that would outlive it.
 
-        After `limit_seconds` it is given up, and its connection with it: DatabaseUnavailableError. Whether the last
-        statement was committed is not known then.
+        After `limit_seconds` it is given up, and its connection with it: TooSlowError. Whether the last statement was
+        committed is not known then.
         """
         async with self.connection() as connection:
+            scope = anyio.CancelScope()
             try:
-                with anyio.fail_after(limit_seconds):
+                with anyio.fail_after(limit_seconds) as scope:
                     yield connection
-            except TimeoutError:
+            except TimeoutError as error:
                 connection.terminate()
-                raise
+                if not scope.cancelled_caught:  # the operating system's own
+                    raise
+                raise TooSlowError(f"Postgres took longer than {limit_seconds:g} s") from error
             connection.leave_clean()  # type: ignore[union-attr]  # a _Session, behind the pool's proxy
 
     @asynccontextmanager
