@@ -486,7 +486,8 @@ CREATE TABLE bridge.service_problem (
     category text,
     content_hash bytea,
     doubt_hash bytea,
-    body jsonb NOT NULL
+    body jsonb NOT NULL,
+    listed bytea
 )
 WITH (fillfactor='85');
 ALTER TABLE ONLY bridge.service_problem
@@ -524,6 +525,7 @@ COMMENT ON COLUMN bridge.service_problem.category IS 'Category';
 COMMENT ON COLUMN bridge.service_problem.content_hash IS 'Hash of the last whole statement';
 COMMENT ON COLUMN bridge.service_problem.doubt_hash IS 'Hash of an answer that looked older than what is known; believed when it comes again';
 COMMENT ON COLUMN bridge.service_problem.body IS 'The whole problem, v4 attribute names';
+COMMENT ON COLUMN bridge.service_problem.listed IS 'Memo: digest of a row of the source''s list as it came (and of the release that read it), followed by the content_hash it was read as';
 
 CREATE VIEW bridge.known AS
  SELECT p.source_id,

@@ -44,7 +44,8 @@ class Observation:
     event's time, else `observed_at`; `stamped` is False in that last case, when the source stated no time at all.
     `observed_at`: our clock: when the notification was received, or when the request that was answered with this was
     *started*. `status`, `status_raw`, `status_at`: normalised status, the source's text, and its statusChangeDate (None
-    when not given); `status` is None when the payload has none (a partial payload, mostly).
+    when not given); `status` is None when the payload has none (a partial payload, mostly). `listed`: digest of a
+    row of a list as it came.
     """
 
     problem_id: str
@@ -65,6 +66,7 @@ class Observation:
     resolved_at: datetime | None = None
     affected_services: int | None = None
     event_type: str | None = None
+    listed: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

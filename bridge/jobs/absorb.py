@@ -1,9 +1,10 @@
 """One pass over a source's list, page by page into Postgres: the part that poll and reconcile share.
 
 While a page is understood and stored the next one is asked for, so memory is bounded by two pages; of its rows one
-stretch is understood while another is being stored (a problem that stands in both is decided twice). Each page is
-stamped with the moment its request was *started*: what is known from a notification that came later wins. A pass that
-breaks off has stored what it saw and moved no watermark.
+stretch is understood while another is being stored (a problem that stands in both is decided twice). Where everything
+was read before, what is known word for word is passed over (`bridge.storage.listed`). Each page is stamped with the
+moment its request was *started*: what is known from a notification that came later wins. A pass that breaks off has
+stored what it saw and moved no watermark.
 """
 
 import json
@@ -28,6 +29,7 @@ from bridge.storage import awaited_notification
 from bridge.storage.awaited_notification import Awaited
 from bridge.storage.database import Connection, Database
 from bridge.storage.dead_letter import DeadLetter
+from bridge.storage.listed import same
 from bridge.storage.observation import Entry, Stored
 from bridge.tmf656 import wire
 from bridge.tmf656.auth import UnauthorisedError
@@ -139,13 +141,16 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Absorber:
-    """Stores pages of one pass. `known_until`: changes up to here should be known already (None: nothing should)."""
+    """Stores pages of one pass. `known_until`: changes up to here should be known already (None: nothing should).
+    `again`: everything was read before, so that most rows are known word for word (`bridge.storage.listed`).
+    """
 
     feed: Feed
     database: Database
     metrics: Metrics
     via: Via
     touch: bool
+    again: bool = False
     known_until: datetime | None = None
     on_page: Callable[[Tally, Page], None] | None = None
     on_stored: Callable[[Stored], None] | None = None
@@ -190,19 +195,48 @@ class Absorber:
         tally: Tally,
         also: Callable[[Sequence[str]], Awaitable[None]] | None,
     ) -> None:
-        items = [self._item(row, asked_at, tally) for row in rows]
-        awaiting = partial(self._await, asked_at, tally)
-        stored = await store_items(self.database, items, touch=self.touch, then=awaiting)
-        self._count(items, stored, tally)
+        listed = [wire.listed(row) for row in rows]
+        same = await self._same(rows, listed, tally) if self.again else frozenset[int]()
+        digests = [None if each is None else each[1] for each in listed]
+        items = [
+            self._item(row, digest, asked_at, tally)
+            for place, (row, digest) in enumerate(zip(rows, digests, strict=True))
+            if place not in same
+        ]
+        if items:
+            awaiting = partial(self._await, asked_at, tally)
+            stored = await store_items(self.database, items, touch=self.touch, then=awaiting)
+            self._count(items, stored, tally)
+            if self.on_stored is not None:
+                self.on_stored(stored)
         if also is not None:
-            await also([problem_id for problem_id in map(_problem_id, items) if problem_id is not None])
-        if self.on_stored is not None:
-            self.on_stored(stored)
+            ids = [each[0] for place, each in enumerate(listed) if each is not None and place in same]
+            await also(ids + [problem_id for problem_id in map(_problem_id, items) if problem_id is not None])
 
-    def _item(self, row: Any, asked_at: datetime, tally: Tally) -> Item:
+    async def _same(
+        self, rows: Sequence[Any], listed: Sequence[tuple[str, bytes] | None], tally: Tally
+    ) -> frozenset[int]:
+        """Return the places of rows that need not be read, since they say word for word what is current."""
+        places = [place for place, each in enumerate(listed) if each is not None]
+        async with self.database.connection() as connection:
+            found, newest = await same(connection, self.feed.source_id, [each for each in listed if each is not None])
+        found = frozenset(places[index] for index in found)
+        tally.problems += len(found)
+        tally.outcomes[Outcome.UNCHANGED] += len(found)
+        if newest is not None and (tally.newest_stamp is None or newest > tally.newest_stamp):
+            tally.newest_stamp = newest
+        for place in found:
+            self._recognise(rows[place])
+        return found
+
+    def _recognise(self, row: Any) -> None:
+        if self.feed.version is None and isinstance(row, dict):
+            self.feed.version = wire.detect_version(row)
+
+    def _item(self, row: Any, digest: bytes | None, asked_at: datetime, tally: Tally) -> Item:
         tally.problems += 1
         try:
-            seen = wire.read_problem(row, asked_at=asked_at, via=self.via)
+            seen = wire.read_problem(row, asked_at=asked_at, via=self.via, digest=digest)
         except UnreadableError as error:
             tally.unreadable += 1
             tally.nameless += error.problem_id is None
@@ -217,8 +251,7 @@ class Absorber:
                 problem_id=error.problem_id,
                 via=self.via.value,
             )
-        if self.feed.version is None and isinstance(row, dict):
-            self.feed.version = wire.detect_version(row)
+        self._recognise(row)
         if seen.stamped and (tally.newest_stamp is None or seen.effective_at > tally.newest_stamp):
             tally.newest_stamp = seen.effective_at
         return Entry(self.feed.source_id, seen)

@@ -139,6 +139,7 @@ class Poller:
             self.metrics,
             Via.POLL,
             touch=style is not FilterStyle.NONE,
+            again=style is FilterStyle.NONE,
             on_stored=self.on_stored,
             on_page=self.on_page,
         )

@@ -106,6 +106,7 @@ class Reconciler:
             self.metrics,
             Via.RECONCILE,
             touch=False,
+            again=polled is not None,
             known_until=polled.changed_at if polled else None,
             on_stored=self.on_stored,
             on_page=self.on_page,

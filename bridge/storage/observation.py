@@ -32,13 +32,16 @@ from asyncpg import Record
 from bridge.domain.life import EPOCH, TOLD_GONE, Fact, Known, Life, Outcome, needs_facts
 from bridge.domain.observation import Kind, Notification, Observation, Via
 from bridge.domain.value import dataclass
-from bridge.storage import awaited_notification, tables
+from bridge.storage import awaited_notification, listed, tables
 from bridge.storage.database import Connection, RacedError
 from bridge.storage.queries import queries
 from bridge.storage.tables import Key
 
 _REFETCH_DELAY_SECONDS = {"regression": 2.0, "deleted": 1.0, "after_delete": 1.0, "late": 1.0}
 _REFETCH_DELAY_DEFAULT_SECONDS = 0.1
+
+_READ_AS_CURRENT = frozenset((Outcome.NEW, Outcome.CHANGED, Outcome.SETTLED, Outcome.UNCHANGED))
+"""Outcomes of an answer that says what is current now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,7 @@ class Decision:
     present: tables.Present
     no_news: list[tuple[int, Observation]]
     requests: dict[Key, tuple[str, datetime]]
+    memos: dict[Key, bytes]
     touch: bool
 
     @property
@@ -113,8 +117,12 @@ async def decide(connection: Connection, entries: Sequence[Entry], *, touch: boo
     lives = await _lives(connection, [entry for index, entry in enumerate(entries) if index not in repeats], known)
     stored = Stored()
     requests: dict[Key, tuple[str, datetime]] = {}
+    memos: dict[Key, bytes] = {}
     for index, entry in enumerate(entries):
         outcome = tables.DUPLICATE if index in repeats else _weigh(entry, lives, stored, requests)
+        seen = entry.observation
+        if seen is not None and seen.listed is not None and outcome in _READ_AS_CURRENT:
+            memos[entry.source_id, seen.problem_id] = seen.listed + seen.content_hash
         stored.outcomes.append(outcome)
     for key, life in lives.items():
         if any(fact.kind is Kind.PARTIAL for fact in life.facts.values()):
@@ -131,7 +139,7 @@ async def decide(connection: Connection, entries: Sequence[Entry], *, touch: boo
         if entry.notification is not None
     ]
     no_news = _no_news(entries, stored.outcomes)
-    return Decision(stored, lives, heard, tables.Present(lives), no_news, requests, touch)
+    return Decision(stored, lives, heard, tables.Present(lives), no_news, requests, memos, touch)
 
 
 async def write(connection: Connection, decision: Decision) -> Stored:
@@ -145,7 +153,8 @@ async def write(connection: Connection, decision: Decision) -> Stored:
     altered = [key for key, life in lives.items() if life.altered]
     if written or versions or statuses or altered or decision.heard:
         rows = (written, versions, statuses, decision.heard, [key[0] for key in altered], [key[1] for key in altered])
-        await connection.fetch(queries("observation")["write"], *rows)
+        memos = tables.memos(written, decision.memos)
+        await connection.fetch(queries("observation")["write"], *rows, memos)
     if not decision.alone:
         await _write_rare(connection, decision)
     return decision.stored
@@ -296,6 +305,8 @@ async def _write_rare(connection: Connection, decision: Decision) -> None:
             raise RacedError("another writer changed the same problems first")
     if decision.touch and present.touched:
         await connection.execute(queries("service_problem")["touch"], *tables.columns(present.touched))
+    elif decision.memos:
+        await listed.remember(connection, tables.late_memos(present.touched, decision.memos))
     if mended := tables.mended_versions(lives):
         await connection.execute(queries("service_problem_version")["mend"], *tables.columns(mended))
     if overtaken := tables.overtaken_statuses(lives):

@@ -210,6 +210,16 @@ def _kept(key: Key, seen: Observation, lives: Mapping[Key, Life]) -> tuple[datet
     return fact_key if fact_key in lives[key].added else None
 
 
+def memos(written: Sequence[Row], known: Mapping[Key, bytes]) -> list[bytes | None]:
+    """The memos for current rows that are written, in their order; nothing at all when there are none."""
+    return [known.get((row[0], row[1])) for row in written] if known else []  # type: ignore[arg-type]
+
+
+def late_memos(touched: Sequence[Row], known: Mapping[Key, bytes]) -> list[Row]:
+    """The memos for current rows that are not written: source id, problem id, memo."""
+    return [(*row[:2], known[row[:2]]) for row in touched if row[:2] in known]  # type: ignore[index]
+
+
 def columns(rows: Sequence[Row]) -> list[list[object]]:
     """Rows to the arrays that `unnest` takes. It fills up with nulls what is missing of one, so a column without any
     value is an empty array: the driver takes a microsecond to look at each.

@@ -35,19 +35,20 @@ inner join bridge.notification_digest as d on h.source_id = d.source_id and h.di
 -- made on, and a digest is remembered only once: fewer problems or digests written than sent mean that another writer was faster, and
 -- nothing of it is done: a serialization failure. Facts ($2, $3) already there stay, but learn what is new: when they were last confirmed, and of a status
 -- the earliest statement. In the log ($4), with effective_at and content_hash, the body lacks the problem: the version of that key has it.
--- The problems that are others now, or have another past ($5, $6), are noted, and told (`bridge.tell`).
+-- The problems that are others now, or have another past ($5, $6), are noted, and told (`bridge.tell`). $7: memos for the current rows, if there are
+-- any (`bridge.storage.listed`).
 with problem as (
     insert into bridge.service_problem as p (
         source_id, id, revision, patched, has_partials, effective_at, observed_at, content_at, content_observed_at, confirmed_at,
         doubt_at, deleted_at, first_seen_at, last_seen_at, created_at, updated_at, status_changed_at, resolved_at, priority,
-        affected_services, via, content_via, status, status_raw, category, content_hash, doubt_hash, body
+        affected_services, via, content_via, status, status_raw, category, content_hash, doubt_hash, body, listed
     )
     select
         n.source_id, n.id, n.revision + 1, n.patched, n.has_partials, n.effective_at, n.observed_at, n.content_at,
         n.content_observed_at, n.confirmed_at, n.doubt_at, n.deleted_at, n.seen_at, n.seen_at, n.created_at, n.updated_at,
         n.status_changed_at, n.resolved_at, n.priority, n.affected_services, n.via, n.content_via, n.status, n.status_raw,
-        n.category, n.content_hash, n.doubt_hash, n.body
-    from unnest($1::bridge.problem_row[]) as n
+        n.category, n.content_hash, n.doubt_hash, n.body, n.unnest
+    from unnest($1::bridge.problem_row[], $7::bytea[]) as n
     order by n.source_id, n.id
     on conflict (source_id, id) do update set
     revision = excluded.revision,
@@ -75,7 +76,8 @@ with problem as (
     category = excluded.category,
     content_hash = excluded.content_hash,
     doubt_hash = excluded.doubt_hash,
-    body = excluded.body
+    body = excluded.body,
+    listed = coalesce(excluded.listed, p.listed)
     where p.revision = excluded.revision - 1
     returning 1
 ),

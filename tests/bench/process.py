@@ -63,8 +63,11 @@ class Finished:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The environment of this process without settings of the bridge or of libpq."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("BRIDGE_", "PG"))}
+    """The environment of this process without settings of the bridge or of libpq, and with compiled modules kept, as
+    they are where something is installed.
+    """
+    apart = ("BRIDGE_", "PG", "PYTHONDONTWRITEBYTECODE")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(apart)}
     return kept | {"PYTHONPATH": str(ROOT), "NO_COLOR": "1"} | more
 
 

@@ -12,6 +12,7 @@ from bridge.simulator import Faults, Simulator, selection
 from bridge.simulator.background import background
 from bridge.storage import watermark
 from bridge.storage.watermark import Watermark
+from bridge.tmf656 import wire
 from bridge.tmf656.auth import UnauthorisedError
 
 pytestmark = pytest.mark.anyio
@@ -238,6 +239,23 @@ async def test_a_source_without_update_times_is_read_in_full_and_comes_home(rig_
             await rig.poller.run_once()
             assert await rig.rows() == told(sim)
         assert filtered(sim) == ["none"]
+
+
+async def test_of_a_source_read_in_full_only_what_changed_is_read_closely(
+    rig_for: RigFor, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    real = wire.read_problem
+    async with Simulator(population=30, seed=1, faults=Faults(no_last_update=True)) as sim:
+        rig = await rig_for(sim, page_size=40)
+        await rig.poller.run_once()
+        monkeypatch.setattr(wire, "read_problem", lambda item, **how: read.append(item["id"]) or real(item, **how))
+        problem_id = next(iter(sim.problems))
+        await sim.patch(problem_id, description="changed")
+        tally = await rig.poller.run_once()
+        assert (read, tally.problems, tally.changed) == ([problem_id], 30, 1)
+        monkeypatch.undo()
+        assert await rig.rows() == told(sim)
 
 
 @pytest.mark.parametrize("offset", [3600, -3600])

@@ -11,6 +11,7 @@ from bridge.simulator import Faults, Simulator, selection
 from bridge.simulator.background import background
 from bridge.storage import watermark
 from bridge.storage.watermark import Watermark
+from bridge.tmf656 import wire
 
 pytestmark = pytest.mark.anyio
 
@@ -68,6 +69,59 @@ async def test_what_push_and_poll_missed_is_found_and_counted_as_drift(rig_for: 
         assert drift(rig) == {"missing": 1, "stale": 1}
         await rig.reconciler.run_once()
         assert drift(rig) == {"missing": 1, "stale": 1}
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The ids of the rows that were read; what is known word for word is not."""
+    ids: list[str] = []
+    real = wire.read_problem
+
+    def reading(item: Any, **how: Any) -> Any:
+        ids.append(item["id"])
+        return real(item, **how)
+
+    monkeypatch.setattr(wire, "read_problem", reading)
+    return ids
+
+
+async def test_what_is_known_word_for_word_is_not_read_again(rig_for: RigFor, told: Told, read: list[str]) -> None:
+    async with Simulator(population=30, seed=1) as sim:
+        rig = await rig_for(sim, page_size=10)
+        await rig.poller.run_once()
+        mark = await mark_of(rig, "poll")
+        first, second, *_ = sim.problems
+        read.clear()
+
+        tally = await rig.reconciler.run_once()
+        assert (tally.changed, tally.newest_stamp) == (0, mark.changed_at)
+        assert tally.problems == tally.outcomes["unchanged"] >= 30
+        assert (read, rig.reconciler.complete) == ([], True)
+
+        await sim.patch(first, description="changed behind our back", lastUpdate=long_ago())
+        await sim.delete(second)
+        for passed in ([first], []):
+            await rig.reconciler.run_once()
+            assert read == passed
+            read.clear()
+        assert rig.reconciler.complete
+        assert await rig.rows() == told(sim)
+        assert await rig.value(TOMBSTONES) == 1
+
+
+async def test_what_was_pushed_is_read_once(rig_for: RigFor, told: Told, read: list[str]) -> None:
+    async with Simulator(population=3, seed=1) as sim:
+        rig = await rig_for(sim)
+        await rig.poller.run_once()
+        problem_id = next(iter(sim.problems))
+        body = await sim.patch(problem_id, description="pushed")
+        await rig.hear(eventType="ServiceProblemAttributeValueChangeNotification", event={"serviceProblem": body})
+        read.clear()
+        for passed in ([problem_id], []):
+            await rig.reconciler.run_once()
+            assert read == passed
+            read.clear()
+        assert await rig.rows() == told(sim)
 
 
 @pytest.mark.parametrize("version", ["3", "4", "5"])

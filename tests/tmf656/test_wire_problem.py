@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bridge.domain.observation import Kind, Observation, Via
 from bridge.domain.status import Status
 from bridge.errors import UnreadableError
-from bridge.tmf656.wire import Limits, detect_version, read_problem, stamp
+from bridge.tmf656.wire import Limits, detect_version, listed, read_problem, stamp
 
 QUICK = settings(deadline=None, database=None, derandomize=True, max_examples=150)
 
@@ -463,3 +463,38 @@ def test_any_row_is_read_or_refused_with_the_named_error(item: dict[str, Any]) -
     else:
         assert json.loads(seen.body)["id"] == "1"
         assert b"\\u0000" not in seen.body
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, width=32) | WORD,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(WORD, inner, max_size=2),
+    max_leaves=4,
+)
+ROWS = st.dictionaries(WORD, JSON, max_size=3).map(lambda more: {"id": "1"} | more)
+
+
+@QUICK
+@given(ROWS, ROWS)
+def test_rows_with_one_digest_are_read_the_same(one: dict[str, Any], other: dict[str, Any]) -> None:
+    for item in (json.loads(json.dumps(one)), other):
+        if listed(item) == listed(one):
+            assert read(item) == read(one)
+    assert listed(one) != listed(one | {"status": "held"})
+
+
+@pytest.mark.parametrize("item", [None, "1", [], [{"id": "1"}], {}, {"id": ""}, {"id": None}, {"id": "1", "x": 2**70}])
+def test_what_is_no_plain_row_has_no_digest(item: object) -> None:
+    assert listed(item) is None
+
+
+def test_the_digest_stands_under_the_id_that_the_row_is_read_under() -> None:
+    for problem_id in ("SP-1", 17, " x "):
+        found = listed({"id": problem_id})
+        assert found is not None
+        assert found[0] == read({"id": problem_id}).problem_id
+
+
+def test_another_release_has_other_digests(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = listed({"id": "1"})
+    monkeypatch.setattr("bridge.tmf656.wire.problem._READER", b"another")
+    assert listed({"id": "1"}) != before

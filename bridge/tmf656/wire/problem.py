@@ -6,9 +6,13 @@ one form, so that the same problem in two dialects has the same body. Attributes
 
 from collections.abc import Mapping
 from datetime import datetime
+from hashlib import blake2b
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import orjson
+
+from bridge import __version__
 from bridge.domain import instant
 from bridge.domain.observation import Kind, Observation, Via
 from bridge.domain.service_problem import Columns, columns_of
@@ -32,6 +36,8 @@ ALIASES = {
     "affectingServiceNumber": "affectedNumberOfServices",
 }
 """Names of versions 2 and 3 → version 4's, where the value can stay as it is."""
+
+_READER = blake2b(__version__.encode(), digest_size=blake2b.SALT_SIZE).digest()
 
 _CORRELATION = "correlationId"
 """Versions 2 and 3: one text; version 4: an entry of the list `externalIdentifier`."""
@@ -73,11 +79,31 @@ def id_in(item: Mapping[str, Any]) -> str | None:
     return usable_id(item.get("id")) or _id_in_href(item.get("href"))
 
 
+def listed(item: object) -> tuple[str, bytes] | None:
+    """Return the id of a row of a list and a digest of the row as it came, without reading it.
+
+    Rows with the same digest are read the same by this release. None for what is no plain row.
+    """
+    problem_id = usable_id(item.get("id")) if isinstance(item, dict) else None
+    if problem_id is None:
+        return None
+    try:
+        raw = orjson.dumps(item)
+    except TypeError:
+        return None
+    return problem_id, blake2b(raw, digest_size=16, salt=_READER).digest()
+
+
 def read_problem(
-    item: object, *, asked_at: datetime, via: Via, limits: document.Limits = document.DEFAULT
+    item: object,
+    *,
+    asked_at: datetime,
+    via: Via,
+    digest: bytes | None = None,
+    limits: document.Limits = document.DEFAULT,
 ) -> Observation:
     """Return what a row of a page, or the answer to a GET by id, says; it holds since the problem's update time, else
-    since `asked_at`.
+    since `asked_at`. `digest`: that of the row, if it is one (`listed`).
 
     A list of one problem counts as the problem (version 2's specification types the answer so). U+0000, which
     Postgres cannot keep, becomes U+FFFD. Raises UnreadableError: `not_object`, `no_id`, and what `Limits` and JSON
@@ -111,6 +137,7 @@ def read_problem(
         via=via,
         observed_at=asked_at,
         effective_at=columns.updated_at,
+        listed=digest,
     )
 
 
@@ -124,6 +151,7 @@ def observation_of(
     observed_at: datetime,
     effective_at: datetime | None,
     event_type: str | None = None,
+    listed: bytes | None = None,
 ) -> Observation:
     """Put a canonical body (a problem or a patch) and its columns together; without `effective_at` it is unstamped."""
     return Observation(
@@ -145,6 +173,7 @@ def observation_of(
         resolved_at=columns.resolved_at,
         affected_services=columns.affected_services,
         event_type=event_type,
+        listed=listed,
     )
 
 
