@@ -356,6 +356,7 @@ CREATE TABLE bridge.source (
     previous_secret text,
     retired_secrets bytea[] DEFAULT '{}'::bytea[] NOT NULL,
     fallback_reason text,
+    poll_wanted_at timestamp with time zone,
     CONSTRAINT source_mode_check CHECK ((mode = ANY (ARRAY['push'::text, 'fallback'::text, 'poll'::text, 'disabled'::text])))
 );
 ALTER TABLE bridge.source ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -386,6 +387,7 @@ COMMENT ON COLUMN bridge.source.current_secret IS 'Secret in the callback as las
 COMMENT ON COLUMN bridge.source.previous_secret IS 'The one before, still accepted; null when there was none';
 COMMENT ON COLUMN bridge.source.retired_secrets IS 'Hashes of older ones, answered 410';
 COMMENT ON COLUMN bridge.source.fallback_reason IS 'Why the mode is fallback, in words; null in any other';
+COMMENT ON COLUMN bridge.source.poll_wanted_at IS 'When a process that does not poll itself wished for a poll (an event that could not be attributed to a problem, mostly); null once it is under way';
 
 CREATE TABLE bridge.watermark (
     source_id smallint NOT NULL,

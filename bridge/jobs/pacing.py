@@ -35,6 +35,11 @@ class Wake:
         self.reason = reason
         self._event.set()
 
+    @property
+    def called(self) -> bool:
+        """Would a wait return at once?"""
+        return self._event.is_set()
+
     async def wait(self, seconds: float | None = None) -> str | None:
         """Wait for a call, at most `seconds`; return its reason, or None when the time passed first."""
         with anyio.move_on_after(seconds):

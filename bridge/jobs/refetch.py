@@ -1,10 +1,10 @@
 """Fetching problems by id whose state is partial, tied or unclear.
 
 The door writes the requests (in the transaction that made them necessary) and settles them (an answer to a question
-asked later), so a crash loses none. What fails goes behind what waits, so that a problem the source stumbles over holds
-up no other. A problem that is not to be had by id is dropped from the list after some tries with growing delays: only
-two complete passes say that it is gone, except when a delete event had already said so. A source that is away uses up
-no tries.
+asked later), so a crash loses none, and what another process asks for is found within seconds. What fails goes behind
+what waits, so that a problem the source stumbles over holds up no other. A problem that is not to be had by id is
+dropped from the list after some tries with growing delays: only two complete passes say that it is gone, except when a
+delete event had already said so. A source that is away uses up no tries.
 
 In a storm, when more waits than can be fetched one by one, a poll is called: it brings the same answers by the page,
 and settles them.
@@ -39,7 +39,8 @@ _BATCH = 64
 _STORM = 256
 _TRIES = 4
 _LATER_SECONDS = 5.0
-_IDLE_SECONDS = 30.0
+_IDLE_SECONDS = 2.0
+"""Another process may have asked for something; it wakes nobody here."""
 
 
 @dataclass(slots=True)

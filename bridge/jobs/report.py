@@ -1,6 +1,10 @@
 """Saying how it is: gauges that have to be asked for, and the state that `tmf656-bridge status` reads from the
 database.
 
+Processes on one database tell each other here: who leads its modes, the others when they last heard of a source, and
+that they wish for a poll, which only the leader makes. A wish is written before it is forgotten, so a crash between
+polls twice; one that the leader takes and dies with is made up for by its successor's first poll.
+
 Counting a million problems takes a while, so the pause after a count grows with what the count took.
 """
 
@@ -75,10 +79,15 @@ class Reporter:
         )
         if last_push_at is not None and (feed.last_push_at is None or last_push_at > feed.last_push_at):
             feed.heard(last_push_at)  # by another process
+        if await source.take_poll_wish(connection, feed.source_id):
+            feed.poll_wake.call("another process asks for it")
         await source.fail(connection, feed.source_id, feed.last_error)
 
     async def _follow(self, connection: Connection, feed: Feed) -> None:
         await source.note(connection, feed.source_id, last_push_at=feed.last_push_at)
+        if feed.poll_wake.called:
+            await source.want_poll(connection, feed.source_id)
+            await feed.poll_wake.wait(0)
         mode = await source.mode(connection, feed.source_id)
         if feed.follows is None:  # this process has taken over meanwhile
             return

@@ -94,6 +94,16 @@ async def note(
     return at
 
 
+async def want_poll(connection: Connection, source_id: int) -> None:
+    """Wish for a poll, for the process that polls to grant."""
+    await connection.execute(queries("source")["want_poll"], source_id)
+
+
+async def take_poll_wish(connection: Connection, source_id: int) -> bool:
+    """Did any process wish for a poll? It has to be made then: the wish is forgotten."""
+    return await connection.fetchval(queries("source")["take_poll_wish"], source_id) is not None
+
+
 async def recognise(connection: Connection, source_id: int, version: str | None) -> None:
     """Keep the version that the source's problems look like; None keeps what is known."""
     if version is not None:

@@ -55,6 +55,16 @@ where s.id = $1 and s.version is distinct from $2;
 update bridge.source as s set last_error = $2, last_error_at = case when $2::text is null then s.last_error_at else now() end
 where s.id = $1 and s.last_error is distinct from $2;
 
+-- name: want_poll
+update bridge.source as s set poll_wanted_at = now()
+where s.id = $1;
+
+-- name: take_poll_wish
+-- Does any process wish for a poll? The wish is granted by this.
+update bridge.source as s set poll_wanted_at = null
+where s.id = $1 and s.poll_wanted_at is not null
+returning 1 as wished;
+
 -- name: mode
 select s.mode from bridge.source as s
 where s.id = $1;

@@ -20,6 +20,7 @@ Told = Callable[[Simulator], dict[str, Any]]
 RigFor = Callable[..., Awaitable[Any]]
 
 WAITING = "select count(*) from bridge.refetch"
+SIM = {"source": "sim"}
 STATE_CHANGE = "ServiceProblemStateChangeEvent"
 CHANGE = "ServiceProblemAttributeValueChangeEvent"
 DELETE = "ServiceProblemDeleteEvent"
@@ -49,6 +50,22 @@ def answers(monkeypatch: pytest.MonkeyPatch, error: Exception, *, of: Callable[[
         return proper(server, request)
 
     monkeypatch.setattr(Server, "_problem_id", asked)
+
+
+async def test_what_another_process_asks_for_is_fetched_by_the_one_that_leads(
+    rig_for: RigFor, told: Told, eventually: Eventually
+) -> None:
+    async with Simulator(version="5", population=3, seed=1) as sim, background() as tasks:
+        leader, other = await rig_for(sim), await rig_for(sim)
+        await leader.poller.run_once()
+        tasks.start_soon(leader.refetcher.run)
+        await eventually(lambda: leader.metrics.registry.get_sample_value("tmf656_bridge_refetch_waiting", SIM) == 0)
+        first = next(iter(sim.problems))
+        problem = await sim.transition(first, "held", statusChangeReason="waiting")
+        said = {name: problem[name] for name in ("id", "status", "lastUpdate")}
+        await other.hear(eventType=STATE_CHANGE, eventId="1", **problem_of(**said))
+        await eventually(lambda: leader.value("select count(*) = 0 from bridge.refetch"))
+        assert await leader.rows() == told(sim)
 
 
 async def test_a_partial_statement_is_completed_by_asking(rig_for: RigFor, told: Told) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bridge.jobs.feed import Mode
 from bridge.jobs.listen import Listener
 from bridge.simulator import Simulator
 
@@ -67,3 +68,20 @@ async def test_what_another_process_hears_is_heard(rig_for: RigFor) -> None:
         assert heard_at is not None
         await reporter.run_once()
         assert rig.feed.rhythm.heard_at == heard_at
+
+
+async def test_a_poll_that_another_process_wishes_for_is_made_once_by_the_one_that_leads(rig_for: RigFor) -> None:
+    async with Simulator() as sim:
+        leader, other = await rig_for(sim), await rig_for(sim)
+        other.feed.follows = Mode.POLL
+        other.feed.poll_wake.call("no usable id")
+        await leader.reporter().run_once()
+        assert not leader.feed.poll_wake.called
+
+        await other.reporter().run_once()
+        assert not other.feed.poll_wake.called
+        await leader.reporter().run_once()
+        assert await leader.feed.poll_wake.wait(0) == "another process asks for it"
+        await other.reporter().run_once()
+        await leader.reporter().run_once()
+        assert not leader.feed.poll_wake.called
