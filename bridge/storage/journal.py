@@ -3,9 +3,10 @@
 An SQLite file in `data_dir`, in WAL mode with synchronous=FULL: a commit returns after fsync, frames of the log are
 checksummed by SQLite, and a tail torn by a power cut is rolled back on opening, so only what was never answered can be
 lost. SQLite rather than an append-only file of our own, because draining from the front while appending at the end, and
-giving space back, is what a database already does right. Every row carries a checksum of its own, since SQLite's pages
-in the main file have none; a row that fails it is handed out marked, for a dead letter. A file that cannot be read at
-all is moved aside, never deleted.
+giving space back, is what a database already does right. Every row carries a checksum of its own, over all of it, since
+SQLite's pages in the main file have none; a row that fails it is handed out marked, for a dead letter. A file that is
+damaged is rescued when it is opened (`bridge.storage.journal_file`); damage that shows later ends the process, and the
+next one opens the file.
 
 `append` takes many posts for one fsync (`bridge.jobs.batch` gathers them). All work runs in one thread at a time, never
 on the event loop. Crash after the commit: the post is replayed, whether or not its sender was answered. Crash between
@@ -27,19 +28,10 @@ import structlog
 from anyio import CapacityLimiter, to_thread
 
 from bridge.errors import PermanentError, TransientError
+from bridge.storage.journal_file import UNREADABLE, connected
 
 log = structlog.get_logger(__name__)
 
-_SCHEMA = """
-create table if not exists post (
-    id integer primary key autoincrement,
-    source text not null,
-    received_at text not null,
-    event_hint text,
-    checksum blob not null,
-    raw blob not null
-) strict;
-"""
 _ROW_BYTES = 128
 """What a row costs beside its body, for the bound; generous."""
 _ORDINARY_BYTES = 4096
@@ -59,7 +51,7 @@ class JournalFullError(TransientError):
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """One posted body as it came. `damaged`: it is not what was written."""
+    """One posted body as it came. `damaged`: it is not what was written; its time is then that of reading it."""
 
     source: str
     received_at: datetime
@@ -124,10 +116,7 @@ class Journal:
         self._insert(posts, size)
 
     def _insert(self, posts: Sequence[Post], size: int) -> None:
-        rows = [
-            (post.source, post.received_at.isoformat(), post.event_hint, _checksum(post.raw), post.raw)
-            for post in posts
-        ]
+        rows = [_written(post) for post in posts]
         with self._transaction():
             self._connection.executemany(
                 "insert into post (source, received_at, event_hint, checksum, raw) values (?, ?, ?, ?, ?)", rows
@@ -148,8 +137,7 @@ class Journal:
                 size += len(raw)
                 if found and size > _HANDED_OUT_BYTES:
                     break
-                post = Post(source, _instant(received_at), hint, raw, damaged=_checksum(raw) != checksum)
-                found.append((number, post))
+                found.append((number, _read(source, received_at, hint, checksum, raw)))
         return found
 
     def _drop(self, until: int) -> None:
@@ -187,7 +175,7 @@ class Journal:
         with ExitStack() as stack:
             if not _locked(path, stack):
                 return
-            connection = _connected(path)
+            connection = connected(path)
             stack.callback(connection.close)
             other = Journal(connection, path, self._max_bytes)
             while numbered := other._first(_ADOPT_ROWS):
@@ -207,7 +195,7 @@ def opened(data_dir: Path, *, max_bytes: int) -> Iterator[Journal]:
         try:
             data_dir.mkdir(parents=True, exist_ok=True)
             path = next(path for path in _paths(data_dir) if _locked(path, stack))
-            connection = _connected(path)
+            connection = connected(path)
             stack.callback(connection.close)
         except (OSError, sqlite3.OperationalError, StopIteration) as error:
             raise PermanentError(
@@ -232,11 +220,20 @@ def waiting_in(data_dir: Path) -> tuple[int, datetime | None]:
     number, oldest = 0, None
     for path in _paths(data_dir):
         if path.exists():
-            with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-                found, since = connection.execute("select count(*), min(received_at) from post").fetchone()
+            found, since = _waiting_in(path)
             number += found
             oldest = min(filter(None, (oldest, since)), default=None)
-    return number, None if oldest is None else _instant(oldest)
+    return number, oldest
+
+
+def _waiting_in(path: Path) -> tuple[int, datetime | None]:
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            number, since = connection.execute("select count(*), min(received_at) from post").fetchone()
+    except UNREADABLE as error:
+        log.warning("a local journal cannot be read", path=str(path), error=str(error))
+        return 0, None
+    return number, None if since is None else _instant(since)
 
 
 def _paths(data_dir: Path) -> list[Path]:
@@ -258,36 +255,33 @@ def _locked(path: Path, stack: ExitStack) -> bool:
     return True
 
 
-def _connected(path: Path) -> sqlite3.Connection:
-    try:
-        return _prepared(path)
-    except sqlite3.OperationalError:
-        raise
-    except sqlite3.DatabaseError as error:
-        aside = path.with_name(f"journal.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S}.sqlite")
-        path.rename(aside)
-        log.warning("the local journal is damaged and was moved aside", path=str(aside), error=str(error))
-        return _prepared(path)
+def _written(post: Post) -> tuple[str, str, str | None, bytes, bytes]:
+    received_at = post.received_at.isoformat()
+    checksum = _checksum(post.source, received_at, post.event_hint, post.raw)
+    return post.source, received_at, post.event_hint, checksum, post.raw
 
 
-def _prepared(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    try:
-        path.chmod(0o600)
-        connection.execute("pragma auto_vacuum = incremental")
-        connection.execute("pragma journal_mode = wal")
-        connection.execute("pragma synchronous = full")
-        connection.execute("pragma quick_check").fetchone()
-        connection.execute(_SCHEMA)
-    except sqlite3.Error:
-        connection.close()
-        raise
-    return connection
+def _checksum(source: str, received_at: str, event_hint: str | None, raw: bytes) -> bytes:
+    digest = blake2b(raw, digest_size=8)
+    digest.update(f"\0{source}\0{received_at}\0{event_hint}".encode())
+    return digest.digest()
 
 
-def _checksum(raw: bytes) -> bytes:
-    return blake2b(raw, digest_size=8).digest()
+def _read(source: str, received_at: str, event_hint: str | None, checksum: bytes, raw: bytes) -> Post:
+    if _checksum(source, received_at, event_hint, raw) == checksum:
+        return Post(source, _instant(received_at), event_hint, raw)
+    hint = None if event_hint is None else _without_nul(event_hint)
+    return Post(_without_nul(source), datetime.now(UTC), hint, raw, damaged=True)
+
+
+def _without_nul(text: str) -> str:
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _instant(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+    """When this says; now, when that cannot be read any more."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return datetime.now(UTC)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -151,6 +151,7 @@ async def test_kill_9_loses_nothing_that_was_said_to_be_kept(tmp_path: Path) -> 
             numbers = [int(raw) for raw in await kept(journal)]
             assert numbers[: len(said)] == said
             await journal.drop((await journal.first(10_000))[-1][0])
+    assert not list(tmp_path.glob("journal.damaged-*"))
 
 
 async def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
