@@ -8,6 +8,8 @@ What can go wrong, at any time and for every connection at once:
     cut, reset             connections end with FIN, with RST
     half_close             the far side has ended its half; what is sent to it still arrives
     shut, open             connections end and new ones are refused; new ones are taken
+    answer_bytes, ending   so much comes back through a connection, and then that happens to it: in the middle of an
+                           answer, whenever that is
 
 No time is measured but by `asyncio.sleep`; nothing is random.
 """
@@ -15,7 +17,7 @@ No time is measured but by `asyncio.sleep`; nothing is random.
 import asyncio
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 _CHUNK_BYTES = 65536
@@ -31,6 +33,21 @@ class Link:
     swallows: bool = False
     said_last: bool = False
     """The near side was told that nothing comes any more."""
+    answered_bytes: int = 0
+    """How much came back while that was limited."""
+
+    def swallow(self) -> None:
+        """From now on nothing that is sent arrives."""
+        self.swallows = True
+
+    def half_close(self) -> None:
+        """Tell the near side that the far side has said its last."""
+        self.said_last = True
+        self.near.write_eof()
+
+    def reset(self) -> None:
+        """End both sides with RST."""
+        self.abort(reset=True)
 
     def abort(self, *, reset: bool = False) -> None:
         """End both sides."""
@@ -48,6 +65,8 @@ class Proxy:
     latency_seconds: float = 0
     bytes_per_second: float | None = None
     slice_bytes: int = _CHUNK_BYTES
+    answer_bytes: int | None = None
+    ending: Callable[[Link], None] = Link.abort
     port: int = 0
     dsn: str = ""
     links: set[Link] = field(default_factory=set)
@@ -80,7 +99,7 @@ class Proxy:
     def hole(self) -> int:
         """Swallow what is sent through the connections there are; return how many."""
         for link in self.links:
-            link.swallows = True
+            link.swallow()
         return len(self.links)
 
     def cut(self, *, reset: bool = False) -> int:
@@ -93,8 +112,7 @@ class Proxy:
     def half_close(self) -> int:
         """Tell the near side that the far side has said its last; return how many connections."""
         for link in self.links:
-            link.said_last = True
-            link.near.write_eof()
+            link.half_close()
         return len(self.links)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -133,10 +151,21 @@ class Proxy:
                     continue
                 if self.bytes_per_second is not None:
                     await asyncio.sleep(len(piece) / self.bytes_per_second)
+                if sink is link.near and self.answer_bytes is not None:
+                    await self._answer(link, piece, self.answer_bytes - link.answered_bytes)
+                    continue
                 sink.write(piece)
                 await sink.drain()
         if not link.swallows and not (link.said_last and sink is link.near):
             sink.write_eof()
+
+    async def _answer(self, link: Link, piece: bytes, most: int) -> None:
+        """Send back at most so much of a piece; if that is not all of it, it ends there."""
+        link.answered_bytes += len(piece)
+        link.near.write(piece[:most])
+        await link.near.drain()
+        if len(piece) > most:
+            self.ending(link)
 
     def _pieces(self, chunk: bytes) -> Iterator[bytes]:
         """The chunk in pieces; a thin line gets a piece at least every tenth of a second or so."""

@@ -2,12 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.faults.proxy import Proxy
+from tests.faults.proxy import Link, Proxy
 
 pytestmark = pytest.mark.anyio
 
@@ -124,6 +124,34 @@ async def test_half_closed_the_far_side_says_nothing_more_and_still_hears(proxy:
         assert await reader.read() == b""
         writer.write(b" more")
         await echo.hears(b"hello more")
+
+
+@pytest.mark.parametrize("ending", [Link.abort, Link.half_close, Link.reset])
+async def test_in_the_middle_of_an_answer_it_ends(proxy: Proxy, ending: Callable[[Link], None]) -> None:
+    async with connected(proxy) as (reader, writer), asyncio.timeout(LIMIT_SECONDS):
+        proxy.answer_bytes, proxy.ending = 5, ending
+        assert await said_back(reader, writer, b"one") == b"one"
+        writer.write(b"two")
+        if ending is Link.reset:
+            with pytest.raises(ConnectionResetError):
+                await reader.readexactly(100)
+        else:
+            assert await reader.read() == b"tw"
+    proxy.answer_bytes = None
+    async with connected(proxy):
+        pass
+
+
+async def test_in_the_middle_of_an_answer_nothing_more_comes(proxy: Proxy, echo: Echo) -> None:
+    async with connected(proxy) as (reader, writer), asyncio.timeout(LIMIT_SECONDS):
+        proxy.answer_bytes, proxy.ending = 2, Link.swallow
+        writer.write(b"one")
+        assert await reader.readexactly(2) == b"on"
+        writer.write(b"two")
+        proxy.answer_bytes = None
+        async with connected(proxy):
+            assert echo.heard == b"helloonehello"
+        assert not reader.at_eof()
 
 
 async def test_shut_it_refuses_and_open_it_takes_again(proxy: Proxy) -> None:
