@@ -1,13 +1,19 @@
 """Whatever happens between a source and us, after it ends and two reconciles the tables are what the source holds.
 
 The model of the source is a dictionary of problems, the events still on their way and the answers still on their way.
-Between any two steps the bridge may die: a transaction is rolled back, and nothing but the tables remains of it.
+At any call to Postgres within a step (each statement, each BEGIN and COMMIT) the bridge may die, before the call was
+carried out or after it: what was not committed is rolled back, and nothing but the tables remains. Between two awaits
+nothing else reaches the outside, so these are all the places where dying can make a difference to the tables. Events
+whose step died come again, answers are stored again or late, and a pass that died is not gone on with.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import product
 from typing import Any
 
 import orjson
@@ -20,9 +26,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from bridge.domain.life import TOLD_GONE
 from bridge.domain.observation import TOMBSTONE_HASH, Kind, Observation, Via
 from bridge.domain.status import normalise
+from bridge.jobs.writer import store_items
+from bridge.storage import database as pool
 from bridge.storage import refetch, watermark
 from bridge.storage.database import Connection, Database, opened
-from bridge.storage.observation import Entry, store
+from bridge.storage.observation import Entry, Stored
 from bridge.tmf656 import wire
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -69,21 +77,94 @@ class Source:
         self.events.append(orjson.dumps(event | ({"eventTime": self.time()} if self.stamps else {})))
 
 
+class DiedError(Exception):
+    """The bridge is no more."""
+
+
+@dataclass
+class Death:
+    """At which call to Postgres, of those that come, the bridge dies: before it or, `carried_out`, after it."""
+
+    call: int
+    carried_out: bool
+
+
+NEVER = Death(0, carried_out=False)
+
+
+def deaths(calls: int) -> st.SearchStrategy[Death]:
+    """A death at one of so many calls (or at none, when the step has fewer), as often as none."""
+    return st.just(NEVER) | st.builds(Death, call=st.integers(1, calls), carried_out=st.booleans())
+
+
+class Fate:
+    """Lets the bridge die at a call to Postgres; `met` tells how often it did, by what was called and whether that was
+    carried out.
+    """
+
+    def __init__(self) -> None:
+        self.death, self.calls = NEVER, 0
+        self.met: Counter[tuple[str, bool]] = Counter()
+
+    @contextmanager
+    def of(self, death: Death) -> Iterator[None]:
+        """Within this the death comes, if there are so many calls."""
+        self.death, self.calls = death, 0
+        try:
+            yield
+        finally:
+            self.death = NEVER
+
+    async def call(self, connection: Any, real: Any, query: str, *arguments: Any, **options: Any) -> Any:
+        self.calls += 1
+        if self.calls != self.death.call:
+            return await real(connection, query, *arguments, **options)
+        self.met[query if query in ("BEGIN;", "COMMIT;") else "a statement", self.death.carried_out] += 1
+        if self.death.carried_out:
+            await real(connection, query, *arguments, **options)
+        elif query == "COMMIT;":
+            await real(connection, "ROLLBACK;")  # as Postgres does when the connection ends
+        raise DiedError
+
+    @contextmanager
+    def hangs_over(self, session: Any) -> Iterator[None]:
+        """Every statement of the pool's connections is a call while this lasts."""
+        statement, query = session._execute, session.execute
+
+        async def statement_or_death(connection: Any, text: str, *arguments: Any, **options: Any) -> Any:
+            return await self.call(connection, statement, text, *arguments, **options)
+
+        async def query_or_death(connection: Any, text: str, *arguments: Any, **options: Any) -> Any:
+            if arguments:  # it is a statement too
+                return await query(connection, text, *arguments, **options)
+            return await self.call(connection, query, text, **options)
+
+        session._execute, session.execute = statement_or_death, query_or_death
+        try:
+            yield
+        finally:
+            del session._execute, session.execute  # what it inherits is there again
+
+
+async def nothing_more(_: Connection, __: Sequence[Entry], ___: Stored) -> None:
+    """With something to do in the same transaction, as passes have it, a batch is stored in one."""
+
+
 class Tables:
-    """The bridge's side, on a real database; every method is one transaction that commits, or not."""
+    """The bridge's side, on a real database."""
 
-    def __init__(self, portal: BlockingPortal, database: Database) -> None:
-        self.portal, self.database = portal, database
+    def __init__(self, portal: BlockingPortal, database: Database, fate: Fate) -> None:
+        self.portal, self.database, self.fate = portal, database, fate
 
-    def store(self, *entries: Entry, dies: bool = False) -> None:
-        async def run() -> None:
-            async with self.database.connection() as connection:
-                transaction = connection.transaction()
-                await transaction.start()
-                await store(connection, entries)
-                await (transaction.rollback() if dies else transaction.commit())
+    def hear(self, *entries: Entry) -> None:
+        """Store notifications, the plain way when that is enough."""
+        if entries:
+            self.portal.call(store_items, self.database, entries)
 
-        self.portal.call(run)
+    def store(self, *entries: Entry, touch: bool = True) -> None:
+        """Store what a pass or a fetch brought."""
+        if entries:
+            self.portal.call(partial(store_items, self.database, entries, touch=touch, then=nothing_more))
 
     def call(self, what: Any, *arguments: Any, **named: Any) -> Any:
         async def run() -> Any:
@@ -154,54 +235,61 @@ class Convergence(RuleBasedStateMachine):
         if self.source.backups:
             self.source.problems = self.source.backups[which % len(self.source.backups)]
 
-    @rule(picks=st.lists(st.integers(0, 9), min_size=1, max_size=4), again=st.booleans(), dies=st.booleans())
-    def hear(self, picks: list[int], again: bool, dies: bool) -> None:
+    @contextmanager
+    def mortal(self, death: Death) -> Iterator[None]:
+        """The rest of the step is not lived through when death comes."""
+        with suppress(DiedError), self.tables.fate.of(death):
+            yield
+
+    @rule(picks=st.lists(st.integers(0, 9), min_size=1, max_size=4), again=st.booleans(), death=deaths(4))
+    def hear(self, picks: list[int], again: bool, death: Death) -> None:
         self.source.now += 1
         chosen = [self.source.events[pick % len(self.source.events)] for pick in picks if self.source.events]
-        self.tables.store(*map(self.heard, chosen), dies=dies)
-        if not again and not dies:
-            self.source.events = [raw for raw in self.source.events if raw not in chosen]
+        with self.mortal(death):
+            self.tables.hear(*map(self.heard, chosen))
+            if not again:
+                self.source.events = [raw for raw in self.source.events if raw not in chosen]
 
     @rule()
     def ask(self) -> None:
         self.source.now += 1
         self.answers.append(self.answer(Via.POLL))
 
-    @rule(which=st.integers(0, 9), dies=st.booleans())
-    def answered(self, which: int, dies: bool) -> None:
+    @rule(which=st.integers(0, 9), death=deaths(8))
+    def answered(self, which: int, death: Death) -> None:
         if self.answers:
             entries = self.answers[which % len(self.answers)]
-            self.tables.store(*entries, dies=dies)
-            if not dies:
+            with self.mortal(death):
+                self.tables.store(*entries)
                 self.answers.remove(entries)
 
-    @rule()
-    def fetch_by_id(self) -> None:
+    @rule(death=deaths(10))
+    def fetch_by_id(self, death: Death = NEVER) -> None:
         self.source.now += 1
-        for request in self.tables.call(refetch.due, 1, self.at(), 10):
-            answer = self.answer(Via.REFETCH, request.problem_id)
-            if answer:
-                self.tables.store(*answer)
-            elif request.reason in TOLD_GONE:
-                self.tables.store(self.tombstone(request.problem_id, Via.REFETCH))
-            else:
-                self.tables.call(refetch.drop, 1, request)
+        with self.mortal(death):
+            for request in self.tables.call(refetch.due, 1, self.at(), 10):
+                answer = self.answer(Via.REFETCH, request.problem_id)
+                if answer:
+                    self.tables.store(*answer)
+                elif request.reason in TOLD_GONE:
+                    self.tables.store(self.tombstone(request.problem_id, Via.REFETCH))
+                else:
+                    self.tables.call(refetch.drop, 1, request)
 
-    @rule(dies=st.integers(0, 5))
-    def reconcile(self, dies: int = 5) -> None:
-        """One pass over everything, which may break off between any two steps."""
+    @rule(death=deaths(24))
+    def reconcile(self, death: Death = NEVER) -> None:
+        """One pass over everything."""
         self.source.now += 1
         started_at = self.at()
-        self.tables.call(watermark.begin_pass, 1)
-        for number, entry in enumerate(self.answer(Via.RECONCILE)):
-            assert entry.observation is not None
-            self.tables.store(entry, dies=dies == number)
-            if dies == number:
-                return
-            self.tables.call(watermark.see, 1, [entry.observation.problem_id])
-        gone = self.tables.call(watermark.mark_missed, 1, started_at=started_at)
-        if gone and dies != 3 and not any(one in self.source.problems for one in gone):
-            self.tables.store(*(self.tombstone(one, Via.RECONCILE) for one in gone), dies=dies == 4)
+        with self.mortal(death):
+            self.tables.call(watermark.begin_pass, 1)
+            for entry in self.answer(Via.RECONCILE):
+                assert entry.observation is not None
+                self.tables.store(entry, touch=False)
+                self.tables.call(watermark.see, 1, [entry.observation.problem_id])
+            gone = self.tables.call(watermark.mark_missed, 1, started_at=started_at)
+            if gone and not any(one in self.source.problems for one in gone):
+                self.tables.store(*(self.tombstone(one, Via.RECONCILE) for one in gone))
 
     def tombstone(self, problem_id: str, via: Via) -> Entry:
         at = self.at()
@@ -236,10 +324,12 @@ class Convergence(RuleBasedStateMachine):
 @contextmanager
 def tables_on(dsn: str) -> Iterator[Tables]:
     """The tables, with an event loop of their own: the machine's rules are no coroutines."""
+    fate = Fate()
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(opened(dsn, wait=False)) as database:
-        tables = Tables(portal, database)
+        tables = Tables(portal, database, fate)
         tables.fetch("insert into bridge.source (name) values ('model')")
-        yield tables
+        with fate.hangs_over(pool._Session):
+            yield tables
 
 
 def converge(dsn: str, examples: int, steps: int, *, explore: bool) -> None:
@@ -258,6 +348,8 @@ def converge(dsn: str, examples: int, steps: int, *, explore: bool) -> None:
             return Convergence()
 
         run_state_machine_as_test(machine, settings=relaxed)
+        assert set(tables.fate.met) == set(product(("BEGIN;", "COMMIT;", "a statement"), (False, True)))
+        assert tables.fate.met.total() > examples
 
 
 def test_whatever_happens_the_tables_come_home(dsn: str) -> None:
