@@ -19,7 +19,7 @@ import structlog
 
 from bridge.domain.life import TOLD_GONE
 from bridge.domain.observation import TOMBSTONE_HASH, Kind, Observation, Via
-from bridge.errors import BridgeError, PermanentError, TransientError, UnreadableError
+from bridge.errors import BridgeError, PermanentError, TransientError, UnreadableError, raise_first
 from bridge.jobs.absorb import count_changes
 from bridge.jobs.feed import Feed
 from bridge.jobs.pacing import Backoff, now
@@ -50,6 +50,12 @@ class _Round:
     answers: list[tuple[Request, Item]] = field(default_factory=list)
     in_vain: list[Request] = field(default_factory=list)
     failures: list[tuple[Request, TransientError]] = field(default_factory=list)
+
+    def let_go(self) -> list[BridgeError]:
+        """Return what failed, and forget it."""
+        failures: list[BridgeError] = [error for _, error in self.failures]
+        self.failures.clear()
+        return failures
 
 
 @dataclass(slots=True)
@@ -99,7 +105,7 @@ class Refetcher:
                 group.start_soon(self._fetch, request, limiter, found)
         await self._keep(found)
         if found.failures:
-            raise found.failures[0][1]
+            raise_first(found.let_go())
         self.metrics.polls.labels(self.feed.name, "refetch", "ok").inc()
         return len(due)
 

@@ -1,8 +1,10 @@
 """Fetching by id what came partial, tied or unclear: no request is forgotten, and none is repeated for ever."""
 
+import gc
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from weakref import ref
 
 import anyio
 import pytest
@@ -242,6 +244,33 @@ async def test_a_source_that_is_down_loses_no_request(rig_for: RigFor, told: Tol
         while await rig.value(WAITING):
             await fetch_due(rig)
         assert await rig.rows() == told(sim)
+
+
+async def test_what_a_round_that_failed_had_in_hand_is_let_go_of_at_once(
+    rig_for: RigFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class WatchedError(TransientError):
+        pass
+
+    async def fails(_: str) -> None:
+        raise WatchedError("away")
+
+    async with Simulator(population=3) as sim:
+        rig = await rig_for(sim)
+        await rig.poller.run_once()
+        for problem_id in sim.problems:
+            await rig.hear(eventType=STATE_CHANGE, **problem_of(id=problem_id, status="held"))
+        monkeypatch.setattr(rig.feed.client, "get", fails)
+        gc.collect()
+        gc.disable()
+        try:
+            with pytest.raises(WatchedError) as caught:
+                await fetch_due(rig)
+            watched = ref(caught.value)
+            del caught
+            assert watched() is None
+        finally:
+            gc.enable()
 
 
 async def test_an_answer_postgres_refuses_is_not_asked_for_again_at_once(rig_for: RigFor) -> None:
