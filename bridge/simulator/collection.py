@@ -52,6 +52,14 @@ class Collection:
         at = self._clock() + timedelta(seconds=self._faults.clock_offset_seconds)
         return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
+    def stamp(self, at: datetime) -> str:
+        """Write a time as this server does."""
+        zone = self._faults.zone
+        if zone is None:
+            return stamp(at)
+        local = at.astimezone(zone)
+        return (local.replace(tzinfo=None) if self._faults.without_zone else local).isoformat(timespec="milliseconds")
+
     def next_stamp(self, problem_id: str) -> datetime:
         """Return a time for the next thing that happens to this problem: now, but later than all before."""
         at, last = self.now(), self._stamped.get(problem_id)
@@ -74,7 +82,7 @@ class Collection:
 
     def add(self, problem_id: str, attributes: Mapping[str, Any], at: datetime) -> Json:
         """Put a new problem there, stamped `at` where `attributes` state no time of their own."""
-        stamped = stamp(at)
+        stamped = self.stamp(at)
         problem = {
             "id": problem_id,
             "href": self.href(problem_id),
@@ -97,7 +105,7 @@ class Collection:
         if patch.merge(old, wanted) == old:
             return None
         at = self.next_stamp(problem_id)
-        new = dialect.project(patch.merge(old, self._dated(old, wanted, stamp(at))), self._version)
+        new = dialect.project(patch.merge(old, self._dated(old, wanted, self.stamp(at))), self._version)
         self._put(problem_id, new)
         return old, new, at
 

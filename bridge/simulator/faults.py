@@ -7,6 +7,7 @@ problems. A field whose name begins with `fail_next`, `cut_next` or `rate_limite
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from datetime import timezone
 from random import Random
 from typing import Literal
 
@@ -107,6 +108,12 @@ class Faults:
     """GET by id answers a list of one, as v2's swagger declares."""
     clock_offset_seconds: float = 0.0
     """The server's clock is so far ahead of ours (negative: behind)."""
+    zone: timezone | None = None
+    """Stamps are written in this local time, with its offset from UTC; changed meanwhile, clocks are put forward or
+    back.
+    """
+    without_zone: bool = False
+    """Local time is written without its offset."""
 
     dice: Random = field(default_factory=Random, repr=False, compare=False)
     """Where probabilities are drawn from; the simulator seeds it."""

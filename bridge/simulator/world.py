@@ -17,7 +17,6 @@ from bridge.simulator.collection import Collection
 from bridge.simulator.dialect import EventKind
 from bridge.simulator.faults import Faults
 from bridge.simulator.hub import CallbackForm, Hub
-from bridge.simulator.population import stamp
 
 Json = dict[str, Any]
 
@@ -181,7 +180,7 @@ class World:
 
     def _event_head(self, at: datetime) -> tuple[str | None, str | None]:
         event_id = None if self.faults.without_event_id else f"{self._ids.getrandbits(64):016x}"
-        return event_id, None if self.faults.without_event_time else stamp(at)
+        return event_id, None if self.faults.without_event_time else self.collection.stamp(at)
 
 
 def _upper(resource: str) -> str:

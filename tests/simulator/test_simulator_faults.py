@@ -1,6 +1,7 @@
 """Each fault does what it says."""
 
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import aiohttp
@@ -235,3 +236,15 @@ async def test_the_servers_clock_can_be_wrong() -> None:
         assert wrong["lastUpdate"] < right["lastUpdate"]
         changed = await sim.patch(right["id"], priority=9)
         assert changed["lastUpdate"] > right["lastUpdate"]
+
+
+async def test_local_time_is_written_with_its_offset_or_without_a_zone() -> None:
+    async with Simulator(faults=Faults(zone=timezone(timedelta(hours=2)))) as sim:
+        aware = datetime.fromisoformat((await sim.create())["lastUpdate"])
+        sim.faults.without_zone = True
+        naive = datetime.fromisoformat((await sim.create())["lastUpdate"])
+        sim.faults.zone = timezone(timedelta(hours=1))
+        put_back = datetime.fromisoformat((await sim.create())["lastUpdate"])
+    assert aware.utcoffset() == timedelta(hours=2)
+    assert naive.tzinfo is put_back.tzinfo is None
+    assert put_back < aware.replace(tzinfo=None) <= naive
