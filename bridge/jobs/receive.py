@@ -98,8 +98,13 @@ class Receiver:
         places: list[tuple[Feed | None, _Read, datetime]] = []
         for post in posts:
             feed = self.feeds.get(post.source)
-            source_id = feed.source_id if feed else await self._former(database, post.source)
-            if source_id is not None:
+            former = None if feed else await self._former(database, post.source)
+            if feed is None and former is None and post.damaged:
+                feed = next(iter(self.feeds.values()), None)  # perhaps the name is damaged, and a letter needs a source
+            source_id = feed.source_id if feed else former
+            if source_id is None:
+                log.warning("journalled for a source nobody knows, dropped", source=post.source)
+            else:
                 places.append((feed, _replayed(source_id, post), post.received_at))
         if not places:
             return
@@ -112,10 +117,7 @@ class Receiver:
     async def _former(self, database: Database, name: str) -> int | None:
         """The key of a source that is not configured any more."""
         async with database.connection() as connection:
-            found = await source.find(connection, name)
-        if found is None:
-            log.warning("journalled for a source nobody knows, dropped", source=name)
-        return found
+            return await source.find(connection, name)
 
     def _wake(self, stored: Stored) -> None:
         for feed in self.feeds.values():
@@ -156,7 +158,7 @@ def _replayed(source_id: int, post: Post) -> _Read:
         return _read(source_id, post.raw, post.event_hint, post.received_at)
     error = UnreadableError(
         "journal_damaged",
-        "the bytes are not those that were written to the local journal",
+        f"the bytes are not those that were written to the local journal (for source {post.source!r})",
         hint="check the disk of data_dir; the next poll brings the problem's state",
     )
     return _Read(_letter(source_id, post.raw, post.event_hint, post.received_at, error), None, error)

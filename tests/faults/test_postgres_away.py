@@ -1,6 +1,6 @@
 """While Postgres is away notifications are answered from the local journal, and nothing that was answered is lost."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,40 @@ async def test_what_was_kept_is_replayed_by_the_next_process(
     assert len(sender.answered) == 5
 
 
+def harmed(journal: bytes, what: str) -> bytes:
+    """A journal with something changed: in the third of its posts, or in the file around them."""
+    if what == "the file":
+        return journal[:36] + b"\x01" + journal[37:]
+    body = journal.index(b'"SP-3"')
+    place = body if what == "a body" else journal.rindex(b"snow", 0, body)
+    return journal[:place] + b"?" + journal[place + 1 :]
+
+
+@pytest.mark.parametrize("what", ["a body", "a source", "the file"])
+async def test_of_a_journal_that_was_damaged_meanwhile_the_rest_is_replayed(
+    what: str, dsn: str, gate: Any, bridge: Callable[..., Any], sender: Any, eventually: Any, tmp_path: Path
+) -> None:
+    async with bridge() as running:
+        await gate.shut()
+        for _ in range(5):
+            await sender.post(running.url)
+    await gate.open()
+    file = tmp_path / "journal.sqlite"
+    file.write_bytes(harmed(file.read_bytes(), what))
+    lost = {"e-3"} if what != "the file" else set()
+    async with bridge():
+        await eventually(lambda: _holds(dsn, sender, without=lost))
+        await eventually(lambda: _nothing_waits(tmp_path))
+    connection = await asyncpg.connect(dsn)
+    letters = await connection.fetch("select reason, raw from bridge.dead_letter")
+    await connection.close()
+    assert await events_in(dsn) - {None} == set(sender.answered) - lost
+    assert [(letter["reason"], b"e-3" in letter["raw"]) for letter in letters] == [("journal_damaged", True)] * len(
+        lost
+    )
+    assert len(list(tmp_path.glob("journal.damaged-*.sqlite"))) == (what == "the file")
+
+
 async def test_a_postgres_that_hangs_is_answered_around_within_the_deadline(
     dsn: str, gate: Any, bridge: Callable[..., Any], sender: Any, eventually: Any
 ) -> None:
@@ -105,8 +139,12 @@ async def test_without_a_journal_senders_are_told_to_come_again(
         await gate.open()
 
 
-async def _holds(dsn: str, sender: Any) -> bool:
-    return await events_in(dsn) >= set(sender.answered)
+async def _holds(dsn: str, sender: Any, without: Collection[str] = ()) -> bool:
+    return await events_in(dsn) >= set(sender.answered).difference(without)
+
+
+async def _nothing_waits(data_dir: Path) -> bool:
+    return waiting_in(data_dir)[0] == 0
 
 
 async def _ready(sender: Any, url: str) -> bool:
