@@ -209,10 +209,11 @@ async def settle(cluster: Cluster) -> None:
     (it will recover at the next start). One that somebody else started is never touched: PermanentError.
     """
     for death_signal, limit_seconds in _ORPHAN_LIMITS_SECONDS:
-        pid = await anyio.to_thread.run_sync(_running_postmaster, cluster.path)
-        if pid is None:
+        running = await anyio.to_thread.run_sync(_running_postmaster, cluster.path)
+        if running is None:
             break
-        if not _is_ours(pid, cluster.path):
+        pid, ours = running
+        if not ours:
             raise PermanentError(
                 f"A Postgres that the bridge did not start runs on {cluster.path} (process {pid}). "
                 f"Stop it: kill -INT {pid}"
@@ -222,12 +223,13 @@ async def settle(cluster: Cluster) -> None:
             os.kill(pid, death_signal)
         with anyio.move_on_after(limit_seconds):
             for pause_seconds in pauses_seconds():
-                if _running_postmaster(cluster.path) != pid:
+                if _running_postmaster(cluster.path) != running:
                     break
                 await anyio.sleep(pause_seconds)
     else:
-        pid = _running_postmaster(cluster.path)
-        if pid is not None:
+        running = _running_postmaster(cluster.path)
+        if running is not None:
+            pid = running[0]
             raise PermanentError(
                 f"The Postgres of a killed bridge does not stop (process {pid}). Stop it: kill -KILL {pid}"
             )
@@ -370,18 +372,17 @@ def _pid_in_file(path: Path) -> int | None:
     return int(lines[0]) if lines and lines[0].strip().isdecimal() else None
 
 
-def _running_postmaster(path: Path) -> int | None:
-    """Return the process that `postmaster.pid` names, if that really is a Postgres on this directory."""
+def _running_postmaster(path: Path) -> tuple[int, bool] | None:
+    """Return the process that `postmaster.pid` names, if that really is a Postgres on this directory, and whether it is
+    ours. Both in one look: a process that dies meanwhile has no command line any more.
+    """
     pid = _pid_in_file(path)
     if pid is None:
         return None
-    if _is_ours(pid, path):
-        return pid
-    return pid if Path(_command_line(pid)[0]).name == "postgres" and _works_in(pid, path) else None
-
-
-def _is_ours(pid: int, path: Path) -> bool:
-    return mark(path) in " ".join(_command_line(pid))
+    words = _command_line(pid)
+    if mark(path) in " ".join(words):
+        return pid, True
+    return (pid, False) if Path(words[0]).name == "postgres" and _works_in(pid, path) else None
 
 
 def _command_line(pid: int) -> list[str]:
