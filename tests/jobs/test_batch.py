@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Iterator, Sequence
+from math import inf
 from weakref import ref
 
 import anyio
@@ -107,11 +108,16 @@ class Gated:
     def __init__(self) -> None:
         self.begun: list[list[str]] = []
         self._gates: dict[str, anyio.Event] = {}
+        self._beginnings: dict[str, anyio.Event] = {}
 
     async def commit(self, items: Sequence[str]) -> list[str]:
         self.begun.append(list(items))
+        self._beginnings.setdefault(items[0], anyio.Event()).set()
         await self._gates.setdefault(items[0], anyio.Event()).wait()
         return list(items)
+
+    async def begins(self, first: str) -> None:
+        await self._beginnings.setdefault(first, anyio.Event()).wait()
 
     def let_go(self, first: str) -> None:
         self._gates[first].set()
@@ -119,7 +125,9 @@ class Gated:
 
 async def test_little_is_committed_together_and_plenty_beside_what_is_under_way() -> None:
     gated = Gated()
-    group = GroupCommit(gated.commit, lambda _: 1, key=lambda item: 0 if item[0] == "a" else 1)
+    group = GroupCommit(
+        gated.commit, lambda _: 1, key=lambda item: 0 if item[0] == "a" else 1, little_waits_seconds=inf
+    )
     results: list[str] = []
 
     async def put(item: str) -> None:
@@ -154,6 +162,25 @@ async def test_little_is_committed_together_and_plenty_beside_what_is_under_way(
         gated.let_go("a4")
     assert sorted(results) == sorted(["a1", "a2", "a3", "a4", "b1", *many])
     assert (group.waiting, group.waiting_bytes) == (0, 0)
+
+
+async def test_little_does_not_wait_long_for_another_lane_that_is_stuck() -> None:
+    gated = Gated()
+    group = GroupCommit(
+        gated.commit, lambda _: 1, key=lambda item: 0 if item[0] == "a" else 1, little_waits_seconds=0.01
+    )
+    async with background() as tasks, anyio.create_task_group() as putting:
+        tasks.start_soon(group.run)
+        putting.start_soon(group.put, "a1")
+        await anyio.wait_all_tasks_blocked()
+        for number in (1, 2):
+            putting.start_soon(group.put, f"b{number}")
+            with anyio.fail_after(20):
+                await gated.begins(f"b{number}")
+            gated.let_go(f"b{number}")
+            await anyio.wait_all_tasks_blocked()
+        assert gated.begun == [["a1"], ["b1"], ["b2"]]
+        gated.let_go("a1")
 
 
 @settings(deadline=None, database=None, max_examples=60)
