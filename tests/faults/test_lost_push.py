@@ -81,7 +81,12 @@ async def bridge_on(dsn: str, data_dir: Path, servers: list[Server]) -> AsyncIte
             "http": {"port": 0, "answer_timeout_seconds": 30},
             "journal": {"max_bytes": 0},
             "sources": {
-                each.name: {"url": each.sim.url, "poll_interval_seconds": POLL_SECONDS, "silence_min_seconds": 5}
+                each.name: {
+                    "url": each.sim.url,
+                    "poll_interval_seconds": POLL_SECONDS,
+                    "silence_min_seconds": 5,
+                    "page_size": 10_000,  # a poll is one question, by whose time it is known
+                }
                 for each in servers
             },
         }
