@@ -11,7 +11,7 @@ import random
 import secrets
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from time import monotonic
 from typing import TypeAlias
 
@@ -28,6 +28,7 @@ log = structlog.get_logger(__name__)
 
 _TELL_AGAIN_SECONDS = 60.0
 _JSONB_VERSION = b"\x01"
+_GIVE_UP_SECONDS = 2.0
 
 _KEEPALIVE = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 30_000}
 """Seconds, the last one milliseconds. By default it is two hours for an idle connection, 15 minutes for one in use."""
@@ -155,7 +156,7 @@ class Database:
                 with anyio.fail_after(limit_seconds) as scope:
                     yield connection
             except TimeoutError as error:
-                connection.terminate()
+                await _give_up(connection)
                 if not scope.cancelled_caught:  # the operating system's own
                     raise
                 raise TooSlowError(f"Postgres took longer than {limit_seconds:g} s") from error
@@ -235,6 +236,16 @@ async def _create(
             if waiting:
                 log.info("postgres is back")
             return pool
+
+
+async def _give_up(connection: Connection) -> None:
+    """Have Postgres end what is under way, then close the connection; one that leads nowhere is not waited for long.
+
+    Closed at once, it would go on there: Postgres does not look at its client while it waits for a lock, and would hold
+    all other locks of the statement meanwhile, against whoever tries again.
+    """
+    with anyio.move_on_after(_GIVE_UP_SECONDS, shield=True), suppress(*_UNAVAILABLE, asyncpg.InterfaceError):
+        await connection.close()  # which cuts it off when it is cancelled
 
 
 async def _prepare(connection: Connection) -> None:

@@ -24,6 +24,8 @@ BYTES_PER_SECOND = 400_000
 BODY_BYTES = 20_000
 """In Postgres three times: 16 of them need more than two limits, one a sixth of one."""
 
+WAITING = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+
 
 @pytest.fixture
 async def thin(gate: Proxy) -> AsyncIterator[Database]:
@@ -50,14 +52,23 @@ def tries(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return sizes
 
 
-async def entries(dsn: str, number: int) -> list[Item]:
+async def entries(dsn: str, number: int, *, status: str = "held") -> list[Item]:
     admin = await asyncpg.connect(dsn)
-    source_id = await admin.fetchval("insert into bridge.source (name) values ('sim') returning id")
+    source_id = await admin.fetchval(
+        """
+        insert into bridge.source (name) values ('sim')
+        on conflict (name) do update set name = excluded.name returning id
+        """
+    )
     await admin.close()
     made: list[Item] = []
     for each in range(number):
-        problem = {"id": f"SP-{each}", "status": "held", "description": f"{each}" * BODY_BYTES}
-        event = {"eventType": "ServiceProblemCreateEvent", "eventId": f"{each}", "event": {"serviceProblem": problem}}
+        problem = {"id": f"SP-{each}", "status": status, "description": f"{each}" * BODY_BYTES}
+        event = {
+            "eventType": "ServiceProblemCreateEvent",
+            "eventId": f"{status} {each}",
+            "event": {"serviceProblem": problem},
+        }
         heard = wire.read_notification(orjson.dumps(event), received_at=datetime.now(UTC))
         made.append(Entry(source_id, heard.observation, heard))
     return made
@@ -124,9 +135,37 @@ async def test_what_holds_even_one_up_is_waited_for_once_a_halving(
     assert await kept(dsn) == (0, 0, 0)
 
 
-async def test_a_thin_line_does_not_keep_the_journal_from_being_replayed(
-    dsn: str, gate: Proxy, bridge: Callable[..., Any], sender: Any, eventually: Any, tries: list[int]
+async def test_a_row_that_somebody_locks_does_not_keep_its_neighbours_out(
+    dsn: str, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """What was given up ends in Postgres too: it would wait there, with the locks of all others in its hands."""
+    monkeypatch.setattr(writer, "_STORE_SECONDS", 0.5)
+    items = await entries(dsn, 9)
+    await store_items(database, [items[8]])
+    admin, other = await asyncpg.connect(dsn), await asyncpg.connect(dsn)
+    async with admin.transaction():
+        await admin.execute("select 1 from bridge.service_problem where id = 'SP-8' for update")
+        again = await entries(dsn, 9, status="resolved")
+        with pytest.raises(DatabaseUnavailableError, match="even for one item"):
+            await store_items(database, again)
+        assert await other.fetchval(WAITING) == 0
+        assert await other.fetchval("select count(*) from bridge.service_problem where status = 'resolved'") == 8
+    await store_items(database, again[8:])
+    assert await other.fetchval("select count(*) from bridge.service_problem where status = 'resolved'") == 9
+    await admin.close()
+    await other.close()
+
+
+async def test_a_thin_line_does_not_keep_the_journal_from_being_replayed(
+    dsn: str,
+    gate: Proxy,
+    bridge: Callable[..., Any],
+    sender: Any,
+    eventually: Any,
+    tries: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bridge.storage.database._GIVE_UP_SECONDS", 0.1)  # or what is given up gets through meanwhile
     async with bridge() as running:
         await gate.shut()
         async with anyio.create_task_group() as group:
