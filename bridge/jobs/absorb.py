@@ -34,6 +34,7 @@ from bridge.storage.observation import Entry, Stored
 from bridge.tmf656 import wire
 from bridge.tmf656.auth import UnauthorisedError
 from bridge.tmf656.client import Page, Pass
+from bridge.tmf656.reader import reader
 
 log = structlog.get_logger(__name__)
 
@@ -195,7 +196,7 @@ class Absorber:
         tally: Tally,
         also: Callable[[Sequence[str]], Awaitable[None]] | None,
     ) -> None:
-        listed = [wire.listed(row) for row in rows]
+        listed = [wire.listed(row, reader()) for row in rows]
         same = await self._same(rows, listed, tally) if self.again else frozenset[int]()
         digests = [None if each is None else each[1] for each in listed]
         items = [

@@ -27,7 +27,17 @@ cross join lateral (
 where p.listed = n.digest || p.content_hash;
 
 -- name: remember
--- What rows of a list were read as, where that was known already.
-update bridge.service_problem as p set listed = n.listed
-from unnest($1::smallint[], $2::text[], $3::bytea[]) as n (source_id, id, listed)
-where p.source_id = n.source_id and p.id = n.id and p.listed is distinct from n.listed;
+-- What rows of a list were read as, where that was known already. A problem that somebody is writing goes without: no memo is worth a wait, nor
+-- a deadlock.
+update bridge.service_problem as p set listed = m.listed
+from (
+    select
+        k.source_id,
+        k.id,
+        n.listed
+    from unnest($1::smallint[], $2::text[], $3::bytea[]) as n (source_id, id, listed)
+    inner join bridge.service_problem as k on n.source_id = k.source_id and n.id = k.id
+    where k.listed is distinct from n.listed
+    for no key update of k skip locked
+) as m
+where p.source_id = m.source_id and p.id = m.id;

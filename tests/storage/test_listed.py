@@ -102,6 +102,21 @@ async def test_a_row_without_a_time_is_passed_over_and_moves_no_mark(connection:
     assert await listed.same(connection, 1, [("SP-1", listed_as(problem(changed=None)))]) == ({0}, None)
 
 
+async def test_a_memo_waits_for_nobody(database: Database) -> None:
+    async with database.transaction() as connection:
+        await connection.execute("insert into bridge.source (name) values ('sim')")
+        await store(connection, [pushed("Create", problem(), 1)])
+    async with database.transaction() as other, database.transaction() as connection:
+        await other.execute("select 1 from bridge.service_problem for update")
+        await connection.execute("set local lock_timeout = '10s'")
+        stored = await store(connection, [row(problem(), 2)], touch=False)
+        assert stored.outcomes == ["unchanged"]
+        assert not await passed_over(connection, problem())
+    async with database.transaction() as connection:
+        await store(connection, [row(problem(), 3)], touch=False)
+        assert await passed_over(connection, problem())
+
+
 async def test_the_memo_outlives_a_write_for_another_reason(connection: Connection) -> None:
     await store(connection, [row(problem(), 1)], touch=False)
     await store(connection, [row(problem("resolved", changed=-5), 2)], touch=False)  # doubted

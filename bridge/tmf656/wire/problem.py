@@ -12,7 +12,6 @@ from urllib.parse import unquote, urlsplit
 
 import orjson
 
-from bridge import __version__
 from bridge.domain import instant
 from bridge.domain.observation import Kind, Observation, Via
 from bridge.domain.service_problem import Columns, columns_of
@@ -36,8 +35,6 @@ ALIASES = {
     "affectingServiceNumber": "affectedNumberOfServices",
 }
 """Names of versions 2 and 3 → version 4's, where the value can stay as it is."""
-
-_READER = blake2b(__version__.encode(), digest_size=blake2b.SALT_SIZE).digest()
 
 _CORRELATION = "correlationId"
 """Versions 2 and 3: one text; version 4: an entry of the list `externalIdentifier`."""
@@ -79,19 +76,21 @@ def id_in(item: Mapping[str, Any]) -> str | None:
     return usable_id(item.get("id")) or _id_in_href(item.get("href"))
 
 
-def listed(item: object) -> tuple[str, bytes] | None:
-    """Return the id of a row of a list and a digest of the row as it came, without reading it.
+def listed(item: object, reader: bytes = b"") -> tuple[str, bytes] | None:
+    """Return the id of a row of a list and a digest of the row as it came, whatever the order of its attributes,
+    without reading it.
 
-    Rows with the same digest are read the same by this release. None for what is no plain row.
+    Rows with the same digest are read the same, as long as they are by the same `reader` (`bridge.tmf656.reader`). None
+    for what is no plain row.
     """
     problem_id = usable_id(item.get("id")) if isinstance(item, dict) else None
     if problem_id is None:
         return None
     try:
-        raw = orjson.dumps(item)
+        raw = orjson.dumps(item, option=orjson.OPT_SORT_KEYS)
     except TypeError:
         return None
-    return problem_id, blake2b(raw, digest_size=16, salt=_READER).digest()
+    return problem_id, blake2b(raw, digest_size=16, salt=reader).digest()
 
 
 def read_problem(
