@@ -11,9 +11,10 @@ think it long enough. So we give it one: after `subscription_renew_seconds`, cou
 whatever the server thinks of the old one. A hub with one place that is taken then (409) still has ours.
 
 Crash after the hub's yes and before it is stored: one registration nobody knows; the next start makes another, and
-finds the orphan where the server lists its registrations. Crash between storing and deleting the old one: that is
-stored as left over, and deleted later. A process that was paused and lost the lease meanwhile cannot store: it takes
-back at the hub what it has just registered, unless that is what the others use.
+finds the orphan where the server lists its registrations, as does every probe, since a request that was given up may
+reach the server long after. Crash between storing and deleting the old one: that is stored as left over, and deleted
+later. A process that was paused and lost the lease meanwhile cannot store: it takes back at the hub what it has just
+registered, unless that is what the others use.
 """
 
 from dataclasses import dataclass, field
@@ -80,7 +81,7 @@ class Subscriber:
         if held is not None and reason == "start" and await self._still_good(held):
             log.info("registration stands", source=self.feed.name, hub_id=held.hub_id)
             self._stands(renewed=False)
-            await self._tidy(None)
+            await self._tidy(held.hub_id)
             return
         await self._fenced()
         try:
@@ -100,7 +101,7 @@ class Subscriber:
         self.metrics.registrations.labels(self.feed.name, reason, "ok").inc()
         log.info("registered", source=self.feed.name, reason=reason, hub_id=registration.hub_id)
         self._stands(renewed=True)
-        await self._tidy(registration)
+        await self._tidy(registration.hub_id)
 
     async def withdraw(self) -> None:
         """Delete every registration of ours at the hub. TransientError when it cannot be reached."""
@@ -245,15 +246,15 @@ class Subscriber:
         if held is None or (held.hub_id is not None and await self._known_to_hub(held.hub_id) is False):
             self._fell()
             return True
-        await self._tidy(None)
+        await self._tidy(held.hub_id)
         return False
 
-    async def _tidy(self, registration: Registration | None) -> None:
-        """Delete what is left of old registrations. That may wait: the new one stands, whatever becomes of this."""
+    async def _tidy(self, hub_id: str | None) -> None:
+        """Delete what is left beside the registration in use. That may wait: it stands, whatever becomes of this."""
         try:
             await self._clear_left_overs()
-            if registration is not None and registration.hub_id is not None:
-                await self._clear_orphans(registration)
+            if hub_id is not None:
+                await self._clear_orphans(hub_id)
         except BridgeError as error:
             log.info("old registrations not deleted yet", source=self.feed.name, error=str(error))
 
@@ -272,12 +273,12 @@ class Subscriber:
             ours = callbacks.get(each.hub_id, each.callback) == each.callback
             await self._delete(each, at_hub=ours and not given_again)
 
-    async def _clear_orphans(self, registration: Registration) -> None:
+    async def _clear_orphans(self, hub_id: str) -> None:
         """Where the server lists registrations: delete those with our callback that are not the one in use. While this
         process leads: else the one in use may be another.
         """
         for found in await self._listed() or []:
-            if found.callback == self.feed.callback and found.hub_id not in (None, registration.hub_id):
+            if found.callback == self.feed.callback and found.hub_id not in (None, hub_id):
                 await self._fenced()
                 await self.feed.client.deregister(found.hub_id)
                 log.info("orphaned registration deleted", source=self.feed.name, hub_id=found.hub_id)

@@ -84,9 +84,10 @@ async def line(sim: Simulator) -> AsyncIterator[Proxy]:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who failed tries again soon."""
+    """Who failed tries again soon, and what a bad line delivers late is soon found."""
     monkeypatch.setattr(Backoff.__init__, "__defaults__", (0.05, 0.2))
     monkeypatch.setattr("bridge.jobs.refetch._LATER_SECONDS", 0.05)
+    monkeypatch.setattr("bridge.jobs.subscribe._PROBE_SECONDS", 0.5)
 
 
 def source(sim: Simulator, *, patience_seconds: float) -> dict[str, Any]:
@@ -133,17 +134,26 @@ async def all_met_it(running: Running, sim: Simulator, outcome: str, eventually:
 async def home(running: Running, sim: Simulator, told: Told, eventually: Eventually) -> None:
     """Wait until the tables are what the server says, nothing is left to say or fetch, and one registration stands."""
     feed = running.feeds["sim"]
+    found: tuple[Any, ...] = ()
 
     async def equal() -> bool:
+        nonlocal found
         feed.reconcile_wake.call("asked for")
         async with running.place.database.connection() as connection:
             rows = await connection.fetch("select id, body from report.service_problem where deleted_at is null")
             waiting = await connection.fetchval("select count(*) from bridge.refetch")
         alive = {row["id"]: orjson.loads(row["body"]) for row in rows}
-        rests = not waiting and feed.last_error is None
-        return rests and alive == told(sim) and len(sim.subscriptions) == 1
+        found = waiting, feed.last_error, len(sim.subscriptions), alive
+        return found == wanted()
 
-    await eventually(equal)
+    def wanted() -> tuple[Any, ...]:
+        return 0, None, 1, told(sim)
+
+    try:
+        await eventually(equal)
+    except TimeoutError:
+        assert found == wanted()
+        raise
 
 
 async def buried(running: Running) -> set[str]:

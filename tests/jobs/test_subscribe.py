@@ -150,6 +150,19 @@ async def test_orphans_are_deleted_where_the_server_lists_them(rig_for: RigFor) 
         assert sorted(sim.subscriptions) == ["3", "4"]
 
 
+async def test_an_orphan_that_comes_late_is_found_by_a_probe(
+    rig_for: RigFor, monkeypatch: pytest.MonkeyPatch, eventually: Eventually
+) -> None:
+    """A request that was given up reached the server after all, when another one had been answered."""
+    monkeypatch.setattr(subscribe, "_PROBE_SECONDS", 0.05)
+    async with Simulator(faults=Faults(hub_readable=True)) as sim, background() as tasks:
+        rig = await rig_for(sim)
+        tasks.start_soon(rig.subscriber.run)
+        await eventually(lambda: rig.feed.registered)
+        sim.world.hub.register(rig.feed.callback, None)
+        await eventually(lambda: sorted(sim.subscriptions) == ["1"])
+
+
 async def test_a_registration_without_an_id_is_not_taken_for_an_orphan(rig_for: RigFor, hub: Any) -> None:
     rig = await rig_for(hub.url)
     hub.on_post = lambda _: (204, None)
