@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping
 from itertools import product
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
-from prometheus_client.exposition import choose_encoder
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from bridge import __version__
+from bridge.exposition import encoder
 
 MODES = ("push", "fallback", "poll", "disabled")
 OUTCOMES = ("applied", "unchanged", "duplicate", "stale", "dead_letter")
@@ -321,10 +321,8 @@ class Metrics:
             self.poll_interval.labels(source, kind).set(seconds[kind])
 
     def page(self, accept: str = "") -> tuple[bytes, str]:
-        """Return the exposition and its content type: OpenMetrics where the Accept header asks for it, else
-        Prometheus' text format.
-        """
-        encode, content_type = choose_encoder(accept)
+        """Return the exposition and its content type, as `exposition` chooses them by the Accept header."""
+        encode, content_type = encoder(accept)
         return encode(self.registry), content_type
 
 

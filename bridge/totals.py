@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 from prometheus_client.samples import Exemplar, Sample
+
+from bridge.exposition import encoder
 
 _LEADS = "tmf656_bridge_leads"
 _SUM = frozenset(
@@ -88,7 +89,7 @@ def total(processes: Sequence[Sequence[Family]]) -> list[Family]:
 
 def page(families: Sequence[Family], accept: str = "") -> tuple[bytes, str]:
     """Return the exposition and its content type, as `Metrics.page` does."""
-    encode, content_type = choose_encoder(accept)
+    encode, content_type = encoder(accept)
     registry = CollectorRegistry()
     registry.register(_Shown(families))
     return encode(registry), content_type

@@ -50,7 +50,8 @@ def metrics_page(page: Page) -> Handler:
     """Answer with the exposition: Prometheus' text format, or OpenMetrics when the Accept header asks for it."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        body, content_type = await page(",".join(request.headers.getall("Accept", ())))
+        accept = ",".join(request.headers.getall("Accept", ()))
+        body, content_type = await page(accept.encode(errors="replace").decode())  # it may be no text at all
         return web.Response(body=body, headers={"Content-Type": content_type, "Vary": "Accept"})
 
     return handle

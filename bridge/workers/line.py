@@ -1,20 +1,24 @@
 """Questions and answers, both ways, over one connection: a JSON object a line.
 
-A question is `{"ask": number, …}`, its answer `{"answer": number, …}`. When the connection ends, whoever still waits
-for an answer gets a GoneError.
+A question is `{"ask": number, …}`, its answer `{"answer": number, …}`, or `{"answer": number, "failed": true}` when
+answering failed: a defect in there is logged and costs one answer, not the process that has all others to talk to.
+When the connection ends, whoever still waits for an answer gets a GoneError.
 """
 
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import count
 from typing import Any
 
 import anyio
 import orjson
+import structlog
 
 from bridge.errors import TransientError
+
+log = structlog.get_logger(__name__)
 
 _MOST_BYTES = 256 * 1024**2
 """The longest line; the metrics of a hundred sources are 5 MB."""
@@ -25,6 +29,10 @@ Answer = Callable[[Message], Awaitable[Message]]
 
 class GoneError(TransientError):
     """The other side is gone."""
+
+
+class FailedError(TransientError):
+    """The other side could not answer; its log says why."""
 
 
 class Line:
@@ -38,16 +46,18 @@ class Line:
         self._gone = False
 
     async def ask(self, **question: Any) -> Message:
-        """Ask, and return the answer; GoneError when none can come any more."""
+        """Ask, and return the answer; FailedError when there is none, GoneError when none can come any more."""
         if self._gone:
             raise GoneError("the other process is gone")
         number = next(self._numbers)
         answered = self._asked[number] = asyncio.get_running_loop().create_future()
         try:
-            await self._send({"ask": number, **question})
+            await self._send(_packed({"ask": number, **question}))
             answer: Message = await answered
         finally:
             self._asked.pop(number, None)
+        if "failed" in answer:
+            raise FailedError("the other process could not answer; its log says why")
         return answer
 
     async def run(self) -> None:
@@ -77,18 +87,25 @@ class Line:
         return message
 
     async def _reply(self, question: Message) -> None:
-        answer = await self._answer(question)
+        number = question["ask"]
         try:
-            await self._send({"answer": question["ask"], **answer})
-        except GoneError:
-            return
+            answer = _packed({"answer": number, **await self._answer(question)})
+        except Exception:
+            log.exception("a question of another process could not be answered", question=question.get("what"))
+            answer = _packed({"answer": number, "failed": True})
+        with suppress(GoneError):
+            await self._send(answer)
 
-    async def _send(self, message: Message) -> None:
+    async def _send(self, message: bytes) -> None:
         try:
-            self._writer.write(orjson.dumps(message) + b"\n")
+            self._writer.write(message)
             await self._writer.drain()
         except (ConnectionError, RuntimeError) as error:  # RuntimeError: uvloop's, of a transport that is closed
             raise GoneError("the other process is gone") from error
+
+
+def _packed(message: Message) -> bytes:
+    return orjson.dumps(message) + b"\n"
 
 
 @asynccontextmanager

@@ -36,7 +36,7 @@ from bridge.totals import Family
 from bridge.web.server import cannot_listen
 from bridge.workers import line
 from bridge.workers.child import Task
-from bridge.workers.line import GoneError, Line, Message
+from bridge.workers.line import FailedError, GoneError, Line, Message
 
 log = structlog.get_logger(__name__)
 
@@ -208,7 +208,7 @@ class Workers:
         with anyio.move_on_after(_ASK_SECONDS):
             try:
                 answer = await said.ask()
-            except GoneError:
+            except (FailedError, GoneError):
                 return False
             worker.said = [Family(**family) for family in answer["samples"]]
             return True

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import anyio
@@ -79,6 +80,19 @@ async def applied(url: str) -> float:
         return sum(map(float, ANSWERED.findall(await answer.text())))
 
 
+async def scraped(url: str, accept: bytes) -> bytes:
+    """A scrape whose Accept header is these bytes, as it is answered."""
+    parts = urlsplit(url)
+    answer = b""
+    async with await anyio.connect_tcp(parts.hostname or "", parts.port or 80) as stream:
+        await stream.send(
+            b"GET /metrics HTTP/1.1\r\nHost: bridge\r\nConnection: close\r\nAccept: " + accept + b"\r\n\r\n"
+        )
+        async for part in stream:
+            answer += part
+    return answer
+
+
 def workers_of(pid: int) -> list[psutil.Process]:
     return [each for each in psutil.Process(pid).children() if "worker" in each.cmdline()]
 
@@ -144,6 +158,16 @@ async def test_one_that_is_killed_is_replaced_while_the_others_answer_and_no_cou
                 assert len(set(events)) == len(events)
                 assert len(sending.answered) == 250
             assert await program.stopped(signal.SIGTERM) == 0
+
+
+async def test_no_accept_header_ends_anything(dsn: str, start: Any, configured: Any) -> None:
+    async with start("run", "--workers", "2", "--config", configured(dsn=dsn)) as program:
+        url = (await program.logged("all workers are ready"))["url"]
+        workers = workers_of(program.pid)
+        for accept in (b"text/plain;version=x", b"application/openmetrics-text;version=x", b"text/\xff\xfe"):
+            assert (await scraped(url, accept)).startswith(b"HTTP/1.1 200 OK")
+        assert workers_of(program.pid) == workers
+        assert await program.stopped(signal.SIGTERM) == 0
 
 
 async def test_workers_whose_parent_is_killed_stop(dsn: str, start: Any, configured: Any) -> None:

@@ -348,6 +348,27 @@ async def test_openmetrics_is_answered_to_who_asks_for_it(bridge: Running, get: 
     assert told_open == told_plain
 
 
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "text/plain;version=x",
+        "application/openmetrics-text;version=x",
+        "application/openmetrics-text;version=1.0.0\xff",
+        "text/\xff\xfe",
+        ";=,,;version",
+    ],
+)
+async def test_an_accept_header_that_is_not_understood_gets_the_plain_page(
+    bridge: Running, open_wire: Callable[..., Any], request_head: Callable[..., bytes], accept: str
+) -> None:
+    async with open_wire(bridge.url) as wire:
+        await wire.send(request_head("/metrics", f"Accept: {accept}", method="GET"))
+        answer = await wire.answer()
+    assert answer.status == 200
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert b"tmf656_bridge_build_info" in answer.body
+
+
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool (Debian: prometheus) is not here")
 async def test_prometheus_finds_no_fault_in_the_names(bridge: Running, get: Callable[..., Any]) -> None:
     page = (await get(f"{bridge.url}/metrics")).body
