@@ -148,7 +148,7 @@ class Workers:
         async with line.opened(ours, answer) as said, anyio.create_task_group() as talking:
             with theirs:
                 process = await anyio.open_process(
-                    [sys.executable, "-m", "bridge", "worker"],
+                    [sys.executable, "-P", "-m", "bridge", "worker"],  # -P: nothing from the current directory
                     stdin=theirs.fileno(),
                     stdout=None,
                     stderr=None,

@@ -3,6 +3,7 @@
 import re
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -191,6 +192,20 @@ async def test_an_embedded_postgres_belongs_to_the_parent(
         )
         assert (answer.status, answer.out.strip()) == (0, "0")
         assert await program.stopped(signal.SIGINT) == 0
+
+
+async def test_no_worker_takes_its_modules_from_the_directory_it_is_started_in(
+    dsn: str, start: Any, configured: Any, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for name in ("bridge", "typer", "socket"):
+        (elsewhere / f"{name}.py").write_text("raise SystemExit(7)")
+    command = (sys.executable, "-P", "-m", "bridge")  # as the installed program is: without the current directory
+    config = configured(dsn=dsn)
+    async with start("run", "--workers", "2", "--config", config, cwd=elsewhere, command=command) as program:
+        await program.logged("all workers are ready")
+        assert await program.stopped(signal.SIGTERM) == 0
 
 
 async def test_a_port_that_somebody_has_is_noticed(dsn: str, start: Any, call: Any, configured: Any) -> None:
