@@ -241,6 +241,7 @@ def _share(settings: Settings, count: int) -> Settings:
                 update={
                     "max_waiting_bytes": ceil(http.max_waiting_bytes / count),
                     "max_connections": ceil(http.max_connections / count),
+                    "max_connections_per_peer": ceil(http.max_connections_per_peer / count),
                 }
             ),
             "journal": journal.model_copy(update={"max_bytes": ceil(journal.max_bytes / count)}),
