@@ -38,8 +38,8 @@ _ORDINARY_BYTES = 4096
 _HANDED_OUT_BYTES = 8 * 1024 * 1024
 """Most that is read at a time, unless one alone is larger."""
 _RETRY_SECONDS = 5
-_PROCESSES = 16
-"""Processes that may share a data directory."""
+_PROCESSES = 128
+"""Processes that may share a data directory: as many workers as there can be, while those before them still stop."""
 _ADOPT_ROWS = 500
 
 T = TypeVar("T")
@@ -194,10 +194,15 @@ def opened(data_dir: Path, *, max_bytes: int) -> Iterator[Journal]:
     with ExitStack() as stack:
         try:
             data_dir.mkdir(parents=True, exist_ok=True)
-            path = next(path for path in _paths(data_dir) if _locked(path, stack))
+            path = next((path for path in _paths(data_dir) if _locked(path, stack)), None)
+            if path is None:
+                raise PermanentError(
+                    f"all {_PROCESSES} journals in {data_dir} are in use by other processes: run fewer of them, or set "
+                    "another data_dir for some"
+                )
             connection = connected(path)
             stack.callback(connection.close)
-        except (OSError, sqlite3.OperationalError, StopIteration) as error:
+        except (OSError, sqlite3.OperationalError) as error:
             raise PermanentError(
                 f"no local journal can be opened in {data_dir} ({error!r}): set a data_dir that can be written"
             ) from error
@@ -247,11 +252,13 @@ def _locked(path: Path, stack: ExitStack) -> bool:
     """Take the lock of a journal file, until the stack unwinds or the process dies; False when another process has
     it.
     """
-    lock = stack.enter_context(path.with_suffix(".lock").open("wb"))
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+    with ExitStack() as unless_locked:
+        lock = unless_locked.enter_context(path.with_suffix(".lock").open("wb"))
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        stack.push(unless_locked.pop_all())
     return True
 
 

@@ -1,16 +1,21 @@
 """The local journal keeps what it said it kept: over kill -9, a torn tail, a full disk and bits that turned."""
 
+import fcntl
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
 import pytest
+from annotated_types import Le
 
 from bridge.errors import PermanentError
+from bridge.settings.model import HttpSettings
 from bridge.storage.journal import Journal, JournalFullError, Post, opened, waiting_in
 
 pytestmark = pytest.mark.anyio
@@ -171,6 +176,25 @@ async def test_processes_on_one_directory_have_a_journal_each(tmp_path: Path) ->
         assert one.path != two.path
         assert (await kept(one), await kept(two)) == ([post(1).raw], [post(2).raw])
         assert waiting_in(tmp_path) == (2, NOON + timedelta(seconds=1))
+
+
+def test_there_are_journals_for_twice_as_many_workers_as_may_be_and_then_it_is_said(tmp_path: Path) -> None:
+    most = next(each.le for each in HttpSettings.model_fields["workers"].metadata if isinstance(each, Le))
+    with ExitStack() as others:
+        for number in range(1, 2 * most):
+            lock = tmp_path / (f"journal-{number}.lock" if number > 1 else "journal.lock")
+            fcntl.flock(others.enter_context(lock.open("wb")), fcntl.LOCK_EX)
+        before = psutil.Process().num_fds()
+        with opened(tmp_path, max_bytes=MIB) as journal:
+            assert journal.path.name == f"journal-{2 * most}.sqlite"
+            assert psutil.Process().num_fds() - before < 10  # none of those that others have
+            with (
+                pytest.raises(
+                    PermanentError, match=f"all {2 * most} journals .* in use by other processes: .*data_dir"
+                ),
+                opened(tmp_path, max_bytes=MIB),
+            ):
+                pass
 
 
 async def test_what_a_process_that_is_gone_left_is_taken_over(tmp_path: Path) -> None:
