@@ -8,14 +8,16 @@ and is then said once. The others follow when it is ready.
 Every few seconds each worker is asked for its metrics. One that dies is started again, and what it had counted stays in
 the totals; what it counted since it was last asked is lost. One that says nothing for a minute is killed first.
 
-Stop (SIGTERM, SIGINT): every worker stops as a bridge does. Killed: the workers see their lines end, and stop.
+Stop (SIGTERM, SIGINT): every worker stops as a bridge does; one that takes too long is killed, which is said, and the
+exit status is 1. The workers are in sessions of their own, so that Ctrl-C in a terminal comes to the parent alone,
+which knows the order. Killed: the workers see their lines end, and stop.
 """
 
 import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from math import ceil
@@ -43,7 +45,11 @@ log = structlog.get_logger(__name__)
 _ASK_SECONDS = 5.0
 _SILENT_SECONDS = 60.0
 _STEADY_SECONDS = 60.0
-_STOP_SECONDS = 30.0
+_STOP_SECONDS = 8.0
+"""For the stop of all workers, and once more for the one that deregisters: together less than systemd and Kubernetes
+wait, and more than the limits within a bridge come to.
+"""
+_REAP_SECONDS = 1.0
 _RESERVED_CONNECTIONS = 20
 """For psql and the like, beside those of the workers, in an embedded Postgres."""
 
@@ -74,6 +80,8 @@ class Workers:
     """What processes had counted that are gone."""
     _workers: list[_Worker] = field(default_factory=list)
     _stopping: anyio.Event = field(default_factory=anyio.Event)
+    _killed: list[int] = field(default_factory=list)
+    """Numbers of those that did not stop in time."""
 
     def stop(self) -> None:
         """End all of them; safe to call twice and at any time."""
@@ -81,7 +89,7 @@ class Workers:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Run until `stop`. PermanentError when the first worker does not come up."""
+        """Run until `stop`. PermanentError when the first worker does not come up, or one had to be killed."""
         async with AsyncExitStack() as stack:
             settings = stack.enter_context(_reserved(self.settings))
             settings = await stack.enter_async_context(_with_database(settings, self.count))
@@ -94,9 +102,11 @@ class Workers:
                     await self._start(keeping)
                     await self._stopping.wait()
                 finally:
-                    with anyio.move_on_after(_STOP_SECONDS, shield=True):
+                    with anyio.CancelScope(shield=True):
                         await self._end()
                     keeping.cancel_scope.cancel()
+        if self._killed:
+            raise PermanentError(f"{len(self._killed)} of {self.count} workers did not stop in time and were killed")
 
     async def _start(self, keeping: TaskGroup) -> None:
         first, *others = self._workers
@@ -113,12 +123,23 @@ class Workers:
     async def _end(self) -> None:
         """Stop the workers; the one that deregisters is the last, so that no other registers again after it."""
         last = self._workers[:1] if self.unsubscribe else []
-        for some in ([each for each in self._workers if each not in last], last):
-            running = [each.process for each in some if each.process is not None]
-            for process in running:
-                with suppress(ProcessLookupError):
-                    process.send_signal(signal.SIGTERM)
-            for process in running:
+        await self._stop_all([each for each in self._workers if each not in last])
+        await self._stop_all(last)
+
+    async def _stop_all(self, workers: Sequence[_Worker]) -> None:
+        running = [(each, each.process) for each in workers if each.process is not None]
+        for _, process in running:
+            _signal(process, signal.SIGTERM)
+        with anyio.move_on_after(_STOP_SECONDS):
+            for _, process in running:
+                await process.wait()
+        for worker, process in running:
+            if process.returncode is None:
+                log.error("a worker does not stop, killing it", worker=worker.number, pid=process.pid)
+                self._killed.append(worker.number)
+                _signal(process, signal.SIGKILL)
+        with anyio.move_on_after(_REAP_SECONDS):
+            for _, process in running:
                 await process.wait()
 
     async def _keep(self, worker: _Worker) -> None:
@@ -153,6 +174,7 @@ class Workers:
                     stdout=None,
                     stderr=None,
                     env=_environment(),
+                    start_new_session=True,
                 )
             worker.process, worker.line = process, said
             talking.start_soon(said.run)
@@ -213,6 +235,11 @@ class Workers:
             worker.said = [Family(**family) for family in answer["samples"]]
             return True
         return False
+
+
+def _signal(process: Process, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        process.send_signal(number)
 
 
 async def _either(one: anyio.Event, other: anyio.Event) -> None:

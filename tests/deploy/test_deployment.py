@@ -22,6 +22,7 @@ from pydantic import BaseModel, SecretStr
 
 from bridge.settings import load
 from bridge.settings.model import SECTIONS, Settings, SourceSettings
+from bridge.workers import parent
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -186,6 +187,20 @@ def test_systemd_never_gives_up_starting() -> None:
     unit.read(UNIT)
     assert unit["Unit"]["StartLimitIntervalSec"] == "0"
     assert unit["Service"]["Restart"] == "always"
+
+
+def test_whoever_stops_the_bridge_leaves_its_workers_to_it_and_waits_until_it_has_killed_those_that_hang() -> None:
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
+    unit.read(UNIT)
+    assert unit["Service"]["KillMode"] == "mixed"
+    [stateful] = of_kind("StatefulSet")
+    waited = [
+        unit["Service"]["TimeoutStopSec"].removesuffix("s"),
+        stateful["spec"]["template"]["spec"]["terminationGracePeriodSeconds"],
+        COMPOSE["services"]["bridge"]["stop_grace_period"].removesuffix("s"),
+    ]
+    at_most = 2 * (parent._STOP_SECONDS + parent._REAP_SECONDS)
+    assert all(float(seconds) > at_most for seconds in waited)
 
 
 @pytest.mark.parametrize("manifest", MANIFESTS, ids=lambda one: f"{one['kind']}-{one.get('metadata', {}).get('name')}")

@@ -1,10 +1,11 @@
 """`run --workers`: several processes on one port, one of which may die; one page of metrics."""
 
+import os
 import re
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,13 @@ async def scraped(url: str, accept: bytes) -> bytes:
     return answer
 
 
+def registered(sim: Simulator) -> Callable[[], Awaitable[bool]]:
+    async def holds() -> bool:
+        return bool(sim.subscriptions)
+
+    return holds
+
+
 def workers_of(pid: int) -> list[psutil.Process]:
     return [each for each in psutil.Process(pid).children() if "worker" in each.cmdline()]
 
@@ -169,6 +177,39 @@ async def test_no_accept_header_ends_anything(dsn: str, start: Any, configured: 
             assert (await scraped(url, accept)).startswith(b"HTTP/1.1 200 OK")
         assert workers_of(program.pid) == workers
         assert await program.stopped(signal.SIGTERM) == 0
+
+
+async def test_a_worker_that_does_not_stop_is_killed_and_another_still_deregisters(
+    dsn: str, start: Any, configured: Any, eventually: Any
+) -> None:
+    async with Simulator(population=3, seed=1) as sim:
+        config = configured(dsn=dsn, sources={"snow": {"url": sim.url, "callback_secret": SECRET}})
+        async with start("run", "--workers", "2", "--unsubscribe", "--config", config) as program:
+            await program.logged("all workers are ready")
+            await eventually(registered(sim))
+            workers_of(program.pid)[1].suspend()
+            program.process.send_signal(signal.SIGTERM)
+            assert await program.ended() == 1
+            await program.logged("a worker does not stop, killing it", worker=2)
+            assert [line["worker"] for line in program.log if line["event"] == "stopping" and "worker" in line] == [1]
+            assert any("1 of 2 workers did not stop" in line for line in program.err)
+            assert not sim.subscriptions
+
+
+async def test_ctrl_c_comes_to_the_parent_alone_which_keeps_the_order(
+    dsn: str, start: Any, configured: Any, eventually: Any
+) -> None:
+    async with Simulator(population=3, seed=1) as sim:
+        config = configured(dsn=dsn, sources={"snow": {"url": sim.url, "callback_secret": SECRET}})
+        run = ("run", "--workers", "3", "--unsubscribe", "--config", config)
+        async with start(*run, start_new_session=True) as program:
+            await program.logged("all workers are ready")
+            await eventually(registered(sim))
+            os.killpg(program.pid, signal.SIGINT)
+            assert await program.ended() == 0
+            told = {line.get("worker"): line["signal"] for line in program.log if line["event"] == "stopping"}
+            assert told == {None: "SIGINT", 1: "SIGTERM", 2: "SIGTERM", 3: "SIGTERM"}
+            assert not sim.subscriptions
 
 
 async def test_workers_whose_parent_is_killed_stop(dsn: str, start: Any, configured: Any) -> None:
