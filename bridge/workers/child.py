@@ -9,7 +9,7 @@ import base64
 import os
 import pickle  # nosec B403
 import socket
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import anyio
 import structlog
@@ -51,7 +51,7 @@ async def run() -> None:
     number = 0
 
     async def answer(_: Message) -> Message:
-        return {"samples": [asdict(family) for family in samples(bridge.metrics.registry)] if bridge else []}
+        return {"samples": samples(bridge.metrics.registry) if bridge else []}
 
     async with line.opened(end, answer) as parent, anyio.create_task_group() as tasks:
 

@@ -24,6 +24,7 @@ _MOST_BYTES = 256 * 1024**2
 """The longest line; the metrics of a hundred sources are 5 MB."""
 
 Message = dict[str, Any]
+"""What is sent may hold dataclasses; they arrive as dicts."""
 Answer = Callable[[Message], Awaitable[Message]]
 
 

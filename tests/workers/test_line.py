@@ -7,8 +7,12 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 
+from bridge.metrics import Metrics
+from bridge.totals import Family, page, samples, total
 from bridge.workers import line
 from bridge.workers.line import Answer, FailedError, GoneError, Line, Message
+
+OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
 pytestmark = pytest.mark.anyio
 
@@ -47,6 +51,20 @@ async def test_a_question_that_cannot_be_answered_is_an_answer_too_and_the_line_
                 await asking.ask(what=what)
             assert "secret detail" not in str(failed.value)
         assert (await asking.ask(what="any"))["text"] == "well"
+
+
+async def test_metrics_arrive_as_they_were_said() -> None:
+    told = Metrics()
+    told.introduce("snow")
+    told.event_age.labels("snow").observe(3, {"trace_id": "0af7"})
+    families = samples(told.registry)
+
+    async def answer(_: Message) -> Message:
+        return {"samples": families}
+
+    async with talking(answer) as asking:
+        heard = [Family(**family) for family in (await asking.ask(what="metrics"))["samples"]]
+    assert page(total([heard]), OPENMETRICS) == page(total([families]), OPENMETRICS)
 
 
 async def test_who_waits_for_an_answer_hears_that_the_other_side_is_gone() -> None:
