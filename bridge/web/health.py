@@ -12,13 +12,14 @@ from typing import Literal
 from aiohttp import web
 
 from bridge import __version__
+from bridge.errors import TransientError
 from bridge.web.admission import authorised
 from bridge.web.listener import error_response
 from bridge.web.refusal import Refusal
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Page = Callable[[str], Awaitable[tuple[bytes, str]]]
-"""Makes the page of metrics and its content type from an Accept header."""
+"""Makes the page of metrics and its content type from an Accept header; TransientError when it cannot be had now."""
 
 
 async def livez(_: web.Request) -> web.StreamResponse:
@@ -47,11 +48,16 @@ def readyz(condition: Callable[[], Awaitable[Condition]]) -> Handler:
 
 
 def metrics_page(page: Page) -> Handler:
-    """Answer with the exposition: Prometheus' text format, or OpenMetrics when the Accept header asks for it."""
+    """Answer with the exposition: Prometheus' text format, or OpenMetrics when the Accept header asks for it; 503 when
+    there is none.
+    """
 
     async def handle(request: web.Request) -> web.StreamResponse:
         accept = ",".join(request.headers.getall("Accept", ()))
-        body, content_type = await page(accept.encode(errors="replace").decode())  # it may be no text at all
+        try:
+            body, content_type = await page(accept.encode(errors="replace").decode())  # it may be no text at all
+        except TransientError as error:
+            return error_response(Refusal(503, "unavailable", str(error), retry_after_seconds=1))
         return web.Response(body=body, headers={"Content-Type": content_type, "Vary": "Accept"})
 
     return handle

@@ -154,6 +154,7 @@ DOCUMENT: dict[str, Any] = {
             "Metrics for Prometheus",
             _200=_response("Text exposition", {"text/plain": {"schema": _TEXT}}),
             _401=_problem("401", "http.metrics_token is wanted"),
+            _503=_problem("503", "Not now, with several workers: their parent does not answer"),
         ),
         "/stream": _page(
             "Every change as it is committed, as server-sent events",

@@ -16,12 +16,16 @@ import structlog
 
 from bridge import logs
 from bridge.app import Bridge, Running, run_until_signal
+from bridge.errors import OverdueError
 from bridge.settings import Settings
 from bridge.totals import samples
 from bridge.workers import line
 from bridge.workers.line import GoneError, Message
 
 log = structlog.get_logger(__name__)
+
+_PAGE_SECONDS = 8.0
+"""Longer than the parent waits for a worker that says nothing, shorter than Prometheus waits (10)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,11 @@ async def run() -> None:
                 bridge.stop()
 
         async def page(accept: str) -> tuple[bytes, str]:
-            said = await parent.ask(what="page", accept=accept)
+            try:
+                with anyio.fail_after(_PAGE_SECONDS):
+                    said = await parent.ask(what="page", accept=accept)
+            except TimeoutError as error:
+                raise OverdueError("the parent of the workers, which adds their metrics up, does not answer") from error
             return said["page"].encode(), said["type"]
 
         def ready(running: Running) -> None:

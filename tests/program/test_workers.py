@@ -212,6 +212,20 @@ async def test_ctrl_c_comes_to_the_parent_alone_which_keeps_the_order(
             assert not sim.subscriptions
 
 
+async def test_a_scrape_that_the_parent_does_not_answer_is_told_so(
+    dsn: str, start: Any, configured: Any, get: Any
+) -> None:
+    async with start("run", "--workers", "2", "--config", configured(dsn=dsn)) as program:
+        url = (await program.logged("all workers are ready"))["url"]
+        parent = psutil.Process(program.pid)
+        parent.suspend()
+        status, text, _ = await get(f"{url}/metrics")
+        parent.resume()
+        assert (status, orjson.loads(text)["reason"]) == (503, "unavailable")
+        assert (await get(f"{url}/metrics"))[0] == 200
+        assert await program.stopped(signal.SIGTERM) == 0
+
+
 async def test_workers_whose_parent_is_killed_stop(dsn: str, start: Any, configured: Any) -> None:
     async with start("run", "--config", configured(dsn=dsn, workers=3)) as program:
         await program.logged("all workers are ready", workers=3)
