@@ -219,10 +219,14 @@ class Metrics:
             registry=registry,
         )
         self.journal_bytes = Gauge(
-            f"{prefix}_journal_bytes", "Bytes in the local journal, of journal.max_bytes", registry=registry
+            f"{prefix}_journal_bytes",
+            "Bytes in the local journal; with several workers, in the fullest of theirs",
+            registry=registry,
         )
         self.journal_max_bytes = Gauge(
-            f"{prefix}_journal_max_bytes", "Bytes that the local journal may hold; 0: there is none", registry=registry
+            f"{prefix}_journal_max_bytes",
+            "Bytes that the local journal, with several workers that of each, may hold; 0: there is none",
+            registry=registry,
         )
         self.journal_oldest = Gauge(
             f"{prefix}_journal_oldest_timestamp_seconds",

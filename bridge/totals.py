@@ -24,17 +24,18 @@ _SUM = frozenset(
         "process_virtual_memory_bytes",
         "tmf656_bridge_database_connections",
         "tmf656_bridge_database_connections_max",
-        "tmf656_bridge_journal_bytes",
-        "tmf656_bridge_journal_max_bytes",
         "tmf656_bridge_journal_waiting",
         "tmf656_bridge_listener_requests_in_progress",
         "tmf656_bridge_stream_followers",
         "tmf656_bridge_writer_waiting",
     }
 )
+# of journals the fullest, and what one may hold: a sender whose process has no room is refused, whatever others have
 _MOST = frozenset(
     {
         _LEADS,
+        "tmf656_bridge_journal_bytes",
+        "tmf656_bridge_journal_max_bytes",
         "tmf656_bridge_last_commit_timestamp_seconds",
         "tmf656_bridge_last_poll_success_timestamp_seconds",
         "tmf656_bridge_last_push_timestamp_seconds",

@@ -201,7 +201,8 @@ def _rest() -> tuple[Panel, ...]:
         ),
         series(
             "Journal: how full",
-            "Bytes of journal.max_bytes. At 100 % senders are answered 503.",
+            "Bytes of journal.max_bytes; with several workers, of the fullest one's share. At 100 % senders are "
+            "answered 503.",
             "percentunit",
             prom(full, "{{instance}}"),
             steps=((None, "transparent"), (0.5, "red")),

@@ -86,6 +86,15 @@ def test_counters_and_histograms_are_added_up_and_gauges_go_by_what_they_mean() 
     assert value(shown(leader, first), "mode", source="snow", mode="push") == 1
 
 
+def test_one_journal_that_is_full_is_seen_among_others_that_are_empty() -> None:
+    processes = [metrics() for _ in range(4)]
+    for each in processes:
+        each.journal_max_bytes.set(100)
+    processes[2].journal_bytes.set(90)
+    text = shown(*processes)
+    assert (value(text, "journal_bytes"), value(text, "journal_max_bytes")) == (90, 100)
+
+
 def test_what_a_process_counted_stays_when_it_is_gone_and_its_gauges_do_not() -> None:
     gone, alive = metrics(), metrics()
     for each in (gone, alive):
