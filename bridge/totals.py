@@ -19,7 +19,6 @@ from bridge.exposition import encoder
 _LEADS = "tmf656_bridge_leads"
 _SUM = frozenset(
     {
-        "process_open_fds",
         "process_resident_memory_bytes",
         "process_virtual_memory_bytes",
         "tmf656_bridge_database_connections",
@@ -30,10 +29,11 @@ _SUM = frozenset(
         "tmf656_bridge_writer_waiting",
     }
 )
-# of journals the fullest, and what one may hold: a sender whose process has no room is refused, whatever others have
+# of journals and open files the fullest, and what one may hold: where one has no room, that others have some is no help
 _MOST = frozenset(
     {
         _LEADS,
+        "process_open_fds",
         "tmf656_bridge_journal_bytes",
         "tmf656_bridge_journal_max_bytes",
         "tmf656_bridge_last_commit_timestamp_seconds",

@@ -237,7 +237,8 @@ def _rest() -> tuple[Panel, ...]:
         ),
         series(
             "Open files",
-            "File descriptors, of those there may be: connections of senders, of the pool, files.",
+            "File descriptors, of those there may be: connections of senders, of the pool, files. Of several workers "
+            "the one with most.",
             "percentunit",
             prom(f"{_each('process_open_fds')} / {_each('process_max_fds')}", "{{instance}}"),
             width=6,

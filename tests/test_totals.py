@@ -95,6 +95,15 @@ def test_one_journal_that_is_full_is_seen_among_others_that_are_empty() -> None:
     assert (value(text, "journal_bytes"), value(text, "journal_max_bytes")) == (90, 100)
 
 
+def test_open_files_are_those_of_the_process_with_most_of_what_one_may_have() -> None:
+    def process(opened: float, most: float) -> list[totals.Family]:
+        gauges = {"process_open_fds": opened, "process_max_fds": most}
+        return [totals.Family(name, "", "gauge", [(name, {}, number, None)]) for name, number in gauges.items()]
+
+    found = values(totals.page(totals.total([process(90, 1000), process(980, 1000), process(90, 1000)]))[0])
+    assert found == {("process_open_fds", frozenset()): 980, ("process_max_fds", frozenset()): 1000}
+
+
 def test_what_a_process_counted_stays_when_it_is_gone_and_its_gauges_do_not() -> None:
     gone, alive = metrics(), metrics()
     for each in (gone, alive):
