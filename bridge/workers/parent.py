@@ -43,7 +43,8 @@ from bridge.workers.line import FailedError, GoneError, Line, Message
 log = structlog.get_logger(__name__)
 
 _ASK_SECONDS = 5.0
-_SILENT_SECONDS = 60.0
+_SILENT_ASKS = 6
+"""Questions in a row without an answer. Not time: when all of a machine was stopped for a while, nobody hangs."""
 _STEADY_SECONDS = 60.0
 _STOP_SECONDS = 8.0
 """For the stop of all workers, and once more for the one that deregisters: together less than systemd and Kubernetes
@@ -213,12 +214,11 @@ class Workers:
 
     async def _watch(self, worker: _Worker) -> None:
         """Ask a worker now and then what it has counted; kill it when it says nothing for long."""
-        heard_at = anyio.current_time()
+        unanswered = 0
         while worker.line is not None and worker.process is not None:
             await anyio.sleep(_ASK_SECONDS)
-            if await self._ask(worker, worker.line):
-                heard_at = anyio.current_time()
-            elif anyio.current_time() - heard_at > _SILENT_SECONDS:
+            unanswered = 0 if await self._ask(worker, worker.line) else unanswered + 1
+            if unanswered == _SILENT_ASKS:
                 log.error("a worker says nothing, killing it", worker=worker.number, pid=worker.process.pid)
                 worker.process.kill()
                 return
