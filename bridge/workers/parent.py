@@ -6,7 +6,8 @@ Postgres is started and migrated here. The first worker starts alone: what keeps
 and is then said once. The others follow when it is ready.
 
 Every few seconds each worker is asked for its metrics. One that dies is started again, and what it had counted stays in
-the totals; what it counted since it was last asked is lost. One that says nothing for a minute is killed first.
+the totals; what it counted since it was last asked is lost. One that says nothing for a minute is killed first. Where
+the system has no process or file to give, the others go on, and it is tried again.
 
 Stop (SIGTERM, SIGINT): every worker stops as a bridge does; one that takes too long is killed, which is said, and the
 exit status is 1. The workers are in sessions of their own, so that Ctrl-C in a terminal comes to the parent alone,
@@ -148,48 +149,51 @@ class Workers:
         backoff = Backoff(first_seconds=0.2, last_seconds=10)
         while not self._stopping.is_set():
             started = anyio.current_time()
-            status = await self._fill(worker)
-            self._gone = totals.total([totals.counted(worker.said), self._gone])
-            worker.said = []
-            if self._stopping.is_set():
-                return
-            if not worker.ready.is_set() and worker is self._workers[0]:
-                raise PermanentError(f"the first of {self.count} workers ended with status {status}, for what it says")
-            log.error("a worker ended, starting another", worker=worker.number, status=status)
+            try:
+                status = await self._fill(worker)
+            except OSError as error:  # too many processes or open files, say, which may pass
+                self._not_first(worker, f"cannot be started: {error}")
+                log.warning("a worker cannot be started, trying again later", worker=worker.number, error=str(error))
+            else:
+                self._gone = totals.total([totals.counted(worker.said), self._gone])
+                worker.said = []
+                if self._stopping.is_set():
+                    return
+                self._not_first(worker, f"ended with status {status}, for what it says")
+                log.error("a worker ended, starting another", worker=worker.number, status=status)
             if anyio.current_time() - started > _STEADY_SECONDS:
                 backoff.reset()
             await anyio.sleep(backoff.next_seconds())
 
-    async def _fill(self, worker: _Worker) -> int:
-        """Start a process, talk to it until it ends, and return its status."""
-        ours, theirs = socket.socketpair()
+    def _not_first(self, worker: _Worker, what: str) -> None:
+        """PermanentError when it is the first that was never ready."""
+        if worker is self._workers[0] and not worker.ready.is_set():
+            raise PermanentError(f"the first of {self.count} workers {what}")
 
+    async def _fill(self, worker: _Worker) -> int:
+        """Start a process, talk to it until it ends, and return its status; OSError when it cannot be started."""
+        ours, process = await _started()
+        try:
+            await self._talk(worker, process, ours)
+        finally:
+            worker.process, worker.line = None, None
+            if process.returncode is None:
+                process.kill()
+            with anyio.CancelScope(shield=True):
+                status = await process.wait()
+        return status
+
+    async def _talk(self, worker: _Worker, process: Process, end: socket.socket) -> None:
         async def answer(question: Message) -> Message:
             return await self._answer(worker, question)
 
-        async with line.opened(ours, answer) as said, anyio.create_task_group() as talking:
-            with theirs:
-                process = await anyio.open_process(
-                    [sys.executable, "-P", "-m", "bridge", "worker"],  # -P: nothing from the current directory
-                    stdin=theirs.fileno(),
-                    stdout=None,
-                    stderr=None,
-                    env=_environment(),
-                    start_new_session=True,
-                )
+        async with line.opened(end, answer) as said, anyio.create_task_group() as talking:
             worker.process, worker.line = process, said
             talking.start_soon(said.run)
             talking.start_soon(self._watch, worker)
-            try:
-                status = await process.wait()
-            finally:
-                worker.process, worker.line = None, None
-                if process.returncode is None:
-                    process.kill()
-                    with anyio.CancelScope(shield=True):
-                        await process.wait()
+            await process.wait()
+            worker.process, worker.line = None, None
             talking.cancel_scope.cancel()
-        return status
 
     async def _answer(self, worker: _Worker, question: Message) -> Message:
         match question["what"]:
@@ -235,6 +239,23 @@ class Workers:
             worker.said = [Family(**family) for family in answer["samples"]]
             return True
         return False
+
+
+async def _started() -> tuple[socket.socket, Process]:
+    """Start a process; return our end of its line, and it."""
+    ours, theirs = socket.socketpair()
+    with theirs, ExitStack() as unless_started:
+        unless_started.enter_context(ours)
+        process = await anyio.open_process(
+            [sys.executable, "-P", "-m", "bridge", "worker"],  # -P: nothing from the current directory
+            stdin=theirs.fileno(),
+            stdout=None,
+            stderr=None,
+            env=_environment(),
+            start_new_session=True,
+        )
+        unless_started.pop_all()
+    return ours, process
 
 
 def _signal(process: Process, number: signal.Signals) -> None:

@@ -169,6 +169,29 @@ async def test_one_that_is_killed_is_replaced_while_the_others_answer_and_no_cou
             assert await program.stopped(signal.SIGTERM) == 0
 
 
+async def test_while_no_worker_can_be_started_the_others_go_on(
+    dsn: str, start: Any, configured: Any, eventually: Any
+) -> None:
+    async with start("run", "--workers", "2", "--config", configured(dsn=dsn)) as program:
+        url = (await program.logged("all workers are ready"))["url"]
+        parent = psutil.Process(program.pid)
+        first, second = workers_of(program.pid)
+        limits = parent.rlimit(psutil.RLIMIT_NOFILE)
+        parent.rlimit(psutil.RLIMIT_NOFILE, (3, limits[1]))
+        second.kill()
+        said = await program.logged("a worker cannot be started, trying again later", worker=2)
+        assert "Too many open files" in said["error"]
+        assert await applied(url) == 0
+        parent.rlimit(psutil.RLIMIT_NOFILE, limits)
+
+        async def ready_again() -> bool:
+            return [line.get("worker") for line in program.log if line["event"] == "ready"].count(2) == 2
+
+        await eventually(ready_again)
+        assert first in workers_of(program.pid)
+        assert await program.stopped(signal.SIGTERM) == 0
+
+
 async def test_no_accept_header_ends_anything(dsn: str, start: Any, configured: Any) -> None:
     async with start("run", "--workers", "2", "--config", configured(dsn=dsn)) as program:
         url = (await program.logged("all workers are ready"))["url"]
