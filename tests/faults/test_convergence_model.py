@@ -28,7 +28,7 @@ from bridge.domain.observation import TOMBSTONE_HASH, Kind, Observation, Via
 from bridge.domain.status import normalise
 from bridge.jobs.writer import store_items
 from bridge.storage import database as pool
-from bridge.storage import refetch, watermark
+from bridge.storage import listed, refetch, watermark
 from bridge.storage.database import Connection, Database, opened
 from bridge.storage.observation import Entry, Stored
 from bridge.tmf656 import wire
@@ -155,6 +155,7 @@ class Tables:
 
     def __init__(self, portal: BlockingPortal, database: Database, fate: Fate) -> None:
         self.portal, self.database, self.fate = portal, database, fate
+        self.passed_over = 0
 
     def hear(self, *entries: Entry) -> None:
         """Store notifications, the plain way when that is enough."""
@@ -165,6 +166,15 @@ class Tables:
         """Store what a pass or a fetch brought."""
         if entries:
             self.portal.call(partial(store_items, self.database, entries, touch=touch, then=nothing_more))
+
+    def pass_over(self, *entries: Entry) -> None:
+        """Store rows of a list that was read before, but for those that say word for word what is current."""
+        rows = [
+            (seen.problem_id, seen.listed) for seen in (entry.observation for entry in entries) if seen and seen.listed
+        ]
+        same, _ = self.call(listed.same, 1, rows)
+        self.passed_over += len(same)
+        self.store(*(entry for place, entry in enumerate(entries) if place not in same), touch=False)
 
     def call(self, what: Any, *arguments: Any, **named: Any) -> Any:
         async def run() -> Any:
@@ -207,9 +217,12 @@ class Convergence(RuleBasedStateMachine):
 
     def answer(self, via: Via, *ids: str) -> tuple[Entry, ...]:
         held = self.source.problems
-        return tuple(
-            Entry(1, wire.read_problem(held[one], asked_at=self.at(), via=via)) for one in ids or held if one in held
-        )
+        return tuple(self.row(held[one], via) for one in ids or held if one in held)
+
+    def row(self, item: dict[str, Any], via: Via) -> Entry:
+        found = None if via is Via.REFETCH else wire.listed(item)
+        digest = None if found is None else found[1]
+        return Entry(1, wire.read_problem(item, asked_at=self.at(), via=via, digest=digest))
 
     @rule(
         problem_id=st.sampled_from(IDS),
@@ -255,12 +268,13 @@ class Convergence(RuleBasedStateMachine):
         self.source.now += 1
         self.answers.append(self.answer(Via.POLL))
 
-    @rule(which=st.integers(0, 9), death=deaths(8))
-    def answered(self, which: int, death: Death) -> None:
+    @rule(which=st.integers(0, 9), again=st.booleans(), death=deaths(8))
+    def answered(self, which: int, again: bool, death: Death) -> None:
+        """`again`: it is a whole list, of which most is known."""
         if self.answers:
             entries = self.answers[which % len(self.answers)]
             with self.mortal(death):
-                self.tables.store(*entries)
+                (self.tables.pass_over if again else self.tables.store)(*entries)
                 self.answers.remove(entries)
 
     @rule(death=deaths(10))
@@ -276,7 +290,7 @@ class Convergence(RuleBasedStateMachine):
                 else:
                     self.tables.call(refetch.drop, 1, request)
 
-    @rule(death=deaths(24))
+    @rule(death=deaths(32))
     def reconcile(self, death: Death = NEVER) -> None:
         """One pass over everything."""
         self.source.now += 1
@@ -285,7 +299,7 @@ class Convergence(RuleBasedStateMachine):
             self.tables.call(watermark.begin_pass, 1)
             for entry in self.answer(Via.RECONCILE):
                 assert entry.observation is not None
-                self.tables.store(entry, touch=False)
+                self.tables.pass_over(entry)
                 self.tables.call(watermark.see, 1, [entry.observation.problem_id])
             gone = self.tables.call(watermark.mark_missed, 1, started_at=started_at)
             if gone and not any(one in self.source.problems for one in gone):
@@ -350,6 +364,7 @@ def converge(dsn: str, examples: int, steps: int, *, explore: bool) -> None:
         run_state_machine_as_test(machine, settings=relaxed)
         assert set(tables.fate.met) == set(product(("BEGIN;", "COMMIT;", "a statement"), (False, True)))
         assert tables.fate.met.total() > examples
+        assert tables.passed_over > examples
 
 
 def test_whatever_happens_the_tables_come_home(dsn: str) -> None:
