@@ -35,6 +35,8 @@ _KEEPALIVE = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USE
 
 _SERVER_SETTINGS = {
     "timezone": "UTC",
+    # A process that is paused in the middle of a transaction keeps its locks, that on the lease among them.
+    "idle_in_transaction_session_timeout": "10s",
     # Our statements look rows up by key. Plans are cached while tables are still empty, when reading the whole table
     # looks cheaper, and
     # stay so for thousands of batches (seen: 2,300 notifications a second falling to 1,300 within a minute).
@@ -56,6 +58,7 @@ _UNAVAILABLE: tuple[type[Exception], ...] = (
     asyncpg.InvalidCatalogNameError,
     asyncpg.ObjectNotInPrerequisiteStateError,
     asyncpg.InternalClientError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
 )
 _RACED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 _REFUSED = (

@@ -4,7 +4,8 @@ A lease is a row with a holder, a time at which it expires (Postgres' clock: tho
 token that grows with every change of holder. It can be taken when it has expired, and at once when its holder has no
 connection left (killed, or gone with its machine). A holder that was paused and comes back does not know that it lost
 the lease; so what it writes under the lease is *fenced*: `hold` is called inside the same transaction, fails unless the
-token is still the current one, and keeps the lease from changing hands until the commit.
+token is still the current one, and keeps the lease from changing hands until the commit. Paused between the two, it
+keeps it for as long as Postgres lets a transaction idle (`bridge.storage.database`).
 """
 
 from bridge.errors import TransientError

@@ -3,8 +3,9 @@
 import anyio
 import pytest
 
+from bridge.errors import DatabaseUnavailableError
 from bridge.storage import lease
-from bridge.storage.database import Database, opened
+from bridge.storage.database import _SERVER_SETTINGS, Database, opened
 
 pytestmark = pytest.mark.anyio
 
@@ -45,6 +46,29 @@ async def test_a_holder_without_a_connection_is_gone(database: Database, dsn: st
     second = await take(database)
     assert second is not None
     assert second > first
+
+
+async def test_a_holder_that_is_paused_in_the_middle_of_a_write_does_not_keep_it(
+    database: Database, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its transaction holds the row of the lease, and Postgres ends it."""
+    limit = "idle_in_transaction_session_timeout"
+    assert limit in _SERVER_SETTINGS
+    monkeypatch.setitem(_SERVER_SETTINGS, limit, "200ms")
+    taken: list[int | None] = []
+
+    async def write_with_a_pause(paused: Database) -> None:
+        taken.append(await take(paused, seconds=-1))
+        async with paused.transaction() as connection:
+            await lease.hold(connection, "jobs", taken[0] or 0)
+            with anyio.fail_after(30):
+                taken.append(await take(database))
+            await connection.execute("select 1")
+
+    async with opened(dsn, wait=False) as paused:
+        with pytest.raises(DatabaseUnavailableError):
+            await write_with_a_pause(paused)
+    assert taken == [1, 2]
 
 
 async def test_a_released_lease_can_be_taken_at_once(database: Database, dsn: str) -> None:
