@@ -87,7 +87,7 @@ class Decision:
     present: tables.Present
     no_news: list[tuple[int, Observation]]
     requests: dict[Key, tuple[str, datetime]]
-    memos: dict[Key, bytes]
+    memos: dict[tables.Row, bytes]
     touch: bool
 
     @property
@@ -117,7 +117,7 @@ async def decide(connection: Connection, entries: Sequence[Entry], *, touch: boo
     lives = await _lives(connection, [entry for index, entry in enumerate(entries) if index not in repeats], known)
     stored = Stored()
     requests: dict[Key, tuple[str, datetime]] = {}
-    memos: dict[Key, bytes] = {}
+    memos: dict[tables.Row, bytes] = {}
     for index, entry in enumerate(entries):
         outcome = tables.DUPLICATE if index in repeats else _weigh(entry, lives, stored, requests)
         seen = entry.observation

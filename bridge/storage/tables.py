@@ -210,14 +210,14 @@ def _kept(key: Key, seen: Observation, lives: Mapping[Key, Life]) -> tuple[datet
     return fact_key if fact_key in lives[key].added else None
 
 
-def memos(written: Sequence[Row], known: Mapping[Key, bytes]) -> list[bytes | None]:
+def memos(written: Sequence[Row], known: Mapping[Row, bytes]) -> list[bytes | None]:
     """The memos for current rows that are written, in their order; nothing at all when there are none."""
-    return [known.get((row[0], row[1])) for row in written] if known else []  # type: ignore[arg-type]
+    return [known.get(row[:2]) for row in written] if known else []
 
 
-def late_memos(touched: Sequence[Row], known: Mapping[Key, bytes]) -> list[Row]:
+def late_memos(touched: Sequence[Row], known: Mapping[Row, bytes]) -> list[Row]:
     """The memos for current rows that are not written: source id, problem id, memo."""
-    return [(*row[:2], known[row[:2]]) for row in touched if row[:2] in known]  # type: ignore[index]
+    return [(*row[:2], known[row[:2]]) for row in touched if row[:2] in known]
 
 
 def columns(rows: Sequence[Row]) -> list[list[object]]:

@@ -91,7 +91,7 @@ class Line:
         number = question["ask"]
         try:
             answer = _packed({"answer": number, **await self._answer(question)})
-        except Exception:
+        except Exception:  # whatever it is: it must not end the process that all others talk to
             log.exception("a question of another process could not be answered", question=question.get("what"))
             answer = _packed({"answer": number, "failed": True})
         with suppress(GoneError):

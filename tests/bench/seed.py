@@ -32,6 +32,7 @@ async def fill(database: Database, population: Population, progress: Progress, *
     logged_since = midnight(population.until) - timedelta(days=LOGGED_DAYS)
     async with database.connection() as connection:
         await connection.execute("set synchronous_commit = off")
+        await connection.execute("set idle_in_transaction_session_timeout = 0")  # copies are made in the middle of one
         source_ids = await _sources(connection, population)
         await _prepare(connection, population, logged_since)
         for batch, ids in _batches(population, source_ids, logged_since):
@@ -47,6 +48,7 @@ async def fill(database: Database, population: Population, progress: Progress, *
         await _in_order(connection)
         for table in TABLES:
             await connection.execute(f"vacuum (analyze) bridge.{table}")  # the names are ours
+        await connection.execute("reset idle_in_transaction_session_timeout")
         await connection.execute("reset synchronous_commit")
 
 

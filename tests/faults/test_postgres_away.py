@@ -54,14 +54,19 @@ async def test_what_comes_while_postgres_is_gone_is_kept_and_replayed(
     assert tuple(counts) == (22, 22)
 
 
-async def test_what_was_kept_is_replayed_by_the_next_process(
-    dsn: str, gate: Any, bridge: Callable[..., Any], sender: Any, eventually: Any
-) -> None:
+async def journal_five(gate: Any, bridge: Callable[..., Any], sender: Any) -> None:
+    """Have a process keep five posts in its journal, and end before Postgres is back."""
     async with bridge() as running:
         await gate.shut()
         for _ in range(5):
             await sender.post(running.url)
     await gate.open()
+
+
+async def test_what_was_kept_is_replayed_by_the_next_process(
+    dsn: str, gate: Any, bridge: Callable[..., Any], sender: Any, eventually: Any
+) -> None:
+    await journal_five(gate, bridge, sender)
     assert await events_in(dsn) == set()
     async with bridge():
         await eventually(lambda: _holds(dsn, sender))
@@ -81,11 +86,7 @@ def harmed(journal: bytes, what: str) -> bytes:
 async def test_of_a_journal_that_was_damaged_meanwhile_the_rest_is_replayed(
     what: str, dsn: str, gate: Any, bridge: Callable[..., Any], sender: Any, eventually: Any, tmp_path: Path
 ) -> None:
-    async with bridge() as running:
-        await gate.shut()
-        for _ in range(5):
-            await sender.post(running.url)
-    await gate.open()
+    await journal_five(gate, bridge, sender)
     file = tmp_path / "journal.sqlite"
     file.write_bytes(harmed(file.read_bytes(), what))
     lost = {"e-3"} if what != "the file" else set()
