@@ -1,10 +1,9 @@
-"""One pass over a source's list, page by page into Postgres: the part that poll and reconcile share.
+"""One pass over a source's list into Postgres: the part that poll and reconcile share.
 
-While a page is understood and stored the next one is asked for, so memory is bounded by two pages; of its rows one
-stretch is understood while another is being stored (a problem that stands in both is decided twice). Where everything
-was read before, what is known word for word is passed over (`bridge.storage.listed`). Each page is stamped with the
-moment its request was *started*: what is known from a notification that came later wins. A pass that breaks off has
-stored what it saw and moved no watermark.
+Pages are asked for ahead, and a few stretches of their rows are under way at once (`bridge.jobs.traverse`). Where
+everything was read before, what is known word for word is passed over (`bridge.storage.listed`). Each page is stamped
+with the moment its request was *started*: what is known from a notification that came later wins. A pass that breaks
+off has stored what it saw and moved no watermark.
 """
 
 import json
@@ -15,14 +14,13 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-import anyio
 import structlog
 
 from bridge.domain.life import Outcome
 from bridge.domain.observation import Observation, Via
-from bridge.errors import BridgeError, TransientError, UnreadableError, raise_first
+from bridge.errors import UnreadableError
 from bridge.jobs.feed import Feed
-from bridge.jobs.pacing import Backoff
+from bridge.jobs.traverse import Stretch, through
 from bridge.jobs.writer import Item, store_items
 from bridge.metrics import Metrics
 from bridge.storage import awaited_notification
@@ -32,88 +30,18 @@ from bridge.storage.dead_letter import DeadLetter
 from bridge.storage.listed import same
 from bridge.storage.observation import Entry, Stored
 from bridge.tmf656 import wire
-from bridge.tmf656.auth import UnauthorisedError
-from bridge.tmf656.client import Page, Pass
+from bridge.tmf656.client import Page
 from bridge.tmf656.reader import reader
 
 log = structlog.get_logger(__name__)
 
-_ROWS = 250
-"""Rows understood and stored at a stretch, so that a page of thousands never holds up the listener for long."""
-
-_AT_ONCE = 2
-"""Stretches of a page under way: more would only wait for each other, since one process understands them all."""
+Also = Callable[[Sequence[str]], Awaitable[None]]
 
 GRACE = timedelta(seconds=10)
 """A change younger than this may still be on its way as a notification."""
 
 _SAME_CLOCK = timedelta(seconds=2)
 """HTTP tells the time in whole seconds and takes a while: clocks that differ by less are taken for the same."""
-
-
-_PAGE_TRIES = 3
-_PAGE_PATIENCE_SECONDS = 30.0
-
-
-async def steadily(pages: Pass) -> AsyncIterator[Page]:
-    """Go through a pass, asking a few times again for a page that fails: a long pass need not start anew because of
-    one.
-
-    The first page is not asked for again, nor is one that is refused or to be waited for long: that is for the job to
-    tell and to back off from.
-    """
-    backoff = Backoff(first_seconds=0.2, last_seconds=2.0)
-    begun = False
-    while True:
-        try:
-            page = await anext(pages)
-        except StopAsyncIteration:
-            return
-        except UnauthorisedError:
-            raise
-        except TransientError as error:
-            patient = (error.retry_after_seconds or 0) <= _PAGE_PATIENCE_SECONDS
-            if not begun or not patient or backoff.failures >= _PAGE_TRIES:
-                raise
-            await anyio.sleep(backoff.next_seconds(error.retry_after_seconds))
-            continue
-        begun = True
-        backoff.reset()
-        yield page
-
-
-async def through(pages: Pass, handle: Callable[[Page], Awaitable[None]]) -> None:
-    """Go through a pass `steadily`: while a page is handled the next one is asked for. The first failure ends it, that
-    of an earlier page before that of a later one.
-    """
-    coming = steadily(pages)
-    page = await anext(coming, None)
-    while page is not None:
-        page = await _handled(page, handle, coming)
-
-
-async def _handled(page: Page, handle: Callable[[Page], Awaitable[None]], coming: AsyncIterator[Page]) -> Page | None:
-    """Handle a page; return the one after it."""
-    following: Page | None = None
-    failures: list[BridgeError] = []
-
-    async def fetch() -> None:
-        nonlocal following
-        try:
-            following = await anext(coming, None)
-        except BridgeError as error:
-            failures.append(error)
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(fetch)
-        try:
-            await handle(page)
-        except BridgeError as error:
-            failures.insert(0, error)
-            group.cancel_scope.cancel()
-    if failures:
-        raise_first(failures)
-    return following
 
 
 @dataclass(slots=True)
@@ -154,48 +82,25 @@ class Absorber:
     again: bool = False
     known_until: datetime | None = None
     on_page: Callable[[Tally, Page], None] | None = None
+    """Told of each page when its last rows are stored; those of the page before may still be on their way."""
     on_stored: Callable[[Stored], None] | None = None
 
-    async def absorb(
-        self, page: Page, tally: Tally, *, also: Callable[[Sequence[str]], Awaitable[None]] | None = None
-    ) -> None:
-        """Store one page; `also` is told the ids on it."""
-        if tally.pages == 0:
-            tally.server_at = page.server_at
-        tally.pages += 1
-        await self._stretches(page, tally, also)
-        if self.on_page is not None:
-            self.on_page(tally, page)
+    async def absorb(self, pages: AsyncIterator[Page], tally: Tally, *, also: Also | None = None) -> None:
+        """Store all pages of a pass; `also` is told the ids on them."""
+        await through(pages, partial(self._stretch, tally, also))
 
-    async def _stretches(
-        self, page: Page, tally: Tally, also: Callable[[Sequence[str]], Awaitable[None]] | None
-    ) -> None:
-        """Store a page, one stretch being understood while another is in Postgres; the first failure ends it."""
-        failures: list[BridgeError] = []
-        limiter = anyio.CapacityLimiter(_AT_ONCE)
+    async def _stretch(self, tally: Tally, also: Also | None, stretch: Stretch) -> None:
+        if stretch.first:
+            if tally.pages == 0:
+                tally.server_at = stretch.page.server_at
+            tally.pages += 1
+        if stretch.rows:
+            await self._rows(stretch, tally, also)
+        if stretch.last and self.on_page is not None:
+            self.on_page(tally, stretch.page)
 
-        async def stretch(rows: Sequence[Any]) -> None:
-            async with limiter:
-                if failures:
-                    return
-                try:
-                    await self._rows(rows, page.asked_at, tally, also)
-                except BridgeError as error:
-                    failures.append(error)
-
-        async with anyio.create_task_group() as group:
-            for start in range(0, len(page.items), _ROWS):
-                group.start_soon(stretch, page.items[start : start + _ROWS])
-        if failures:
-            raise_first(failures)
-
-    async def _rows(
-        self,
-        rows: Sequence[Any],
-        asked_at: datetime,
-        tally: Tally,
-        also: Callable[[Sequence[str]], Awaitable[None]] | None,
-    ) -> None:
+    async def _rows(self, stretch: Stretch, tally: Tally, also: Also | None) -> None:
+        rows, asked_at = stretch.rows, stretch.page.asked_at
         listed = [wire.listed(row, reader()) for row in rows]
         same = await self._same(rows, listed, tally) if self.again else frozenset[int]()
         digests = [None if each is None else each[1] for each in listed]
@@ -204,6 +109,7 @@ class Absorber:
             for place, (row, digest) in enumerate(zip(rows, digests, strict=True))
             if place not in same
         ]
+        await stretch.turn()
         if items:
             awaiting = partial(self._await, asked_at, tally)
             stored = await store_items(self.database, items, touch=self.touch, then=awaiting)

@@ -14,7 +14,6 @@ breaks off, or may have missed rows, leaves it where it was.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
 from time import monotonic
 
 import anyio
@@ -22,7 +21,7 @@ import structlog
 
 from bridge.domain.observation import Via
 from bridge.errors import BridgeError, DatabaseUnavailableError
-from bridge.jobs.absorb import Absorber, Tally, through
+from bridge.jobs.absorb import Absorber, Tally
 from bridge.jobs.feed import Feed
 from bridge.jobs.judge import judge
 from bridge.jobs.pacing import Backoff, jittered, now
@@ -147,7 +146,7 @@ class Poller:
         pages = self.feed.client.pages(
             changed_since=since, filter_style=style, version=self.feed.version, stamp=wire.stamp
         )
-        await through(pages, partial(absorber.absorb, tally=tally))
+        await absorber.absorb(pages, tally)
         proven: FilterStyle | None = style
         if mark.changed_at is None:
             proven = None  # nothing could be asked for yet, so nothing was learned about filters

@@ -15,14 +15,13 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
 
 import anyio
 import structlog
 
 from bridge.domain.observation import TOMBSTONE_HASH, Kind, Observation, Via
 from bridge.errors import BridgeError, PermanentError, TransientError, UnreadableError
-from bridge.jobs.absorb import Absorber, Tally, count_changes, through
+from bridge.jobs.absorb import Absorber, Tally, count_changes
 from bridge.jobs.feed import Feed
 from bridge.jobs.judge import judge
 from bridge.jobs.pacing import Backoff, jittered, now
@@ -115,7 +114,7 @@ class Reconciler:
         pages = self.feed.client.pages(
             changed_since=None, filter_style=FilterStyle.NONE, version=self.feed.version, stamp=wire.stamp
         )
-        await through(pages, partial(absorber.absorb, tally=tally, also=self._see))
+        await absorber.absorb(pages, tally, also=self._see)
         self.complete = pages.complete
         if self.complete:
             await self._close(tally, polled, started_at, pages.distinct)

@@ -1,6 +1,6 @@
 """The jobs under suspicion: what hard looks at them brought up, each with the rule that keeps it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -31,8 +31,12 @@ async def test_a_number_of_any_length_in_a_row_that_cannot_be_kept_spoils_neithe
     absorber = Absorber(rig.feed, rig.database, rig.metrics, Via.POLL, touch=True)
     tally = Tally()
     # as the client reads a page in which orjson stumbles over half a surrogate pair
-    rows = [{"id": "a", "n": 10**30}, {"id": "b"}, {"id": 10**600}]
-    await absorber.absorb(Page(rows, datetime.now(UTC), None, 1, None), tally)
+    rows: list[dict[str, Any]] = [{"id": "a", "n": 10**30}, {"id": "b"}, {"id": 10**600}]
+
+    async def pages() -> AsyncIterator[Page]:
+        yield Page(rows, datetime.now(UTC), None, 1, None)
+
+    await absorber.absorb(pages(), tally)
     assert set(await rig.rows()) == {"b"}
     assert tally.unreadable == 2
     assert await rig.value("select count(*) from bridge.dead_letter") == 2

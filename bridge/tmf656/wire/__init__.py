@@ -8,7 +8,17 @@ event, `version` whose model it is.
 from bridge.tmf656.wire.document import DEFAULT, Limits
 from bridge.tmf656.wire.event import event_name
 from bridge.tmf656.wire.notification import read_notification
-from bridge.tmf656.wire.problem import listed, read_problem, stamp
+from bridge.tmf656.wire.problem import listed, read_problem, stamp, usable_id
 from bridge.tmf656.wire.version import detect_version
 
-__all__ = ["DEFAULT", "Limits", "detect_version", "event_name", "listed", "read_notification", "read_problem", "stamp"]
+__all__ = [
+    "DEFAULT",
+    "Limits",
+    "detect_version",
+    "event_name",
+    "listed",
+    "read_notification",
+    "read_problem",
+    "stamp",
+    "usable_id",
+]
