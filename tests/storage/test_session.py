@@ -37,3 +37,14 @@ async def test_a_transaction_is_followed_by_no_reset(dsn: str) -> None:
         async with opened(dsn, min_size=1, max_size=1, wait=False) as other, other.connection() as connection:
             last = await connection.fetchval("select query from pg_stat_activity where pid = $1", pid)
         assert last == "COMMIT;"
+
+
+async def test_a_statement_is_planned_once_not_each_time(dsn: str) -> None:
+    statement = "select k.id from unnest($1::integer[]) as k (id) inner join pg_class as c on k.id = c.relnatts"
+    async with opened(dsn, min_size=1, max_size=1, wait=False) as database, database.session() as connection:
+        for number in range(20):
+            await connection.fetch(statement, list(range(number)))
+        generic, custom = await connection.fetchrow(
+            "select generic_plans, custom_plans from pg_prepared_statements where statement = $1", statement
+        )
+    assert (generic, custom) == (20, 0)
