@@ -1,5 +1,6 @@
 """What the commands share: the `--config` option, reading the settings, and running on the event loop."""
 
+import gc
 import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -22,6 +23,8 @@ Config = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON instead of a table.")]
+
+_COLLECT_AFTER = 10_000
 
 T = TypeVar("T")
 
@@ -62,7 +65,14 @@ def require_data(settings: Settings) -> None:
 
 
 def on_loop(function: Callable[[], Awaitable[T]]) -> T:
-    """Run an async function on uvloop."""
+    """Run an async function on uvloop.
+
+    The collector of cycles looks after 10,000 new objects instead of 700, and no more at what was imported: a batch of
+    events, or a page of problems, is tens of thousands of objects, all of them in use and none in a cycle, and looking
+    at them again and again took a tenth of the processor time under load.
+    """
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER, 10, 10)
     return anyio.run(function, backend_options={"use_uvloop": True})
 
 

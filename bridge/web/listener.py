@@ -72,17 +72,22 @@ def listener(
     """
     gated = gates or {}
     room = Room(limits.all_bytes)
+    in_progress = 0
+    metrics.in_progress.set_function(lambda: in_progress)
 
     async def handle(request: web.Request) -> web.StreamResponse:
+        nonlocal in_progress
         started = perf_counter()
         if metrics.exemplars:
             exemplar.note(request.headers.get("traceparent"))
+        in_progress += 1
         try:
-            with metrics.in_progress.track_inprogress():
-                response = await _answered(request)
+            response = await _answered(request)
         except Refusal as refusal:
             metrics.refused.labels(refusal.reason).inc()
             response = error_response(refusal)
+        finally:
+            in_progress -= 1
         metrics.acknowledge.observe(perf_counter() - started)
         return response
 

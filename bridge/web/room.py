@@ -5,8 +5,7 @@ body alone is always let in, whatever the bound: how large that may be is anothe
 bounded by the connections (`bridge.web.connections`), what waits to be stored by `bridge.jobs.batch`.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import Self
 
 from bridge.web.refusal import Refusal
 
@@ -14,10 +13,20 @@ from bridge.web.refusal import Refusal
 class Place:
     """What one request takes of the room."""
 
+    __slots__ = ("_room", "taken_bytes")
+
     def __init__(self, room: "Room") -> None:
         """Take nothing yet."""
         self._room = room
         self.taken_bytes = 0
+
+    def __enter__(self) -> Self:
+        """Nothing is taken until it is asked for."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give everything back."""
+        self._room.taken_bytes -= self.taken_bytes
 
     def take(self, more_bytes: int) -> None:
         """Take more (or, below 0, give some back); Refusal when others have taken too much already."""
@@ -36,11 +45,6 @@ class Room:
         self.most_bytes = most_bytes
         self.taken_bytes = 0
 
-    @contextmanager
-    def place(self) -> Iterator[Place]:
-        """A place in it; what it took is free again when the block ends."""
-        place = Place(self)
-        try:
-            yield place
-        finally:
-            self.taken_bytes -= place.taken_bytes
+    def place(self) -> Place:
+        """A place in it, for a `with`; what it took is free again when the block ends."""
+        return Place(self)
