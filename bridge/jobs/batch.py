@@ -27,7 +27,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from time import monotonic
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 import anyio
 
@@ -43,38 +43,52 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
+Caller: TypeAlias = asyncio.Future[R | BridgeError]
+"""Who waits for a result, or for why there is none. An error is a result to a future, too: raised out of one it would
+hold on to everybody whom it is told, and they to their bodies.
+"""
+
+
 class OverloadedError(TransientError):
     """More waits than may wait."""
 
 
 class _Batch(Generic[T, R]):
-    """What is committed together; `done` is set once `results` or `error` is there, or it is `overdue`."""
+    """What is committed together; once it is told, or `overdue`, its `callers` know."""
 
-    __slots__ = ("begun_at", "clock", "done", "error", "items", "results", "size_bytes")
+    __slots__ = ("begun_at", "callers", "clock", "items", "overdue", "size_bytes", "told")
 
     def __init__(self, patience_seconds: float | None) -> None:
         self.items: list[T] = []
+        self.callers: list[Caller[R]] = []
         self.size_bytes = 0
-        self.results: Sequence[R] = ()
-        self.error: BridgeError | None = None
-        self.done = anyio.Event()
+        self.told = self.overdue = False
         self.begun_at = monotonic()
         self.clock = patience_seconds and asyncio.get_running_loop().call_later(patience_seconds, self._overdue)
 
-    @property
-    def overdue(self) -> bool:
-        return isinstance(self.error, OverdueError)
+    def succeed(self, results: Sequence[R]) -> None:
+        """Give everybody their result; what comes after the first time is for nobody."""
+        if self._tell():
+            for caller, result in zip(self.callers, results, strict=True):
+                if not caller.done():
+                    caller.set_result(result)
 
-    def finish(self, *, results: Sequence[R] = (), error: BridgeError | None = None) -> None:
-        """Wake everybody; what comes after the first time is for nobody."""
+    def fail(self, error: BridgeError) -> None:
+        """Tell everybody why not."""
+        if self._tell():
+            for caller in self.callers:
+                if not caller.done():
+                    caller.set_result(error)
+
+    def _tell(self) -> bool:
         if self.clock:
             self.clock.cancel()
-        if not self.done.is_set():
-            self.results, self.error = results, error
-            self.done.set()
+        first, self.told = not self.told, True
+        return first
 
     def _overdue(self) -> None:
-        self.finish(error=OverdueError("not committed in time", retry_after_seconds=2))
+        self.overdue = True
+        self.fail(OverdueError("not committed in time", retry_after_seconds=2))
 
 
 class _Lane(Generic[T, R]):
@@ -119,6 +133,8 @@ class GroupCommit(Generic[T, R]):
         self._max_waiting_bytes = max_waiting_bytes
         self._lanes: list[_Lane[T, R]] = [_Lane()] if key is None else [_Lane(), _Lane()]
         self._key = key or _same
+        self.on_committed: Callable[[Sequence[T], Sequence[R]], None] | None = None
+        """Gets items and results just before their callers do; not those of a batch that is overdue."""
         self._idle: list[anyio.Event] = []
         self._stopped = False
         self.waiting = 0
@@ -130,6 +146,15 @@ class GroupCommit(Generic[T, R]):
         Raises OverloadedError at once when too much waits, OverdueError when it takes too long (it may still come to be
         committed), TransientError when nothing is committed any more, and whatever kept the batch from being committed.
         """
+        caller: Caller[R] = asyncio.get_running_loop().create_future()
+        self.enqueue(item, caller)
+        try:
+            return result_of(await caller)
+        finally:
+            del caller  # an error holds this frame, and the future the error
+
+    def enqueue(self, item: T, caller: Caller[R]) -> None:
+        """Commit one item some time, and then tell its caller. Raises OverloadedError and TransientError as `put`."""
         if self._stopped:
             raise _stopping()
         size_bytes = self._size(item)
@@ -137,19 +162,12 @@ class GroupCommit(Generic[T, R]):
         batch = self._batch_for(lane, size_bytes)
         place = len(batch.items)
         batch.items.append(item)
+        batch.callers.append(caller)
         batch.size_bytes += size_bytes
         if not lane.busy and (place == 0 or self._plenty(batch)):
             self._wake()
         self.waiting += 1
         self.waiting_bytes += size_bytes
-        await batch.done.wait()
-        error = batch.error
-        if error is None:
-            return batch.results[place]
-        try:
-            raise error.with_traceback(None)
-        finally:
-            del batch, error  # the traceback holds this frame: they would hold each other, and every body of the batch
 
     def _batch_for(self, lane: _Lane[T, R], size_bytes: int) -> _Batch[T, R]:
         """Return the batch that an item of this size goes into; OverloadedError when it would be too much."""
@@ -177,7 +195,7 @@ class GroupCommit(Generic[T, R]):
             self._stopped = True
             for lane in self._lanes:
                 for batch in lane.batches:
-                    batch.finish(error=_stopping())
+                    batch.fail(_stopping())
                 lane.batches.clear()
 
     async def _run(self) -> None:
@@ -224,19 +242,34 @@ class GroupCommit(Generic[T, R]):
         try:
             results = await self._commit([item for batch in batches for item in batch.items])
             for batch in batches:
-                batch.finish(results=results[: len(batch.items)])
+                self._tell(batch, results[: len(batch.items)])
                 results = results[len(batch.items) :]
         except BridgeError as error:
             for batch in batches:
-                batch.finish(error=error)
+                batch.fail(error)
         finally:
             for lane in lanes:
                 lane.busy = False
             for batch in batches:
                 self.waiting -= len(batch.items)
                 self.waiting_bytes -= batch.size_bytes
-                batch.finish(error=_stopping())
+                batch.fail(_stopping())
             self._wake()
+
+    def _tell(self, batch: _Batch[T, R], results: Sequence[R]) -> None:
+        if self.on_committed is not None and not batch.told:
+            self.on_committed(batch.items, results)
+        batch.succeed(results)
+
+
+def result_of(told: R | BridgeError) -> R:
+    """Return what a caller was told, or raise it."""
+    if not isinstance(told, BridgeError):
+        return told
+    try:
+        raise told.with_traceback(None)
+    finally:
+        del told  # the traceback holds this frame: they would hold each other
 
 
 def _same(_item: object) -> None:

@@ -1,5 +1,8 @@
 """What happens to one posted body: read it, hand it to the writer, wake whom it concerns.
 
+What came in one turn of the loop is read at a stretch (`bridge.jobs.cohort`), and counted at a stretch when it is
+committed: in between, and for each by itself, are only the parts of aiohttp.
+
 Nothing is answered before it is durable: in Postgres, or, when the writer does not commit it in time, in the local
 journal. What went to both (a commit that was only late) is a duplicate when the journal is replayed.
 
@@ -8,17 +11,20 @@ understood is kept and accepted: sending it again would not help. Its problem is
 read, else the source is polled, so the tables come right in any case.
 """
 
+import asyncio
+from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from hmac import compare_digest
 
 import structlog
 
 from bridge.domain.observation import Notification, Via
 from bridge.domain.value import dataclass
-from bridge.errors import DatabaseUnavailableError, OverdueError, RetiredError, UnreadableError
+from bridge.errors import BridgeError, DatabaseUnavailableError, OverdueError, RetiredError, UnreadableError
 from bridge.exemplar import exemplar
-from bridge.jobs.batch import GroupCommit, OverloadedError
+from bridge.jobs.batch import Caller, GroupCommit, OverloadedError, result_of
+from bridge.jobs.cohort import Cohort
 from bridge.jobs.feed import Feed, Mode
 from bridge.jobs.writer import Item, Writer, store_items
 from bridge.metrics import OTHER_EVENT_TYPE, Metrics, event_type_label
@@ -40,19 +46,44 @@ class _Read:
     heard: Notification | None
     error: UnreadableError | None
 
-    @property
-    def label(self) -> str:
-        return event_type_label(self.heard.event_type) if self.heard else OTHER_EVENT_TYPE
+
+class _Arrival:
+    """A body that was posted and, once it is read, what it says."""
+
+    __slots__ = ("event_hint", "feed", "raw", "read", "received_at")
+
+    def __init__(self, feed: Feed, raw: bytes, event_hint: str | None, received_at: datetime) -> None:
+        self.feed = feed
+        self.raw = raw
+        self.event_hint = event_hint
+        self.received_at = received_at
+        self.read: _Read | None = None
+
+    def understood(self) -> _Read:
+        """Read it, once."""
+        if self.read is None:
+            self.read = _read(self.feed.source_id, self.raw, self.event_hint, self.received_at)
+        return self.read
 
 
-@dataclass(slots=True)
 class Receiver:
     """Takes posted bodies for every source. Without a `journal` what Postgres cannot take in time is refused."""
 
-    feeds: dict[str, Feed]
-    writer: Writer
-    metrics: Metrics
-    journal: GroupCommit[Post, None] | None = None
+    def __init__(
+        self,
+        feeds: dict[str, Feed],
+        writer: Writer,
+        metrics: Metrics,
+        journal: GroupCommit[Post, None] | None = None,
+    ) -> None:
+        """Take for these feeds; what the writer has stored is told to this receiver from now on."""
+        self.feeds = feeds
+        self.writer = writer
+        self.metrics = metrics
+        self.journal = journal
+        self._by_id = {feed.source_id: feed for feed in feeds.values()}
+        self._arrivals = Cohort(self._take)
+        writer.tell(self._committed)
 
     def admit(self, name: str, secret: str) -> Feed | None:
         """Return the feed whose callback this is, or None; RetiredError when it was, but is not any more.
@@ -75,9 +106,9 @@ class Receiver:
         Raises UnreadableError when the body is no JSON object (kept all the same), TransientError when it could not be
         kept, OverdueError when not in time. Takes as long as the writer and the journal have patience, at most.
         """
-        read = _read(feed.source_id, raw, event_hint, received_at)
+        arrival = _Arrival(feed, raw, event_hint, received_at)
         try:
-            outcome = await self.writer.put(read.item)
+            outcome = await self._written(arrival)
         except (DatabaseUnavailableError, OverloadedError, OverdueError):
             if self.journal is None:
                 raise
@@ -85,17 +116,36 @@ class Receiver:
             self.metrics.journalled.labels(feed.name).inc()
             outcome = "journalled"
         else:
-            self._stored(feed, read, outcome, received_at)
-        if read.error is None or not read.error.malformed:
+            self._count_apart(feed, arrival.understood())
+        error = arrival.understood().error
+        if error is None or not error.malformed:
             return outcome
         try:
-            raise read.error.with_traceback(None)
+            raise error.with_traceback(None)
         finally:
-            del read  # the traceback holds this frame: they would hold each other, and the body
+            del arrival, error  # the traceback holds this frame: they would hold each other, and the body
+
+    async def _written(self, arrival: _Arrival) -> str:
+        caller: Caller[str] = asyncio.get_running_loop().create_future()
+        self._arrivals.add((arrival, caller))
+        try:
+            return result_of(await caller)
+        finally:
+            del caller  # an error holds this frame, and the future the error
+
+    def _take(self, arrivals: Sequence[tuple[_Arrival, Caller[str]]]) -> None:
+        """Read bodies and hand them to the writer."""
+        for arrival, caller in arrivals:
+            try:
+                self.writer.enqueue(arrival.understood().item, caller)
+            except BridgeError as error:
+                caller.set_result(error)
+            except Exception as error:  # noqa: BLE001 -- a defect is raised where somebody waits
+                caller.set_exception(error)
 
     async def replay(self, database: Database, posts: Sequence[Post]) -> None:
         """Store posts from the journal in order. TransientError when Postgres is away."""
-        places: list[tuple[Feed | None, _Read, datetime]] = []
+        places: list[tuple[Feed | None, _Read]] = []
         for post in posts:
             feed = self.feeds.get(post.source)
             former = None if feed else await self._former(database, post.source)
@@ -105,14 +155,17 @@ class Receiver:
             if source_id is None:
                 log.warning("journalled for a source nobody knows, dropped", source=post.source)
             else:
-                places.append((feed, _replayed(source_id, post), post.received_at))
+                places.append((feed, _replayed(source_id, post)))
         if not places:
             return
-        stored = await store_items(database, [read.item for _, read, _ in places])
+        stored = await store_items(database, [read.item for _, read in places])
         self._wake(stored)
-        for (feed, read, received_at), outcome in zip(places, stored.outcomes, strict=True):
-            if feed is not None:
-                self._stored(feed, read, outcome, received_at)
+        for (feed, read), outcome in zip(places, stored.outcomes, strict=True):
+            if feed is None:
+                continue
+            if read.heard is not None:
+                self._count(feed, [(read.heard, outcome)])
+            self._count_apart(feed, read)
 
     async def _former(self, database: Database, name: str) -> int | None:
         """The key of a source that is not configured any more."""
@@ -124,25 +177,56 @@ class Receiver:
             if stored.refetch[feed.source_id]:
                 feed.refetch_wake.call("replayed")
 
-    def _stored(self, feed: Feed, read: _Read, outcome: str, received_at: datetime) -> None:
-        """Count what is in Postgres now, and wake whom it concerns."""
-        self.metrics.notifications.labels(feed.name, read.label, outcome).inc()
-        if read.error is not None:
-            log.warning("dead letter", source=feed.name, reason=read.error.reason, problem_id=read.error.problem_id)
-            if not read.error.malformed and read.error.problem_id is None:
-                feed.poll_wake.call("dead letter")
-            return
-        if outcome == "applied":
-            self.metrics.changes.labels(feed.name, Via.PUSH.value).inc()
-        heard = read.heard
-        if heard is not None and heard.event_time is not None:
-            age_seconds = (datetime.now(received_at.tzinfo) - heard.event_time).total_seconds()
-            behind = exemplar(heard.problem_id) if self.metrics.exemplars else None
-            self.metrics.event_age.labels(feed.name).observe(max(0.0, age_seconds), behind)
+    def _committed(self, items: Sequence[Item], outcomes: Sequence[str]) -> None:
+        """The writer has stored a batch, and its callers are about to be told."""
+        heard: dict[int, list[tuple[Notification, str]]] = {}
+        for item, outcome in zip(items, outcomes, strict=True):
+            if isinstance(item, Entry) and item.notification is not None:
+                heard.setdefault(item.source_id, []).append((item.notification, outcome))
+        for source_id, told in heard.items():
+            self._count(self._by_id[source_id], told)
+
+    def _count(self, feed: Feed, told: Sequence[tuple[Notification, str]]) -> None:
+        """Count notifications of a source that are in Postgres now, with what became of them, and wake whom it
+        concerns.
+        """
+        numbers = Counter((event_type_label(heard.event_type), outcome) for heard, outcome in told)
+        for (label, outcome), number in numbers.items():
+            self.metrics.notifications.labels(feed.name, label, outcome).inc(number)
+        now = datetime.now(UTC)
+        if not self.metrics.exemplars:
+            observe = self.metrics.event_age.labels(feed.name).observe
+            for heard, _ in told:
+                if heard.event_time is not None:
+                    observe(_age_seconds(now, heard.event_time))
+        for heard, outcome in told:
+            if heard.poll_reason is not None and outcome != "duplicate":
+                feed.poll_wake.call(heard.poll_reason)
+        applied = [heard.received_at for heard, outcome in told if outcome == "applied"]
+        if applied:
+            self.metrics.changes.labels(feed.name, Via.PUSH.value).inc(len(applied))
+            feed.pushed(max(applied), applied=True)
+        received_at = max(heard.received_at for heard, _ in told)
+        feed.heard(received_at)
         self.metrics.last_push.labels(feed.name).set(received_at.timestamp())
-        feed.pushed(received_at, applied=outcome == "applied")
-        if heard is not None and heard.poll_reason is not None and outcome != "duplicate":
-            feed.poll_wake.call(heard.poll_reason)
+
+    def _count_apart(self, feed: Feed, read: _Read) -> None:
+        """The same for what is not understood; and, with exemplars, the age of what is: the task that received it knows
+        its trace.
+        """
+        heard, error = read.heard, read.error
+        if error is not None:
+            self.metrics.notifications.labels(feed.name, OTHER_EVENT_TYPE, "dead_letter").inc()
+            log.warning("dead letter", source=feed.name, reason=error.reason, problem_id=error.problem_id)
+            if not error.malformed and error.problem_id is None:
+                feed.poll_wake.call("dead letter")
+        elif self.metrics.exemplars and heard is not None and heard.event_time is not None:
+            age_seconds = _age_seconds(datetime.now(UTC), heard.event_time)
+            self.metrics.event_age.labels(feed.name).observe(age_seconds, exemplar(heard.problem_id))
+
+
+def _age_seconds(now: datetime, event_time: datetime) -> float:
+    return max(0.0, (now - event_time).total_seconds())
 
 
 def _read(source_id: int, raw: bytes, event_hint: str | None, received_at: datetime) -> _Read:

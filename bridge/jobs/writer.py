@@ -28,7 +28,7 @@ import structlog
 
 from bridge.domain.observation import Via
 from bridge.errors import BridgeError, DatabaseUnavailableError
-from bridge.jobs.batch import MIB, GroupCommit
+from bridge.jobs.batch import MIB, Caller, GroupCommit
 from bridge.metrics import Metrics
 from bridge.storage import dead_letter, partition, refetch
 from bridge.storage.database import (
@@ -91,6 +91,14 @@ class Writer:
         commit. Raises as `GroupCommit.put` does.
         """
         return await self._group.put(item)
+
+    def tell(self, committed: Callable[[Sequence[Item], Sequence[str]], None]) -> None:
+        """Call this from now on with what was stored and its outcomes, just before each batch's callers go on."""
+        self._group.on_committed = committed
+
+    def enqueue(self, item: Item, caller: Caller[str]) -> None:
+        """Have one item stored and its caller told, as `GroupCommit.enqueue` does."""
+        self._group.enqueue(item, caller)
 
     async def run(self) -> None:
         """Store batch after batch, until cancelled; whoever still waits then is told."""

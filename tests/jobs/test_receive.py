@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import anyio
 import orjson
 import pytest
 
@@ -13,6 +14,7 @@ from bridge.jobs.writer import Writer
 from bridge.simulator import Simulator
 from bridge.simulator.background import background
 from bridge.storage import refetch
+from bridge.tmf656 import wire
 
 pytestmark = pytest.mark.anyio
 
@@ -160,3 +162,49 @@ async def test_a_disabled_source_admits_nobody(rig_for: RigFor) -> None:
     receiver = Receiver({"sim": rig.feed}, Writer(rig.database, rig.metrics), rig.metrics)
     assert receiver.admit("sim", rig.feed.secrets[0]) is None
     assert receiver.admit("sim", "") is None
+
+
+async def test_many_at_once_are_each_told_what_became_of_theirs(receiving: Any) -> None:
+    rig, _ = receiving
+    bodies = [event(PROBLEM | {"id": f"SP-{number}"}, eventId=str(number)) for number in range(9)]
+    bodies += [b"{", bodies[0], event({"description": "which one?"})]
+    told: dict[int, str] = {}
+
+    async def post(place: int) -> None:
+        try:
+            told[place] = await receive(receiving, bodies[place])
+        except UnreadableError as error:
+            told[place] = error.reason
+
+    async with anyio.create_task_group() as posting:
+        for place in range(len(bodies)):
+            posting.start_soon(post, place)
+    assert [told[place] for place in range(12)] == ["applied"] * 9 + ["not_json", "duplicate", "unchanged"]
+    assert rig.counted("notifications_total", event_type=CHANGE, outcome="applied") == 9
+    assert rig.counted("notifications_total", event_type="other", outcome="dead_letter") == 1
+    assert await rig.feed.poll_wake.wait(0) == "no usable id"
+
+
+async def test_a_defect_in_one_is_raised_where_it_is_waited_for(
+    receiving: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = wire.read_notification
+
+    def defective(raw: bytes, **how: Any) -> Any:
+        if b"SP-broken" in raw:
+            raise ZeroDivisionError
+        return read(raw, **how)
+
+    monkeypatch.setattr(wire, "read_notification", defective)
+    told: list[str] = []
+
+    async def post(problem_id: str) -> None:
+        try:
+            told.append(await receive(receiving, event(PROBLEM | {"id": problem_id})))
+        except ZeroDivisionError:
+            told.append("defect")
+
+    async with anyio.create_task_group() as posting:
+        for problem_id in ("SP-1", "SP-broken", "SP-2"):
+            posting.start_soon(post, problem_id)
+    assert sorted(told) == ["applied", "applied", "defect"]
