@@ -7,28 +7,31 @@ between two requests, and 29 µs behind another event. So every request is taken
 all of them at a stretch (*cohort scheduling*, Larus and Parkes, 2002). A lone request goes on in the next turn
 of the loop.
 
-Of one caller's work nothing is lost: it is done in the loop, before anything that this process waits for. A stretch is
-bounded, so that a swarm of thousands lets others in between.
+Nothing of a caller's work is lost: it is done in the loop, before anything that this process waits for. A stretch is
+bounded in time, so that a swarm of thousands, or of large bodies, lets others in between.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable
+from time import perf_counter
 from typing import Generic, TypeVar
 
-_AT_A_STRETCH = 64
+_STRETCH_SECONDS = 0.005
 
 T = TypeVar("T")
 
 
 class Cohort(Generic[T]):
-    """Gathers what is added in one turn of the loop, and hands it to `work`, which must not raise."""
+    """Gathers what is added in one turn of the loop, and hands it to `work`, one by one; `work` must not raise."""
 
-    __slots__ = ("_items", "_work")
+    __slots__ = ("_items", "_stretch_seconds", "_work")
 
-    def __init__(self, work: Callable[[Sequence[T]], None]) -> None:
-        """Start empty."""
+    def __init__(self, work: Callable[[T], None], *, stretch_seconds: float = _STRETCH_SECONDS) -> None:
+        """Start empty. A stretch ends with the item that takes it beyond `stretch_seconds`."""
         self._work = work
-        self._items: list[T] = []
+        self._stretch_seconds = stretch_seconds
+        self._items: deque[T] = deque()
 
     def add(self, item: T) -> None:
         """Have it worked on in the next turn of the loop, in order."""
@@ -37,8 +40,11 @@ class Cohort(Generic[T]):
         self._items.append(item)
 
     def _run(self) -> None:
-        items = self._items[:_AT_A_STRETCH]
-        self._items = self._items[_AT_A_STRETCH:]
+        ends_at = perf_counter() + self._stretch_seconds
+        for _ in range(len(self._items)):
+            self._work(self._items[0])
+            self._items.popleft()
+            if perf_counter() >= ends_at:
+                break
         if self._items:
             asyncio.get_running_loop().call_soon(self._run)
-        self._work(items)

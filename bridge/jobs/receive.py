@@ -133,15 +133,17 @@ class Receiver:
         finally:
             del caller  # an error holds this frame, and the future the error
 
-    def _take(self, arrivals: Sequence[tuple[_Arrival, Caller[str]]]) -> None:
-        """Read bodies and hand them to the writer."""
-        for arrival, caller in arrivals:
-            try:
-                self.writer.enqueue(arrival.understood().item, caller)
-            except BridgeError as error:
-                caller.set_result(error)
-            except Exception as error:  # noqa: BLE001 -- a defect is raised where somebody waits
-                caller.set_exception(error)
+    def _take(self, arrived: tuple[_Arrival, Caller[str]]) -> None:
+        """Read a body and hand it to the writer."""
+        arrival, caller = arrived
+        if caller.done():  # the request was cut off: nobody will be told
+            return
+        try:
+            self.writer.enqueue(arrival.understood().item, caller)
+        except BridgeError as error:
+            caller.set_result(error)
+        except Exception as error:  # noqa: BLE001 -- a defect is raised where somebody waits
+            caller.set_exception(error)
 
     async def replay(self, database: Database, posts: Sequence[Post]) -> None:
         """Store posts from the journal in order. TransientError when Postgres is away."""

@@ -1,7 +1,7 @@
 """What is added in one turn of the loop is worked on together, in order, a bounded stretch at a time."""
 
 import asyncio
-from collections.abc import Sequence
+from math import inf
 
 import anyio
 import anyio.lowlevel
@@ -20,56 +20,55 @@ async def turns(number: int) -> None:
         await anyio.lowlevel.checkpoint()
 
 
-async def test_what_comes_in_one_turn_is_one_stretch_and_what_comes_later_another() -> None:
-    worked: list[Sequence[int]] = []
-    cohort = Cohort[int](worked.append)
+async def test_what_comes_in_one_turn_is_worked_on_in_the_next() -> None:
+    seen: list[object] = []
+    cohort = Cohort[int](seen.append, stretch_seconds=inf)
     cohort.add(1)
+    asyncio.get_running_loop().call_soon(seen.append, "other")
     cohort.add(2)
-    assert worked == []
-    await turns(8)
-    cohort.add(3)
-    await turns(8)
-    assert worked == [[1, 2], [3]]
+    assert seen == []
+    await turns(2)
+    assert seen == [1, 2, "other"]
 
 
-async def test_a_swarm_lets_others_in_between() -> None:
-    seen: list[str] = []
-    cohort = Cohort[int](lambda items: seen.append(f"{len(items)}"))
-    for number in range(150):
+async def test_what_takes_long_lets_others_in_between() -> None:
+    seen: list[object] = []
+    cohort = Cohort[int](seen.append, stretch_seconds=0)
+    for number in range(3):
         cohort.add(number)
     asyncio.get_running_loop().call_soon(seen.append, "other")
-    await turns(8)
-    assert seen == ["64", "other", "64", "22"]
+    await turns(5)
+    assert seen == [0, "other", 1, 2]
 
 
 async def test_what_is_added_while_others_are_worked_on_comes_after_them() -> None:
     worked: list[int] = []
 
-    def work(items: Sequence[int]) -> None:
-        worked.extend(items)
-        if items[0] == 1:
+    def work(item: int) -> None:
+        worked.append(item)
+        if item == 2:
             cohort.add(3)
 
     cohort = Cohort[int](work)
     cohort.add(1)
     cohort.add(2)
-    await turns(8)
+    await turns(4)
     assert worked == [1, 2, 3]
 
 
-@given(counts=st.lists(st.integers(0, 200), max_size=6))
+@given(counts=st.lists(st.integers(0, 200), max_size=6), stretch_seconds=st.sampled_from([0.0, 1e-6, 1.0]))
 @settings(deadline=None)
-def test_everything_is_worked_on_once_and_in_order(counts: list[int]) -> None:
+def test_everything_is_worked_on_once_and_in_order(counts: list[int], stretch_seconds: float) -> None:
     async def run() -> None:
         worked: list[int] = []
-        cohort = Cohort[int](worked.extend)
+        cohort = Cohort[int](worked.append, stretch_seconds=stretch_seconds)
         added = 0
         for count in counts:
             for _ in range(count):
                 cohort.add(added)
                 added += 1
             await turns(1)
-        await turns(30)
+        await turns(added + 2)
         assert worked == list(range(added))
 
     anyio.run(run)

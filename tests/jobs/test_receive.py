@@ -208,3 +208,18 @@ async def test_a_defect_in_one_is_raised_where_it_is_waited_for(
         for problem_id in ("SP-1", "SP-broken", "SP-2"):
             posting.start_soon(post, problem_id)
     assert sorted(told) == ["applied", "applied", "defect"]
+
+
+async def test_who_goes_away_before_it_is_read_keeps_nobody_else_from_being_served(receiving: Any) -> None:
+    rig, _ = receiving
+    async with anyio.create_task_group() as posting:
+        with anyio.CancelScope() as gone:
+
+            async def leave() -> None:
+                gone.cancel()
+
+            posting.start_soon(leave)
+            await receive(receiving, event(PROBLEM | {"id": "SP-gone"}, eventId="gone"))
+        assert gone.cancelled_caught
+        assert await receive(receiving, event(PROBLEM)) == "applied"
+    assert await rig.rows() == {"SP-1": PROBLEM}
