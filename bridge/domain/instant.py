@@ -60,6 +60,8 @@ def _parse_text(text: str) -> datetime | None:
     if len(text) >= 19 and text[10] == "T" and text[4] == "-":
         try:
             at = datetime.fromisoformat(text)
+            if at.tzinfo is UTC:
+                return at
             return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
         except (ValueError, OverflowError):
             pass

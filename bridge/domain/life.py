@@ -23,7 +23,7 @@ then lists what has to be written. A crash before that is written leaves the tab
 """
 
 from bisect import insort
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -208,20 +208,28 @@ class Life:
         """Is its present, or its past, another than before? Not for being seen again."""
         return bool(self.changed or self.added or self.touched or self.statuses or self.overtaken)
 
+    @property
+    def has_partials(self) -> bool:
+        """Is any of the facts at hand a partial statement?"""
+        return Kind.PARTIAL in [fact.kind for fact in self.facts.values()]
+
     def active_patches(self) -> list[Fact]:
         """Patches that stand on top of the content, oldest first."""
         if self._active is None:
-            self._active = sorted(filter(self._is_active, self.facts.values()), key=lambda fact: fact.rank)
+            active = [fact for fact in self.facts.values() if fact.kind is Kind.PARTIAL and self._is_active(fact)]
+            self._active = sorted(active, key=lambda fact: fact.rank) if active else active
         return self._active
 
-    def _is_active(self, fact: Fact) -> bool:
+    def _is_active(self, patch: Fact) -> bool:
         since = self.content.effective_at if self.content else EPOCH
-        return fact.kind is Kind.PARTIAL and not fact.superseded and fact.effective_at >= since
+        return not patch.superseded and patch.effective_at >= since
 
     def _activate(self, patch: Fact) -> None:
         """Put a new patch in its place; on top of all others, where most belong, without folding these again."""
+        if not self._is_active(patch):
+            return
         active = self.active_patches()
-        if not self._is_active(patch) or patch in active[-1:]:
+        if patch in active[-1:]:
             return
         insort(active, patch, key=lambda fact: fact.rank)
         if self._current is not None and active[-1] is patch:
@@ -365,7 +373,7 @@ class Life:
 
     def _confirm(self, seen: Observation) -> Outcome:
         """The server's answer becomes the content."""
-        fact = replace(self._fact(seen), confirmed_at=seen.observed_at)
+        fact = self._fact(seen, confirmed_at=seen.observed_at)
         patched = bool(self.active_patches())
         tied = self.content is not None and self.content.effective_at == fact.effective_at
         self._supersede(fact.effective_at, seen.observed_at)
@@ -477,8 +485,11 @@ class Life:
         """Patches heard before the question and claiming to hold since the answer or later are overtaken by it, and so
         are the statuses that no other patch states.
         """
+        active = self.active_patches()
+        if not active:
+            return
         stating: dict[bool, set[tuple[datetime, str]]] = {False: set(), True: set()}
-        for patch in self.active_patches():
+        for patch in active:
             overtaken = patch.effective_at >= since and patch.observed_at <= asked_at
             stating[overtaken].update(_stated_by(patch))
             if overtaken:
@@ -499,14 +510,16 @@ class Life:
         """Add a fact. `refuted`: the server says, or will be asked, what was so at that moment, so this says nothing
         of the status.
         """
-        if fact.key not in self.facts:
-            self.added[fact.key] = None
-        elif fact.confirmed_at and fact.confirmed_at > (self.facts[fact.key].confirmed_at or EPOCH):
-            self.touched.add(fact.key)
+        key = fact.key
+        if key not in self.facts:
+            self.added[key] = None
+        elif fact.confirmed_at and fact.confirmed_at > (self.facts[key].confirmed_at or EPOCH):
+            self.touched.add(key)
         else:
             return
-        self.facts[fact.key] = fact
-        self._activate(fact)
+        self.facts[key] = fact
+        if fact.kind is Kind.PARTIAL:
+            self._activate(fact)
         if not refuted and not fact.superseded:
             self._add_status(fact, seen)
 
@@ -514,12 +527,12 @@ class Life:
         if seen.status is None:
             return
         since = min(seen.status_at or fact.effective_at, fact.effective_at)
-        if self._frozen_status_date(fact, seen.status.value, since):
+        if self._frozen_status_date(fact, since):
             since = fact.effective_at
         self._state(
             StatusFact(
                 effective_at=since,
-                status=seen.status.value,
+                status=fact.status,
                 status_raw=seen.status_raw,
                 stated_at=fact.effective_at,
                 observed_at=fact.observed_at,
@@ -528,16 +541,18 @@ class Life:
                 partial=fact.kind is Kind.PARTIAL,
             )
         )
-        self._restate_content(fact, seen.status.value, since)
+        self._restate_content(fact, since)
 
-    def _restate_content(self, fact: Fact, status: str, since: datetime) -> None:
+    def _restate_content(self, fact: Fact, since: datetime) -> None:
         """An older statement with another status, yet a statusChangeDate not before the content's: this source does
         not keep it, so the content's status holds (again) since the content, whatever date it gives.
         """
         content = self.content
         if content is None or fact.effective_at >= content.effective_at or self.active_patches():
             return
-        if self._status in (None, Status.UNKNOWN.value, status) or self._status_at is None or since < self._status_at:
+        if self._status in (None, Status.UNKNOWN.value, fact.status):
+            return
+        if self._status_at is None or since < self._status_at:
             return
         self._state(
             StatusFact(
@@ -566,15 +581,15 @@ class Life:
             )
         self.statuses[key] = said
 
-    def _frozen_status_date(self, fact: Fact, status: str, since: datetime) -> bool:
+    def _frozen_status_date(self, fact: Fact, since: datetime) -> bool:
         """A newer statement with another status, yet a statusChangeDate not after the known one: this source does
         not keep it.
         """
         if self.content is None or fact.effective_at <= self.content.effective_at or self._status_at is None:
             return False
-        return status != self._status and since <= self._status_at
+        return fact.status != self._status and since <= self._status_at
 
-    def _fact(self, seen: Observation) -> Fact:
+    def _fact(self, seen: Observation, *, confirmed_at: datetime | None = None) -> Fact:
         return Fact(
             effective_at=seen.effective_at,
             content_hash=TOMBSTONE_HASH if seen.kind is Kind.TOMBSTONE else seen.content_hash,
@@ -582,6 +597,7 @@ class Life:
             observed_at=seen.observed_at,
             via=seen.via,
             body=seen.body,
+            confirmed_at=confirmed_at,
             event_type=seen.event_type,
             status=(seen.status or Status.UNKNOWN).value,
         )
@@ -647,14 +663,13 @@ def canonical(body: dict[str, Any]) -> bytes:
     return orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
 
 
-def needs_facts(known: Known | None, observations: Iterable[Observation]) -> bool:
+def needs_facts(known: Known | None, observations: Sequence[Observation]) -> bool:
     """Can these be weighed on the current row alone, or are the recent facts of the problem needed too?
 
     Only patches need them: to fold one, to overtake one, or to place something before one.
     """
-    seen = list(observations)
-    if any(one.kind is Kind.PARTIAL for one in seen):
+    if Kind.PARTIAL in [one.kind for one in observations]:
         return True
     if known is None or not known.has_partials:
         return False
-    return known.patched or any(one.effective_at < known.effective_at for one in seen)
+    return known.patched or any(one.effective_at < known.effective_at for one in observations)

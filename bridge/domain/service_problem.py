@@ -60,8 +60,10 @@ def whole_number(value: object) -> int | None:
     """Read an integer that may have been sent as text or as `1.0`; None when it is none or does not fit 32 bits."""
     if isinstance(value, bool) or value is None:
         return None
+    if isinstance(value, int):
+        return value if value in _INT4 else None
     try:
-        number = float(value) if isinstance(value, str | int | float) else None
+        number = float(value) if isinstance(value, str | float) else None
         if number is None or not number.is_integer():
             return None
     except (ValueError, OverflowError):

@@ -44,10 +44,10 @@ def _version_row(key: Key, fact: Fact) -> Row:
         *key,
         fact.effective_at,
         fact.content_hash,
-        fact.kind.value,
+        fact.kind,
         fact.observed_at,
         fact.confirmed_at,
-        fact.via.value,
+        fact.via,
         fact.event_type,
         fact.status,
         fact.superseded,
@@ -82,7 +82,7 @@ def statuses(lives: Mapping[Key, Life]) -> list[Row]:
             fact.stated_at,
             fact.observed_at,
             fact.confirmed_at,
-            fact.via.value,
+            fact.via,
             fact.partial,
         )
         for key, life in lives.items()
@@ -135,8 +135,7 @@ def _current_row(key: Key, life: Life, last: Observation) -> Row:
         *key,
         life.known.revision if life.known else 0,
         bool(patches),
-        (life.known is not None and life.known.has_partials)
-        or any(fact.kind is Kind.PARTIAL for fact in life.facts.values()),
+        (life.known is not None and life.known.has_partials) or life.has_partials,
         life.head_at,
         life.observed_at,
         content.effective_at if content else None,
@@ -151,9 +150,9 @@ def _current_row(key: Key, life: Life, last: Observation) -> Row:
         columns.resolved_at,
         columns.priority,
         columns.affected_services,
-        (life.via or last.via).value,
-        content.via.value if content else None,
-        status.value,
+        life.via or last.via,
+        content.via if content else None,
+        status,
         columns.status_raw,
         columns.category,
         content.content_hash if content else None,
@@ -177,7 +176,7 @@ def _noted_row(key: Key, life: Life, last: Observation) -> Row:
         life.doubt[1] if life.doubt else None,
         life.doubt[0] if life.doubt else None,
         life.deleted_at,
-        (life.via or last.via).value,
+        life.via or last.via,
         last.observed_at,
     )
 

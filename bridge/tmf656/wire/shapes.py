@@ -6,6 +6,7 @@ which is how callers see that nothing changed.
 """
 
 from collections.abc import Callable, Mapping
+from operator import is_not
 from typing import Any
 
 Shape = Callable[[Any], Any]
@@ -71,7 +72,7 @@ def each(shape: Shape) -> Shape:
         if not isinstance(parts, list):
             return shape(parts)
         shaped = [shape(part) for part in parts]
-        return parts if all(new is old for new, old in zip(shaped, parts, strict=True)) else shaped
+        return shaped if any(map(is_not, shaped, parts)) else parts
 
     return shape_each
 
