@@ -1,8 +1,10 @@
 """What a connection carries over from one borrower to the next: nothing."""
 
+from datetime import UTC, datetime, timedelta, timezone
+
 import pytest
 
-from bridge.storage.database import opened
+from bridge.storage.database import RefusedError, opened
 
 pytestmark = pytest.mark.anyio
 
@@ -48,3 +50,39 @@ async def test_a_statement_is_planned_once_not_each_time(dsn: str) -> None:
             "select generic_plans, custom_plans from pg_prepared_statements where statement = $1", statement
         )
     assert (generic, custom) == (20, 0)
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        datetime.min.replace(tzinfo=UTC),
+        datetime(1969, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC),
+        datetime(1999, 12, 31, 23, 59, 59, 1, tzinfo=UTC),
+        datetime(2026, 11, 23, 10, 0, 0, 123_456, tzinfo=timezone(timedelta(hours=-11, minutes=30))),
+        datetime.max.replace(tzinfo=UTC),
+    ],
+    ids=str,
+)
+async def test_an_instant_comes_back_as_it_was_and_postgres_takes_it_for_the_same(dsn: str, at: datetime) -> None:
+    async with opened(dsn, min_size=1, max_size=1, wait=False) as database, database.session() as connection:
+        one, many, none, text = await connection.fetchrow(
+            "select $1::timestamptz, $2::timestamptz[], $3::timestamptz, to_char($1, 'YYYY-MM-DD HH24:MI:SS.US')",
+            at,
+            [at, None],
+            None,
+        )
+    assert (one, many, none) == (at, [at, None], None)
+    assert text == at.astimezone(UTC).replace(tzinfo=None).isoformat(" ", timespec="microseconds")
+
+
+async def test_infinity_is_the_end_of_the_calendar(dsn: str) -> None:
+    async with opened(dsn, min_size=1, max_size=1, wait=False) as database, database.session() as connection:
+        first, last = await connection.fetchrow("select '-infinity'::timestamptz, 'infinity'::timestamptz")
+    assert (first, last) == (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
+
+
+async def test_a_time_without_a_zone_is_refused(dsn: str) -> None:
+    async with opened(dsn, min_size=1, max_size=1, wait=False) as database:
+        with pytest.raises(RefusedError):
+            async with database.session() as connection:
+                await connection.fetchval("select $1::timestamptz", datetime(2026, 11, 23))  # noqa: DTZ001 -- meant
