@@ -111,8 +111,8 @@ class Absorber:
         ]
         await stretch.turn()
         if items:
-            awaiting = partial(self._await, asked_at, tally)
-            stored = await store_items(self.database, items, touch=self.touch, then=awaiting)
+            then = None if self.feed.expected_since is None else partial(self._await, asked_at, tally)
+            stored = await store_items(self.database, items, touch=self.touch, then=then)
             self._count(items, stored, tally)
             if self.on_stored is not None:
                 self.on_stored(stored)

@@ -218,7 +218,7 @@ async def _store_once(
 
 
 async def _store_plainly(database: Database, entries: Sequence[Entry], touch: bool) -> Stored:
-    """Most batches of notifications: one statement reads, one writes, and commits by itself."""
+    """Most batches, of notifications or answers: one statement reads, one writes, and commits by itself."""
     async with database.session(limit_seconds=_STORE_SECONDS) as connection:
         decision = await decide(connection, entries, touch=touch)
         if decision.alone:

@@ -5,7 +5,8 @@ stored before (one statement), and weigh the observations one by one (`bridge.do
 current rows, log, and which problems are others now, or have another past, in one statement for all tables
 (`bridge.storage.tables` makes the rows); that is all for most batches of notifications, which need no transaction
 around it, and so two round trips instead of four. What few batches have (`Decision.alone` is False) follows in
-statements of its own.
+statements of its own. So does what an answer leaves to be tidied up, and may be lost: a third round trip for a stretch
+of a page that is new, where it was five.
 
 Nothing is locked while weighing, unless the caller asks for it (`lock`). Each current row carries a revision; a row is
 written only on the revision that was read, and when fewer rows were written than decided, another writer was faster:
@@ -92,14 +93,14 @@ class Decision:
 
     @property
     def alone(self) -> bool:
-        """Is one statement all there is to write? It then needs no transaction around it."""
+        """Is one statement all there is to write together? It then needs no transaction around it."""
         present = self.present
         return not (
             self.no_news
             or self.requests
             or present.noted
             or (self.touch and present.touched)
-            or any(life.pulled_at is not None or life.touched or life.overtaken for life in self.lives.values())
+            or any(life.touched or life.overtaken for life in self.lives.values())
         )
 
 
@@ -125,9 +126,10 @@ async def decide(connection: Connection, entries: Sequence[Entry], *, touch: boo
             memos[entry.source_id, seen.problem_id] = seen.listed + seen.content_hash
         stored.outcomes.append(outcome)
     for key, life in lives.items():
-        if any(fact.kind is Kind.PARTIAL for fact in life.facts.values()):
+        if life.has_partials:
             life.refold()
-        stored.drift[key[0]] += life.drift
+        if life.drift:
+            stored.drift[key[0]] += life.drift
         if life.last_observed is not None:
             for reason in life.refetch:
                 _request(requests, key, reason, life.last_observed.observed_at)
@@ -155,6 +157,7 @@ async def write(connection: Connection, decision: Decision) -> Stored:
         rows = (written, versions, statuses, decision.heard, [key[0] for key in altered], [key[1] for key in altered])
         memos = tables.memos(written, decision.memos)
         await connection.fetch(queries("observation")["write"], *rows, memos)
+    await _write_afterwards(connection, decision)
     if not decision.alone:
         await _write_rare(connection, decision)
     return decision.stored
@@ -296,6 +299,15 @@ async def _facts(connection: Connection, stretches: Sequence[Stretch]) -> dict[K
     return facts
 
 
+async def _write_afterwards(connection: Connection, decision: Decision) -> None:
+    """What may be lost: a question that was answered is asked again then, and a row without a memo read again."""
+    answered = [(*key, life.pulled_at) for key, life in decision.lives.items() if life.pulled_at is not None]
+    if answered:
+        await connection.execute(queries("refetch")["settle"], *tables.columns(answered))
+    if decision.memos and not decision.touch:
+        await listed.remember(connection, tables.late_memos(decision.present.touched, decision.memos))
+
+
 async def _write_rare(connection: Connection, decision: Decision) -> None:
     """What few batches have."""
     lives, present = decision.lives, decision.present
@@ -305,29 +317,14 @@ async def _write_rare(connection: Connection, decision: Decision) -> None:
             raise RacedError("another writer changed the same problems first")
     if decision.touch and present.touched:
         await connection.execute(queries("service_problem")["touch"], *tables.columns(present.touched))
-    elif decision.memos:
-        await listed.remember(connection, tables.late_memos(present.touched, decision.memos))
     if mended := tables.mended_versions(lives):
         await connection.execute(queries("service_problem_version")["mend"], *tables.columns(mended))
     if overtaken := tables.overtaken_statuses(lives):
         await connection.execute(queries("status_change")["supersede"], *tables.columns(overtaken))
     await awaited_notification.told(connection, decision.no_news)
-    await _write_requests(connection, decision.requests, lives)
-
-
-async def _write_requests(
-    connection: Connection, requests: dict[Key, tuple[str, datetime]], lives: dict[Key, Life]
-) -> None:
-    answered = [
-        (source_id, problem_id, life.pulled_at)
-        for (source_id, problem_id), life in lives.items()
-        if life.pulled_at is not None
-    ]
-    if answered:
-        await connection.execute(queries("refetch")["settle"], *tables.columns(answered))
-    if requests:
+    if decision.requests:
         rows = [
-            (source_id, problem_id, reason, at, _REFETCH_DELAY_SECONDS.get(reason, _REFETCH_DELAY_DEFAULT_SECONDS))
-            for (source_id, problem_id), (reason, at) in requests.items()
+            (*key, reason, at, _REFETCH_DELAY_SECONDS.get(reason, _REFETCH_DELAY_DEFAULT_SECONDS))
+            for key, (reason, at) in decision.requests.items()
         ]
         await connection.execute(queries("refetch")["request"], *tables.columns(rows))
