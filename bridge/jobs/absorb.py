@@ -125,15 +125,16 @@ class Absorber:
     ) -> frozenset[int]:
         """Return the places of rows that need not be read, since they say word for word what is current."""
         places = [place for place, each in enumerate(listed) if each is not None]
-        async with self.database.connection() as connection:
+        async with self.database.session() as connection:
             found, newest = await same(connection, self.feed.source_id, [each for each in listed if each is not None])
         found = frozenset(places[index] for index in found)
         tally.problems += len(found)
         tally.outcomes[Outcome.UNCHANGED] += len(found)
         if newest is not None and (tally.newest_stamp is None or newest > tally.newest_stamp):
             tally.newest_stamp = newest
-        for place in found:
-            self._recognise(rows[place])
+        if self.feed.version is None:
+            for place in found:
+                self._recognise(rows[place])
         return found
 
     def _recognise(self, row: Any) -> None:

@@ -1,10 +1,11 @@
 """Reconciling: everything the source has, on a slow clock. It finds what push and poll missed, and what is gone.
 
-A pass remembers what it saw in a table (`bridge.sighting`), not in memory. Only a *complete* pass says anything about
-what is missing, and only a problem missed by two complete passes in a row, and still not to be had by id, is gone. So a
-server that answers half of its list deletes nothing. When more than a handful is missing at once a random sample is
-asked for by id; one that is still there spoils the verdict for all of them. A row that cannot be read does not spoil
-the pass: it counts as seen by its id, and where it has none, only the answers by id can say that a problem is gone.
+A pass remembers what it saw in a table (`bridge.sighting`); in memory only the last few thousand. Only a *complete*
+pass says anything about what is missing, and only a problem missed by two complete passes in a row, and still not to be
+had by id, is gone. So a server that answers half of its list deletes nothing. When more than a handful is missing at
+once a random sample is asked for by id; one that is still there spoils the verdict for all of them. A row that cannot
+be read does not spoil the pass: it counts as seen by its id, and where it has none, only the answers by id can say that
+a problem is gone.
 
 A crash leaves sightings that the next pass throws away, and no mark moved. Sightings, marks and deletions are fenced: a
 process that was paused in the middle of a pass and lost the lease meanwhile cannot say that anything is gone. What it
@@ -39,6 +40,9 @@ log = structlog.get_logger(__name__)
 
 _SAMPLE = 50
 
+SIGHTINGS = 2000
+"""Problems that are written down as seen at once; until then they are kept in memory."""
+
 
 @dataclass(slots=True)
 class Reconciler:
@@ -50,6 +54,7 @@ class Reconciler:
     on_stored: Callable[[Stored], None] | None = None
     on_page: Callable[[Tally, Page], None] | None = None
     complete: bool = field(default=False, init=False)
+    _seen: list[str] = field(default_factory=list, init=False)
 
     async def run(self) -> None:
         """Reconcile when the interval since the last complete pass has passed, backing off while the source or
@@ -114,17 +119,26 @@ class Reconciler:
         pages = self.feed.client.pages(
             changed_since=None, filter_style=FilterStyle.NONE, version=self.feed.version, stamp=wire.stamp
         )
+        self._seen = []
         await absorber.absorb(pages, tally, also=self._see)
         self.complete = pages.complete
         if self.complete:
+            await self._write_down()
             await self._close(tally, polled, started_at, pages.distinct)
         self._count(tally)
         return tally
 
     async def _see(self, problem_ids: Sequence[str]) -> None:
+        self._seen += problem_ids
+        if len(self._seen) >= SIGHTINGS:
+            await self._write_down()
+
+    async def _write_down(self) -> None:
+        """Write down what was seen. Sorted, for two may write down the same problem at once."""
+        seen, self._seen = sorted(set(self._seen)), []
         async with self.database.transaction() as connection:
             await self.feed.fence.hold(connection)
-            await watermark.see(connection, self.feed.source_id, problem_ids)
+            await watermark.see(connection, self.feed.source_id, seen)
 
     async def _close(self, tally: Tally, polled: Watermark | None, started_at: datetime, distinct: int) -> None:
         async with self.database.transaction() as connection:

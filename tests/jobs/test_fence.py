@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from bridge.jobs import reconcile
 from bridge.simulator import Simulator
 from bridge.storage import lease
 from bridge.storage.database import opened
@@ -89,6 +90,7 @@ async def test_a_pass_under_way_sights_nothing_more_but_stores_what_it_read(
 
         with monkeypatch.context() as patched:
             patched.setattr(type(rig.reconciler), "_see", lambda _, problem_ids: paused(problem_ids))
+            patched.setattr(reconcile, "SIGHTINGS", 1)
             with pytest.raises(LeaseLostError):
                 await rig.reconciler.run_once()
         assert await rig.value(SEEN) == 2

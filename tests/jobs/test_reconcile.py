@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bridge.errors import TransientError
+from bridge.jobs import reconcile
 from bridge.simulator import Faults, Simulator, selection
 from bridge.simulator.background import background
 from bridge.storage import watermark
@@ -247,6 +248,45 @@ async def test_a_server_that_cannot_be_asked_by_id_now_deletes_nothing_until_it_
         sim.faults.error_rate = 0.0
         await rig.reconciler.run_once()
         assert await rig.rows() == told(sim)
+
+
+async def test_what_a_pass_saw_is_written_down_in_portions_and_nothing_of_a_pass_that_broke_off(
+    rig_for: RigFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile, "SIGHTINGS", 12)
+    async with Simulator(population=53, seed=1) as sim:
+        rig = await rig_for(sim, page_size=10)
+        await rig.execute(
+            """
+            create table bridge.portion (rows integer);
+            create function bridge.note_portion() returns trigger language plpgsql as $$
+            begin
+                insert into bridge.portion select count(*) from new;
+                return null;
+            end $$;
+            create trigger note_portion after insert on bridge.sighting
+            referencing new table as new for each statement execute function bridge.note_portion()
+            """
+        )
+        await rig.reconciler.run_once()
+        assert rig.reconciler.complete
+        assert await rig.value("select count(*) from bridge.sighting") == 53
+        assert await rig.value("select count(*) from bridge.portion where rows > 0") in range(3, 7)
+
+        def trouble_comes(_: Any, page: Any) -> None:
+            sim.faults.down = sim.faults.down or page.number == 2
+
+        rig.reconciler.on_page = trouble_comes
+        with pytest.raises(TransientError):
+            await rig.reconciler.run_once()
+        rig.reconciler.on_page, sim.faults.down = None, False
+        for problem_id in list(sim.problems)[:3]:
+            await sim.delete(problem_id)
+        for gone in (0, 3):
+            await rig.reconciler.run_once()
+            assert rig.reconciler.complete
+            assert await rig.value("select count(*) from bridge.sighting") == 50
+            assert await rig.value(TOMBSTONES) == gone
 
 
 async def test_lost_sightings_spoil_the_pass(rig_for: RigFor) -> None:
