@@ -25,6 +25,8 @@ class Status(StrEnum):
 
 _SEPARATORS = str.maketrans("", "", " \t_-\u2010\u2011\u2012\u2013\u2014[]()./,:")
 
+_EXACT = {status.value: status for status in Status}
+
 _SPELLINGS = {status.value.lower(): status for status in Status if status is not Status.UNKNOWN} | {
     "canceled": Status.CANCELLED,
     "inprogressheld": Status.HELD,
@@ -43,4 +45,4 @@ def normalise(raw: str | None) -> Status:
     """
     if raw is None:
         return Status.UNKNOWN
-    return _SPELLINGS.get(raw.translate(_SEPARATORS).lower(), Status.UNKNOWN)
+    return _EXACT.get(raw) or _SPELLINGS.get(raw.translate(_SEPARATORS).lower(), Status.UNKNOWN)

@@ -97,7 +97,7 @@ def check(document: object, encoded: bytes, limits: Limits, naming: Naming) -> N
     """Raise UnreadableError when `document`, of which `encoded` is the JSON, is beyond `limits`."""
     if (
         encoded.count(b"{") + encoded.count(b"[") <= limits.depth
-        and encoded.count(b":") <= limits.members
+        and (len(encoded) <= limits.members or encoded.count(b":") <= limits.members)
         and len(encoded) <= limits.string_characters
     ):
         return
