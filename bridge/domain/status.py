@@ -45,4 +45,6 @@ def normalise(raw: str | None) -> Status:
     """
     if raw is None:
         return Status.UNKNOWN
-    return _EXACT.get(raw) or _SPELLINGS.get(raw.translate(_SEPARATORS).lower(), Status.UNKNOWN)
+    if raw in _EXACT:
+        return _EXACT[raw]
+    return _SPELLINGS.get(raw.translate(_SEPARATORS).lower(), Status.UNKNOWN)
