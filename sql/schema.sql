@@ -488,7 +488,7 @@ CREATE TABLE bridge.service_problem (
     category text,
     content_hash bytea,
     doubt_hash bytea,
-    body jsonb NOT NULL,
+    body jsonb,
     listed bytea
 )
 WITH (fillfactor='85');
@@ -497,7 +497,7 @@ ALTER TABLE ONLY bridge.service_problem
 CREATE INDEX service_problem_created_at_idx ON bridge.service_problem USING btree (created_at);
 CREATE INDEX service_problem_missed_idx ON bridge.service_problem USING btree (source_id, id) WHERE (missed_at IS NOT NULL);
 CREATE INDEX service_problem_updated_at_status_idx ON bridge.service_problem USING btree (updated_at, status, source_id);
-COMMENT ON TABLE bridge.service_problem IS 'A service problem as it is now: the newest whole statement with the patches since merged over it';
+COMMENT ON TABLE bridge.service_problem IS 'A service problem as it is now: the newest whole statement with the patches since merged over it; with its body: bridge.service_problem_now';
 COMMENT ON COLUMN bridge.service_problem.source_id IS 'Source';
 COMMENT ON COLUMN bridge.service_problem.priority IS 'Priority, 1 highest';
 COMMENT ON COLUMN bridge.service_problem.affected_services IS 'affectedNumberOfServices, else how many are listed';
@@ -526,7 +526,7 @@ COMMENT ON COLUMN bridge.service_problem.status_raw IS 'Status as the source wro
 COMMENT ON COLUMN bridge.service_problem.category IS 'Category';
 COMMENT ON COLUMN bridge.service_problem.content_hash IS 'Hash of the last whole statement';
 COMMENT ON COLUMN bridge.service_problem.doubt_hash IS 'Hash of an answer that looked older than what is known; believed when it comes again';
-COMMENT ON COLUMN bridge.service_problem.body IS 'The whole problem, v4 attribute names';
+COMMENT ON COLUMN bridge.service_problem.body IS 'The whole problem, v4 attribute names; null: it is as the last whole statement has it, in the version of content_at and content_hash';
 COMMENT ON COLUMN bridge.service_problem.listed IS 'Memo: digest of a row of the source''s list as it came (and of the release that read it), followed by the content_hash it was read as';
 
 CREATE VIEW bridge.known AS
@@ -576,7 +576,48 @@ COMMENT ON COLUMN bridge.service_problem_version.status IS 'Normalised status of
 COMMENT ON COLUMN bridge.service_problem_version.content_hash IS 'Hash of what was said (16 zero bytes: deleted)';
 COMMENT ON COLUMN bridge.service_problem_version.body_hash IS 'Hash of body where it differs from what was said (patches)';
 COMMENT ON COLUMN bridge.service_problem_version.patch IS 'The merge patch as received (partial only)';
-COMMENT ON COLUMN bridge.service_problem_version.body IS 'The problem as it was, v4 attribute names';
+COMMENT ON COLUMN bridge.service_problem_version.body IS 'The problem as it was, v4 attribute names; that of the last whole statement is the current one too where bridge.service_problem has none';
+
+CREATE VIEW bridge.service_problem_now AS
+ SELECT p.source_id,
+    p.id,
+    p.revision,
+    p.status,
+    p.status_raw,
+    p.category,
+    p.priority,
+    p.affected_services,
+    p.created_at,
+    p.updated_at,
+    p.status_changed_at,
+    p.resolved_at,
+    p.first_seen_at,
+    p.last_seen_at,
+    p.missed_at,
+    p.deleted_at,
+    p.via,
+    COALESCE(p.body, v.body) AS body
+   FROM (bridge.service_problem p
+     LEFT JOIN bridge.service_problem_version v ON (((p.source_id = v.source_id) AND (p.id = v.problem_id) AND (p.content_at = v.effective_at) AND (p.content_hash = v.content_hash) AND (p.body IS NULL))));
+COMMENT ON VIEW bridge.service_problem_now IS 'What there is to tell of a service problem as it is now, with its body';
+COMMENT ON COLUMN bridge.service_problem_now.source_id IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_now.id IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_now.revision IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_now.status IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_now.status_raw IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_now.category IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_now.priority IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_now.affected_services IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_now.created_at IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_now.updated_at IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_now.status_changed_at IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_now.resolved_at IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_now.first_seen_at IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_now.last_seen_at IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_now.missed_at IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_now.deleted_at IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_now.via IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_now.body IS 'The whole problem, v4 attribute names';
 
 CREATE VIEW bridge.told AS
  SELECT source_id,
@@ -638,7 +679,7 @@ CREATE VIEW report.service_problem AS
     p.via AS last_changed_via,
     p.deleted_at,
     p.body
-   FROM ((bridge.service_problem p
+   FROM ((bridge.service_problem_now p
      JOIN bridge.source s ON ((p.source_id = s.id)))
      LEFT JOIN bridge.watermark w ON (((p.source_id = w.source_id) AND (w.kind = 'reconcile'::text))));
 COMMENT ON VIEW report.service_problem IS 'A service problem as it is now; deleted ones too (deleted_at is set)';
@@ -890,7 +931,7 @@ CREATE VIEW bridge.open_now AS
     bridge.names((body -> 'affectedService'::text), 'id'::text) AS services,
     bridge.names((body -> 'affectedResource'::text), 'id'::text) AS resources,
     bridge.names((body -> 'affectedLocation'::text), 'name'::text) AS places
-   FROM bridge.service_problem p
+   FROM bridge.service_problem_now p
   WHERE ((deleted_at IS NULL) AND (status <> ALL (ARRAY['resolved'::text, 'closed'::text, 'cancelled'::text, 'rejected'::text])));
 COMMENT ON VIEW bridge.open_now IS 'A row of report.open_problem as it follows from the current row now';
 COMMENT ON COLUMN bridge.open_now.source_id IS 'Source';
@@ -1310,7 +1351,7 @@ CREATE VIEW report.affected_location AS
     (e.item ->> 'href'::text) AS href,
     COALESCE((e.item ->> '@referredType'::text), (e.item ->> '@type'::text)) AS type,
     e.item AS body
-   FROM ((bridge.service_problem p
+   FROM ((bridge.service_problem_now p
      JOIN bridge.source s ON ((p.source_id = s.id)))
      CROSS JOIN LATERAL bridge.element((p.body -> 'affectedLocation'::text), 'name'::text) e(place, item))
   WHERE (p.deleted_at IS NULL);
@@ -1334,7 +1375,7 @@ CREATE VIEW report.affected_resource AS
     (e.item ->> 'href'::text) AS href,
     COALESCE((e.item ->> '@referredType'::text), (e.item ->> '@type'::text)) AS type,
     e.item AS body
-   FROM ((bridge.service_problem p
+   FROM ((bridge.service_problem_now p
      JOIN bridge.source s ON ((p.source_id = s.id)))
      CROSS JOIN LATERAL bridge.element((p.body -> 'affectedResource'::text), 'id'::text) e(place, item))
   WHERE (p.deleted_at IS NULL);
@@ -1357,7 +1398,7 @@ CREATE VIEW report.affected_service AS
     (e.item ->> 'href'::text) AS href,
     COALESCE((e.item ->> '@referredType'::text), (e.item ->> '@type'::text)) AS type,
     e.item AS body
-   FROM ((bridge.service_problem p
+   FROM ((bridge.service_problem_now p
      JOIN bridge.source s ON ((p.source_id = s.id)))
      CROSS JOIN LATERAL bridge.element((p.body -> 'affectedService'::text), 'id'::text) e(place, item))
   WHERE (p.deleted_at IS NULL);
@@ -1380,7 +1421,7 @@ CREATE VIEW report.characteristic AS
     (e.item ->> 'value'::text) AS value,
     (e.item ->> 'valueType'::text) AS value_type,
     e.item AS body
-   FROM ((bridge.service_problem p
+   FROM ((bridge.service_problem_now p
      JOIN bridge.source s ON ((p.source_id = s.id)))
      CROSS JOIN LATERAL bridge.element((p.body -> 'characteristic'::text), 'name'::text) e(place, item))
   WHERE (p.deleted_at IS NULL);
@@ -1541,7 +1582,7 @@ CREATE VIEW report.note AS
     (e.item ->> 'system'::text) AS system,
     (e.item ->> 'text'::text) AS text,
     e.item AS body
-   FROM ((bridge.service_problem p
+   FROM ((bridge.service_problem_now p
      JOIN bridge.source s ON ((p.source_id = s.id)))
      CROSS JOIN LATERAL bridge.element((p.body -> 'note'::text), 'text'::text) e(place, item))
   WHERE (p.deleted_at IS NULL);
@@ -1730,7 +1771,7 @@ CREATE VIEW report.related_party AS
     (e.item ->> 'href'::text) AS href,
     COALESCE((e.item ->> '@referredType'::text), (e.item ->> '@type'::text)) AS type,
     e.item AS body
-   FROM ((bridge.service_problem p
+   FROM ((bridge.service_problem_now p
      JOIN bridge.source s ON ((p.source_id = s.id)))
      CROSS JOIN LATERAL bridge.element((p.body -> 'relatedParty'::text), 'name'::text) e(place, item))
   WHERE (p.deleted_at IS NULL);
@@ -1939,7 +1980,7 @@ CREATE VIEW report.tracking_record AS
     (e.item ->> 'systemId'::text) AS system,
     (e.item ->> 'description'::text) AS description,
     e.item AS body
-   FROM ((bridge.service_problem p
+   FROM ((bridge.service_problem_now p
      JOIN bridge.source s ON ((p.source_id = s.id)))
      CROSS JOIN LATERAL bridge.element((p.body -> 'trackingRecord'::text), 'description'::text) e(place, item))
   WHERE (p.deleted_at IS NULL);
@@ -1963,7 +2004,7 @@ CREATE VIEW report.trouble_ticket AS
     (e.item ->> 'href'::text) AS href,
     COALESCE((e.item ->> '@referredType'::text), (e.item ->> '@type'::text)) AS type,
     e.item AS body
-   FROM ((bridge.service_problem p
+   FROM ((bridge.service_problem_now p
      JOIN bridge.source s ON ((p.source_id = s.id)))
      CROSS JOIN LATERAL bridge.element((p.body -> 'troubleTicket'::text), 'id'::text) e(place, item))
   WHERE (p.deleted_at IS NULL);
@@ -1999,6 +2040,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.service_problem TO bridge_writ
 GRANT SELECT ON TABLE bridge.known TO PUBLIC;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.known TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.service_problem_version TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.service_problem_now TO bridge_writer;
 GRANT SELECT ON TABLE bridge.told TO PUBLIC;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.told TO bridge_writer;
 GRANT SELECT ON TABLE report.service_problem TO bridge_reader;

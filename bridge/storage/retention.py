@@ -11,8 +11,8 @@ WHAT = ("digests", "versions", "status_changes", "tombstones", "dead_letters", "
 async def delete(connection: Connection, what: str, before: datetime, limit: int) -> int:
     """Delete at most `limit` rows of one of `WHAT` from before that instant; return how many went.
 
-    The current row of a problem and the last version and status before the instant always stay, so that what was true
-    at any later time can still be told. A deleted problem goes with all its versions.
+    The current row of a problem, the version it refers to, and the last version and status before the instant always
+    stay, so that what was true at any later time can still be told. A deleted problem goes with all its versions.
     """
     statement = queries("retention")[what]
     if what in ("status_changes", "tombstones"):

@@ -22,11 +22,6 @@ DUPLICATE = "duplicate"
 """Outcome of a notification that was stored before."""
 
 
-def added_versions(lives: Mapping[Key, Life]) -> list[Row]:
-    """Facts that are new (`bridge.version_row`)."""
-    return [_version_row(key, life.facts[fact_key]) for key, life in lives.items() for fact_key in life.added]
-
-
 def mended_versions(lives: Mapping[Key, Life]) -> list[Row]:
     """Facts known before of which something is new."""
     return [
@@ -97,12 +92,17 @@ def overtaken_statuses(lives: Mapping[Key, Life]) -> list[Row]:
 
 class Present:
     """Current rows, sorted by what has to be written of each: everything (`bridge.problem_row`), only what is known
-    about it, only that it was seen.
+    about it, only that it was seen. And the `versions` (`bridge.version_row`) to be written with them.
+
+    A problem that is as its last whole statement has it is written without its body: the row refers to that version by
+    its key. So that version is always among `versions`, also when it was known: should it have been pruned since it was
+    read, it is there again in the statement that refers to it.
     """
 
-    __slots__ = ("noted", "touched", "written")
+    __slots__ = ("noted", "touched", "versions", "written")
 
     def __init__(self, lives: Mapping[Key, Life]) -> None:
+        self.versions: list[Row] = []
         self.written: list[Row] = []
         self.noted: list[Row] = []
         self.touched: list[Row] = []
@@ -113,10 +113,15 @@ class Present:
             missed = life.known is not None and life.known.missed_at is not None and last.kind is not Kind.TOMBSTONE
             if not life.changed and not life.added and not missed:
                 self.touched.append((*key, last.observed_at))
-            elif _body_known(life):
+                continue
+            facts = dict(life.added)
+            if _body_known(life):
                 self.written.append(_current_row(key, life, last))
+                if life.content is not None and not life.active_patches():
+                    facts[life.content.key] = None
             else:
                 self.noted.append(_noted_row(key, life, last))
+            self.versions += [_version_row(key, life.facts[fact_key]) for fact_key in facts]
 
 
 def _body_known(life: Life) -> bool:
@@ -157,7 +162,7 @@ def _current_row(key: Key, life: Life, last: Observation) -> Row:
         columns.category,
         content.content_hash if content else None,
         life.doubt[0] if life.doubt else None,
-        body,
+        body if content is None or patches else None,
     )
 
 

@@ -33,10 +33,11 @@ inner join bridge.notification_digest as d on h.source_id = d.source_id and h.di
 -- name: write
 -- What the door decided, all tables in one statement. A current row ($1) is replaced only when it still has the revision the decision was
 -- made on, and a digest is remembered only once: fewer problems or digests written than sent mean that another writer was faster, and
--- nothing of it is done: a serialization failure. Facts ($2, $3) already there stay, but learn what is new: when they were last confirmed, and of a status
--- the earliest statement. In the log ($4), with effective_at and content_hash, the body lacks the problem: the version of that key has it.
--- The problems that are others now, or have another past ($5, $6), are noted, and told (`bridge.tell`). $7: memos for the current rows, if there are
--- any (`bridge.storage.listed`).
+-- nothing of it is done: a serialization failure. A current row without a body refers to its version, which is always among the facts sent along
+-- and is written even if it is there: so it stays, though it be pruned meanwhile. Facts ($2, $3) already there stay, but learn what is new: when they
+-- were last confirmed, that what had come as a patch is the whole problem, and of a status the earliest statement. In the log ($4), with effective_at and
+-- content_hash, the body lacks the problem: the version of that key has it. The problems that are others now, or have another past ($5, $6), are noted,
+-- and told (`bridge.tell`). $7: memos for the current rows, if there are any (`bridge.storage.listed`).
 with problem as (
     insert into bridge.service_problem as p (
         source_id, id, revision, patched, has_partials, effective_at, observed_at, content_at, content_observed_at, confirmed_at,
@@ -93,8 +94,14 @@ version as (
     from unnest($2::bridge.version_row[]) as n
     order by n.source_id, n.problem_id, n.effective_at, n.content_hash
     on conflict (source_id, problem_id, effective_at, content_hash) do update set
-    confirmed_at = excluded.confirmed_at
-    where excluded.confirmed_at > coalesce(v.confirmed_at, '-infinity')
+    kind = excluded.kind,
+    confirmed_at = greatest(v.confirmed_at, excluded.confirmed_at),
+    status = excluded.status,
+    superseded = excluded.superseded,
+    body_hash = excluded.body_hash,
+    patch = excluded.patch,
+    body = excluded.body
+    where excluded.kind = 'full'
 ),
 
 status as (

@@ -10,7 +10,9 @@ where
     );
 
 -- name: versions
--- Facts from before $1 that a later whole statement, itself from before $1, has taken the place of.
+-- Facts from before $1 that a later whole statement, itself from before $1, has taken the place of; never the one that the current row refers to
+-- (of a deleted problem it need not be the latest). A row that refers to another one meanwhile has that written in the same statement: what was
+-- written after this one began is not deleted, and what is deleted is written anew.
 delete from bridge.service_problem_version as v
 where
     v.ctid = any(
@@ -18,6 +20,12 @@ where
             select o.ctid from bridge.service_problem_version as o
             where
                 o.effective_at < $1
+                and not exists (
+                    select from bridge.service_problem as p
+                    where
+                        p.source_id = o.source_id and p.id = o.problem_id
+                        and p.content_at = o.effective_at and p.content_hash = o.content_hash
+                )
                 and exists (
                     select from bridge.service_problem_version as l
                     where

@@ -3,7 +3,7 @@ about another problem, at a twentieth of the cost.
 
 An id stands in keys, bodies and, through these, in hashes; nothing else of a life depends on it. So a copy is the
 same rows with the id replaced in all three. Postgres has no BLAKE2, hence this is done here and not in SQL. The log
-names versions by their hashes, so what is renamed is remembered from one table to the next.
+and the current rows name versions by their hashes, so what is renamed is remembered from one table to the next.
 """
 
 from collections.abc import Sequence
@@ -24,10 +24,10 @@ _KEYS = ("id", "problem_id", "event_id")
 _BODIES = ("body", "patch")
 _HASHES = ("content_hash", "body_hash", "digest")
 _ROWS = {
-    "service_problem": "select p.* from bridge.service_problem as p where p.source_id = $1 and p.id = any($2)",
     "service_problem_version": """
         select v.* from bridge.service_problem_version as v where v.source_id = $1 and v.problem_id = any($2)
         order by v.observed_at""",
+    "service_problem": "select p.* from bridge.service_problem as p where p.source_id = $1 and p.id = any($2)",
     "status_change": "select c.* from bridge.status_change as c where c.source_id = $1 and c.problem_id = any($2)",
     "notification": """
         select n.* from bridge.notification as n

@@ -126,7 +126,11 @@ async def test_a_bar_fills_on_a_terminal(dsn: str, tmp_path: Path) -> None:
 
 async def test_what_is_said_again_of_seeded_problems_is_unchanged(connection: Connection) -> None:
     found = await connection.fetch(
-        "select source_id, id, body from bridge.service_problem where deleted_at is null and doubt_hash is null"
+        """
+        select n.source_id, n.id, n.body
+        from bridge.service_problem_now as n
+        inner join bridge.service_problem as p on n.source_id = p.source_id and n.id = p.id
+        where p.deleted_at is null and p.doubt_hash is null"""
     )
     asked_at = datetime.now(UTC)
     entries = [

@@ -39,8 +39,10 @@ _TABLES = """
 """
 _LEFT = {
     "current": """
-        select p.id, p.status, p.priority, p.content_at, p.deleted_at is not null, p.body
-        from bridge.service_problem as p order by p.id""",
+        select p.id, p.status, p.priority, p.content_at, p.deleted_at is not null, n.body, p.body is null
+        from bridge.service_problem as p
+        inner join bridge.service_problem_now as n on p.source_id = n.source_id and p.id = n.id
+        order by p.id""",
     "facts": """
         select v.problem_id, v.kind, case when v.kind <> 'tombstone' then v.effective_at end, v.superseded, v.body
         from bridge.service_problem_version as v order by 1, 2, 3, 4, 5""",

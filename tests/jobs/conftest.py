@@ -91,7 +91,7 @@ async def _refuse_poison(database: Database) -> None:
     async with database.connection() as connection:
         await connection.execute(
             """
-            alter table bridge.service_problem
+            alter table bridge.service_problem_version
             add constraint no_poison check (body ->> 'description' is distinct from 'poison')
             """
         )
@@ -106,7 +106,7 @@ def refuse_poison() -> Callable[[Database], Awaitable[None]]:
 async def rows_of(database: Database) -> dict[str, Any]:
     """Bodies of the living problems by id."""
     async with database.connection() as connection:
-        rows = await connection.fetch("select id, body from bridge.service_problem where deleted_at is null")
+        rows = await connection.fetch("select id, body from bridge.service_problem_now where deleted_at is null")
     return {row["id"]: orjson.loads(row["body"]) for row in rows}
 
 

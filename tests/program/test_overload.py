@@ -68,7 +68,7 @@ async def test_what_is_too_much_is_refused_and_memory_stays_flat(
             url = (await program.logged("ready"))["url"]
             process = psutil.Process(program.pid)
             senders = Senders(f"{url}/listener/snow/{SECRET}")
-            line.bytes_per_second = MIB  # a hundred problems a second, at most
+            line.bytes_per_second = MIB // 2  # a hundred problems a second, at most
             await senders.send(0)
             before = process.memory_info().rss
             await senders.send(SENDERS * EACH)

@@ -23,9 +23,21 @@ async def connection(database: Database) -> AsyncIterator[Connection]:
             """
             insert into bridge.service_problem (
                 source_id, revision, effective_at, observed_at, first_seen_at, last_seen_at, updated_at, id, via,
-                status, body
+                status, content_at, content_hash
             )
-            select 1, 1, $1::timestamptz, $1, $1, $1, $1 + n * interval '1 minute', 'SP-' || n, 'push', 'closed', '{}'
+            select
+                1, 1, $1::timestamptz, $1, $1, $1, $1 + n * interval '1 minute', 'SP-' || n, 'push', 'closed', $1, 'h'
+            from generate_series(1, 10000) as n""",
+            NOON,
+        )
+        await connection.execute(
+            """
+            insert into bridge.service_problem_version (
+                source_id, effective_at, observed_at, problem_id, kind, via, status, content_hash, body
+            )
+            select
+                1, $1::timestamptz, $1, 'SP-' || n, 'full', 'push', 'closed', 'h',
+                jsonb_build_object('name', n, 'description', repeat('no light ', 100))
             from generate_series(1, 10000) as n""",
             NOON,
         )
@@ -42,7 +54,7 @@ async def connection(database: Database) -> AsyncIterator[Connection]:
             from generate_series(1, 10000) as n""",
             NOON,
         )
-        await connection.execute("analyze bridge.service_problem, bridge.resolution")
+        await connection.execute("analyze bridge.service_problem, bridge.service_problem_version, bridge.resolution")
         yield connection
 
 
@@ -82,6 +94,33 @@ async def connection(database: Database) -> AsyncIterator[Connection]:
 async def test_it_is_found_by_this_index(connection: Connection, index: str, question: str) -> None:
     plan = "\n".join(row[0] for row in await connection.fetch(f"explain {question}"))
     assert index in plan, plan
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "select name from report.service_problem where source = 'snow' and id = 'SP-7'",
+        "select * from report.service_problem where status = 'closed' order by updated_at desc limit 50",
+        "select name from report.service_problem where status = 'closed' and updated_at < '2026-06-01 13:00Z'",
+        "select * from report.note where source = 'snow' and id = 'SP-7'",
+    ],
+)
+async def test_a_body_is_found_by_its_key(connection: Connection, question: str) -> None:
+    plan = "\n".join(row[0] for row in await connection.fetch(f"explain {question}"))
+    assert "Index Scan using service_problem_version_pkey" in plan, plan
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "select status, count(*) from report.service_problem group by status",
+        "select count(*) from report.service_problem where category = 'c' and deleted_at is null",
+        "select id, status, priority, updated_at, last_seen_at from report.service_problem order by updated_at",
+    ],
+)
+async def test_who_does_not_ask_for_the_body_does_not_read_it(connection: Connection, question: str) -> None:
+    plan = "\n".join(row[0] for row in await connection.fetch(f"explain {question}"))
+    assert "service_problem_version" not in plan, plan
 
 
 @pytest.mark.parametrize("status", ["rejected", "submitted"])

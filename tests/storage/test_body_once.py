@@ -1,0 +1,224 @@
+"""A body is kept once: the current row refers to the version that has it, and that version is always there."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import anyio
+import asyncpg
+import orjson
+import pytest
+
+from bridge.domain.observation import Kind, Via
+from bridge.storage import change, observation, retention
+from bridge.storage.database import Connection, Database
+from bridge.storage.observation import Entry, Stored
+from bridge.tmf656 import wire
+
+pytestmark = pytest.mark.anyio
+
+NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
+AFTER_ALL = NOON + timedelta(days=1)
+Tell = Callable[..., Awaitable[Stored]]
+
+
+def at(minute: float) -> datetime:
+    return NOON + timedelta(minutes=minute)
+
+
+def whole(status: str, minute: float | None, **more: Any) -> dict[str, Any]:
+    stamp = {} if minute is None else {"lastUpdate": at(minute).isoformat()}
+    return {
+        "id": "SP-1",
+        "category": "c",
+        "description": "d",
+        "priority": 2,
+        "reason": "r",
+        "status": status,
+        **stamp,
+    } | (more)
+
+
+def heard(
+    problem: dict[str, Any], received: float, *, change: str = "StateChange", event: float | None = None
+) -> Entry:
+    body: dict[str, Any] = {"eventType": f"ServiceProblem{change}Event", "event": {"serviceProblem": problem}}
+    if event is not None:
+        body["eventTime"] = at(event).isoformat()
+    notification = wire.read_notification(orjson.dumps(body), received_at=at(received))
+    return Entry(1, notification.observation, notification)
+
+
+def pulled(problem: dict[str, Any], asked: float, via: Via = Via.POLL) -> Entry:
+    return Entry(1, wire.read_problem(problem, asked_at=at(asked), via=via))
+
+
+def patch(status: str, minute: float) -> dict[str, Any]:
+    return {"id": "SP-1", "status": status, "lastUpdate": at(minute).isoformat()}
+
+
+@pytest.fixture
+async def connection(database: Database) -> Any:
+    async with database.connection() as connection:
+        await connection.execute("insert into bridge.source (name) values ('snow')")
+        yield connection
+
+
+@pytest.fixture
+def tell(connection: Connection) -> Tell:
+    """Store each entry in a transaction of its own."""
+
+    async def tell_all(*entries: Entry) -> Stored:
+        stored = Stored()
+        for entry in entries:
+            async with connection.transaction():
+                stored = await observation.store(connection, [entry])
+        return stored
+
+    return tell_all
+
+
+async def own_body(connection: Connection) -> Any:
+    """The body in the current row itself, None when it refers to its version."""
+    raw = await connection.fetchval("select body from bridge.service_problem")
+    return None if raw is None else orjson.loads(raw)
+
+
+async def told(connection: Connection) -> Any:
+    """The body as reports and followers have it."""
+    reported = await connection.fetchval("select body from report.service_problem")
+    followed = (await change.current(connection, [(1, "SP-1")]))[1, "SP-1"]["body"]
+    assert reported == followed
+    return orjson.loads(reported)
+
+
+async def test_a_problem_as_its_last_whole_statement_has_it_is_kept_once(connection: Connection, tell: Tell) -> None:
+    for entry, problem in (
+        (heard(whole("held", 1), 2), whole("held", 1)),
+        (pulled(whole("resolved", 3), 4), whole("resolved", 3)),
+        (pulled(whole("closed", None), 6), whole("closed", None)),
+        (heard(whole("held", 2), 7), whole("closed", None)),
+        (heard({"id": "SP-1"}, 8, change="Delete", event=8), whole("closed", None)),
+    ):
+        await tell(entry)
+        assert await own_body(connection) is None
+        assert await told(connection) == problem
+
+
+async def test_a_patched_problem_has_its_own_body_until_the_source_says_the_whole_again(
+    connection: Connection, tell: Tell
+) -> None:
+    patched = whole("held", 1) | patch("resolved", 3)
+    await tell(heard(patch("held", 1), 1))
+    assert await own_body(connection) == await told(connection) == patch("held", 1)
+    await tell(heard(whole("held", 1), 2), heard(patch("resolved", 3), 4))
+    assert await own_body(connection) == await told(connection) == patched
+    await tell(pulled(whole("held", 1), 5, Via.REFETCH))
+    assert await own_body(connection) is None
+    assert await told(connection) == whole("held", 1)
+    await tell(heard(patch("closed", 6), 6), pulled(whole("closed", 6), 7, Via.REFETCH))
+    assert await own_body(connection) is None
+    assert await told(connection) == whole("closed", 6)
+
+
+async def test_what_had_come_as_a_patch_and_is_the_whole_problem_becomes_a_whole_version(
+    connection: Connection, tell: Tell
+) -> None:
+    """The same words at the same time: one version, whichever way they came."""
+    await tell(heard(whole("held", 1), 2), heard(patch("resolved", 3), 4), pulled(whole("held", 1), 5, Via.REFETCH))
+    assert await told(connection) == whole("held", 1)
+    await tell(pulled(patch("resolved", 3), 6))
+    assert await own_body(connection) is None
+    assert await told(connection) == patch("resolved", 3)
+    last = await connection.fetchrow("select body, status from report.service_problem_version where valid_to is null")
+    assert last is not None
+    assert (orjson.loads(last["body"]), last["status"]) == (patch("resolved", 3), "resolved")
+
+
+async def test_a_row_with_a_body_of_its_own_is_told_by_that(connection: Connection, tell: Tell) -> None:
+    """As an older release writes it."""
+    await tell(heard(whole("held", 1), 2))
+    await connection.execute("update bridge.service_problem set body = jsonb_build_object('id', id)")
+    assert await told(connection) == {"id": "SP-1"}
+    await tell(pulled(whole("closed", 3), 4))
+    assert await own_body(connection) is None
+    assert await told(connection) == whole("closed", 3)
+
+
+@pytest.mark.parametrize("gone", ["service_problem_version", "service_problem"])
+async def test_a_version_pruned_since_it_was_read_is_there_again(connection: Connection, tell: Tell, gone: str) -> None:
+    """Known before, and referred to anew: the patch on top of it is overtaken."""
+    await tell(heard(whole("held", 1), 2), heard(patch("resolved", 3), 4))
+    async with connection.transaction():
+        decided = await observation.decide(connection, [pulled(whole("held", 1), 5, Via.REFETCH)])
+        await connection.execute("delete from bridge.service_problem_version")
+        await connection.execute(f"delete from bridge.{gone}")  # noqa: S608 -- our own words
+        await observation.write(connection, decided)
+    assert await own_body(connection) is None
+    assert await told(connection) == whole("held", 1)
+
+
+@pytest.fixture
+async def old(tell: Tell, connection: Connection) -> Connection:
+    """A problem deleted long ago, of which its source, doubted, has said since what was so at minutes 2 and 3."""
+    await tell(
+        heard(whole("held", 1), 1),
+        heard({"id": "SP-1"}, 10, change="Delete", event=10),
+        pulled(whole("pending", 2), 20),
+    )
+    await tell(pulled(whole("resolved", 3), 21))
+    return connection
+
+
+async def versions(connection: Connection) -> list[str]:
+    rows = await connection.fetch("select status, kind from bridge.service_problem_version order by effective_at")
+    return [row["status"] for row in rows if row["kind"] != Kind.TOMBSTONE]
+
+
+async def test_the_version_that_the_current_row_refers_to_is_never_pruned(old: Connection) -> None:
+    """Not either when later whole statements have not become what is current."""
+    assert await versions(old) == ["held", "pending", "resolved"]
+    assert await retention.delete(old, "versions", AFTER_ALL, 100) == 1
+    assert await versions(old) == ["held", "resolved"]
+    assert await told(old) == whole("held", 1)
+
+
+async def test_a_version_that_is_being_referred_to_is_not_pruned(old: Connection, dsn: str, tell: Tell) -> None:
+    """The pruner saw it unused and comes to it while the door writes."""
+    pruning = await asyncpg.connect(dsn)
+    try:
+        async with anyio.create_task_group() as tasks, old.transaction():
+            await observation.store(old, [heard(whole("pending", 2), 30)])
+            tasks.start_soon(partial(retention.delete, pruning, "versions", AFTER_ALL, 100))
+            await _waits(old, pruning.get_server_pid())
+        assert "pending" in await versions(old)
+        assert await told(old) == whole("pending", 2)
+    finally:
+        await pruning.close()
+
+
+async def test_a_version_that_is_being_pruned_is_written_anew(old: Connection, dsn: str, tell: Tell) -> None:
+    """The door refers to it while the pruner takes it away."""
+    pruning = await asyncpg.connect(dsn)
+    watching = await asyncpg.connect(dsn)
+    try:
+        async with anyio.create_task_group() as tasks, pruning.transaction():
+            assert await retention.delete(pruning, "versions", AFTER_ALL, 100) == 1
+            pid = old.get_server_pid()
+            tasks.start_soon(tell, heard(whole("pending", 2), 30))
+            await _waits(watching, pid)
+        assert "pending" in await versions(old)
+        assert await told(old) == whole("pending", 2)
+    finally:
+        await pruning.close()
+        await watching.close()
+
+
+async def _waits(connection: Any, pid: int) -> None:
+    """Until that session waits for another one's lock."""
+    with anyio.fail_after(20):
+        while not await connection.fetchval(  # noqa: ASYNC110 -- another session makes it true
+            "select cardinality(pg_blocking_pids($1)) > 0", pid
+        ):
+            await anyio.sleep(0.01)
