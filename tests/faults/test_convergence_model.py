@@ -21,14 +21,14 @@ import pytest
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from bridge.domain.life import TOLD_GONE
 from bridge.domain.observation import TOMBSTONE_HASH, Kind, Observation, Via
 from bridge.domain.status import normalise
 from bridge.jobs.writer import store_items
 from bridge.storage import database as pool
-from bridge.storage import listed, refetch, watermark
+from bridge.storage import listed, refetch, retention, watermark
 from bridge.storage.database import Connection, Database, opened
 from bridge.storage.observation import Entry, Stored
 from bridge.tmf656 import wire
@@ -304,6 +304,28 @@ class Convergence(RuleBasedStateMachine):
             gone = self.tables.call(watermark.mark_missed, 1, started_at=started_at)
             if gone and not any(one in self.source.problems for one in gone):
                 self.tables.store(*(self.tombstone(one, Via.RECONCILE) for one in gone))
+
+    @invariant()
+    def every_problem_has_a_body(self) -> None:
+        """Its own where patches stand on a whole statement, or there is none; else that statement's version has it."""
+        assert not self.tables.fetch(
+            """
+            select p.id
+            from bridge.service_problem as p
+            left join bridge.service_problem_version as v
+                on
+                    p.source_id = v.source_id and p.id = v.problem_id
+                    and p.content_at = v.effective_at and p.content_hash = v.content_hash and v.kind = 'full'
+            where
+                (p.body is null) is distinct from (not p.patched and p.content_at is not null)
+                or (p.body is null and v.body is null)"""
+        )
+
+    @rule(what=st.sampled_from(["versions", "status_changes"]), age=st.integers(1, 5), death=deaths(3))
+    def prune(self, what: str, age: int, death: Death) -> None:
+        before = self.at() - timedelta(minutes=age)
+        with self.mortal(death):
+            self.tables.call(retention.delete, what, before, 2)
 
     def tombstone(self, problem_id: str, via: Via) -> Entry:
         at = self.at()
