@@ -1,8 +1,8 @@
 -- What the bridge writes for one notification, one row a statement (the bridge has all tables in one, for many rows), one
--- transaction a notification: is the event known, what
--- is known of the problem, the version, the status, the current row, the digest, the log (without the problem, which the
--- version has), the change that others follow. Lives as in notification.py. The NOTIFY that goes with the change is left out:
--- with it these transactions would have to commit one by one.
+-- transaction a notification: is the event known, what is known of the problem, the version, the status, the current row,
+-- the digest, the log (row and log without the problem, which the version has), the change that others follow. Lives as in
+-- notification.py. The NOTIFY that goes with the change is left out: with it these transactions would have to commit one by
+-- one.
 \set n :n + 1
 \set within :n % 1024
 \set subject :client_id * 1000000000 + :n / 1024 * 256 + :within % 256
@@ -22,8 +22,9 @@ insert into bridge.service_problem_version as v (
     1, 'pgbench-' || :subject::bigint, '2026-01-01'::timestamptz + :n::bigint * interval '1 microsecond',
     decode(md5(:n::bigint || '-' || :subject::bigint), 'hex'), 'full', now(), 'push', 'ServiceProblemStateChangeEvent',
     'inProgress', :problem::jsonb
-) on conflict (source_id, problem_id, effective_at, content_hash) do update set confirmed_at = excluded.confirmed_at
-where excluded.confirmed_at > coalesce(v.confirmed_at, '-infinity');
+) on conflict (source_id, problem_id, effective_at, content_hash) do update set
+confirmed_at = greatest(v.confirmed_at, excluded.confirmed_at),
+body = excluded.body;
 insert into bridge.status_change as c (
     source_id, problem_id, effective_at, status, status_raw, stated_at, observed_at, via, partial
 ) values (
@@ -35,12 +36,12 @@ where c.stated_at > excluded.stated_at;
 insert into bridge.service_problem as p (
     source_id, id, revision, effective_at, observed_at, content_at, content_observed_at, first_seen_at, last_seen_at,
     created_at, updated_at, status_changed_at, priority, affected_services, via, content_via, status, status_raw, category,
-    content_hash, body
+    content_hash
 ) values (
     1, 'pgbench-' || :subject::bigint, :revision::integer, '2026-01-01'::timestamptz + :n::bigint * interval '1 microsecond',
     now(), '2026-01-01'::timestamptz + :n::bigint * interval '1 microsecond', now(), now(), now(), '2026-01-01',
     '2026-01-01'::timestamptz + :n::bigint * interval '1 microsecond', now(), 1, 2, 'push', 'push', 'inProgress',
-    'inProgress', 'supplier.originated', decode(md5(:n::bigint || '-' || :subject::bigint), 'hex'), :problem::jsonb
+    'inProgress', 'supplier.originated', decode(md5(:n::bigint || '-' || :subject::bigint), 'hex')
 ) on conflict (source_id, id) do update set
 revision = excluded.revision,
 effective_at = excluded.effective_at,
@@ -58,7 +59,7 @@ status = excluded.status,
 status_raw = excluded.status_raw,
 category = excluded.category,
 content_hash = excluded.content_hash,
-body = excluded.body
+body = null
 where p.revision = excluded.revision - 1
 returning 1;
 insert into bridge.notification_digest (source_id, digest, received_at)
