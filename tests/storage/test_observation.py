@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from bridge.domain.observation import Notification, Observation, Via
-from bridge.storage.database import Connection, Database, RacedError, RefusedError
+from bridge.storage.database import Connection, Database, RacedError, RefusedError, TooSlowError
 from bridge.storage.observation import Entry, decide, store, write
 from bridge.tmf656 import wire
 
@@ -346,6 +346,28 @@ async def test_partial_and_tied_problems_are_to_be_fetched_and_an_answer_settles
         assert await connection.fetchval("select count(*) from bridge.refetch") == 0
         await store(connection, [heard(event("AttributeValueChange", whole("held", 1, note=[1]), 1), 4)])
         assert await connection.fetchval("select reason from bridge.refetch") == "tie"
+
+
+async def test_an_answer_is_stored_by_one_statement_and_a_crash_behind_it_leaves_a_question_asked(
+    database: Database,
+) -> None:
+    async with database.transaction() as connection:
+        await store(connection, [heard(event("StateChange", {"id": "SP-1", "status": "held"}, 1), 2)])
+    async with database.session() as connection:
+        assert (await decide(connection, [pulled(whole("held", 2, id="SP-2"), 3)])).alone
+        assert not (await decide(connection, [pulled(whole("held", 0.5), 3)])).alone  # it overtakes a patch
+        await store(connection, [pulled(whole("held", 2, id="SP-2"), 3)])
+        await connection.execute("update bridge.refetch set problem_id = 'SP-2'")
+    async with database.transaction() as other:
+        await other.execute("lock table bridge.refetch in share mode")
+        with pytest.raises(TooSlowError):
+            async with database.session(limit_seconds=0.5) as connection:
+                await store(connection, [pulled(whole("closed", 4, id="SP-2"), 4)])
+    async with database.session() as connection:
+        status = await connection.fetchval("select status from bridge.service_problem where id = 'SP-2'")
+        assert (status, await connection.fetchval("select count(*) from bridge.refetch")) == ("closed", 1)
+        await store(connection, [pulled(whole("closed", 4, id="SP-2"), 5)])
+        assert await connection.fetchval("select count(*) from bridge.refetch") == 0
 
 
 async def test_a_writer_that_read_an_older_revision_starts_over(
