@@ -4,8 +4,9 @@ What flows where
     push    server → `web.listener` (admit, bound) → `jobs.receive` (`tmf656.wire`: bytes → Notification, Observation) →
             `jobs.writer` (group commit) → `storage.observation` (the one door) → commit → answer. What Postgres does
             not commit in time goes to `storage.journal`, is answered, and comes back through `jobs.replay`.
-    pull    `jobs.poll`, `jobs.reconcile` → `tmf656.client` (pages) → `jobs.absorb` → the same door; watermarks after
-            the last page. `jobs.refetch` asks by id for what the door found partial, tied or unclear.
+    pull    `jobs.poll`, `jobs.reconcile` → `tmf656.client` (pages) → `jobs.traverse` (stretches, a few at once) →
+            `jobs.absorb` → the same door; watermarks after the last page. `jobs.refetch` asks by id for what the door
+            found partial, tied or unclear.
     hub     `jobs.subscribe` keeps one registration a source, make before break.
     reports `jobs.summarise` keeps what reports over everything need beside the facts (`storage.summary`).
     state   `jobs.report` writes what each source does; `web.health` and `metrics` say it.

@@ -15,7 +15,8 @@ through with. A page that cannot be had comes after everything that was had.
 
 With two stretches of one page at a time, and the next page begun when the last one was stored, our process had nothing
 to do but wait for 36 to 59 µs a row in a first pass over 20,000 problems, now for 20 to 24 (interleaved with others'
-work on two cores; a row takes some 100 µs of CPU here and 60 in Postgres). Two stretches at once wait for 30.
+work on two cores; a row takes some 100 µs of CPU here and 60 in Postgres). Two stretches at once wait for 30. The loop
+is busy between two of its turns for as long as before: 12 ms in nine of ten, 20 in 99 of a hundred (15 and 22 before).
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence

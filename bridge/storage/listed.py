@@ -8,7 +8,8 @@ like any other. The digest is salted with the code that reads rows, so that one 
 once.
 
 A pass over 50,000 problems that did not change takes half the time for it (3.4 s instead of 6.9, interleaved, start
-included); what is left is mostly asking for the pages and parsing them.
+included). What is left, of 18 µs of CPU a row that are not the start: parsing the pages takes 4.7, proving that none is
+missing (`bridge.tmf656.paging`) 1.7, the digests 3.3; the rest is speaking to the server and to Postgres.
 
 The door writes the memo with the row, or, where the content was known otherwise (from a notification, mostly), in an
 update of its own, once.
