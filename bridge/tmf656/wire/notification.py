@@ -8,6 +8,7 @@ problem; how that is decided stands at `_kind`.
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from operator import is_
 from typing import Any
 
 from bridge.domain import instant
@@ -209,12 +210,12 @@ def _observation(event: _Event, problem_id: str) -> tuple[Observation | None, bo
         or event.event_time,
         event_type=event.event_type,
     )
-    return said, kind is Kind.FULL and body.keys() == event.payload.keys() and _same(body, event.payload)
+    return said, kind is Kind.FULL and _same(body, event.payload)
 
 
 def _same(body: Mapping[str, Any], payload: Mapping[str, Any]) -> bool:
-    """Is every attribute the very object that came? What is shaped anew is another one."""
-    return all(body[name] is payload[name] for name in body)
+    """Is every attribute the very object that came, in its place? What is shaped anew is another one."""
+    return list(body) == list(payload) and all(map(is_, body.values(), payload.values()))
 
 
 def _frame(envelope: Mapping[str, Any], payload: Mapping[str, Any]) -> bytes | None:
@@ -249,7 +250,7 @@ def _kind(change: Change, body: Mapping[str, Any]) -> Kind:
     """
     if change is Change.CREATE:
         return Kind.PARTIAL if _only_refers(body, _NAMED_ONLY) else Kind.FULL
-    return Kind.FULL if all(body.get(name) is not None for name in _WHOLE) else Kind.PARTIAL
+    return Kind.PARTIAL if None in map(body.get, _WHOLE) else Kind.FULL
 
 
 def _only_refers(payload: Mapping[str, Any], names: frozenset[str]) -> bool:
