@@ -1,10 +1,10 @@
 """Keeping the summaries of lives up with the facts, so that reports over everything are quick.
 
-Follows what changed, a bounded step a transaction, and then pauses: at least some seconds, and so long that the work is
-a tenth of the time at most; what arrives comes first, and reports are right without this (they compute from the facts
-what is not summarised yet). A walk over all problems makes the first summaries of a database, begins again when the
-summaries cannot be relied on (the dump of another server, a release that did not note changes), and every few hours
-looks for what nothing told of.
+Follows what changed, a small step a transaction, and pauses after each so long that the work is a tenth of the time at
+most, spread evenly; what arrives comes first, and reports are right without this (they compute from the facts what is
+not summarised yet). Five seconds of it at a stretch doubled the time of an answer for as long. A walk over all problems
+makes the first summaries of a database, begins again when the summaries cannot be relied on (the dump of another
+server, a release that did not note changes), and every few hours looks for what nothing told of.
 
 Only the leader does this, and each step is fenced. A crash between two lines repeats a step: rows, sums and position
 are one transaction.
@@ -28,8 +28,7 @@ log = structlog.get_logger(__name__)
 
 _EVERY_SECONDS = 3.0
 _SHARE = 9
-"""Times as long as a pass took, the pause after it; not while reports have to do without."""
-_PASS_SECONDS = 5.0
+"""Times as long as a step took, the pause after it; not while reports have to do without."""
 _AGAIN = timedelta(hours=6)
 _TELL_SECONDS = 10.0
 
@@ -49,7 +48,6 @@ class Summariser:
         backoff = Backoff()
         begun = False
         while True:
-            started = monotonic()
             try:
                 await self.begin(again=not begun)
                 begun = True
@@ -60,7 +58,7 @@ class Summariser:
                 continue
             backoff.reset()
             if complete:
-                await anyio.sleep(max(self.every_seconds, _SHARE * (monotonic() - started)))
+                await anyio.sleep(self.every_seconds)
 
     async def begin(self, *, again: bool = True) -> None:
         """Have every problem looked at when the summaries cannot be relied on; with `again` also when a walk broke
@@ -82,8 +80,7 @@ class Summariser:
         """Take in what changed, and some of a walk that is under way or due; return whether the summaries are
         complete.
         """
-        started = monotonic()
-        while not (await self._step(self._follow)).done and monotonic() - started < _PASS_SECONDS:
+        while not (await self._step(self._follow)).done:
             pass
         step = await self._step(self._walk)
         self._seen += step.seen
@@ -96,9 +93,14 @@ class Summariser:
             return (await summary.hold(connection)).complete
 
     async def _step(self, how: Callable[[Connection, summary.State], Awaitable[summary.Step]]) -> summary.Step:
+        started = monotonic()
         async with self.database.transaction() as connection:
             await self.fence.hold(connection)
-            return await how(connection, await summary.hold(connection))
+            state = await summary.hold(connection)
+            step = await how(connection, state)
+        if state.complete:
+            await anyio.sleep(_SHARE * (monotonic() - started))
+        return step
 
     async def _follow(self, connection: Connection, state: summary.State) -> summary.Step:
         return await summary.follow(connection, state)

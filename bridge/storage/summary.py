@@ -17,8 +17,11 @@ from bridge.storage import change
 from bridge.storage.database import Connection
 from bridge.storage.queries import queries
 
-_CHANGES = 200
-_PROBLEMS = 2000
+_CHANGES = 50
+_PROBLEMS = 500
+"""Followed in a step, about: some 30 ms of Postgres' time."""
+_WALKED = 2000
+"""Looked at in a step of a walk; few of them are summarised anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ async def follow(connection: Connection, state: State) -> Step:
     return Step(len(keys), len(keys), done=taken == len(changes) < _CHANGES)
 
 
-async def walk(connection: Connection, state: State, *, at: datetime, limit: int = _PROBLEMS) -> Step:
+async def walk(connection: Connection, state: State, *, at: datetime, limit: int = _WALKED) -> Step:
     """Look at the next problems in the order of their keys, and summarise those whose summary is missing or old."""
     source_id, problem_id = state.walked
     row = await connection.fetchrow(queries("summary")["amiss"], source_id, problem_id, limit)

@@ -83,7 +83,8 @@ left join bridge.service_problem as p on r.source_id = p.source_id and r.id = p.
 where (r.source_id, r.id) > ($1::smallint, $2::text) and (r.source_id, r.id) <= ($3::smallint, $4::text) and p.id is null;
 
 -- name: renew
--- Compute the summaries of these problems anew from their facts, and correct the sums by the difference.
+-- Compute the summaries of these problems anew from their facts, and correct the sums by the difference. What is gone is looked up by key: found
+-- has none, and without a hash (our sessions join by loops) 2,000 problems took 600 ms instead of 100.
 with wanted as (
     select distinct
         k.source_id,
@@ -117,8 +118,8 @@ gone as (
     where
         r.source_id = h.source_id and r.id = h.id
         and not exists (
-            select from found as f
-            where f.source_id = h.source_id and f.id = h.id
+            select from bridge.service_problem as p
+            where p.source_id = h.source_id and p.id = h.id
         )
 ),
 
