@@ -20,9 +20,9 @@ What makes it fair
                    each for one row, prepared. Fastify and Node-RED do less: one inbox row and one upsert, in one
                    prepared statement, which is the fastest way they have. The bare aiohttp app has the same
                    routes, reads the body, and gives the same answer; it uses uvloop too
-    the processes  the bridge has as many workers as there are cores, 4 at most (`--workers`); every peer is one
-                   process, as it comes. How much the workers bring is a measure of its own; starts and the memory of
-                   ten minutes are measured with one
+    the processes  the bridge has one worker less than there are cores, 1 to 4 (`--workers`): Postgres is on the same
+                   machine. Every peer is one process, as it comes. What two workers bring is a measure of its own;
+                   starts and the memory of ten minutes are measured with one
     dlt            merges the same 10,000 problems, without child tables (`max_table_nesting` 0), as that is faster
     what counts    after each slice every event that the bridge answered is looked for in `report.notification`;
                    one that is not there ends the run

@@ -63,8 +63,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--workers",
         type=int,
-        default=min(4, len(os.sched_getaffinity(0))),
-        help="processes of the bridge where it is under load (default: as many as there are cores, 4 at most)",
+        default=max(1, min(4, len(os.sched_getaffinity(0)) - 1)),
+        help="processes of the bridge where it is under load (default: one less than there are cores, 1 to 4)",
     )
     parser.add_argument("--long", action="store_true", help="the measures that need much data or time, at full size")
     parser.add_argument(
