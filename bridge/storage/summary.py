@@ -17,9 +17,9 @@ from bridge.storage import change
 from bridge.storage.database import Connection
 from bridge.storage.queries import queries
 
-_CHANGES = 50
-_PROBLEMS = 500
-"""Followed in a step, about: some 30 ms of Postgres' time."""
+_CHANGES = 20
+_PROBLEMS = 100
+"""Followed in a step, about: some 10 ms of Postgres' time, which answers wait longer by where there is no core free."""
 _WALKED = 2000
 """Looked at in a step of a walk; few of them are summarised anew."""
 
