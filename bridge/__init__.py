@@ -1,9 +1,10 @@
 """tmf656-bridge: service problems from any TM Forum TMF656 server into Postgres, live, complete and ready for SQL.
 
 What flows where
-    push    server → `web.listener` (admit, bound) → `jobs.receive` (`tmf656.wire`: bytes → Notification, Observation) →
-            `jobs.writer` (group commit) → `storage.observation` (the one door) → commit → answer. What Postgres does
-            not commit in time goes to `storage.journal`, is answered, and comes back through `jobs.replay`.
+    push    server → `web.listener` (admit, bound) → `jobs.receive` (what arrives together in one go, `jobs.cohort`;
+            `tmf656.wire`: bytes → Notification, Observation) → `jobs.writer` (group commit) → `storage.observation`
+            (the one door) → commit → answer. What Postgres does not commit in time goes to `storage.journal`, is
+            answered, and comes back through `jobs.replay`.
     pull    `jobs.poll`, `jobs.reconcile` → `tmf656.client` (pages) → `jobs.traverse` (stretches, a few at once) →
             `jobs.absorb` → the same door; watermarks after the last page. `jobs.refetch` asks by id for what the door
             found partial, tied or unclear.
