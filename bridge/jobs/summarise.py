@@ -27,6 +27,10 @@ from bridge.storage.database import Connection, Database
 log = structlog.get_logger(__name__)
 
 _EVERY_SECONDS = 3.0
+_PASS_SECONDS = 30.0
+"""Following may never be done while more changes than a tenth of the time is enough for; reports rely on summaries only
+while somebody says that they are tended, which follows each pass.
+"""
 _SHARE = 9
 """Times as long as a step took, the pause after it; not while reports have to do without."""
 _AGAIN = timedelta(hours=6)
@@ -40,6 +44,7 @@ class Summariser:
     database: Database
     fence: Fence = field(default_factory=Fence)
     every_seconds: float = _EVERY_SECONDS
+    pass_seconds: float = _PASS_SECONDS
     _seen: int = 0
     _told_at: float = 0.0
 
@@ -80,7 +85,8 @@ class Summariser:
         """Take in what changed, and some of a walk that is under way or due; return whether the summaries are
         complete.
         """
-        while not (await self._step(self._follow)).done:
+        ends_at = monotonic() + self.pass_seconds
+        while not (await self._step(self._follow)).done and monotonic() < ends_at:
             pass
         step = await self._step(self._walk)
         self._seen += step.seen

@@ -435,3 +435,28 @@ async def test_the_leader_makes_and_keeps_the_summaries(database: Database, conn
                 await passes.receive()
         group.cancel_scope.cancel()
     await agree(connection)
+
+
+async def test_who_follows_more_slowly_than_it_changes_still_says_that_the_summaries_are_tended(
+    database: Database, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await summarised(database, connection)
+    step, told_of = Summariser._step, 0
+
+    async def after_one_more(self: Summariser, how: Any) -> summary.Step:
+        nonlocal told_of
+        told_of += 1
+        async with connection.transaction():
+            await store(connection, [told("held", 2 * DAY, f"SP-new-{told_of}")])
+        return await step(self, how)
+
+    monkeypatch.setattr(Summariser, "_step", after_one_more)
+    monkeypatch.setattr(summary, "_CHANGES", 1)
+    await connection.execute("update bridge.summary set alive_at = alive_at - interval '1 hour'")
+    before = await connection.fetchval("select alive_at from bridge.summary")
+    job.pass_seconds = 0.05
+    with anyio.fail_after(30):
+        assert await job.run_once()
+    assert told_of > 2
+    assert await connection.fetchval("select alive_at from bridge.summary") > before
+    await agree(connection)
