@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class Cohort(Generic[T]):
-    """Gathers what is added in one turn of the loop, and hands it to `work`, one by one; `work` must not raise."""
+    """Gathers what is added in one turn of the loop, and hands it to `work`, one by one."""
 
     __slots__ = ("_items", "_stretch_seconds", "_work")
 
@@ -41,10 +41,15 @@ class Cohort(Generic[T]):
 
     def _run(self) -> None:
         ends_at = perf_counter() + self._stretch_seconds
-        for _ in range(len(self._items)):
-            self._work(self._items[0])
-            self._items.popleft()
-            if perf_counter() >= ends_at:
-                break
-        if self._items:
-            asyncio.get_running_loop().call_soon(self._run)
+        worked = 0
+        try:
+            for item in list(self._items):
+                worked += 1
+                self._work(item)
+                if perf_counter() >= ends_at:
+                    break
+        finally:  # also after a defect, which the loop reports: nobody behind it waits for ever
+            for _ in range(worked):
+                self._items.popleft()
+            if self._items:
+                asyncio.get_running_loop().call_soon(self._run)

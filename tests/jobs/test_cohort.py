@@ -72,3 +72,27 @@ def test_everything_is_worked_on_once_and_in_order(counts: list[int], stretch_se
         assert worked == list(range(added))
 
     anyio.run(run)
+
+
+async def test_a_defect_in_the_work_on_one_keeps_nobody_behind_it() -> None:
+    loop = asyncio.get_running_loop()
+    reported: list[object] = []
+    worked: list[int] = []
+
+    def work(item: int) -> None:
+        if item == 1:
+            raise ZeroDivisionError
+        worked.append(item)
+
+    handler = loop.get_exception_handler()
+    loop.set_exception_handler(lambda _, context: reported.append(type(context["exception"])))
+    try:
+        cohort = Cohort[int](work)
+        for item in (1, 2):
+            cohort.add(item)
+        await turns(4)
+        cohort.add(3)
+        await turns(4)
+    finally:
+        loop.set_exception_handler(handler)
+    assert (worked, reported) == ([2, 3], [ZeroDivisionError])
