@@ -13,6 +13,9 @@ from bridge.domain.value import dataclass
 TOMBSTONE_HASH = bytes(16)
 """`content_hash` of every tombstone: a deleted problem has no content."""
 
+CREATED = "ServiceProblemCreateEvent"
+"""`event_type` of what announces a new problem."""
+
 
 class Via(StrEnum):
     """The way an observation came to us."""

@@ -27,6 +27,7 @@ from time import perf_counter, time
 import structlog
 
 from bridge.domain.observation import Via
+from bridge.domain.value import dataclass
 from bridge.errors import BridgeError, DatabaseUnavailableError
 from bridge.jobs.batch import MIB, Caller, GroupCommit
 from bridge.metrics import Metrics
@@ -40,7 +41,7 @@ from bridge.storage.database import (
     TooSlowError,
 )
 from bridge.storage.dead_letter import DeadLetter
-from bridge.storage.observation import Entry, Stored, decide, lock, store, write
+from bridge.storage.observation import Decision, Entry, Stored, decide, doubt, lock, remember, write
 
 log = structlog.get_logger(__name__)
 
@@ -144,11 +145,27 @@ async def store_items(
     as it takes. Outcomes in the order of the items. What `within` or `then` raise keeps everything of their transaction
     out. DatabaseUnavailableError may leave the first of several transactions stored.
     """
+    return await _store_all(database, items, _How(touch, within, then))
+
+
+@dataclass(frozen=True, slots=True)
+class _How:
+    touch: bool
+    within: Within | None
+    then: Then | None
+
+    @property
+    def plainly(self) -> bool:
+        """Is there nothing besides the items?"""
+        return self.within is None and self.then is None
+
+
+async def _store_all(database: Database, items: Sequence[Item], how: _How) -> Stored:
     all_stored, start, size = Stored(), 0, len(items)
     while True:
         part = items[start : start + size]
         try:
-            stored = await _store_isolating(database, part, touch, within, then)
+            stored = await _store_isolating(database, part, how)
         except TooSlowError as error:
             if len(part) <= 1:
                 raise DatabaseUnavailableError(f"{error}, even for one item") from error
@@ -162,20 +179,18 @@ async def store_items(
             return all_stored
 
 
-async def _store_isolating(
-    database: Database, items: Sequence[Item], touch: bool, within: Within | None, then: Then | None
-) -> Stored:
+async def _store_isolating(database: Database, items: Sequence[Item], how: _How) -> Stored:
     try:
-        return await _store_once(database, items, touch, within, then)
+        return await _store_once(database, items, how)
     except RefusedError as error:
         if len(items) == 1:
             letter = _as_letter(items[0], error)
             log.warning("refused by postgres, kept as dead letter", reason=letter.reason, problem_id=letter.problem_id)
-            return await _store_once(database, [letter], touch, within, then)
+            return await _store_once(database, [letter], how)
     middle = len(items) // 2
-    first = await store_items(database, items[:middle], touch=touch, within=within, then=then)
-    _add(first, await store_items(database, items[middle:], touch=touch, within=within, then=then))
-    return first
+    stored = await _store_all(database, items[:middle], how)
+    _add(stored, await _store_all(database, items[middle:], how))
+    return stored
 
 
 def _add(stored: Stored, more: Stored) -> None:
@@ -185,46 +200,61 @@ def _add(stored: Stored, more: Stored) -> None:
     stored.refetch += more.refetch
 
 
-async def _store_once(
-    database: Database, items: Sequence[Item], touch: bool, within: Within | None, then: Then | None
-) -> Stored:
+async def _store_once(database: Database, items: Sequence[Item], how: _How) -> Stored:
     entries = [item for item in items if isinstance(item, Entry)]
     letters = [item for item in items if isinstance(item, DeadLetter)]
     for attempt in range(_RACES):
         try:
-            if attempt or letters or within is not None or then is not None:
-                async with database.transaction(limit_seconds=_STORE_SECONDS) as connection:
-                    if within is not None:
-                        await within(connection)
-                    if attempt:
-                        await lock(connection, entries)
-                    stored = await store(connection, entries, touch=touch)
-                    await dead_letter.keep(connection, letters)
-                    await _ask_instead(connection, letters, stored)
-                    if then is not None:
-                        await then(connection, entries, stored)
+            if attempt or letters or not how.plainly:
+                decision = await _store_together(database, entries, letters, how, again=attempt > 0)
             else:
-                stored = await _store_plainly(database, entries, touch)
+                decision = await _store_plainly(database, entries, how)
             break
         except RacedError as error:
+            doubt(database.recent, entries)
             if attempt == _RACES - 1:
                 raise
             if isinstance(error, MissingPartitionError):
                 await _make_partitions(database, items)
+    remember(database.recent, decision)
+    stored = decision.stored
     if letters:
         outcomes = iter(stored.outcomes)
         stored.outcomes = [next(outcomes) if isinstance(item, Entry) else "dead_letter" for item in items]
     return stored
 
 
-async def _store_plainly(database: Database, entries: Sequence[Entry], touch: bool) -> Stored:
-    """Most batches, of notifications or answers: one statement reads, one writes, and commits by itself."""
+async def _store_together(
+    database: Database, entries: Sequence[Entry], letters: Sequence[DeadLetter], how: _How, *, again: bool
+) -> Decision:
+    """Store with what belongs to it, in one transaction. What has to be decided `again` is read, and locked."""
+    async with database.transaction(limit_seconds=_STORE_SECONDS) as connection:
+        if how.within is not None:
+            await how.within(connection)
+        if again:
+            await lock(connection, entries)
+        recent = None if again else database.recent
+        decision = await decide(connection, entries, touch=how.touch, recent=recent)
+        stored = await write(connection, decision)
+        await dead_letter.keep(connection, letters)
+        await _ask_instead(connection, letters, stored)
+        if how.then is not None:
+            await how.then(connection, entries, stored)
+        return decision
+
+
+async def _store_plainly(database: Database, entries: Sequence[Entry], how: _How) -> Decision:
+    """Most batches, of notifications or answers: one statement reads, if anything has to be read, one writes, and
+    commits by itself.
+    """
     async with database.session(limit_seconds=_STORE_SECONDS) as connection:
-        decision = await decide(connection, entries, touch=touch)
+        decision = await decide(connection, entries, touch=how.touch, recent=database.recent)
         if decision.alone:
-            return await write(connection, decision)
+            await write(connection, decision)
+            return decision
         async with connection.transaction():
-            return await write(connection, decision)
+            await write(connection, decision)
+        return decision
 
 
 async def _ask_instead(connection: Connection, letters: Sequence[DeadLetter], stored: Stored) -> None:

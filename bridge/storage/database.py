@@ -22,6 +22,7 @@ import structlog
 from asyncpg.pool import PoolConnectionProxy
 
 from bridge.errors import DatabaseUnavailableError, PermanentError, TransientError
+from bridge.storage.recent import Recent
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 
@@ -134,12 +135,13 @@ class _Session(asyncpg.Connection):
 class Database:
     """A pool of connections to one database."""
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", identity: str) -> None:
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", identity: str, recent: Recent) -> None:
         """Wrap a pool; use `opened`. `identity` is the name of this process, and of its connections in
-        pg_stat_activity.
+        pg_stat_activity; `recent` what it has written through the pool.
         """
         self._pool = pool
         self.identity = identity
+        self.recent = recent
 
     @asynccontextmanager
     async def connection(self, *, timeout_seconds: float = 10) -> AsyncIterator[Connection]:
@@ -196,9 +198,10 @@ async def opened(dsn: str, *, min_size: int = 2, max_size: int = 8, wait: bool =
     The statement cache is off behind a transaction-pooling pgbouncer when the DSN says `statement_cache_size=0`.
     """
     identity = _identity()
-    pool = await _create(dsn, min_size, max_size, identity, wait=wait)
+    recent = Recent()
+    pool = await _create(dsn, min_size, max_size, identity, recent, wait=wait)
     try:
-        yield Database(pool, identity)
+        yield Database(pool, identity, recent)
     finally:
         with anyio.move_on_after(3, shield=True) as scope:
             await pool.close()
@@ -215,8 +218,12 @@ def _identity() -> str:
 
 
 async def _create(
-    dsn: str, min_size: int, max_size: int, identity: str, *, wait: bool
+    dsn: str, min_size: int, max_size: int, identity: str, recent: Recent, *, wait: bool
 ) -> "asyncpg.Pool[asyncpg.Record]":
+    async def prepare(connection: Connection) -> None:
+        recent.forget()  # this may be another server, or the same one put back to an earlier state
+        await _prepare(connection)
+
     delay_seconds, waiting, tell_at = 0.2, False, 0.0
     while True:
         try:
@@ -226,7 +233,7 @@ async def _create(
                     min_size=min_size,
                     max_size=max_size,
                     connection_class=_Session,
-                    init=_prepare,
+                    init=prepare,
                     timeout=10,
                     max_inactive_connection_lifetime=600,
                     server_settings=_SERVER_SETTINGS | {"application_name": identity},

@@ -4,7 +4,8 @@ A batch is decided, then written. To decide: read what is known of its problems,
 stored before (one statement), and weigh the observations one by one (`bridge.domain.life`, no I/O). To write: facts,
 current rows, log, and which problems are others now, or have another past, in one statement for all tables
 (`bridge.storage.tables` makes the rows); that is all for most batches of notifications, which need no transaction
-around it, and so two round trips instead of four. What few batches have (`Decision.alone` is False) follows in
+around it. What this process wrote last it remembers (`bridge.storage.recent`): most batches of notifications are then
+decided without reading, and are one round trip. What few batches have (`Decision.alone` is False) follows in
 statements of its own. So does what an answer leaves to be tidied up, and may be lost: a third round trip for a stretch
 of a page that is new, where it was five.
 
@@ -32,18 +33,19 @@ Written as lists of rows in one statement instead of lists of columns in five it
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import field
 from datetime import datetime
 
 from asyncpg import Record
 
 from bridge.domain.life import EPOCH, TOLD_GONE, Fact, Known, Life, Outcome, needs_facts
-from bridge.domain.observation import Kind, Notification, Observation, Via
+from bridge.domain.observation import CREATED, Kind, Notification, Observation, Via
 from bridge.domain.value import dataclass
 from bridge.storage import awaited_notification, listed, tables
 from bridge.storage.database import Connection, RacedError
 from bridge.storage.queries import queries
+from bridge.storage.recent import Digest, Recent
 from bridge.storage.tables import Key
 
 _REFETCH_DELAY_SECONDS = {"regression": 2.0, "deleted": 1.0, "after_delete": 1.0, "late": 1.0}
@@ -81,7 +83,7 @@ async def lock(connection: Connection, entries: Sequence[Entry]) -> None:
 
     For a batch that was raced: a page of hundreds would else lose again and again to a stream of notifications.
     """
-    keys = {(entry.source_id, entry.observation.problem_id) for entry in entries if entry.observation is not None}
+    keys = _keys(entries)
     if keys:
         await connection.execute(queries("service_problem")["lock"], *tables.columns(sorted(keys)))
 
@@ -98,6 +100,7 @@ class Decision:
     requests: dict[Key, tuple[str, datetime]]
     memos: dict[tables.Row, bytes]
     touch: bool
+    repeats: list[Digest]
 
     @property
     def alone(self) -> bool:
@@ -117,12 +120,17 @@ async def store(connection: Connection, entries: Sequence[Entry], *, touch: bool
     return await write(connection, await decide(connection, entries, touch=touch))
 
 
-async def decide(connection: Connection, entries: Sequence[Entry], *, touch: bool = True) -> Decision:
+async def decide(
+    connection: Connection, entries: Sequence[Entry], *, touch: bool = True, recent: Recent | None = None
+) -> Decision:
     """Read what is known, and weigh.
 
     `touch`: also note in the current row that an unchanged problem was seen (off for passes over everything).
+    `recent`: what need not be read of notifications, if that is to be trusted. Answers are weighed on what the tables
+    hold, whatever is remembered: they put right what would else stay wrong.
     """
-    known, repeats = await _known(connection, entries)
+    guess = recent if recent is not None and _all_heard(entries) and recent.trusted() else None
+    known, repeats = await _known(connection, entries, guess)
     lives = await _lives(connection, [entry for index, entry in enumerate(entries) if index not in repeats], known)
     stored = Stored()
     requests: dict[Key, tuple[str, datetime]] = {}
@@ -143,13 +151,14 @@ async def decide(connection: Connection, entries: Sequence[Entry], *, touch: boo
                 _request(requests, key, reason, life.last_observed.observed_at)
     for source_id, _ in requests:
         stored.refetch[source_id] += 1
-    heard = [
+    logged = [
         tables.logged(entry.source_id, entry.notification, outcome, entry.observation, lives)
         for entry, outcome in zip(entries, stored.outcomes, strict=True)
         if entry.notification is not None
     ]
     no_news = _no_news(entries, stored.outcomes)
-    return Decision(stored, lives, heard, tables.Present(lives), no_news, requests, memos, touch)
+    again = [(entries[index].source_id, heard.digest) for index in repeats if (heard := entries[index].notification)]
+    return Decision(stored, lives, logged, tables.Present(lives), no_news, requests, memos, touch, again)
 
 
 async def write(connection: Connection, decision: Decision) -> Stored:
@@ -164,11 +173,28 @@ async def write(connection: Connection, decision: Decision) -> Stored:
     if written or versions or statuses or altered or decision.heard:
         rows = (written, versions, statuses, decision.heard, [key[0] for key in altered], [key[1] for key in altered])
         memos = tables.memos(written, decision.memos)
-        await connection.fetch(queries("observation")["write"], *rows, memos)
+        new = sum(row[tables.REVISION] == 0 for row in written)
+        await connection.fetch(queries("observation")["write"], *rows, memos, new)
     await _write_afterwards(connection, decision)
     if not decision.alone:
         await _write_rare(connection, decision)
     return decision.stored
+
+
+def remember(recent: Recent, decision: Decision) -> None:
+    """Take over what was written and committed."""
+    present = decision.present
+    digests: list[Digest] = [(row[0], row[tables.DIGEST]) for row in decision.heard if row[tables.DIGEST] is not None]
+    recent.learn(present.written, (row[:2] for row in present.noted), decision.repeats + digests)
+
+
+def doubt(recent: Recent, entries: Sequence[Entry]) -> None:
+    """Another writer was faster, or what was taken for known of these was not so."""
+    recent.doubt(_keys(entries), guessed=_all_heard(entries))
+
+
+def _keys(entries: Sequence[Entry]) -> set[Key]:
+    return {(entry.source_id, entry.observation.problem_id) for entry in entries if entry.observation is not None}
 
 
 def _weigh(entry: Entry, lives: dict[Key, Life], stored: Stored, requests: dict[Key, tuple[str, datetime]]) -> str:
@@ -227,38 +253,61 @@ def _stretches(key: Key, known: Known | None, observations: Sequence[Observation
     return [(*key, content_at, True)] + [(*key, at, at >= content_at) for at in sorted(times)]
 
 
-async def _known(connection: Connection, entries: Sequence[Entry]) -> tuple[dict[Key, Known], set[int]]:
+async def _known(
+    connection: Connection, entries: Sequence[Entry], recent: Recent | None
+) -> tuple[dict[Key, Known], set[int]]:
     """What the current rows hold, by problem; and the positions of notifications that were stored before, or stand
-    earlier in the batch.
+    earlier in the batch. What `recent` has, or a notification announces as new, is not asked for.
     """
-    keys = {(entry.source_id, entry.observation.problem_id) for entry in entries if entry.observation is not None}
+    keys = _keys(entries)
     keyed = [
         (index, (entry.source_id, entry.notification.digest))
         for index, entry in enumerate(entries)
         if entry.notification is not None and entry.notification.dedupable
     ]
-    if not keys and not keyed:
-        return {}, set()
-    rows = await connection.fetch(
-        queries("observation")["known"],
-        [key[0] for key in keys],
-        [key[1] for key in keys],
-        [key[0] for _, key in keyed],
-        [key[1] for _, key in keyed],
-    )
+    asked = [key for _, key in keyed if recent is None or recent.heard(key)]
     known: dict[Key, Known] = {}
-    digests: set[tuple[int, bytes]] = set()
-    for row in rows:
+    if recent is not None:
+        known = {key: held for key in keys if (held := recent.known(key)) is not None}
+        keys -= known.keys()
+        keys -= _announced(entries)
+    digests: set[Digest] = set()
+    for row in await _read(connection, keys, asked):
         if row[1] is None:
             digests.add((row[0], row[4]))
         else:
             known[row[0], row[1]] = _known_of(row)
     repeats = set()
-    for index, key in keyed:
-        if key in digests:
+    for index, digest in keyed:
+        if digest in digests:
             repeats.add(index)
-        digests.add(key)
+        digests.add(digest)
     return known, repeats
+
+
+async def _read(connection: Connection, keys: Collection[Key], digests: Sequence[Digest]) -> list[Record]:
+    if not keys and not digests:
+        return []
+    return await connection.fetch(
+        queries("observation")["known"],
+        [key[0] for key in keys],
+        [key[1] for key in keys],
+        [key[0] for key in digests],
+        [key[1] for key in digests],
+    )
+
+
+def _all_heard(entries: Sequence[Entry]) -> bool:
+    return all(entry.notification is not None for entry in entries)
+
+
+def _announced(entries: Sequence[Entry]) -> set[Key]:
+    """Problems of which these say that they are new."""
+    return {
+        (entry.source_id, entry.observation.problem_id)
+        for entry in entries
+        if entry.observation is not None and entry.observation.event_type == CREATED
+    }
 
 
 def _known_of(row: Record) -> Known:

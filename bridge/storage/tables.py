@@ -4,7 +4,7 @@ and of the parameters in `sql/queries`.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import orjson
 
@@ -16,7 +16,12 @@ from bridge.domain.status import Status
 Key: TypeAlias = tuple[int, str]
 """Source and problem."""
 
-Row: TypeAlias = tuple[object, ...]
+Row: TypeAlias = tuple[Any, ...]
+
+REVISION = 2
+"""Place of the revision in `bridge.problem_row`: of the row the decision was made on, 0 for a new problem."""
+DIGEST = 9
+"""Place of the digest in `bridge.notification_row`."""
 
 DUPLICATE = "duplicate"
 """Outcome of a notification that was stored before."""

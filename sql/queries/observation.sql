@@ -32,7 +32,8 @@ inner join bridge.notification_digest as d on h.source_id = d.source_id and h.di
 
 -- name: write
 -- What the door decided, all tables in one statement. A current row ($1) is replaced only when it still has the revision the decision was
--- made on, and a digest is remembered only once: fewer problems or digests written than sent mean that another writer was faster, and
+-- made on, one that was there has to be there still ($8: how many were not; a row just added has no xmax), and a digest is remembered only once:
+-- else another writer was faster, or what was taken for known (`bridge.storage.recent`) was not so, and
 -- nothing of it is done: a serialization failure. A current row without a body refers to its version, which is always among the facts sent along
 -- and is written even if it is there: so it stays, though it be pruned meanwhile. Facts ($2, $3) already there stay, but learn what is new: when they
 -- were last confirmed, that what had come as a patch is the whole problem, and of a status the earliest statement. In the log ($4), with effective_at and
@@ -80,7 +81,7 @@ with problem as (
     body = excluded.body,
     listed = coalesce(excluded.listed, p.listed)
     where p.revision = excluded.revision - 1
-    returning 1
+    returning p.xmax = 0 as added
 ),
 
 version as (
@@ -159,7 +160,7 @@ changed as (
 select
     case
         when
-            (select count(*) from problem) <> cardinality($1)
+            (select count(*) <> cardinality($1) or count(*) filter (where p.added) <> $8 from problem as p)
             or (select count(*) from digest) <> (select count(h.digest) from heard as h)
             then bridge.raced()
     end as stands,

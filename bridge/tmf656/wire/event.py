@@ -7,6 +7,8 @@ libraries start with a lower-case letter.
 
 from enum import Enum, auto
 
+from bridge.domain.observation import CREATED
+
 SERVICE_PROBLEM = "serviceProblem"
 """Name of the attribute of `event` that holds the problem, and of the collection in a path."""
 
@@ -29,7 +31,7 @@ ATTRIBUTE_VALUE_CHANGE = "ServiceProblemAttributeValueChangeEvent"
 """The event type of a problem that came without one."""
 
 _CHANGES = {
-    "ServiceProblemCreateEvent": Change.CREATE,
+    CREATED: Change.CREATE,
     "ServiceProblemStateChangeEvent": Change.STATE_CHANGE,
     ATTRIBUTE_VALUE_CHANGE: Change.ATTRIBUTE_VALUE_CHANGE,
     "ServiceProblemInformationRequiredEvent": Change.INFORMATION_REQUIRED,
