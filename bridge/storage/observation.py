@@ -33,7 +33,7 @@ Written as lists of rows in one statement instead of lists of columns in five it
 """
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime
 
@@ -127,10 +127,18 @@ async def decide(
 
     `touch`: also note in the current row that an unchanged problem was seen (off for passes over everything).
     `recent`: what need not be read of notifications, if that is to be trusted. Answers are weighed on what the tables
-    hold, whatever is remembered: they put right what would else stay wrong.
+    hold, whatever is remembered: they put right what would else stay wrong. So is what leads to nothing that would be
+    written, and checked.
     """
-    guess = recent if recent is not None and _all_heard(entries) and recent.trusted() else None
-    known, repeats = await _known(connection, entries, guess)
+    if recent is not None and _all_heard(entries) and recent.trusted():
+        decision = await _decide(connection, entries, touch, recent)
+        if not decision.present.touched:
+            return decision
+    return await _decide(connection, entries, touch, None)
+
+
+async def _decide(connection: Connection, entries: Sequence[Entry], touch: bool, recent: Recent | None) -> Decision:
+    known, repeats = await _known(connection, entries, recent)
     lives = await _lives(connection, [entry for index, entry in enumerate(entries) if index not in repeats], known)
     stored = Stored()
     requests: dict[Key, tuple[str, datetime]] = {}
@@ -230,10 +238,7 @@ def _request(requests: dict[Key, tuple[str, datetime]], key: Key, reason: str, a
 
 
 async def _lives(connection: Connection, entries: Sequence[Entry], known: dict[Key, Known]) -> dict[Key, Life]:
-    seen: dict[Key, list[Observation]] = {}
-    for entry in entries:
-        if entry.observation is not None:
-            seen.setdefault((entry.source_id, entry.observation.problem_id), []).append(entry.observation)
+    seen = _by_problem(entries)
     since = [
         stretch
         for key, observations in seen.items()
@@ -242,6 +247,14 @@ async def _lives(connection: Connection, entries: Sequence[Entry], known: dict[K
     ]
     facts = await _facts(connection, since)
     return {key: Life(key[1], known=known.get(key), facts=facts.get(key, {})) for key in sorted(seen)}
+
+
+def _by_problem(entries: Sequence[Entry]) -> dict[Key, list[Observation]]:
+    seen: dict[Key, list[Observation]] = {}
+    for entry in entries:
+        if entry.observation is not None:
+            seen.setdefault((entry.source_id, entry.observation.problem_id), []).append(entry.observation)
+    return seen
 
 
 def _stretches(key: Key, known: Known | None, observations: Sequence[Observation]) -> list[Stretch]:
@@ -257,20 +270,17 @@ async def _known(
     connection: Connection, entries: Sequence[Entry], recent: Recent | None
 ) -> tuple[dict[Key, Known], set[int]]:
     """What the current rows hold, by problem; and the positions of notifications that were stored before, or stand
-    earlier in the batch. What `recent` has, or a notification announces as new, is not asked for.
+    earlier in the batch. What can be guessed is not asked for.
     """
-    keys = _keys(entries)
+    guesses = {} if recent is None else _guesses(recent, _by_problem(entries))
+    keys = _keys(entries) - guesses.keys()
+    known = {key: guess for key, guess in guesses.items() if guess is not None}
     keyed = [
         (index, (entry.source_id, entry.notification.digest))
         for index, entry in enumerate(entries)
         if entry.notification is not None and entry.notification.dedupable
     ]
     asked = [key for _, key in keyed if recent is None or recent.heard(key)]
-    known: dict[Key, Known] = {}
-    if recent is not None:
-        known = {key: held for key in keys if (held := recent.known(key)) is not None}
-        keys -= known.keys()
-        keys -= _announced(entries)
     digests: set[Digest] = set()
     for row in await _read(connection, keys, asked):
         if row[1] is None:
@@ -301,13 +311,17 @@ def _all_heard(entries: Sequence[Entry]) -> bool:
     return all(entry.notification is not None for entry in entries)
 
 
-def _announced(entries: Sequence[Entry]) -> set[Key]:
-    """Problems of which these say that they are new."""
-    return {
-        (entry.source_id, entry.observation.problem_id)
-        for entry in entries
-        if entry.observation is not None and entry.observation.event_type == CREATED
-    }
+def _guesses(recent: Recent, seen: Mapping[Key, Sequence[Observation]]) -> dict[Key, Known | None]:
+    """What current rows hold of problems, None: that there is none yet, as far as it is remembered or announced. Where
+    facts have to be read, the row is too.
+    """
+    guesses: dict[Key, Known | None] = {}
+    for key, observations in seen.items():
+        held = recent.known(key)
+        remembered = held is not None or observations[0].event_type == CREATED
+        if remembered and not needs_facts(held, observations):
+            guesses[key] = held
+    return guesses
 
 
 def _known_of(row: Record) -> Known:

