@@ -11,7 +11,8 @@ What flows where
     hub     `jobs.subscribe` keeps one registration a source, make before break.
     reports `jobs.summarise` keeps what reports over everything need beside the facts (`storage.summary`).
     state   `jobs.report` writes what each source does; `web.health` and `metrics` say it.
-    `app` builds all of it. `jobs.lead` lets one of several processes do the asking; every process listens.
+    `app` builds all of it, `place` what a command alone needs. `jobs.lead` lets one of several processes do the asking;
+    every process listens.
 
 How it is decided what is true: `domain.life`, without I/O. Everything that was ever said is a fact with the time since
 when it holds; facts are a set; the current row follows from them, and from when we asked.

@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bridge.app import client_for, database_at
 from bridge.cli.options import Config, Json, on_loop, settings_for
 from bridge.domain.observation import Via
 from bridge.errors import BridgeError, SchemaError, UnreadableError
 from bridge.jobs.pacing import now
 from bridge.metrics import Metrics
+from bridge.place import client_for, database_at
 from bridge.settings import Settings, SourceSettings
 from bridge.storage import migrations
 from bridge.storage.database import Connection

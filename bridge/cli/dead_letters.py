@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bridge.app import Place, database_at, ensure_schema
 from bridge.cli.examples import examples
 from bridge.cli.options import Config, Json, known_sources, on_loop, require_data, settings_for
 from bridge.domain.observation import Via
 from bridge.errors import PermanentError, UnreadableError
 from bridge.jobs.writer import store_items
+from bridge.place import Place, database_at, ensure_schema
 from bridge.settings import Settings
 from bridge.storage import dead_letter
 from bridge.storage.observation import Entry

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from bridge.app import database_at
 from bridge.cli.options import Config, on_loop, settings_for
+from bridge.place import database_at
 from bridge.settings import Settings
 from bridge.storage import migrations
 

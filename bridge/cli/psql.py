@@ -8,9 +8,9 @@ from urllib.parse import unquote, urlsplit
 
 import typer
 
-from bridge.app import Place, database_at
 from bridge.cli.options import Config, on_loop, require_data, settings_for
 from bridge.errors import PermanentError
+from bridge.place import Place, database_at
 from bridge.settings import Settings
 from bridge.storage.embedded import find_binaries
 

@@ -2,9 +2,9 @@
 
 import typer
 
-from bridge.app import database_at, ensure_schema, source_of
 from bridge.cli.options import Config, SourceName, on_loop, require_data, settings_for
 from bridge.errors import PermanentError
+from bridge.place import database_at, ensure_schema, source_of
 from bridge.settings import Settings
 from bridge.storage import source as sources
 

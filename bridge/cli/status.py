@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bridge.app import database_at, ensure_schema
 from bridge.cli.options import Config, Json, on_loop, require_data, settings_for
+from bridge.place import database_at, ensure_schema
 from bridge.settings import Settings
 from bridge.storage import source
 from bridge.storage.journal import waiting_in

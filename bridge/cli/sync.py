@@ -7,12 +7,12 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from bridge.app import client_for, database_at, ensure_schema, feed_for, source_of
 from bridge.cli.options import Config, SourceName, on_loop, settings_for
 from bridge.jobs.absorb import Tally
 from bridge.jobs.poll import Poller
 from bridge.jobs.reconcile import Reconciler
 from bridge.metrics import Metrics
+from bridge.place import client_for, database_at, ensure_schema, feed_for, source_of
 from bridge.settings import Settings
 from bridge.tmf656.client import Page
 

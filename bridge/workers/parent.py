@@ -29,9 +29,9 @@ from anyio.abc import Process, TaskGroup
 from pydantic import SecretStr
 
 from bridge import supervisor, totals
-from bridge.app import Place, ensure_schema
 from bridge.errors import PermanentError
 from bridge.jobs.pacing import Backoff
+from bridge.place import Place, ensure_schema
 from bridge.settings import Settings
 from bridge.storage.database import opened
 from bridge.storage.embedded import embedded

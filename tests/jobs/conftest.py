@@ -14,7 +14,7 @@ import orjson
 import pytest
 from aiohttp import web
 
-from bridge.app import Bridge, Place, Running, client_for, feed_for
+from bridge.app import Bridge, Running
 from bridge.domain.observation import Via
 from bridge.jobs.feed import Feed
 from bridge.jobs.poll import Poller
@@ -25,6 +25,7 @@ from bridge.jobs.report import Reporter
 from bridge.jobs.subscribe import Subscriber
 from bridge.jobs.writer import Writer, store_items
 from bridge.metrics import Metrics
+from bridge.place import Place, client_for, feed_for
 from bridge.settings import Settings, SourceSettings
 from bridge.simulator import Simulator
 from bridge.simulator.background import background
