@@ -1,45 +1,29 @@
 """The command line: arguments in, exit status out. 0 done, 1 failed, 2 wrong usage or configuration.
 
 Every command reads the same configuration. What a person reads goes to standard output; logs and errors go to standard
-error.
+error. What only some calls need (the other commands, what draws on a terminal) is imported when it is needed, by
+`import_module`.
 """
 
-from importlib import metadata
+from importlib import import_module
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from bridge import __version__
-from bridge.cli import check, config, dead_letters, demo, migrate, psql, rotate_secret, run, simulate, status, sync
-from bridge.cli.examples import examples
+from bridge.cli.commands import MARKUP, Group
 from bridge.errors import BridgeError, ConfigurationError
 
 app = typer.Typer(
     name="tmf656-bridge",
+    cls=Group,
     help="Service problems from any TM Forum TMF656 server into Postgres: live, complete, ready for SQL.",
     epilog="Start with `tmf656-bridge demo`, then write bridge.toml and try `tmf656-bridge check`.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    rich_markup_mode="markdown",
+    rich_markup_mode=MARKUP,
 )
-app.command("run", epilog=examples("run"))(run.run)
-app.command("worker", hidden=True)(run.worker)
-app.command("demo", epilog=examples("demo"))(demo.demo)
-app.command("check", epilog=examples("check"))(check.check)
-app.command("config", epilog=examples("config"))(config.config)
-app.command("status", epilog=examples("status"))(status.status)
-app.command("sync", epilog=examples("sync"))(sync.sync)
-app.command("migrate", epilog=examples("migrate"))(migrate.migrate)
-app.command("rotate-secret", epilog=examples("rotate-secret"))(rotate_secret.rotate_secret)
-app.command("simulate", epilog=examples("simulate"))(simulate.simulate)
-app.command(
-    "psql",
-    epilog=examples("psql"),
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False},
-)(psql.psql)
-app.add_typer(dead_letters.app, name="dead-letters")
 
 
 def _show_version(wanted: bool) -> None:
@@ -91,14 +75,12 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
 
 
 def _complain(first: str, *more: str) -> None:
-    console = Console(stderr=True, highlight=False)
-    console.print("error:", style="bold red", end=" ")
-    for line in (first, *more):
-        console.print(line, markup=False, soft_wrap=True)
+    import_module("bridge.cli.complaint").complain(first, *more)
 
 
 def _installed_version() -> str:
+    metadata = import_module("importlib.metadata")
     try:
-        return metadata.version("tmf656-bridge")
+        return str(metadata.version("tmf656-bridge"))
     except metadata.PackageNotFoundError:
         return __version__

@@ -1,0 +1,93 @@
+"""The commands by name; the module of one is imported when it is looked up.
+
+What a command needs takes longer to import than many a command takes: the simulator for `simulate`, the listener and
+every job for `run`. So a name is all that is known here; only `--help` and the completion of a command's name import
+them all.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+from bridge.cli.examples import examples
+
+MARKUP: Final = "markdown"
+
+
+@dataclass(frozen=True, slots=True)
+class _Command:
+    """Where a command is: the module, and in it a function, or a `typer.Typer` with commands of its own."""
+
+    module: str
+    attribute: str
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+_COMMANDS = {
+    "run": _Command("run", "run"),
+    "worker": _Command("run", "worker", {"hidden": True}),
+    "demo": _Command("demo", "demo"),
+    "check": _Command("check", "check"),
+    "config": _Command("config", "config"),
+    "status": _Command("status", "status"),
+    "sync": _Command("sync", "sync"),
+    "migrate": _Command("migrate", "migrate"),
+    "rotate-secret": _Command("rotate_secret", "rotate_secret"),
+    "simulate": _Command("simulate", "simulate"),
+    "psql": _Command(
+        "psql",
+        "psql",
+        {
+            "context_settings": {
+                "allow_extra_args": True,
+                "ignore_unknown_options": True,
+                "allow_interspersed_args": False,
+            }
+        },
+    ),
+    "dead-letters": _Command("dead_letters", "app"),
+}
+
+
+class Commands(Mapping[str, Any]):
+    """What typer takes for a dictionary of commands, made of them one by one."""
+
+    def __init__(self) -> None:
+        """Import nothing yet."""
+        self._found: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._found:
+            self._found[name] = _made(name, _COMMANDS[name])
+        return self._found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_COMMANDS)
+
+    def __len__(self) -> int:
+        return len(_COMMANDS)
+
+
+class Group(TyperGroup):
+    """All commands."""
+
+    def __init__(self, **settings: Any) -> None:
+        """Take the commands from here, instead of those that were registered: none."""
+        super().__init__(**settings | {"commands": None})
+        self.commands = Commands()  # type: ignore[assignment]  # nobody adds one
+
+
+def _made(name: str, command: _Command) -> Any:
+    """Import a command and have typer make of it what it makes of one that is registered."""
+    found = getattr(import_module(f"bridge.cli.{command.module}"), command.attribute)
+    alone = typer.Typer(rich_markup_mode=MARKUP)
+    if isinstance(found, typer.Typer):
+        alone.add_typer(found, name=name)
+    else:
+        epilog = None if command.settings.get("hidden") else examples(name)
+        alone.command(name, epilog=epilog, **command.settings)(found)
+    return typer.main.get_group(alone).commands[name]
