@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from bridge.storage.database import RefusedError, opened
+from bridge.storage.database import _ARRAYS, RefusedError, opened
 
 pytestmark = pytest.mark.anyio
 
@@ -86,3 +86,29 @@ async def test_a_time_without_a_zone_is_refused(dsn: str) -> None:
         with pytest.raises(RefusedError):
             async with database.session() as connection:
                 await connection.fetchval("select $1::timestamptz", datetime(2026, 11, 23))  # noqa: DTZ001 -- meant
+
+
+async def test_what_the_driver_is_told_of_arrays_is_what_postgres_says(dsn: str) -> None:
+    async with opened(dsn, min_size=1, max_size=1, wait=False) as database, database.connection() as connection:
+        rows = await connection.fetch(
+            "select typname, oid::int8, typarray::int8 from pg_type where typname = any($1) and typtype = 'b'",
+            list(_ARRAYS),
+        )
+        assert {row["typname"]: (row["oid"], row["typarray"]) for row in rows} == _ARRAYS
+
+
+async def test_arrays_come_back_as_they_were_sent(dsn: str) -> None:
+    sent = {
+        "bool": [True, False, None],
+        "bytea": [b"", b"\x00\xff", None],
+        "float8": [0.5, -1e300, None],
+        "int2": [-(2**15), None],
+        "int4": [2**31 - 1, None],
+        "int8": [-(2**63), None],
+        "jsonb": [b'{"a": ["x,y", "\\""]}', b"null", None],
+        "timestamptz": [datetime(2026, 6, 5, 12, tzinfo=UTC), None],
+    }
+    assert sent.keys() == _ARRAYS.keys()
+    async with opened(dsn, min_size=1, max_size=1, wait=False) as database, database.connection() as connection:
+        for name, values in sent.items():
+            assert await connection.fetchval(f"select $1::{name}[]", values) == values
