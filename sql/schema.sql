@@ -1286,7 +1286,7 @@ CREATE UNLOGGED TABLE bridge.sighting (
 );
 ALTER TABLE ONLY bridge.sighting
     ADD CONSTRAINT sighting_pkey PRIMARY KEY (source_id, problem_id);
-COMMENT ON TABLE bridge.sighting IS 'Problems seen by the reconcile pass under way; may vanish in a crash, which makes the pass incomplete';
+COMMENT ON TABLE bridge.sighting IS 'Not used any more: problems seen by the reconcile pass of the release before';
 COMMENT ON COLUMN bridge.sighting.source_id IS 'Source';
 COMMENT ON COLUMN bridge.sighting.problem_id IS 'Problem';
 

@@ -1,9 +1,9 @@
 """Going through a source's list: pages are asked for ahead, and a few stretches of rows are under way at once.
 
-A *stretch* is at most some hundred rows of one page, so that a page of thousands never holds up the listener for long.
-Stretches begin in the order of the list, and do not care where a page ends: while Postgres works for some the next one
-is understood. What is in hand is bounded: the stretches under way, the page the next one comes from, the page behind
-it.
+A *stretch* is at most some hundred rows of one page, so that a page of thousands never holds up the listener for long
+(more where most need not be read: `bridge.jobs.absorb`). Stretches begin in the order of the list, and do not care
+where a page ends: while Postgres works for some the next one is understood. What is in hand is bounded: the stretches
+under way, the page the next one comes from, the page behind it.
 
 Pages overlap by some rows (`bridge.tmf656.paging`), so the end of one and the beginning of the next tell of the same
 problems; stored at the same time, one would lose the race against the other and be decided anew. So a stretch waits
@@ -21,7 +21,7 @@ is busy between two of its turns for as long as before: 12 ms in nine of ten, 20
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
@@ -45,11 +45,13 @@ _PAGE_PATIENCE_SECONDS = 30.0
 
 @dataclass(slots=True, eq=False)
 class Stretch:
-    """Rows of a page. `ids`: the problems they tell of; `first` and `last` on their page: both, on a small one."""
+    """Rows of a page. `ids`: the problem that each tells of, None for none; `first` and `last` on their page: both, on
+    a small one.
+    """
 
     page: Page
     rows: Sequence[Any]
-    ids: frozenset[str]
+    ids: Sequence[str | None]
     first: bool
     last: bool
     done: anyio.Event = field(default_factory=anyio.Event)
@@ -62,16 +64,21 @@ class Stretch:
             await done.wait()
 
 
-async def through(pages: AsyncIterator[Page], handle: Callable[[Stretch], Awaitable[None]]) -> None:
-    """Go through a pass `steadily`, a few stretches at once. A page without rows is a stretch without rows."""
-    await _Traverse(handle).run(pages)
+async def through(
+    pages: AsyncIterator[Page], handle: Callable[[Stretch], Awaitable[None]], *, most: int = ROWS
+) -> None:
+    """Go through a pass `steadily`, a few stretches of at most so many rows at once. A page without rows is a stretch
+    without rows.
+    """
+    await _Traverse(handle, most).run(pages)
 
 
 class _Traverse:
     """One pass under way."""
 
-    def __init__(self, handle: Callable[[Stretch], Awaitable[None]]) -> None:
+    def __init__(self, handle: Callable[[Stretch], Awaitable[None]], most: int) -> None:
         self._handle = handle
+        self._most = most
         self._places = anyio.Semaphore(AT_ONCE)
         self._asking = anyio.CancelScope()
         self._begun = 0
@@ -83,12 +90,12 @@ class _Traverse:
         bring, brought = anyio.create_memory_object_stream[Page]()
         async with anyio.create_task_group() as group, brought:
             group.start_soon(self._ask, pages, bring)
-            ids: frozenset[str] = frozenset()
+            before: frozenset[str | None] = frozenset()
             async for page in brought:
-                rows = [(wire.usable_id(row.get("id")), row) for row in page.items]
-                for stretch in _cut(page, rows, ids):
+                ids = [wire.usable_id(row.get("id")) for row in page.items]
+                for stretch in _cut(page, ids, before, self._most):
                     await self._begin(stretch, group)
-                ids = _ids(rows)
+                before = frozenset(ids)
         failures = [self._failures[number] for number in sorted(self._failures)] + self._cut_off
         self._failures.clear()
         self._cut_off.clear()
@@ -110,7 +117,8 @@ class _Traverse:
         if self._failures:
             self._places.release()
             return
-        stretch.after = [each.done for each in self._under_way.values() if not stretch.ids.isdisjoint(each.ids)]
+        ids = frozenset(stretch.ids).difference((None,))
+        stretch.after = [each.done for each in self._under_way.values() if not ids.isdisjoint(each.ids)]
         self._begun += 1
         self._under_way[self._begun] = stretch
         group.start_soon(self._go_through, self._begun, stretch)
@@ -127,20 +135,17 @@ class _Traverse:
             self._places.release()
 
 
-_Named: TypeAlias = tuple[str | None, Any]
-"""A row and the id on it."""
-
-
-def _cut(page: Page, rows: Sequence[_Named], ids_before: frozenset[str]) -> Iterator[Stretch]:
-    """Cut a page into stretches, rows of problems that stood on the page before it last."""
-    ordered = sorted(rows, key=lambda row: row[0] in ids_before)
-    for start in range(0, len(ordered) or 1, ROWS):
-        part = ordered[start : start + ROWS]
-        yield Stretch(page, [row for _, row in part], _ids(part), first=start == 0, last=start + ROWS >= len(ordered))
-
-
-def _ids(rows: Sequence[_Named]) -> frozenset[str]:
-    return frozenset(problem_id for problem_id, _ in rows if problem_id is not None)
+def _cut(page: Page, ids: Sequence[str | None], before: frozenset[str | None], most: int) -> Iterator[Stretch]:
+    """Cut a page into stretches, rows of problems that stood on the page before (whose ids are `before`) last."""
+    rows: Sequence[Any] = page.items
+    again = before.intersection(ids).difference((None,))
+    if again:
+        order = [place for place, each in enumerate(ids) if each not in again]
+        order += [place for place, each in enumerate(ids) if each in again]
+        rows, ids = [rows[place] for place in order], [ids[place] for place in order]
+    for start in range(0, len(rows) or 1, most):
+        end = start + most
+        yield Stretch(page, rows[start:end], ids[start:end], first=start == 0, last=end >= len(rows))
 
 
 async def steadily(pages: AsyncIterator[Page]) -> AsyncIterator[Page]:

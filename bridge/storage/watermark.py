@@ -1,11 +1,15 @@
-"""How far polling and reconciling have come, and which problems the reconcile pass under way has seen."""
+"""How far polling and reconciling have come, and which problems a complete pass did not return."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeAlias
 
 from bridge.storage.database import Connection
 from bridge.storage.queries import queries
+
+Unseen: TypeAlias = Callable[[Sequence[str]], Sequence[str]]
+"""Those of some ids that a pass did not return."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,26 +43,31 @@ async def advance(connection: Connection, source_id: int, kind: str, mark: Water
     )
 
 
-async def begin_pass(connection: Connection, source_id: int) -> None:
-    """Forget what an earlier pass had seen."""
-    await connection.execute(queries("watermark")["begin_pass"], source_id)
-
-
-async def see(connection: Connection, source_id: int, problem_ids: Sequence[str]) -> None:
-    """The pass under way has seen these."""
-    await connection.execute(queries("watermark")["see"], source_id, list(problem_ids))
-
-
-async def sightings(connection: Connection, source_id: int) -> int:
-    """How many different problems the pass under way has seen."""
-    return int(await connection.fetchval(queries("watermark")["sightings"], source_id))
-
-
-async def mark_missed(connection: Connection, source_id: int, *, started_at: datetime) -> list[str]:
+async def mark_missed(connection: Connection, source_id: int, *, started_at: datetime, unseen: Unseen) -> list[str]:
     """Close a complete pass that began at `started_at`: return the ids it missed as the complete pass before did.
 
-    Problems missed for the first time are marked; problems seen are not missed any more.
+    Problems missed for the first time are marked; problems seen are not missed any more. All ids are gone through, some
+    thousands at a time.
     """
-    await connection.execute(queries("service_problem")["clear_missed"], source_id)
-    rows = await connection.fetch(queries("service_problem")["mark_missed"], source_id, started_at)
-    return [row["id"] for row in rows]
+    await connection.execute(queries("service_problem")["by_key"])
+    async for ids in _portions(connection, "missed", source_id):
+        seen = set(ids).difference(unseen(ids))
+        if seen:
+            await connection.execute(queries("service_problem")["clear_missed"], source_id, sorted(seen))
+    gone: list[str] = []
+    async for ids in _portions(connection, "unheard", source_id, started_at):
+        missing = unseen(ids)
+        if missing:
+            rows = await connection.fetch(queries("service_problem")["mark_missed"], source_id, started_at, missing)
+            gone += [row["id"] for row in rows]
+    return gone
+
+
+async def _portions(connection: Connection, query: str, *parameters: object) -> AsyncIterator[list[str]]:
+    """Ids in their order; each portion is asked for by the last id of the one before. As arrays they take us less than
+    half of what rows of a cursor do, which a pooler of connections would not know to close.
+    """
+    last = ""
+    while ids := await connection.fetchval(queries("service_problem")[query], *parameters, last):
+        yield ids
+        last = ids[-1]

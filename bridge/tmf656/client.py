@@ -13,7 +13,7 @@ import math
 import re
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -206,6 +206,10 @@ class Pass:
     def distinct(self) -> int:
         """How many different problems came so far; pages overlap, so this is less than the rows."""
         return self._walk.distinct
+
+    def unseen(self, problem_ids: Iterable[str]) -> list[str]:
+        """Those of these problems that were on no page so far."""
+        return self._walk.unseen(problem_ids)
 
     def __aiter__(self) -> Self:
         return self

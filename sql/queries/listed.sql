@@ -1,30 +1,22 @@
--- name: same
--- Which of these rows of a list ($2 ids, $3 digests) say word for word what is current, while nothing speaks against it: their places, from 0,
--- and the newest time of change among them. `offset 0`: each is looked up by its key, whatever the statistics say of a table that grows.
+-- name: current
+-- Of these problems ($2, one text) those that nothing speaks against: the digests of the rows they were read from, where that is what is current,
+-- and the newest time of change among them.
 select
-    array_agg(n.place - 1) as places,
-    max(p.updated_at) as newest
-from unnest($2::text[], $3::bytea[]) with ordinality as n (id, digest, place)
-cross join lateral (
-    select
-        k.updated_at,
-        k.listed,
-        k.content_hash
-    from bridge.service_problem as k
-    where
-        k.source_id = $1
-        and k.id = n.id
-        and not k.patched
-        and k.deleted_at is null
-        and k.doubt_hash is null
-        and k.missed_at is null
-        and not exists (
-            select from bridge.refetch as r
-            where r.source_id = k.source_id and r.problem_id = k.id
-        )
-    offset 0
-) as p
-where p.listed = n.digest || p.content_hash;
+    array_agg(substring(k.listed, 1, 16)) as digests,
+    max(k.updated_at) as newest
+from bridge.service_problem as k
+where
+    k.source_id = $1
+    and k.id = any(string_to_array($2, chr(31)))
+    and substring(k.listed, 17) = k.content_hash
+    and not k.patched
+    and k.deleted_at is null
+    and k.doubt_hash is null
+    and k.missed_at is null
+    and k.id not in (
+        select r.problem_id from bridge.refetch as r
+        where r.source_id = $1 and r.problem_id = any(string_to_array($2, chr(31)))
+    );
 
 -- name: remember
 -- What rows of a list were read as, where that was known already. A problem that somebody is writing goes without: no memo is worth a wait, nor

@@ -48,16 +48,15 @@ where p.deleted_at is null
 group by p.source_id, p.status;
 
 -- name: mark_missed
--- After a complete pass that began at $2: problems it did not return and that nothing was heard of since it began. Already missed by the
--- complete pass before ($3): returned as gone. Missed for the first time: marked.
+-- After a complete pass that began at $2: of the problems that it did not return ($3) those that nothing was heard of since it began. Already
+-- missed by the complete pass before: returned as gone. Missed for the first time: marked.
 with missed as (
     select p.id, p.missed_at
-    from bridge.service_problem as p
-    left join bridge.sighting as g on p.source_id = g.source_id and p.id = g.problem_id
+    from unnest($3::text[]) as n (id)
+    inner join bridge.service_problem as p on n.id = p.id
     where
         p.source_id = $1
         and p.deleted_at is null
-        and g.problem_id is null
         and p.observed_at < $2
         and p.last_seen_at < $2
 ),
@@ -73,7 +72,39 @@ where m.missed_at is not null
 order by m.id;
 
 -- name: clear_missed
--- Problems a pass did return are not missed any more.
+-- Problems a pass did return ($2) are not missed any more.
 update bridge.service_problem as p set missed_at = null, revision = p.revision + 1
-from bridge.sighting as g
-where p.source_id = $1 and g.source_id = $1 and p.id = g.problem_id and p.missed_at is not null;
+where p.source_id = $1 and p.id = any($2::text[]) and p.missed_at is not null;
+
+-- name: unheard
+-- The next 10,000 problems behind $3, by id, that nothing was heard of since $2: should a pass that began then not have returned them, they
+-- are missing.
+select array_agg(k.id) as ids
+from (
+    select p.id
+    from bridge.service_problem as p
+    where
+        p.source_id = $1
+        and p.id > $3
+        and p.deleted_at is null
+        and p.observed_at < $2
+        and p.last_seen_at < $2
+    order by p.id
+    limit 10000
+) as k;
+
+-- name: missed
+-- The next 10,000 problems behind $2, by id, that the last complete pass did not return.
+select array_agg(k.id) as ids
+from (
+    select p.id
+    from bridge.service_problem as p
+    where p.source_id = $1 and p.id > $2 and p.missed_at is not null
+    order by p.id
+    limit 10000
+) as k;
+
+-- name: by_key
+-- The rest of the transaction goes through problems in the order of their key: to read all that is left, and sort it, for each portion looks
+-- cheaper.
+select set_config('enable_sort', 'off', true), set_config('enable_bitmapscan', 'off', true);

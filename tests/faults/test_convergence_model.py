@@ -169,12 +169,11 @@ class Tables:
 
     def pass_over(self, *entries: Entry) -> None:
         """Store rows of a list that was read before, but for those that say word for word what is current."""
-        rows = [
-            (seen.problem_id, seen.listed) for seen in (entry.observation for entry in entries) if seen and seen.listed
-        ]
-        same, _ = self.call(listed.same, 1, rows)
-        self.passed_over += len(same)
-        self.store(*(entry for place, entry in enumerate(entries) if place not in same), touch=False)
+        seen = [entry.observation for entry in entries if entry.observation is not None]
+        known, _ = self.call(listed.current, 1, [each.problem_id for each in seen])
+        unknown = [entry for entry in entries if entry.observation is None or entry.observation.listed not in known]
+        self.passed_over += len(entries) - len(unknown)
+        self.store(*unknown, touch=False)
 
     def call(self, what: Any, *arguments: Any, **named: Any) -> Any:
         async def run() -> Any:
@@ -201,8 +200,7 @@ class Convergence(RuleBasedStateMachine):
         self.answers: list[tuple[Entry, ...]] = []
         for table in ("service_problem", "service_problem_version", "status_change", "notification", "refetch"):
             self.tables.fetch(f"delete from bridge.{table}")  # noqa: S608 -- names of our own
-        for table in ("notification_digest", "sighting"):
-            self.tables.fetch(f"delete from bridge.{table}")  # noqa: S608 -- names of our own
+        self.tables.fetch("delete from bridge.notification_digest")
 
     @initialize(clock=HOURS, stamps=st.booleans())
     def begin(self, clock: float, stamps: bool) -> None:
@@ -220,8 +218,7 @@ class Convergence(RuleBasedStateMachine):
         return tuple(self.row(held[one], via) for one in ids or held if one in held)
 
     def row(self, item: dict[str, Any], via: Via) -> Entry:
-        found = None if via is Via.REFETCH else wire.listed(item)
-        digest = None if found is None else found[1]
+        digest = None if via is Via.REFETCH else wire.listed([item])[0]
         return Entry(1, wire.read_problem(item, asked_at=self.at(), via=via, digest=digest))
 
     @rule(
@@ -296,12 +293,17 @@ class Convergence(RuleBasedStateMachine):
         self.source.now += 1
         started_at = self.at()
         with self.mortal(death):
-            self.tables.call(watermark.begin_pass, 1)
+            seen: set[str] = set()
             for entry in self.answer(Via.RECONCILE):
                 assert entry.observation is not None
                 self.tables.pass_over(entry)
-                self.tables.call(watermark.see, 1, [entry.observation.problem_id])
-            gone = self.tables.call(watermark.mark_missed, 1, started_at=started_at)
+                seen.add(entry.observation.problem_id)
+            gone = self.tables.call(
+                watermark.mark_missed,
+                1,
+                started_at=started_at,
+                unseen=lambda ids: [each for each in ids if each not in seen],
+            )
             if gone and not any(one in self.source.problems for one in gone):
                 self.tables.store(*(self.tombstone(one, Via.RECONCILE) for one in gone))
 

@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from bridge.jobs import reconcile
 from bridge.simulator import Simulator
-from bridge.storage import lease
+from bridge.storage import lease, listed
 from bridge.storage.database import opened
 from bridge.storage.lease import LeaseLostError
 
@@ -17,7 +16,7 @@ RigFor = Callable[..., Awaitable[Any]]
 
 GONE = "select count(*) from bridge.service_problem where deleted_at is not null"
 MARKS = "select count(*) from bridge.watermark"
-SEEN = "select count(*) from bridge.sighting"
+MISSED = "select count(*) from bridge.service_problem where missed_at is not null"
 ACTIVE = "select hub_id from bridge.subscription where state = 'active'"
 
 
@@ -62,7 +61,7 @@ async def test_it_buries_nobody(rig_for: RigFor, steal: Any, monkeypatch: pytest
         assert await rig.value(GONE) == 1
 
 
-async def test_its_sightings_and_marks_stay_out(rig_for: RigFor, steal: Any) -> None:
+async def test_its_marks_stay_out(rig_for: RigFor, steal: Any) -> None:
     async with Simulator(population=5, seed=1) as sim:
         rig = await rig_for(sim)
         await lead(rig)
@@ -70,32 +69,33 @@ async def test_its_sightings_and_marks_stay_out(rig_for: RigFor, steal: Any) -> 
         for run_once in (rig.reconciler.run_once, rig.poller.run_once):
             with pytest.raises(LeaseLostError):
                 await run_once()
-        assert (await rig.value(MARKS), await rig.value(SEEN)) == (0, 0)
+        assert await rig.value(MARKS) == 0
 
 
-async def test_a_pass_under_way_sights_nothing_more_but_stores_what_it_read(
-    rig_for: RigFor, steal: Any, monkeypatch: pytest.MonkeyPatch
+async def test_a_pass_under_way_finds_nothing_missing_but_stores_what_it_read(
+    rig_for: RigFor, told: Any, steal: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with Simulator(population=6, seed=1) as sim:
         rig = await rig_for(sim, page_size=2)
+        await rig.poller.run_once()
+        marks = await rig.value(MARKS)
+        gone, changed, *_ = sim.problems
+        await sim.delete(gone)
+        await sim.patch(changed, description="changed behind our back")
         await lead(rig)
-        see, pages = rig.reconciler._see, 0
+        current = listed.current
 
-        async def paused(problem_ids: Any) -> None:
-            nonlocal pages
-            pages += 1
-            if pages == 2:
-                await steal()
-            await see(problem_ids)
+        async def paused(*arguments: Any) -> Any:
+            monkeypatch.undo()
+            await steal()
+            return await current(*arguments)
 
-        with monkeypatch.context() as patched:
-            patched.setattr(type(rig.reconciler), "_see", lambda _, problem_ids: paused(problem_ids))
-            patched.setattr(reconcile, "SIGHTINGS", 1)
-            with pytest.raises(LeaseLostError):
-                await rig.reconciler.run_once()
-        assert await rig.value(SEEN) == 2
-        assert 2 < len(await rig.rows()) < 6  # pages overlap
-        assert await rig.value(MARKS) == 0
+        monkeypatch.setattr(listed, "current", paused)
+        with pytest.raises(LeaseLostError):
+            await rig.reconciler.run_once()
+        assert (await rig.value(MARKS), await rig.value(MISSED)) == (marks, 0)
+        rows = await rig.rows()
+        assert {problem_id: rows[problem_id] for problem_id in told(sim)} == told(sim)
 
 
 async def test_it_registers_nowhere(rig_for: RigFor, steal: Any) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from bridge.errors import TransientError
-from bridge.jobs import reconcile
+from bridge.jobs import absorb
 from bridge.simulator import Faults, Simulator, selection
 from bridge.simulator.background import background
-from bridge.storage import watermark
+from bridge.storage import listed, watermark
+from bridge.storage.queries import queries
 from bridge.storage.watermark import Watermark
 from bridge.tmf656 import wire
 
@@ -20,6 +21,8 @@ Eventually = Callable[[Callable[[], Any]], Awaitable[None]]
 Told = Callable[[Simulator], dict[str, Any]]
 RigFor = Callable[..., Awaitable[Any]]
 
+MISSED = "select count(*) from bridge.service_problem where missed_at is not null"
+VERSIONS = "select count(*) from bridge.service_problem_version where problem_id = $1"
 TOMBSTONES = "select count(*) from bridge.service_problem where deleted_at is not null"
 DRIFT = ("missing", "stale", "deleted", "regression")
 
@@ -250,28 +253,14 @@ async def test_a_server_that_cannot_be_asked_by_id_now_deletes_nothing_until_it_
         assert await rig.rows() == told(sim)
 
 
-async def test_what_a_pass_saw_is_written_down_in_portions_and_nothing_of_a_pass_that_broke_off(
+async def test_what_is_missing_is_looked_for_in_portions_and_not_after_a_pass_that_broke_off(
     rig_for: RigFor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reconcile, "SIGHTINGS", 12)
+    asked = {name: text.replace("limit 10000", "limit 12") for name, text in queries("service_problem").items()}
+    monkeypatch.setattr(watermark, "queries", lambda table: asked if table == "service_problem" else queries(table))
     async with Simulator(population=53, seed=1) as sim:
         rig = await rig_for(sim, page_size=10)
-        await rig.execute(
-            """
-            create table bridge.portion (rows integer);
-            create function bridge.note_portion() returns trigger language plpgsql as $$
-            begin
-                insert into bridge.portion select count(*) from new;
-                return null;
-            end $$;
-            create trigger note_portion after insert on bridge.sighting
-            referencing new table as new for each statement execute function bridge.note_portion()
-            """
-        )
         await rig.reconciler.run_once()
-        assert rig.reconciler.complete
-        assert await rig.value("select count(*) from bridge.sighting") == 53
-        assert await rig.value("select count(*) from bridge.portion where rows > 0") in range(3, 7)
 
         def trouble_comes(_: Any, page: Any) -> None:
             sim.faults.down = sim.faults.down or page.number == 2
@@ -280,39 +269,104 @@ async def test_what_a_pass_saw_is_written_down_in_portions_and_nothing_of_a_pass
         with pytest.raises(TransientError):
             await rig.reconciler.run_once()
         rig.reconciler.on_page, sim.faults.down = None, False
-        for problem_id in list(sim.problems)[:3]:
+        assert await rig.value(MISSED) == 0
+        for problem_id in list(sim.problems)[::2]:
             await sim.delete(problem_id)
-        for gone in (0, 3):
+        for missed, gone in ((27, 0), (0, 27)):
             await rig.reconciler.run_once()
             assert rig.reconciler.complete
-            assert await rig.value("select count(*) from bridge.sighting") == 50
-            assert await rig.value(TOMBSTONES) == gone
+            assert (await rig.value(MISSED), await rig.value(TOMBSTONES)) == (missed, gone)
 
 
-async def test_lost_sightings_spoil_the_pass(rig_for: RigFor) -> None:
-    """The table of sightings is not logged: after a crash of Postgres it is empty."""
+async def test_two_passes_at_once_are_not_two_in_a_row(
+    rig_for: RigFor, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`sync --full` beside a running bridge."""
     async with Simulator(population=53, seed=1) as sim:
-        rig = await rig_for(sim, page_size=10)
+        rig, other = await rig_for(sim, page_size=10), await rig_for(sim, page_size=10)
         await rig.poller.run_once()
-        before = await mark_of(rig, "reconcile")
-        await rig.execute(
-            """
-            create function bridge.forget() returns trigger language plpgsql as $$
-            begin
-                if exists (select from new where problem_id = 'SP0000053') then
-                    delete from bridge.sighting where problem_id < 'SP0000020';
-                end if;
-                return null;
-            end $$;
-            create trigger forget after insert on bridge.sighting
-            referencing new table as new for each statement execute function bridge.forget()
-            """
-        )
-        for _ in range(2):
-            await rig.reconciler.run_once()
-            assert not rig.reconciler.complete
-        assert await mark_of(rig, "reconcile") == before
-        assert await rig.value(TOMBSTONES) == 0
+        for problem_id in list(sim.problems)[:3]:
+            await sim.delete(problem_id)
+        current = listed.current
+
+        async def meanwhile(*arguments: Any) -> Any:
+            monkeypatch.undo()
+            await other.reconciler.run_once()
+            return await current(*arguments)
+
+        monkeypatch.setattr(listed, "current", meanwhile)
+        await rig.reconciler.run_once()
+        assert rig.reconciler.complete
+        assert other.reconciler.complete
+        assert (await rig.value(MISSED), await rig.value(TOMBSTONES)) == (3, 0)
+        await rig.reconciler.run_once()
+        assert await rig.rows() == told(sim)
+        assert await rig.value(TOMBSTONES) == 3
+
+
+@pytest.mark.parametrize("first", ["the notification", "what is known is read"])
+async def test_a_row_that_a_notification_overtakes_while_it_is_compared(
+    rig_for: RigFor, told: Told, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    """The page was asked for before the problem changed: what it says loses, whatever is read of the tables when."""
+    async with Simulator(population=5, seed=1) as sim:
+        rig = await rig_for(sim)
+        await rig.poller.run_once()
+        problem_id = list(sim.problems)[2]
+        current = listed.current
+
+        async def hears() -> None:
+            body = await sim.patch(problem_id, description="meanwhile")
+            await rig.hear(eventType="ServiceProblemAttributeValueChangeEvent", event={"serviceProblem": body})
+
+        async def overtaken(*arguments: Any) -> Any:
+            if first == "the notification":
+                await hears()
+                return await current(*arguments)
+            found = await current(*arguments)
+            await hears()
+            return found
+
+        with monkeypatch.context() as patched:
+            patched.setattr(listed, "current", overtaken)
+            tally = await rig.reconciler.run_once()
+        assert rig.reconciler.complete
+        assert (tally.changed, drift(rig)) == (0, {})
+        assert await rig.rows() == told(sim)
+        assert await rig.value(VERSIONS, problem_id) == 2
+        assert await rig.value(MISSED) == 0
+        assert await rig.value("select count(*) from bridge.service_problem where doubt_hash is not null") == 0
+        for read in (1, 0):
+            assert (await rig.reconciler.run_once()).changed == 0
+            assert await rig.rows() == told(sim), read
+
+
+async def test_what_a_list_does_not_say_moves_no_mark(rig_for: RigFor) -> None:
+    """A row that is older than what is current is doubted; the newest time is that of the list."""
+    async with Simulator(population=10, seed=1) as sim:
+        backup = sim.snapshot()
+        rig = await rig_for(sim)
+        await sim.transition(next(iter(sim.problems)), "held")
+        newest = (await rig.poller.run_once()).newest_stamp
+        sim.restore(backup)
+        tally = await rig.reconciler.run_once()
+        assert tally.newest_stamp == max(wire.stamp(each) for each in sim.told().values()) < newest
+
+
+async def test_what_is_left_of_a_page_is_stored_in_small_batches(
+    rig_for: RigFor, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(absorb, "ROWS", 4)
+    async with Simulator(population=30, seed=1) as sim:
+        rig = await rig_for(sim)
+        await rig.poller.run_once()
+        for problem_id in list(sim.problems)[:10]:
+            await sim.patch(problem_id, description="changed behind our back", lastUpdate=long_ago())
+        batches: list[int] = []
+        rig.reconciler.on_stored = lambda stored: batches.append(len(stored.outcomes))
+        assert (await rig.reconciler.run_once()).changed == 10
+        assert batches == [4, 4, 2]
+        assert await rig.rows() == told(sim)
 
 
 async def test_an_unreadable_row_does_not_keep_deletions_from_being_found(rig_for: RigFor) -> None:

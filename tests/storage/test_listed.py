@@ -37,9 +37,9 @@ def row(item: dict[str, Any], asked: int, via: Via = Via.RECONCILE) -> Entry:
 
 
 def listed_as(item: dict[str, Any]) -> bytes:
-    found = wire.listed(item)
-    assert found is not None
-    return found[1]
+    (digest,) = wire.listed([item])
+    assert digest is not None
+    return digest
 
 
 def pushed(kind: str, payload: dict[str, Any], received: int) -> Entry:
@@ -50,8 +50,8 @@ def pushed(kind: str, payload: dict[str, Any], received: int) -> Entry:
 
 
 async def passed_over(connection: Connection, item: dict[str, Any]) -> bool:
-    places, _ = await listed.same(connection, 1, [("SP-1", listed_as(item))])
-    return bool(places)
+    known, _ = await listed.current(connection, 1, ["SP-1"])
+    return listed_as(item) in known
 
 
 EVERYTHING = (
@@ -78,9 +78,10 @@ async def connection(database: Database) -> Any:
 async def test_a_row_is_passed_over_once_it_was_read_word_for_word(connection: Connection) -> None:
     assert not await passed_over(connection, problem())
     await store(connection, [row(problem(), 1)], touch=False)
-    assert await listed.same(connection, 1, [("SP-2", b"x"), ("SP-1", listed_as(problem()))]) == ({1}, at(0))
+    assert await listed.current(connection, 1, ["SP-2", "SP-1"]) == ({listed_as(problem())}, at(0))
     assert not await passed_over(connection, problem() | {"note": []})
-    assert await listed.same(connection, 2, [("SP-1", listed_as(problem()))]) == (frozenset(), None)
+    assert await listed.current(connection, 2, ["SP-1"]) == (frozenset(), None)
+    assert await listed.current(connection, 1, []) == (frozenset(), None)
 
 
 async def test_what_was_pushed_is_read_once_more_and_then_passed_over(connection: Connection) -> None:
@@ -99,7 +100,14 @@ async def test_what_changed_and_changed_back_is_not_taken_for_what_is_current(co
 
 async def test_a_row_without_a_time_is_passed_over_and_moves_no_mark(connection: Connection) -> None:
     await store(connection, [row(problem(changed=None), 1)], touch=False)
-    assert await listed.same(connection, 1, [("SP-1", listed_as(problem(changed=None)))]) == ({0}, None)
+    assert await listed.current(connection, 1, ["SP-1"]) == ({listed_as(problem(changed=None))}, None)
+
+
+async def test_an_id_that_holds_the_separator_is_read_and_hides_no_other(connection: Connection) -> None:
+    odd, plain = problem(id="SP-2\x1fSP-1"), problem()
+    await store(connection, [row(odd, 1), row(plain, 1)], touch=False)
+    assert await listed.current(connection, 1, [odd["id"]]) == ({listed_as(plain)}, at(0))
+    assert await listed.current(connection, 1, [odd["id"], plain["id"]]) == ({listed_as(plain)}, at(0))
 
 
 async def test_a_memo_waits_for_nobody(database: Database) -> None:
@@ -135,7 +143,7 @@ async def test_a_problem_that_something_speaks_against_is_read(connection: Conne
     elif against == "doubt":
         await store(connection, [row(problem("resolved", changed=-5), 3)], touch=False)
     elif against == "missed":
-        await watermark.mark_missed(connection, 1, started_at=at(4))
+        await watermark.mark_missed(connection, 1, started_at=at(4), unseen=list)
     if against == "request":
         await refetch.request(connection, [(1, "SP-1", "partial", at(3))])
     else:
@@ -177,7 +185,7 @@ async def live(database: Database, steps: Any, asked: int) -> None:
         await connection.execute("insert into bridge.source (id, name) overriding system value values (1, 'sim')")
         for minute, (kind, item, via) in enumerate(steps):
             if kind == "missed":
-                await watermark.mark_missed(connection, 1, started_at=at(minute))
+                await watermark.mark_missed(connection, 1, started_at=at(minute), unseen=list)
             elif kind == "gave up":
                 await refetch.drop(connection, 1, refetch.Request("SP-1", "partial", at(minute), 0))
             elif kind == "row":

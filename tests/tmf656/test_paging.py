@@ -113,6 +113,15 @@ def test_a_still_collection_is_seen_whole_whatever_the_cap(size: int, cap: int, 
     assert seen == ids(size)
     assert steps.complete
     assert steps.distinct == size
+    assert steps.unseen([f"P{number}" for number in range(size + 2)]) == [f"P{size}", f"P{size + 1}"]
+
+
+def test_an_id_is_what_the_problem_is_called_whatever_else_a_row_has() -> None:
+    """As `usable_id` reads it: 0 is one, and no text is none."""
+    rows: list[Row] = [{"id": 0, "href": "/P0"}, {"id": 17}, {"id": " x "}, {"id": "", "href": "/P1"}, {"name": "none"}]
+    steps, _ = walk(Server(rows, totals=lambda s: len(s.rows)))
+    assert (steps.complete, steps.distinct) == (True, 5)
+    assert steps.unseen(["0", "17", " x ", "P0", "/P0", "x"]) == ["P0", "/P0", "x"]
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -4,7 +4,7 @@ Values are never rewritten: times stay as sent and a priority of "1" stays "1"; 
 one form, so that the same problem in two dialects has the same body. Attributes nobody knows are kept.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any
@@ -76,21 +76,21 @@ def id_in(item: Mapping[str, Any]) -> str | None:
     return usable_id(item.get("id")) or _id_in_href(item.get("href"))
 
 
-def listed(item: object, reader: bytes = b"") -> tuple[str, bytes] | None:
-    """Return the id of a row of a list and a digest of the row as it came, whatever the order of its attributes,
-    without reading it.
+def listed(rows: Iterable[object], reader: bytes = b"") -> list[bytes | None]:
+    """Return a digest of each row of a list as it came, whatever the order of its attributes, without reading it.
 
-    Rows with the same digest are read the same, as long as they are by the same `reader` (`bridge.tmf656.reader`). None
-    for what is no plain row.
+    Rows with the same digest have the same id and are read the same, as long as they are by the same `reader`
+    (`bridge.tmf656.reader`). None for what is no plain row: a number too long for JSON as we write it.
     """
-    problem_id = usable_id(item.get("id")) if isinstance(item, dict) else None
-    if problem_id is None:
-        return None
-    try:
-        raw = orjson.dumps(item, option=orjson.OPT_SORT_KEYS)
-    except TypeError:
-        return None
-    return problem_id, blake2b(raw, digest_size=16, salt=reader).digest()
+    digests: list[bytes | None] = []
+    for row in rows:
+        try:
+            raw = orjson.dumps(row, option=orjson.OPT_SORT_KEYS)
+        except TypeError:
+            digests.append(None)
+        else:
+            digests.append(blake2b(raw, digest_size=16, salt=reader).digest())
+    return digests
 
 
 def read_problem(
