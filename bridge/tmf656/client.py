@@ -147,7 +147,7 @@ class _Reply:
 
     status: int
     headers: CIMultiDictProxy[str]
-    body: bytes = field(repr=False)
+    body: bytearray = field(repr=False)
     asked_at: datetime
 
     @property
@@ -461,7 +461,7 @@ class Client:
         ):
             return _Reply(response.status, response.headers, await self._read(request, response), asked_at)
 
-    async def _read(self, request: _Request, response: aiohttp.ClientResponse) -> bytes:
+    async def _read(self, request: _Request, response: aiohttp.ClientResponse) -> bytearray:
         """Read the body, decompressed, as far as the limit allows."""
         most = self._options.max_response_bytes
         content = bytearray()
@@ -473,7 +473,7 @@ class Client:
                     f"source {self._options.name}: {request} answered with more than {most} bytes: lower sources."
                     f"{self._options.name}.page_size or raise max_response_bytes"
                 )
-        return bytes(content)
+        return content
 
     @asynccontextmanager
     async def _naming_failures(self, request: _Request) -> AsyncIterator[None]:
@@ -610,7 +610,7 @@ class Client:
     async def _post_form(self, request: _Request, body: bytes, headers: dict[str, str]) -> FormAnswer:
         reply = await self._exchange(request, request.url, headers, body, datetime.now(UTC))
         self._count(request.operation, "ok" if reply.ok else self._diagnose(reply.status)[0])
-        return FormAnswer(reply.status, reply.body, _retry_after(reply))
+        return FormAnswer(reply.status, bytes(reply.body), _retry_after(reply))
 
 
 def _address(text: str, key: str) -> URL:

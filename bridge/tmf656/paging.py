@@ -21,7 +21,7 @@ pages. So it can also tell, at the end, which problems were on no page.
 
 import re
 from collections.abc import Callable, Generator, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum, StrEnum
 from itertools import islice, pairwise
@@ -98,7 +98,7 @@ class _Unit(Enum):
 
 @dataclass(frozen=True, slots=True)
 class _Sheet:
-    """An answer as the walk sees it.
+    """An answer as the walk sees it, without its rows.
 
     `start`: the position of its first row. `asked`: the limit it was asked with. `keys` identify the rows, `marks` the
     rows in their state: a changed row has another mark. `news`: how many ids were seen for the first time. `joined`:
@@ -457,7 +457,8 @@ class Walk:
         self._longest = max(self._longest, len(marks))
         joined, ended_known, disorder = self._evidence.weigh(marks, strange)
         self._disorder = self._disorder or disorder
-        return _Sheet(start, asked, answer, keys, marks, self.distinct - seen_before, joined, ended_known)
+        said = replace(answer, rows=[])
+        return _Sheet(start, asked, said, keys, marks, self.distinct - seen_before, joined, ended_known)
 
     def _judge_filter(self, stamps: list[datetime | None]) -> None:
         known = [at for at in stamps if at is not None]
