@@ -7,6 +7,7 @@ time that cannot be used is no reason to lose a problem, so reading never raises
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -69,7 +70,7 @@ def _parse_text(text: str) -> datetime | None:
     match = _FORM.fullmatch(text)
     if match:
         return _from_form(match)
-    return _from_epoch(float(text)) if _COUNT.fullmatch(text) else None
+    return _from_epoch(text) if _COUNT.fullmatch(text) else None
 
 
 def _from_form(match: re.Match[str]) -> datetime | None:
@@ -96,10 +97,11 @@ def _since_midnight(hour: int, minute: int, second: int, microsecond: int) -> ti
     return timedelta(hours=hour, minutes=minute, seconds=second, microseconds=microsecond)
 
 
-def _from_epoch(count: float) -> datetime | None:
+def _from_epoch(count: Any) -> datetime | None:
     try:
+        number = float(count)  # an integer may be larger than any
         return _EPOCH + (
-            timedelta(milliseconds=count) if abs(count) >= _MILLISECONDS_FROM else timedelta(seconds=count)
+            timedelta(milliseconds=number) if abs(number) >= _MILLISECONDS_FROM else timedelta(seconds=number)
         )
     except (ValueError, OverflowError):
         return None

@@ -3,7 +3,7 @@ home.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from bridge.domain.observation import Notification, Observation, Via
+from bridge.domain.observation import Notification, Via
 from bridge.storage.database import Connection, Database, RacedError, RefusedError, TooSlowError
 from bridge.storage.observation import Entry, decide, store, write
 from bridge.tmf656 import wire
@@ -402,10 +402,7 @@ async def test_a_writer_that_did_not_know_of_an_event_starts_over(database: Data
 async def test_a_value_postgres_cannot_keep_is_refused_by_name(database: Database) -> None:
     entry = pulled(whole("held", 1), 2)
     assert entry.observation is not None
-    broken = Observation(
-        **{name: getattr(entry.observation, name) for name in entry.observation.__slots__}
-        | {"body": b'{"a":"\\u0000"}'}
-    )
+    broken = replace(entry.observation, body=b'{"a":"\\u0000"}')
     with pytest.raises(RefusedError, match=r"u0000|unicode"):
         async with database.transaction() as connection:
             await store(connection, [Entry(1, broken)])

@@ -294,7 +294,7 @@ def _first_instant(item: Mapping[str, Any], names: tuple[str, ...]) -> datetime 
 def _problem_named(envelope: object) -> str | None:
     """Return the problem's id in an event that cannot be kept, if that much of it can be written down."""
     problem = _problem_in(envelope, declared=True) if isinstance(envelope, dict) else None
-    problem_id = id_in(problem) if problem else None
+    problem_id: str | None = id_in(problem) if problem else None
     try:
         return problem_id if problem_id is None else problem_id.encode().decode()
     except UnicodeEncodeError:

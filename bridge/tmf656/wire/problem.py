@@ -49,7 +49,7 @@ def normalise(problem: dict[str, Any]) -> dict[str, Any]:
     name has none.
     """
     body = dict(problem) if _RENAMED.isdisjoint(problem) else _renamed(problem)
-    for name in _SHAPED & body.keys():
+    for name in _SHAPED.intersection(body):
         body[name] = SHAPES[name](body[name])
     return body
 
