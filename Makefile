@@ -1,5 +1,6 @@
 # Everything a fresh machine with Python needs: `make` lists it. Paths in here are relative, so the directory may be called anything.
-# Installation runs only when a lock file, pyproject.toml or the place of the directory has changed since the last time.
+# Installation runs only when a lock file, pyproject.toml or the place of the directory has changed since the last time;
+# compiling, when a text that is compiled may have.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -16,6 +17,7 @@ venv := .venv/bin/python
 place := $(shell pwd | cksum | cut -d ' ' -f 1)
 installed := .venv/.installed-$(place)
 installed_tests := .venv/.installed-tests-$(place)
+compiled := .venv/.compiled-$(place)
 peers := tests/peers/node_modules/.installed
 pip := "$(venv)" -m pip --disable-pip-version-check --quiet
 compile := "$(UV)" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
@@ -28,29 +30,29 @@ help: ## list what can be made
 	@echo 'ARGS="…" is passed on: make demo ARGS="--rate 5", make test ARGS="-k listener"'
 
 .PHONY: demo
-demo: $(installed) ## try it: embedded Postgres, a simulated TMF656 server and the bridge, until Ctrl-C
+demo: $(compiled) ## try it: embedded Postgres, a simulated TMF656 server and the bridge, until Ctrl-C
 	@exec "$(venv)" -m bridge demo $(ARGS)
 
 .PHONY: run
-run: $(installed) ## run the bridge with ./bridge.toml
+run: $(compiled) ## run the bridge with ./bridge.toml
 	@exec "$(venv)" -m bridge run $(ARGS)
 
 .PHONY: install
-install: $(installed) ## only install, into .venv
+install: $(compiled) ## only install, into .venv
 
 .PHONY: test
-test: check $(peers) ## all checks, then all tests but the long ones
+test: check $(compiled) $(peers) ## all checks, then all tests but the long ones
 	"$(venv)" -m pytest -n 2 --dist worksteal -m 'not long' $(ARGS)
 
 .PHONY: test-long
-test-long: $(installed_tests) $(peers) ## the tests that take minutes
+test-long: $(installed_tests) $(compiled) $(peers) ## the tests that take minutes
 	"$(venv)" -m pytest -m long $(ARGS)
 
 .PHONY: bench bench-long
-bench: $(installed_tests) ## measure the speed against peers, in under ten minutes
+bench: $(installed_tests) $(compiled) ## measure the speed against peers, in under ten minutes
 	"$(venv)" -m tests.bench $(ARGS)
 
-bench-long: $(installed_tests) ## measure what needs much data or time
+bench-long: $(installed_tests) $(compiled) ## measure what needs much data or time
 	"$(venv)" -m tests.bench --long $(ARGS)
 
 .PHONY: check check-style check-types check-layers check-sql check-security
@@ -139,6 +141,12 @@ $(installed): requirements.lock requirements-build.lock pyproject.toml
 	@$(pip) install --no-deps --no-build-isolation --no-index --editable .
 	@rm -f .venv/.installed-*
 	@touch "$@"
+
+# What hangs on this also runs uncompiled, only slower, so nothing fails here. Without a compiler it is looked for anew
+# the next time (status 3); one that failed is tried again after a change.
+$(compiled): $(installed) bridge/compiled.py bridge/compiling.py \
+		$(wildcard bridge/domain/*.py bridge/storage/*.py bridge/tmf656/wire/*.py)
+	@"$(venv)" -m bridge.compiling; [ $$? -eq 3 ] || touch "$@"
 
 $(installed_tests): $(installed) requirements-test.lock
 	@echo 'Installing what the tests need …'

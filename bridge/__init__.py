@@ -57,4 +57,9 @@ Glossary
     lag, drain        time since a source was last heard; answering what was received before stopping
 """
 
+from bridge import compiled
+
 __version__ = "0.1.0"
+
+COMPILED = compiled.use()
+"""Is the hot part of the program in C here (`bridge.compiled`)?"""

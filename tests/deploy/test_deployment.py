@@ -88,6 +88,14 @@ def test_what_the_image_copies_is_there_and_not_ignored() -> None:
     assert lines[0] == "*"
 
 
+def test_the_image_has_compiled_modules_and_no_compiler() -> None:
+    assert "gcc" in BUILD
+    assert "gcc" not in FINAL
+    assert re.search(r"tmf656-bridge --version \| grep -w compiled$", BUILD, re.MULTILINE)
+    assert "COPY --from=build /opt/tmf656-bridge /opt/tmf656-bridge" in FINAL
+    assert [line for line in FINAL.splitlines() if "--from=build" in line and "/opt/build" in line] == []
+
+
 def test_the_image_runs_as_somebody_without_rights_and_reads_no_setting_that_there_is_not(tmp_path: Path) -> None:
     assert re.search(r"^USER (\d+):\1$", FINAL, re.MULTILINE)
     env = dict(re.findall(r"(BRIDGE_\w+)=(\S+)", FINAL))
@@ -124,6 +132,8 @@ def test_the_steps_of_the_image_give_a_program_that_runs(tmp_path: Path) -> None
             for name in rest.split()[:-1]:
                 whole = ROOT / name
                 (shutil.copytree if whole.is_dir() else shutil.copy)(whole, tmp_path / "src" / name)
+            continue
+        if rest.startswith("apt-get "):  # a compiler, which CI has too
             continue
         for inside, outside in places.items():
             rest = rest.replace(inside, outside)  # noqa: PLW2901 -- read once
