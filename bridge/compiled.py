@@ -31,6 +31,7 @@ MODULES = (
     "bridge.domain.service_problem",
     "bridge.domain.status",
     "bridge.storage.observation",
+    "bridge.storage.recent",
     "bridge.storage.tables",
     "bridge.tmf656.wire.document",
     "bridge.tmf656.wire.event",

@@ -161,9 +161,14 @@ async def test_a_transaction_that_is_rolled_back_leaves_nothing_to_remember(proc
     assert not await guessed(database, heard("StateChange", problem("resolved", 2), 2))
 
 
+def current_row(name: str) -> tuple[Any, ...]:
+    times = [NOON, NOON, NOON, NOON, None, None, None, NOON, None, None, None, None]
+    return (1, name, 0, False, False, *times, None, None, Via.PUSH, Via.PUSH, "held", None, None, b"hash", None, None)
+
+
 def test_only_the_last_ones_are_remembered() -> None:
     recent = Recent()
-    rows = [(1, f"SP-{number}", 0, *([None] * 24)) for number in range(10_001)]
+    rows = [current_row(f"SP-{number}") for number in range(10_001)]
     recent.learn(rows, [], [])
     recent.learn(rows[1:2], [], [(1, b"%d" % number) for number in range(20_001)])
     assert recent.known((1, "SP-0")) is None
@@ -172,7 +177,7 @@ def test_only_the_last_ones_are_remembered() -> None:
     assert known.revision == 1
     assert not recent.heard((1, b"0"))
     assert recent.heard((1, b"1"))
-    recent.learn([(1, "SP-new", 0, *([None] * 24))], [], [])
+    recent.learn([current_row("SP-new")], [], [])
     assert recent.known((1, "SP-1")) is not None  # written again a moment ago
     assert recent.known((1, "SP-2")) is None
     recent.learn([], [(1, "SP-3")], [])  # what it holds now is not at hand
