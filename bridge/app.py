@@ -52,7 +52,7 @@ from bridge.storage.journal import opened as journal_opened
 from bridge.storage.observation import Stored
 from bridge.web.admission import gates
 from bridge.web.connections import Cap, make_room
-from bridge.web.health import Condition, Page, readyz
+from bridge.web.health import Condition, Exposition, readyz
 from bridge.web.listener import Limits, greeter, listener
 from bridge.web.server import Entrance, Server, serving
 from bridge.web.stream import stream
@@ -132,7 +132,7 @@ class Bridge:
     settings: Settings
     unsubscribe: bool = False
     shared: bool = False
-    page: Page | None = None
+    page: Exposition | None = None
     on_ready: Callable[[Running], None] | None = None
     metrics: Metrics = field(default_factory=Metrics)
     front: Front = field(default_factory=Front)

@@ -22,13 +22,12 @@ from aiohttp import web
 from bridge.web.admission import address_of
 from bridge.web.listener import error_response
 from bridge.web.refusal import Refusal
+from bridge.web.routes import HEADERS
 
 log = structlog.get_logger(__name__)
 
 _OTHER_FILES = 256
 """What a process has open besides: libraries, the database's connections, the journal, requests to sources."""
-HEADERS = {"Server": "tmf656-bridge", "X-Content-Type-Options": "nosniff"}
-"""Of every answer: a browser guesses nothing from it, and nobody learns of a library and its version."""
 _TURNED_AWAY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 

@@ -16,13 +16,13 @@ from bridge.errors import TransientError
 from bridge.web.admission import authorised
 from bridge.web.listener import error_response
 from bridge.web.refusal import Refusal
+from bridge.web.routes import Handler
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Page = Callable[[str], Awaitable[tuple[bytes, str]]]
+Exposition = Callable[[str], Awaitable[tuple[bytes, str]]]
 """Makes the page of metrics and its content type from an Accept header; TransientError when it cannot be had now."""
 
 
-async def livez(_: web.Request) -> web.StreamResponse:
+async def livez(_: web.BaseRequest) -> web.StreamResponse:
     """Answer that the process turns."""
     return web.json_response({"live": True})
 
@@ -38,7 +38,7 @@ class Condition:
 def readyz(condition: Callable[[], Awaitable[Condition]]) -> Handler:
     """Answer 200 when ready, else 503 with the state and what is missing."""
 
-    async def handle(_: web.Request) -> web.StreamResponse:
+    async def handle(_: web.BaseRequest) -> web.StreamResponse:
         now = await condition()
         ready = now.state == "ready"
         body = {"ready": ready, "state": now.state, "missing": now.missing}
@@ -47,12 +47,12 @@ def readyz(condition: Callable[[], Awaitable[Condition]]) -> Handler:
     return handle
 
 
-def metrics_page(page: Page) -> Handler:
+def metrics_page(page: Exposition) -> Handler:
     """Answer with the exposition: Prometheus' text format, or OpenMetrics when the Accept header asks for it; 503 when
     there is none.
     """
 
-    async def handle(request: web.Request) -> web.StreamResponse:
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
         accept = ",".join(request.headers.getall("Accept", ()))
         try:
             body, content_type = await page(accept.encode(errors="replace").decode())  # it may be no text at all
@@ -69,7 +69,7 @@ def guarded(page: Handler, token: str) -> Handler:
         return page
     check = authorised([f"Bearer {one}".encode() for one in token.split()], basic=False, bearer=True)
 
-    async def handle(request: web.Request) -> web.StreamResponse:
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
         try:
             check(request)
         except Refusal as refusal:
@@ -79,7 +79,7 @@ def guarded(page: Handler, token: str) -> Handler:
     return handle
 
 
-async def signpost(_: web.Request) -> web.StreamResponse:
+async def signpost(_: web.BaseRequest) -> web.StreamResponse:
     """Say what this is and where to look."""
     return web.json_response(
         {

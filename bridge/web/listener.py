@@ -52,6 +52,18 @@ AdmittedT = TypeVar("AdmittedT", bound=Admitted)
 
 
 @dataclass(frozen=True, slots=True)
+class Callback:
+    """The parts of the path of a callback; `tail`: what a source has appended."""
+
+    source: str
+    secret: str
+    tail: str = ""
+
+
+CallbackHandler = Callable[[web.BaseRequest, Callback], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """What one request may take, and `all_bytes`: all bodies at a time."""
 
@@ -66,7 +78,7 @@ def listener(
     metrics: Metrics,
     limits: Limits,
     gates: Mapping[str, Gate] | None = None,
-) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+) -> CallbackHandler:
     """Make the handler. `admit(source, secret)` and `receive(source, body, event hint, received at)` come from the
     application, which sees to it that `receive` ends in time; `gates` hold what a source demands besides its secret.
     """
@@ -75,14 +87,14 @@ def listener(
     in_progress = 0
     metrics.in_progress.set_function(lambda: in_progress)
 
-    async def handle(request: web.Request) -> web.StreamResponse:
+    async def handle(request: web.BaseRequest, callback: Callback) -> web.StreamResponse:
         nonlocal in_progress
         started = perf_counter()
         if metrics.exemplars:
             exemplar.note(request.headers.get("traceparent"))
         in_progress += 1
         try:
-            response = await _answered(request)
+            response = await _answered(request, callback)
         except Refusal as refusal:
             metrics.refused.labels(refusal.reason).inc()
             response = error_response(refusal)
@@ -91,23 +103,25 @@ def listener(
         metrics.acknowledge.observe(perf_counter() - started)
         return response
 
-    async def _answered(request: web.Request) -> web.StreamResponse:
-        admitted = _admitted(admit, request)
-        gate = gated.get(request.match_info["source"])
+    async def _answered(request: web.BaseRequest, callback: Callback) -> web.StreamResponse:
+        admitted = _admitted(admit, callback)
+        gate = gated.get(callback.source)
         if gate is not None and (greeting := gate.enter(request)) is not None:
             return greeting
         with room.place() as place:
             sent = await _sent(request, limits, place)
             if gate is None:
-                return await _stored(request, admitted, sent, place)
+                return await _stored(request, callback, admitted, sent, place)
             with gate.taking(request.headers, sent):
-                return await _stored(request, admitted, sent, place)
+                return await _stored(request, callback, admitted, sent, place)
 
-    async def _stored(request: web.Request, admitted: AdmittedT, sent: bytes, place: Place) -> web.StreamResponse:
+    async def _stored(
+        request: web.BaseRequest, callback: Callback, admitted: AdmittedT, sent: bytes, place: Place
+    ) -> web.StreamResponse:
         raw = _plain(request, sent, limits)
         place.take(len(raw) - len(sent))
         try:
-            await receive(admitted, raw, _hint(request), datetime.now(UTC))
+            await receive(admitted, raw, _hint(callback), datetime.now(UTC))
         except UnreadableError as error:
             raise Refusal(400, "malformed", str(error)) from error
         except OverdueError as error:
@@ -125,15 +139,15 @@ def listener(
 
 def greeter(
     admit: Callable[[str, str], AdmittedT | None], metrics: Metrics, gates: Mapping[str, Gate]
-) -> Callable[[web.Request], Awaitable[web.StreamResponse]] | None:
+) -> CallbackHandler | None:
     """Make the handler of validation handshakes by OPTIONS; None when no source wants any."""
     if not any("cloudevents" in gate.handshakes for gate in gates.values()):
         return None
 
-    async def handle(request: web.Request) -> web.StreamResponse:
+    async def handle(request: web.BaseRequest, callback: Callback) -> web.StreamResponse:
         try:
-            _admitted(admit, request)
-            return gates.get(request.match_info["source"], Gate()).greet(request)
+            _admitted(admit, callback)
+            return gates.get(callback.source, Gate()).greet(request)
         except Refusal as refusal:
             metrics.refused.labels(refusal.reason).inc()
             return error_response(refusal)
@@ -141,10 +155,10 @@ def greeter(
     return handle
 
 
-def _admitted(admit: Callable[[str, str], AdmittedT | None], request: web.Request) -> AdmittedT:
+def _admitted(admit: Callable[[str, str], AdmittedT | None], callback: Callback) -> AdmittedT:
     """Find whose callback this is, or refuse."""
     try:
-        admitted = admit(request.match_info["source"], request.match_info["secret"])
+        admitted = admit(callback.source, callback.secret)
     except TransientError as error:
         raise Refusal(503, "starting", str(error), retry_after_seconds=error.retry_after_seconds) from error
     except RetiredError as error:
@@ -154,13 +168,13 @@ def _admitted(admit: Callable[[str, str], AdmittedT | None], request: web.Reques
     return admitted
 
 
-def _plain(request: web.Request, body: bytes, limits: Limits) -> bytes:
+def _plain(request: web.BaseRequest, body: bytes, limits: Limits) -> bytes:
     """Unpack the body, up to the limit of size."""
     coding = request.headers.get("Content-Encoding", "").strip().lower()
     return _unpacked(body, coding, limits.body_bytes) if coding in _PACKED else body
 
 
-async def _sent(request: web.Request, limits: Limits, place: Place) -> bytes:
+async def _sent(request: web.BaseRequest, limits: Limits, place: Place) -> bytes:
     """Read the body as it was sent, whatever it claims to be long, within the limits of size and time."""
     if request.content_length is not None and request.content_length > limits.body_bytes:
         raise _too_large(limits.body_bytes)
@@ -173,7 +187,7 @@ async def _sent(request: web.Request, limits: Limits, place: Place) -> bytes:
     return await _dripping(request, limits, place)
 
 
-async def _dripping(request: web.Request, limits: Limits, place: Place) -> bytes:
+async def _dripping(request: web.BaseRequest, limits: Limits, place: Place) -> bytes:
     """Read what is still coming."""
     body = bytearray()
     try:
@@ -209,8 +223,8 @@ def _too_large(most_bytes: int) -> Refusal:
     return Refusal(413, "too_large", f"the body is larger than {most_bytes} bytes")
 
 
-def _hint(request: web.Request) -> str | None:
-    last = request.match_info.get("tail", "").rstrip("/").rpartition("/")[2]
+def _hint(callback: Callback) -> str | None:
+    last = callback.tail.rstrip("/").rpartition("/")[2]
     return last[:_HINT_CHARACTERS] or None
 
 

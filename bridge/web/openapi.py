@@ -7,7 +7,7 @@ from aiohttp import web
 from bridge import __version__
 
 
-async def openapi(_: web.Request) -> web.StreamResponse:
+async def openapi(_: web.BaseRequest) -> web.StreamResponse:
     """Answer with the description."""
     return web.json_response(DOCUMENT)
 

@@ -1,4 +1,5 @@
-"""The aiohttp server: routes, limits of connections, and a start and stop that lose no answered request.
+"""The aiohttp server: what it serves (`bridge.web.routes`), limits of connections, and a start and stop that lose no
+answered request.
 
 Stopping: the listening socket closes first, requests under way get a short time to be answered (their events are
 committed or they are told 503), then connections are cut. Keep-alive is short because the library's default for runners
@@ -20,19 +21,17 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge.errors import PermanentError
-from bridge.web.connections import HEADERS, Cap, CountedConnection
-from bridge.web.health import Handler, Page, guarded, livez, metrics_page, signpost
+from bridge.web.connections import Cap, CountedConnection
+from bridge.web.health import Exposition, guarded, livez, metrics_page, signpost
+from bridge.web.listener import CallbackHandler
 from bridge.web.openapi import openapi
+from bridge.web.routes import Handler, Page, Routes
 
 log = structlog.get_logger(__name__)
 
 _SHUTDOWN_SECONDS = 2.0
 _LINGERING_SECONDS = 2.0
 _HANDSHAKE_SECONDS = 10.0
-_PAGE_HEADERS = HEADERS | {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-}
 _SENDERS_FAULTS = (HttpProcessingError, web.RequestPayloadError, ConnectionError)
 
 
@@ -79,50 +78,39 @@ class Entrance:
 
 @asynccontextmanager
 async def serving(
-    listener: Handler,
+    listener: CallbackHandler,
     ready: Handler,
-    page: Page,
+    page: Exposition,
     entrance: Entrance,
-    greeter: Handler | None = None,
+    greeter: CallbackHandler | None = None,
     stream: Handler | None = None,
 ) -> AsyncIterator[Server]:
     """Serve until the block ends; port 0 takes a free one. `greeter` answers OPTIONS. PermanentError when the address
     cannot be had.
     """
-    callbacks = _application()
-    for path in ("/listener/{source}/{secret}", "/listener/{source}/{secret}/{tail:.*}"):
-        callbacks.router.add_post(path, listener)
-        if greeter is not None:
-            callbacks.router.add_options(path, greeter)
-    pages = callbacks if entrance.pages_port is None else _application()
-    pages.router.add_get("/", signpost)
-    pages.router.add_get("/livez", livez)
-    pages.router.add_get("/readyz", ready)
-    pages.router.add_get("/metrics", guarded(metrics_page(page), entrance.metrics_token))
-    pages.router.add_get("/openapi.json", openapi)
+    callbacks = {"POST": listener} | ({} if greeter is None else {"OPTIONS": greeter})
+    pages = {
+        "/": Page(signpost),
+        "/livez": Page(livez),
+        "/readyz": Page(ready),
+        "/metrics": Page(guarded(metrics_page(page), entrance.metrics_token)),
+        "/openapi.json": Page(openapi),
+    }
     if stream is not None:
-        pages.router.add_get("/stream", stream, allow_head=False)
+        pages["/stream"] = Page(stream, methods=("GET",))
+    apart = entrance.pages_port is not None
     doors: list[_Door] = []
     try:
-        doors.append(await _open(callbacks, entrance, entrance.port, entrance.cap))
+        here = Routes(callbacks, {} if apart else pages)
+        doors.append(await _open(here, entrance, entrance.port, entrance.cap))
         if entrance.pages_port is not None:
-            doors.append(await _open(pages, entrance, entrance.pages_port, Cap(entrance.cap.most, entrance.cap.most)))
+            cap = Cap(entrance.cap.most, entrance.cap.most)
+            doors.append(await _open(Routes({}, pages), entrance, entrance.pages_port, cap))
         yield Server(doors)
     finally:
         with anyio.move_on_after(_SHUTDOWN_SECONDS + 1, shield=True):
             for door in doors:
                 await door.close()
-
-
-def _application() -> web.Application:
-    application = web.Application()
-    application.on_response_prepare.append(_harmless)
-    return application
-
-
-async def _harmless(request: web.Request, response: web.StreamResponse) -> None:
-    """Headers of every answer: a browser is to guess, keep and frame nothing, and nobody learns of a library."""
-    response.headers.update(HEADERS if request.method == "POST" else _PAGE_HEADERS)
 
 
 def cannot_listen(host: str, port: int, key: str, error: OSError) -> PermanentError:
@@ -135,7 +123,7 @@ def cannot_listen(host: str, port: int, key: str, error: OSError) -> PermanentEr
 class _Door:
     """One listening socket and the connections that came through it."""
 
-    def __init__(self, runner: web.AppRunner, listening: asyncio.Server, scheme: str) -> None:
+    def __init__(self, runner: web.ServerRunner, listening: asyncio.Server, scheme: str) -> None:
         self._runner, self._listening, self._open = runner, listening, True
         host, port = listening.sockets[0].getsockname()[:2]
         self.url = f"{scheme}://[{host}]:{port}" if ":" in str(host) else f"{scheme}://{host}:{port}"
@@ -148,8 +136,8 @@ class _Door:
             await self._runner.cleanup()
 
 
-async def _open(application: web.Application, entrance: Entrance, port: int, cap: Cap) -> _Door:
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
+async def _open(routes: Routes, entrance: Entrance, port: int, cap: Cap) -> _Door:
+    runner = web.ServerRunner(web.Server(routes.answer), shutdown_timeout=_SHUTDOWN_SECONDS)
     await runner.setup()
     assert runner.server is not None, "a runner that is set up has a server"  # noqa: S101 -- for the type checker
     loop = asyncio.get_running_loop()

@@ -21,9 +21,10 @@ from bridge.domain.status import Status
 from bridge.domain.stream import Position, Step, Wish
 from bridge.errors import TransientError
 from bridge.metrics import Metrics
-from bridge.web.health import Handler, guarded
+from bridge.web.health import guarded
 from bridge.web.listener import error_response
 from bridge.web.refusal import Refusal
+from bridge.web.routes import PAGE_HEADERS, Handler
 
 HEARTBEAT_SECONDS = 15.0
 STALLED_SECONDS = 30.0
@@ -49,7 +50,7 @@ Follow = Callable[[Wish], AbstractAsyncContextManager[Following]]
 def stream(follow: Follow, token: str, sources: Sequence[str], metrics: Metrics) -> Handler:
     """Make the handler. `follow` raises TransientError when that is not possible now."""
 
-    async def handle(request: web.Request) -> web.StreamResponse:
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
         try:
             wish = _wish(request, sources)
             async with follow(wish) as following:
@@ -60,7 +61,7 @@ def stream(follow: Follow, token: str, sources: Sequence[str], metrics: Metrics)
             after_seconds = error.retry_after_seconds or 2
             return error_response(Refusal(503, "unavailable", str(error), retry_after_seconds=after_seconds))
 
-    async def off(_: web.Request) -> web.StreamResponse:
+    async def off(_: web.BaseRequest) -> web.StreamResponse:
         return error_response(Refusal(404, "off", "there is no stream unless http.stream_token is set"))
 
     return guarded(handle, token) if token else off
@@ -69,10 +70,10 @@ def stream(follow: Follow, token: str, sources: Sequence[str], metrics: Metrics)
 class _Sender:
     """One answer, as long as it lasts."""
 
-    def __init__(self, request: web.Request, wish: Wish, following: Following, metrics: Metrics) -> None:
+    def __init__(self, request: web.BaseRequest, wish: Wish, following: Following, metrics: Metrics) -> None:
         self._request, self._wish, self._following, self._metrics = request, wish, following, metrics
         self._response = web.StreamResponse(
-            headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+            headers=PAGE_HEADERS | {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
         )
 
     async def run(self) -> web.StreamResponse:
@@ -138,7 +139,7 @@ def _id(position: Position) -> bytes:
     return b"id: %s\n\n" % str(position).encode()
 
 
-def _wish(request: web.Request, sources: Sequence[str]) -> Wish:
+def _wish(request: web.BaseRequest, sources: Sequence[str]) -> Wish:
     unknown = sorted(set(request.query) - _PARAMETERS)
     if unknown:
         raise Refusal(400, "bad_request", f"no parameter {unknown[0][:100]!r}: there are source, status and body")
@@ -150,7 +151,7 @@ def _wish(request: web.Request, sources: Sequence[str]) -> Wish:
     )
 
 
-def _chosen(request: web.Request, name: str, there_are: Sequence[str]) -> frozenset[str]:
+def _chosen(request: web.BaseRequest, name: str, there_are: Sequence[str]) -> frozenset[str]:
     chosen = frozenset(request.query.getall(name, ()))
     unknown = sorted(chosen - set(there_are))
     if unknown:

@@ -1,27 +1,25 @@
-"""The bare aiohttp app: the bridge's routes and answer, the body read, nothing kept. What aiohttp itself allows."""
+"""The bare aiohttp app: the bridge's paths and answer on the server that the bridge uses, the body read, nothing kept.
+What aiohttp itself allows.
+"""
 
 import asyncio
 
 import uvloop
 from aiohttp import web
 
-
-async def _listen(request: web.Request) -> web.Response:
-    await request.read()
-    return web.Response(status=201, body=b"{}", content_type="application/json")
+_PAGES = frozenset(("/", "/livez", "/readyz", "/metrics"))
 
 
-async def _text(_: web.Request) -> web.Response:
-    return web.Response(text="ok")
+async def _answer(request: web.BaseRequest) -> web.Response:
+    path = request.rel_url.path_safe
+    if path.startswith("/listener/") and request.method == "POST":
+        await request.read()
+        return web.Response(status=201, body=b"{}", content_type="application/json")
+    return web.Response(text="ok") if path in _PAGES else web.Response(status=404)
 
 
 async def _serve() -> None:
-    application = web.Application()
-    for path in ("/", "/livez", "/readyz", "/metrics"):
-        application.router.add_get(path, _text)
-    application.router.add_post("/listener/{source}/{secret}", _listen)
-    application.router.add_post("/listener/{source}/{secret}/{tail:.*}", _listen)
-    runner = web.AppRunner(application, access_log=None, keepalive_timeout=15)
+    runner = web.ServerRunner(web.Server(_answer, access_log=None, keepalive_timeout=15))
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0, backlog=1024)
     await site.start()
