@@ -10,8 +10,8 @@ import os
 import random
 import secrets
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import TypeAlias
@@ -108,8 +108,8 @@ class RefusedError(PermanentError):
     """Postgres will never accept this data."""
 
 
-@asynccontextmanager
-async def translated() -> AsyncIterator[None]:
+@contextmanager
+def translated() -> Iterator[None]:
     """Turn driver errors into ours; see the module docstring."""
     try:
         yield
@@ -179,7 +179,7 @@ class Database:
     @asynccontextmanager
     async def connection(self, *, timeout_seconds: float = 10) -> AsyncIterator[Connection]:
         """Lend a connection; DatabaseUnavailableError when none is to be had within the time."""
-        async with translated():
+        with translated():
             expired = self._expired
             connection = await self._borrow(timeout_seconds)
             try:
@@ -227,15 +227,15 @@ class Database:
         committed is not known then.
         """
         async with self.connection() as connection:
-            scope = anyio.CancelScope()
             try:
-                with anyio.fail_after(limit_seconds) as scope:
+                with anyio.move_on_after(limit_seconds) as limit:
                     yield connection
-            except TimeoutError as error:
+            except TimeoutError:  # the operating system's own
                 await _give_up(connection)
-                if not scope.cancelled_caught:  # the operating system's own
-                    raise
-                raise TooSlowError(f"Postgres took longer than {limit_seconds:g} s") from error
+                raise
+            if limit.cancelled_caught:
+                await _give_up(connection)
+                raise TooSlowError(f"Postgres took longer than {limit_seconds:g} s")
             connection.leave_clean()  # type: ignore[union-attr]  # a _Session, behind the pool's proxy
 
     @asynccontextmanager
@@ -300,7 +300,7 @@ async def _create(
     delay_seconds, waiting, tell_at = 0.2, False, 0.0
     while True:
         try:
-            async with translated():
+            with translated():
                 pool = await asyncpg.create_pool(
                     dsn,
                     min_size=min_size,

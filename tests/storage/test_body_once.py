@@ -163,9 +163,8 @@ async def test_a_problem_deleted_since_it_was_read_is_decided_anew(connection: C
     decided = await observation.decide(connection, said)
     await connection.execute("delete from bridge.service_problem_version")
     await connection.execute("delete from bridge.service_problem")
-    with pytest.raises(RacedError):
-        async with translated():
-            await observation.write(connection, decided)
+    with pytest.raises(RacedError), translated():
+        await observation.write(connection, decided)
     await tell(*said)
     assert await told(connection) == whole("resolved", 3)
     assert await connection.fetchval("select revision from bridge.service_problem") == 1
