@@ -135,7 +135,7 @@ class GroupCommit(Generic[T, R]):
         self._key = key or _same
         self.on_committed: Callable[[Sequence[T], Sequence[R]], None] | None = None
         """Gets items and results just before their callers do; not those of a batch that is overdue."""
-        self._idle: list[anyio.Event] = []
+        self._idle: list[asyncio.Future[None]] = []
         self._stopped = False
         self.waiting = 0
         self.waiting_bytes = 0
@@ -203,17 +203,27 @@ class GroupCommit(Generic[T, R]):
             if lanes := self._ready():
                 await self._finish(lanes)
             else:
-                idle = anyio.Event()
-                self._idle.append(idle)
-                with anyio.move_on_after(self._ready_in_seconds()):
-                    await idle.wait()
-                if not idle.is_set():
-                    self._idle.remove(idle)
+                await self._rest()
+
+    async def _rest(self) -> None:
+        """Wait until woken, or until something is ready by itself."""
+        loop = asyncio.get_running_loop()
+        idle = loop.create_future()
+        seconds = self._ready_in_seconds()
+        clock = None if seconds is None else loop.call_later(seconds, _rouse, idle)
+        self._idle.append(idle)
+        try:
+            await idle
+        finally:
+            if clock is not None:
+                clock.cancel()
+            if idle in self._idle:
+                self._idle.remove(idle)
 
     def _wake(self) -> None:
         """Have a task that is idle look again; it may also only find until when to wait."""
         if self._idle and any(lane.batches and not lane.busy for lane in self._lanes):
-            self._idle.pop().set()
+            _rouse(self._idle.pop())
 
     def _ready_in_seconds(self) -> float | None:
         """When something will be ready by itself."""
@@ -270,6 +280,11 @@ def result_of(told: R | BridgeError) -> R:
         raise told.with_traceback(None)
     finally:
         del told  # the traceback holds this frame: they would hold each other
+
+
+def _rouse(idle: asyncio.Future[None]) -> None:
+    if not idle.done():
+        idle.set_result(None)
 
 
 def _same(_item: object) -> None:
