@@ -19,21 +19,25 @@ A body is kept once, in its version; the log and the current row refer to that b
 row refer to a version writes this too, even if it is there, so neither a crash nor a pruner leaves a row without body.
 
 Where the time goes (64 senders, events of 1.2 kB; µs of CPU a notification, on a machine where the bare aiohttp app
-takes 39): 150 in our process. With nothing done behind the listener it takes 60 to 65. In loops of their own, reading
-an event takes 24, deciding and making rows 17; what is left is handing some sixty values to the driver, a good 20, and
-waking, counting, and code that is not at hand for the processor. 90 to 110 in Postgres, with the
-summaries: of a batch of 64 the statement that writes runs for 48 a notification (16 for the current row, 8 version, 5
-status, 5 digest, 3 log: explain analyze, while both row and version had the body), the rest is taking in parameters,
-JSON above all, reading what is known, and the commit. With the body in the version alone it is an eighth less, and
-3.3 kB of WAL a change instead of 4.6.
+takes 36 to 40): 135 to 155 in our process. With nothing done behind the listener it took 60 to 65, some 10 less since
+paths are looked up in `bridge.web.routes`. In loops of their own, reading an event takes 22, deciding and making rows 7
+(30 and 18 in pure Python, `bridge.compiled`), handing some sixty values to the driver 11; then there is what a batch
+costs however small it is, 215 here and 240 in Postgres: for the seventeen that are together in one, on average, 13 and
+14 each. What is left is waking, counting, and code that is not at hand for the processor.
 
-With the hot part compiled (`bridge.compiled`) it is about a tenth less in our process: two bridges that took turns, 64
-senders, four series of 16 or 24 slices while others used the machine: medians of the ratios 0.87, 0.91, 0.91, 0.93. The
-figures above are of pure Python.
+80 to 105 in Postgres, with the summaries: of a batch of 64 the statement that writes ran for 48 a notification (16 for
+the current row, 8 version, 5 status, 5 digest, 3 log: explain analyze, while both row and version had the body; an
+eighth less since), the rest is taking in parameters (11, of which JSON is half), and the commit. 3.3 kB of WAL a
+change. No part of what a batch costs Postgres stands out (perf; 3 % for what tells listeners, a little for each
+constraint and each index that an executor starts with).
+
+With the hot part compiled it is about a tenth less in our process: two bridges that took turns, 64 senders, four series
+of 16 or 24 slices while others used the machine: medians of the ratios 0.87, 0.91, 0.91, 0.93.
 
 Written as lists of rows in one statement instead of lists of columns in five it is 15 to 20 % less in our process
 (interleaved, batches of 32 and 128) and about the same in Postgres. Tried and left: rows as one JSON parameter
-(`json_to_recordset`), which takes 35 µs less of Python a notification and 60 µs more of Postgres.
+(`json_to_recordset`), which takes 35 µs less of Python a notification and 60 µs more of Postgres. Left untried: one
+row for all that is new of a notification, instead of four with half of their values in common; some 7 µs of both.
 """
 
 from collections import Counter
