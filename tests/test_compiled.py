@@ -135,7 +135,7 @@ def functions(text: str) -> list[tuple[int, str]]:
 def made_of(text: str) -> Any:
     """The classes in a text."""
     names: dict[str, Any] = {"__name__": __name__}
-    exec(text, names)  # noqa: S102
+    exec(text, names)  # noqa: S102 -- a text of this module, or what is made of it
     return names
 
 

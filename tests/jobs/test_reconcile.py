@@ -91,7 +91,9 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 async def test_what_is_known_word_for_word_is_not_read_again(rig_for: RigFor, told: Told, read: list[str]) -> None:
     async with Simulator(population=30, seed=1) as sim:
-        rig = await rig_for(sim, page_size=10)
+        rig = await rig_for(
+            sim
+        )  # one page: where two overlap, a row may be looked up before it was stored from the other
         await rig.poller.run_once()
         mark = await mark_of(rig, "poll")
         first, second, *_ = sim.problems
@@ -104,9 +106,9 @@ async def test_what_is_known_word_for_word_is_not_read_again(rig_for: RigFor, to
 
         await sim.patch(first, description="changed behind our back", lastUpdate=long_ago())
         await sim.delete(second)
-        for passed in ({first}, set()):
+        for passed in ([first], []):
             await rig.reconciler.run_once()
-            assert set(read) == passed  # twice where pages overlap, if looked up before the first was stored
+            assert read == passed
             read.clear()
         assert rig.reconciler.complete
         assert await rig.rows() == told(sim)
