@@ -20,9 +20,8 @@ import structlog
 from aiohttp import web
 
 from bridge.web.admission import address_of
-from bridge.web.listener import error_response
+from bridge.web.answer import HEADERS, error_response
 from bridge.web.refusal import Refusal
-from bridge.web.routes import HEADERS
 
 log = structlog.get_logger(__name__)
 

@@ -14,7 +14,7 @@ from aiohttp import web
 from bridge import __version__
 from bridge.errors import TransientError
 from bridge.web.admission import authorised
-from bridge.web.listener import error_response
+from bridge.web.answer import error_response
 from bridge.web.refusal import Refusal
 from bridge.web.routes import Handler
 

@@ -16,7 +16,6 @@ the bytes are then taken as they came, so that what cannot be understood is kept
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from math import ceil
 from time import perf_counter
 from typing import Protocol, TypeVar
 from zlib import MAX_WBITS, decompressobj
@@ -30,6 +29,7 @@ from bridge import exemplar
 from bridge.errors import OverdueError, RetiredError, TransientError, UnreadableError
 from bridge.metrics import Metrics
 from bridge.web.admission import Gate
+from bridge.web.answer import Acceptance, error_response
 from bridge.web.refusal import Refusal
 from bridge.web.room import Place, Room
 
@@ -84,6 +84,7 @@ def listener(
     """
     gated = gates or {}
     room = Room(limits.all_bytes)
+    created, no_content = Acceptance(201, b"{}"), Acceptance(204)
     in_progress = 0
     metrics.in_progress.set_function(lambda: in_progress)
 
@@ -130,9 +131,7 @@ def listener(
             raise Refusal(
                 503, "unavailable", "cannot be stored now", retry_after_seconds=error.retry_after_seconds or 2
             ) from error
-        if admitted.version == "5":
-            return web.Response(status=204)
-        return web.Response(status=201, body=b"{}", content_type="application/json")
+        return (no_content if admitted.version == "5" else created).to(request)
 
     return handle
 
@@ -226,18 +225,3 @@ def _too_large(most_bytes: int) -> Refusal:
 def _hint(callback: Callback) -> str | None:
     last = callback.tail.rstrip("/").rpartition("/")[2]
     return last[:_HINT_CHARACTERS] or None
-
-
-def error_response(refusal: Refusal) -> web.Response:
-    """Return a TMF-style error; the connection is closed when the body was not read to its end."""
-    headers = dict(refusal.headers)
-    if refusal.retry_after_seconds is not None:
-        headers["Retry-After"] = str(max(1, ceil(refusal.retry_after_seconds)))
-    response = web.json_response(
-        {"code": str(refusal.status), "reason": refusal.reason, "message": str(refusal)},
-        status=refusal.status,
-        headers=headers,
-    )
-    if refusal.status in {408, 413} or refusal.reason == "overloaded":
-        response.force_close()
-    return response

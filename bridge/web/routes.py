@@ -7,23 +7,15 @@ fourteenth of all that is done for one that is stored.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import Final
 
 from aiohttp import HttpVersion11, hdrs, web
 
 from bridge.domain.value import dataclass
-from bridge.web.listener import Callback, CallbackHandler, error_response
+from bridge.web.answer import HEADERS, PAGE_HEADERS, error_response
+from bridge.web.listener import Callback, CallbackHandler
 from bridge.web.refusal import Refusal
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-
-HEADERS: Final = {"Server": "tmf656-bridge", "X-Content-Type-Options": "nosniff"}
-"""Of every answer: a browser guesses nothing from it, and nobody learns of a library and its version."""
-PAGE_HEADERS: Final = HEADERS | {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-}
-"""Of a page: a browser is to keep and frame nothing either."""
 
 _LISTENER = "/listener/"
 

@@ -21,10 +21,10 @@ from bridge.domain.status import Status
 from bridge.domain.stream import Position, Step, Wish
 from bridge.errors import TransientError
 from bridge.metrics import Metrics
+from bridge.web.answer import PAGE_HEADERS, error_response
 from bridge.web.health import guarded
-from bridge.web.listener import error_response
 from bridge.web.refusal import Refusal
-from bridge.web.routes import PAGE_HEADERS, Handler
+from bridge.web.routes import Handler
 
 HEARTBEAT_SECONDS = 15.0
 STALLED_SECONDS = 30.0

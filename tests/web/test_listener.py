@@ -10,6 +10,8 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -192,6 +194,36 @@ async def test_the_content_type_does_not_matter(
         answer = await wire.post(urlsplit(callback()).path, json.dumps(event(problem_id)).encode(), *headers)
     assert answer.status == 201
     assert await query("select 1 from report.service_problem where id = $1", problem_id)
+
+
+@pytest.mark.parametrize("source", ["v4", "v5"])
+async def test_the_answer_is_the_same_on_a_connection_that_stays_and_on_one_that_does_not(
+    source: str,
+    bridge: Running,
+    callback: Callable[..., str],
+    open_wire: Callable[..., Any],
+    request_head: Callable[..., bytes],
+) -> None:
+    body = json.dumps(event(f"answered-{source}")).encode()
+    path = urlsplit(callback(source)).path
+    staying = request_head(path, f"Content-Length: {len(body)}") + body
+    ending = request_head(path, f"Content-Length: {len(body)}", "Connection: close") + body
+    old = staying.replace(b"HTTP/1.1", b"HTTP/1.0", 1)
+    began = datetime.now(UTC).replace(microsecond=0)
+    answers = []
+    for last in (ending, old):
+        async with open_wire(bridge.url) as wire:
+            await wire.send(staying + staying + last)
+            answers += [await wire.answer() for _ in range(3)]
+            assert await wire.ended()
+    said = [{name: value for name, value in answer.headers.items() if name != "date"} for answer in answers]
+    assert said[2].pop("connection") == "close"
+    common = {"server": "tmf656-bridge", "x-content-type-options": "nosniff"}
+    content = {"content-type": "application/json", "content-length": "2"}
+    assert said == [common | content if source == "v4" else common] * 6
+    assert {(answer.status, answer.body) for answer in answers} == {(201, b"{}") if source == "v4" else (204, b"")}
+    for answer in answers:
+        assert began <= parsedate_to_datetime(answer.headers["date"]) <= datetime.now(UTC)
 
 
 # What is refused -----------------------------------------------------------------------------------------------------
