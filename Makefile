@@ -7,9 +7,17 @@ SHELL := /bin/sh
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
-# The first Python that is new enough; or say which: make run PYTHON=/opt/python/bin/python3
-PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
-	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; break; }; done)
+# The first Python that was built with optimisation, as those of distributions are (pyenv builds without, unless told:
+# everything takes a seventh more processor time there), and has its headers; else the first that can be used. Or say:
+# make run PYTHON=/opt/python/bin/python3
+suits := import sys; from pathlib import Path; from sysconfig import get_config_var, get_path; how = sys.argv[1]; \
+	how == "new" or (__import__("venv"), __import__("ensurepip")); \
+	optimised = sys.base_prefix == "/usr" or "--enable-optimizations" in (get_config_var("CONFIG_ARGS") or ""); \
+	fast = optimised and Path(get_path("include"), "Python.h").exists(); \
+	sys.exit(sys.version_info < (3, 11) or (how == "fast" and not fast))
+PYTHON ?= $(shell for how in fast usable new; do \
+	for python in python3 /usr/bin/python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$python" -c '$(suits)' "$$how" 2>/dev/null && { echo "$$python"; break 2; }; done; done)
 UV ?= $(shell command -v uv || echo .venv/bin/uv)
 ARGS ?=
 
@@ -130,6 +138,7 @@ if ! "$(venv)" -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev
 		echo "Python 3.11 or later is needed; $(PYTHON) is none." >&2; exit 1; fi; \
 	if ! "$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null; then \
 		echo "$(PYTHON) cannot make virtual environments. Debian, Ubuntu: apt install python3-venv" >&2; exit 1; fi; \
+	echo "Making .venv with $(PYTHON) …"; \
 	"$(PYTHON)" -m venv --clear .venv || exit 1; \
 fi
 endef
