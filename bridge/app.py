@@ -13,7 +13,6 @@ import signal
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -53,7 +52,7 @@ from bridge.storage.observation import Stored
 from bridge.web.admission import gates
 from bridge.web.connections import Cap, make_room
 from bridge.web.health import Condition, Exposition, readyz
-from bridge.web.listener import Limits, greeter, listener
+from bridge.web.listener import Intake, Limits, greeter
 from bridge.web.server import Entrance, Server, serving
 from bridge.web.stream import stream
 from bridge.web.tls import Certificates
@@ -78,15 +77,13 @@ class Front:
 
     def admit(self, name: str, secret: str) -> Feed | None:
         """Find the feed of a callback; while there is no receiver yet, TransientError."""
-        if self.receiver is None:
-            raise TransientError("starting", retry_after_seconds=2)
-        return self.receiver.admit(name, secret)
+        return self.receiving().admit(name, secret)
 
-    async def receive(self, feed: Feed, raw: bytes, event_hint: str | None, received_at: datetime) -> str:
-        """Store a body."""
+    def receiving(self) -> Receiver:
+        """Return who takes what is posted; while there is none yet, TransientError."""
         if self.receiver is None:
             raise TransientError("starting", retry_after_seconds=2)
-        return await self.receiver.receive(feed, raw, event_hint, received_at)
+        return self.receiver
 
     def follow(self, wish: Wish) -> AbstractAsyncContextManager[Follower]:
         """Follow the changes."""
@@ -152,7 +149,7 @@ class Bridge:
         http = self.settings.http
         limits = Limits(http.max_body_bytes, http.max_waiting_bytes, body_seconds=http.body_timeout_seconds)
         doors = gates(self.settings.sources, http.trusted_proxies)
-        handle = listener(self.front.admit, self.front.receive, self.metrics, limits, doors)
+        intake = Intake(self.front.receiving, self.metrics, limits, doors)
         certificates = self._certificates()
         entrance = self._entrance(certificates)
         greets = greeter(self.front.admit, self.metrics, doors)
@@ -160,7 +157,9 @@ class Bridge:
             self.front.follow, http.stream_token.get_secret_value(), list(self.settings.sources), self.metrics
         )
         page = self.page or self._page
-        async with serving(handle, readyz(self.front.condition), page, entrance, greets, streaming) as server:
+        async with serving(
+            intake.handle, readyz(self.front.condition), page, entrance, greets, streaming, intake.take
+        ) as server:
             log.info("listening", url=server.url)
             supervisor.tell(f"STATUS=listening at {server.url}, waiting for Postgres")
             async with AsyncExitStack() as stack:

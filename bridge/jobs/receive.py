@@ -13,7 +13,7 @@ read, else the source is polled, so the tables come right in any case.
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from hmac import compare_digest
 
@@ -47,23 +47,33 @@ class _Read:
     error: UnreadableError | None
 
 
-class _Arrival:
-    """A body that was posted and, once it is read, what it says."""
+class Arrival:
+    """A body that was posted, who waits for what becomes of it and, once it is read, what it says."""
 
-    __slots__ = ("event_hint", "feed", "raw", "read", "received_at")
+    __slots__ = ("caller", "event_hint", "feed", "raw", "read", "received_at")
 
     def __init__(self, feed: Feed, raw: bytes, event_hint: str | None, received_at: datetime) -> None:
+        """Nobody has been told anything yet. Needs a loop that runs."""
         self.feed = feed
         self.raw = raw
         self.event_hint = event_hint
         self.received_at = received_at
         self.read: _Read | None = None
+        self.caller: Caller[str] | None = asyncio.get_running_loop().create_future()
 
     def understood(self) -> _Read:
         """Read it, once."""
         if self.read is None:
             self.read = _read(self.feed.source_id, self.raw, self.event_hint, self.received_at)
         return self.read
+
+    async def told(self) -> str:
+        """Wait for what the writer says, and return it or raise it; once."""
+        assert self.caller is not None, "only one waits"  # noqa: S101 -- for the type checker
+        try:
+            return result_of(await self.caller)
+        finally:
+            self.caller = None  # an error holds this frame, and the future the error
 
 
 class Receiver:
@@ -101,18 +111,49 @@ class Receiver:
         return feed if admitted else None
 
     async def receive(self, feed: Feed, raw: bytes, event_hint: str | None, received_at: datetime) -> str:
-        """Keep one body; return the outcome once it is durable (`journalled`: not in Postgres yet).
+        """Keep one body; return the outcome once it is durable. Raises as `end` does."""
+        return await self.end(self.begin(feed, raw, event_hint, received_at))
+
+    def begin(
+        self,
+        feed: Feed,
+        raw: bytes,
+        event_hint: str | None,
+        received_at: datetime,
+        then: Callable[[Arrival], None] | None = None,
+    ) -> Arrival:
+        """Have one body read and stored. Somebody has to `end` it, at once or, if it is not `ended`, when `then` is
+        called.
+        """
+        arrival = Arrival(feed, raw, event_hint, received_at)
+        if then is not None and arrival.caller is not None:
+            arrival.caller.add_done_callback(lambda _: then(arrival))
+        self._arrivals.add(arrival)
+        return arrival
+
+    def ended(self, arrival: Arrival) -> bool:
+        """Is it in Postgres, and is its sender to hear nothing but that? Then it is over, and counted."""
+        caller, read = arrival.caller, arrival.read
+        if read is None or caller is None or caller.cancelled() or caller.exception() is not None:
+            return False
+        if isinstance(caller.result(), BridgeError) or (read.error is not None and read.error.malformed):
+            return False
+        self._count_apart(arrival.feed, read)
+        return True
+
+    async def end(self, arrival: Arrival) -> str:
+        """See that a body is kept; return the outcome once it is durable (`journalled`: not in Postgres yet).
 
         Raises UnreadableError when the body is no JSON object (kept all the same), TransientError when it could not be
         kept, OverdueError when not in time. Takes as long as the writer and the journal have patience, at most.
         """
-        arrival = _Arrival(feed, raw, event_hint, received_at)
+        feed = arrival.feed
         try:
-            outcome = await self._written(arrival)
+            outcome = await arrival.told()
         except (DatabaseUnavailableError, OverloadedError, OverdueError):
             if self.journal is None:
                 raise
-            await self.journal.put(Post(feed.name, received_at, event_hint, raw))
+            await self.journal.put(Post(feed.name, arrival.received_at, arrival.event_hint, arrival.raw))
             self.metrics.journalled.labels(feed.name).inc()
             outcome = "journalled"
         else:
@@ -125,18 +166,10 @@ class Receiver:
         finally:
             del arrival, error  # the traceback holds this frame: they would hold each other, and the body
 
-    async def _written(self, arrival: _Arrival) -> str:
-        caller: Caller[str] = asyncio.get_running_loop().create_future()
-        self._arrivals.add((arrival, caller))
-        try:
-            return result_of(await caller)
-        finally:
-            del caller  # an error holds this frame, and the future the error
-
-    def _take(self, arrived: tuple[_Arrival, Caller[str]]) -> None:
+    def _take(self, arrival: Arrival) -> None:
         """Read a body and hand it to the writer."""
-        arrival, caller = arrived
-        if caller.done():  # the request was cut off: nobody will be told
+        caller = arrival.caller
+        if caller is None or caller.done():  # the request was cut off: nobody will be told
             return
         try:
             self.writer.enqueue(arrival.understood().item, caller)

@@ -30,37 +30,48 @@ class Acceptance:
     """Answers that a notification was kept: in a `status` without content, or, with some, in a JSON `body`."""
 
     def __init__(self, status: int, body: bytes = b"") -> None:
-        """Prepare; `to` makes the answers."""
+        """Prepare; `to` and `written` make the answers."""
         self._status, self._body = status, body
         self._written_at, self._written = 0, b""
 
     def to(self, request: web.BaseRequest) -> web.StreamResponse:
         """Return the answer to one request."""
         if request.version == HttpVersion11 and request.keep_alive:
-            return _Written(self._status, self._now())
+            return Written(self._status, self.written())
         return self._whole()
+
+    def written(self) -> bytes:
+        """Return head and body, as they are this second, for a connection that stays."""
+        second = int(time())
+        if second != self._written_at:
+            self._written_at, self._written = second, written(self._whole())
+        return self._written
 
     def _whole(self) -> web.Response:
         content_type = "application/json" if self._body else None
         return web.Response(status=self._status, body=self._body or None, content_type=content_type)
 
-    def _now(self) -> bytes:
-        """Head and body, as they are this second."""
-        second = int(time())
-        if second != self._written_at:
-            whole = self._whole()
-            headers = dict(whole.headers) | HEADERS | {"Date": formatdate(second, usegmt=True)}
-            if self._body:
-                headers["Content-Length"] = str(len(self._body))
-            lines = [f"HTTP/1.1 {whole.status} {whole.reason}", *(f"{name}: {headers[name]}" for name in headers)]
-            self._written_at, self._written = second, "\r\n".join([*lines, "", ""]).encode() + self._body
-        return self._written
+
+def written(response: web.Response, *, stays: bool = True) -> bytes:
+    """Return head and body of an answer as aiohttp would send it now to a request of HTTP/1.1, on a connection that
+    stays or not.
+    """
+    body = response.body or b""
+    assert isinstance(body, bytes), "only what is at hand can be written"  # noqa: S101 -- for the type checker
+    headers = {**response.headers, **HEADERS, "Date": formatdate(usegmt=True)}
+    if body:
+        headers["Content-Length"] = str(len(body))
+    if not stays:
+        headers["Connection"] = "close"
+    lines = [f"HTTP/1.1 {response.status} {response.reason}", *(f"{name}: {value}" for name, value in headers.items())]
+    return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-class _Written(web.StreamResponse):
+class Written(web.StreamResponse):
     """An answer that is already written, to the request of a connection that stays open."""
 
     def __init__(self, status: int, written: bytes) -> None:
+        """Take what is to be sent."""
         super().__init__(status=status)
         self._written = written
 
@@ -81,6 +92,11 @@ class _Written(web.StreamResponse):
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Nothing follows."""
+
+
+def defect_response() -> web.Response:
+    """Return the answer to a request that met a defect of ours, without repeating any of it."""
+    return error_response(Refusal(500, "defect", "something went wrong in here"))
 
 
 def error_response(refusal: Refusal) -> web.Response:

@@ -13,15 +13,18 @@ here (the server does not), up to the same limit. A `Content-Encoding` that the 
 the bytes are then taken as they came, so that what cannot be understood is kept as it was sent.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from time import perf_counter
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 from zlib import MAX_WBITS, decompressobj
 from zlib import error as ZlibError  # noqa: N812 -- an exception by its kind
 
 import anyio
+import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
@@ -29,9 +32,11 @@ from bridge import exemplar
 from bridge.errors import OverdueError, RetiredError, TransientError, UnreadableError
 from bridge.metrics import Metrics
 from bridge.web.admission import Gate
-from bridge.web.answer import Acceptance, error_response
+from bridge.web.answer import Acceptance, defect_response, error_response, written
 from bridge.web.refusal import Refusal
 from bridge.web.room import Place, Room
+
+log = structlog.get_logger(__name__)
 
 _CHUNK_BYTES = 64 * 1024
 _HINT_CHARACTERS = 128
@@ -49,6 +54,35 @@ class Admitted(Protocol):
 
 
 AdmittedT = TypeVar("AdmittedT", bound=Admitted)
+ArrivalT = TypeVar("ArrivalT")
+
+
+class Receiving(Protocol[AdmittedT, ArrivalT]):
+    """Who keeps what is posted. What is not admitted is served nothing."""
+
+    def admit(self, name: str, secret: str, /) -> AdmittedT | None:
+        """Find whose callback this is; RetiredError when it was somebody's."""
+        ...
+
+    def begin(
+        self,
+        admitted: AdmittedT,
+        body: bytes,
+        event_hint: str | None,
+        received_at: datetime,
+        then: Callable[[ArrivalT], None] | None = None,
+        /,
+    ) -> ArrivalT:
+        """Have a body stored, and `then` be called when it is known what became of it."""
+        ...
+
+    def ended(self, arrival: ArrivalT, /) -> bool:
+        """Is it durable, and that all there is to tell of it?"""
+        ...
+
+    async def end(self, arrival: ArrivalT, /) -> str:
+        """See to it that it is durable, in time; else UnreadableError, OverdueError, TransientError."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +94,8 @@ class Callback:
     tail: str = ""
 
 
+Answer = Callable[[bytes, bool], None]
+"""Sends an answer that is written, on a connection that then stays, or not."""
 CallbackHandler = Callable[[web.BaseRequest, Callback], Awaitable[web.StreamResponse]]
 
 
@@ -72,57 +108,115 @@ class Limits:
     body_seconds: float = 10
 
 
-def listener(
-    admit: Callable[[str, str], AdmittedT | None],
-    receive: Callable[[AdmittedT, bytes, str | None, datetime], Awaitable[str]],
-    metrics: Metrics,
-    limits: Limits,
-    gates: Mapping[str, Gate] | None = None,
-) -> CallbackHandler:
-    """Make the handler. `admit(source, secret)` and `receive(source, body, event hint, received at)` come from the
-    application, which sees to it that `receive` ends in time; `gates` hold what a source demands besides its secret.
+class Intake(Generic[AdmittedT, ArrivalT]):
+    """Takes what is posted to callbacks: whole requests from aiohttp (`handle`), or, of those whose head was read
+    before, only the body (`take`).
     """
-    gated = gates or {}
-    room = Room(limits.all_bytes)
-    created, no_content = Acceptance(201, b"{}"), Acceptance(204)
-    in_progress = 0
-    metrics.in_progress.set_function(lambda: in_progress)
 
-    async def handle(request: web.BaseRequest, callback: Callback) -> web.StreamResponse:
-        nonlocal in_progress
+    def __init__(
+        self,
+        receiving: Callable[[], Receiving[AdmittedT, ArrivalT]],
+        metrics: Metrics,
+        limits: Limits,
+        gates: Mapping[str, Gate] | None = None,
+    ) -> None:
+        """Take for this one, or, as long as TransientError is raised instead, for nobody; `gates` hold what a source
+        demands besides its secret.
+        """
+        self._receiving = receiving
+        self._metrics = metrics
+        self._limits = limits
+        self._gates = gates or {}
+        self._room = Room(limits.all_bytes)
+        self._created, self._no_content = Acceptance(201, b"{}"), Acceptance(204)
+        self._in_progress = 0
+        self._late: set[asyncio.Task[None]] = set()
+        metrics.in_progress.set_function(lambda: self._in_progress)
+
+    async def handle(self, request: web.BaseRequest, callback: Callback) -> web.StreamResponse:
+        """Answer one request."""
         started = perf_counter()
-        if metrics.exemplars:
+        if self._metrics.exemplars:
             exemplar.note(request.headers.get("traceparent"))
-        in_progress += 1
+        self._in_progress += 1
         try:
-            response = await _answered(request, callback)
+            response = await self._answered(request, callback)
         except Refusal as refusal:
-            metrics.refused.labels(refusal.reason).inc()
-            response = error_response(refusal)
+            response = self._refused(refusal)
         finally:
-            in_progress -= 1
-        metrics.acknowledge.observe(perf_counter() - started)
+            self._in_progress -= 1
+        self._metrics.acknowledge.observe(perf_counter() - started)
         return response
 
-    async def _answered(request: web.BaseRequest, callback: Callback) -> web.StreamResponse:
-        admitted = _admitted(admit, callback)
-        gate = gated.get(callback.source)
+    def take(self, callback: Callback, body: bytes, answer: Answer) -> bool:
+        """Take the body of a request like one that was answered before, and answer it later; False, and nothing done,
+        when it has to be looked at.
+        """
+        if self._metrics.exemplars or callback.source in self._gates:
+            return False
+        place = self._room.place()
+        try:
+            admitted = _admitted(self._admit, callback)
+            place.take(len(body))
+        except Refusal:
+            return False
+        self._in_progress += 1
+        then = partial(self._told, _Taken(admitted, place, answer, perf_counter()))
+        self._receiving().begin(admitted, body, _hint(callback), datetime.now(UTC), then)
+        return True
+
+    def _told(self, taken: "_Taken[AdmittedT]", arrival: ArrivalT) -> None:
+        """What was taken is stored, or not."""
+        if self._receiving().ended(arrival):
+            self._leave(taken, self._accepting(taken.admitted).written(), stays=True)
+            return
+        task = asyncio.get_running_loop().create_task(self._finish(taken, arrival))
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
+
+    async def _finish(self, taken: "_Taken[AdmittedT]", arrival: ArrivalT) -> None:
+        """Something else became of it."""
+        try:
+            await self._durable(arrival)
+        except Refusal as refusal:
+            response = self._refused(refusal)
+            stays = response.keep_alive is not False
+            self._leave(taken, written(response, stays=stays), stays=stays)
+        except Exception:
+            log.exception("a request met a defect")
+            self._leave(taken, written(defect_response(), stays=False), stays=False)
+        else:
+            self._leave(taken, self._accepting(taken.admitted).written(), stays=True)
+
+    def _leave(self, taken: "_Taken[AdmittedT]", answer: bytes, *, stays: bool) -> None:
+        taken.place.leave()
+        self._in_progress -= 1
+        taken.answer(answer, stays)
+        self._metrics.acknowledge.observe(perf_counter() - taken.started)
+
+    async def _answered(self, request: web.BaseRequest, callback: Callback) -> web.StreamResponse:
+        admitted = _admitted(self._admit, callback)
+        gate = self._gates.get(callback.source)
         if gate is not None and (greeting := gate.enter(request)) is not None:
             return greeting
-        with room.place() as place:
-            sent = await _sent(request, limits, place)
+        with self._room.place() as place:
+            sent = await _sent(request, self._limits, place)
             if gate is None:
-                return await _stored(request, callback, admitted, sent, place)
+                return await self._stored(request, callback, admitted, sent, place)
             with gate.taking(request.headers, sent):
-                return await _stored(request, callback, admitted, sent, place)
+                return await self._stored(request, callback, admitted, sent, place)
 
     async def _stored(
-        request: web.BaseRequest, callback: Callback, admitted: AdmittedT, sent: bytes, place: Place
+        self, request: web.BaseRequest, callback: Callback, admitted: AdmittedT, sent: bytes, place: Place
     ) -> web.StreamResponse:
-        raw = _plain(request, sent, limits)
+        raw = _plain(request, sent, self._limits)
         place.take(len(raw) - len(sent))
+        await self._durable(self._receiving().begin(admitted, raw, _hint(callback), datetime.now(UTC)))
+        return self._accepting(admitted).to(request)
+
+    async def _durable(self, arrival: ArrivalT) -> None:
         try:
-            await receive(admitted, raw, _hint(callback), datetime.now(UTC))
+            await self._receiving().end(arrival)
         except UnreadableError as error:
             raise Refusal(400, "malformed", str(error)) from error
         except OverdueError as error:
@@ -131,9 +225,26 @@ def listener(
             raise Refusal(
                 503, "unavailable", "cannot be stored now", retry_after_seconds=error.retry_after_seconds or 2
             ) from error
-        return (no_content if admitted.version == "5" else created).to(request)
 
-    return handle
+    def _admit(self, name: str, secret: str) -> AdmittedT | None:
+        return self._receiving().admit(name, secret)
+
+    def _accepting(self, admitted: AdmittedT) -> Acceptance:
+        return self._no_content if admitted.version == "5" else self._created
+
+    def _refused(self, refusal: Refusal) -> web.Response:
+        self._metrics.refused.labels(refusal.reason).inc()
+        return error_response(refusal)
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken(Generic[AdmittedT]):
+    """A body that was taken: from whom, where it is counted, and who is told since when."""
+
+    admitted: AdmittedT
+    place: Place
+    answer: Answer
+    started: float
 
 
 def greeter(

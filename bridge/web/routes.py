@@ -11,13 +11,15 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from aiohttp import HttpVersion11, hdrs, web
 
 from bridge.domain.value import dataclass
-from bridge.web.answer import HEADERS, PAGE_HEADERS, error_response
+from bridge.web.answer import HEADERS, PAGE_HEADERS, Written, error_response
+from bridge.web.connections import CountedConnection
 from bridge.web.listener import Callback, CallbackHandler
 from bridge.web.refusal import Refusal
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 _LISTENER = "/listener/"
+_SAYS_MORE = (hdrs.CONTENT_ENCODING, hdrs.TRANSFER_ENCODING, hdrs.EXPECT, hdrs.UPGRADE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,12 @@ class Routes:
         callback = callback_of(path) if self._callbacks else None
         if callback is not None:
             handler = self._callbacks.get(request.method)
-            return _not_allowed(self._callbacks) if handler is None else await handler(request, callback)
+            if handler is None:
+                return _not_allowed(self._callbacks)
+            response = await handler(request, callback)
+            if isinstance(response, Written) and isinstance(request.protocol, CountedConnection) and _is_plain(request):
+                request.protocol.learn(callback, request.content_length or 0)
+            return response
         page = self._pages.get(path)
         if page is None:
             return error_response(Refusal(404, "no_such_path", "nothing is here: see /openapi.json"))
@@ -75,6 +82,11 @@ def callback_of(path: str) -> Callback | None:
 
 def _plain(part: str) -> str:
     return part.replace("%2F", "/").replace("%25", "%") if "%" in part else part
+
+
+def _is_plain(request: web.BaseRequest) -> bool:
+    """Does the head say nothing about the body but its length?"""
+    return request.content_length is not None and not any(name in request.headers for name in _SAYS_MORE)
 
 
 def _not_allowed(methods: Collection[str]) -> web.Response:

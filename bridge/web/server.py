@@ -22,6 +22,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge.errors import PermanentError
 from bridge.web.connections import Cap, CountedConnection
+from bridge.web.express import Express, Take
 from bridge.web.health import Exposition, guarded, livez, metrics_page, signpost
 from bridge.web.listener import CallbackHandler
 from bridge.web.openapi import openapi
@@ -84,8 +85,10 @@ async def serving(
     entrance: Entrance,
     greeter: CallbackHandler | None = None,
     stream: Handler | None = None,
+    take: Take | None = None,
 ) -> AsyncIterator[Server]:
-    """Serve until the block ends; port 0 takes a free one. `greeter` answers OPTIONS. PermanentError when the address
+    """Serve until the block ends; port 0 takes a free one. `greeter` answers OPTIONS, `take` takes bodies
+    of requests to the listener whose head is known. PermanentError when the address
     cannot be had.
     """
     callbacks = {"POST": listener} | ({} if greeter is None else {"OPTIONS": greeter})
@@ -102,7 +105,7 @@ async def serving(
     doors: list[_Door] = []
     try:
         here = Routes(callbacks, {} if apart else pages)
-        doors.append(await _open(here, entrance, entrance.port, entrance.cap))
+        doors.append(await _open(here, entrance, entrance.port, entrance.cap, None if take is None else Express(take)))
         if entrance.pages_port is not None:
             cap = Cap(entrance.cap.most, entrance.cap.most)
             doors.append(await _open(Routes({}, pages), entrance, entrance.pages_port, cap))
@@ -136,7 +139,7 @@ class _Door:
             await self._runner.cleanup()
 
 
-async def _open(routes: Routes, entrance: Entrance, port: int, cap: Cap) -> _Door:
+async def _open(routes: Routes, entrance: Entrance, port: int, cap: Cap, express: Express | None = None) -> _Door:
     runner = web.ServerRunner(web.Server(routes.answer), shutdown_timeout=_SHUTDOWN_SECONDS)
     await runner.setup()
     assert runner.server is not None, "a runner that is set up has a server"  # noqa: S101 -- for the type checker
@@ -145,6 +148,7 @@ async def _open(routes: Routes, entrance: Entrance, port: int, cap: Cap) -> _Doo
         CountedConnection,
         runner.server,
         cap=cap,
+        express=express,
         loop=loop,
         access_log=None,
         logger=_library_log,

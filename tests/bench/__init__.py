@@ -20,7 +20,8 @@ What makes it fair
     the work       pgbench runs the statements that the bridge needs for one notification, on the bridge's own tables,
                    each for one row, prepared. Fastify and Node-RED do less: one inbox row and one upsert, in one
                    prepared statement, which is the fastest way they have. The bare aiohttp app has the same
-                   routes, reads the body, and gives the same answer; it uses uvloop too
+                   routes, reads the body, and gives the same answer; it uses uvloop too. Every request goes
+                   through aiohttp there, as it did in the bridge before `bridge.web.express`
     the processes  the bridge has one worker less than there are cores, 1 to 4 (`--workers`): Postgres is on the same
                    machine. Every peer is one process, as it comes. What two workers bring is a measure of its own;
                    starts and the memory of ten minutes are measured with one
