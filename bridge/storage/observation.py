@@ -18,12 +18,13 @@ after commit, before the answer) changes nothing the second time. A crash before
 A body is kept once, in its version; the log and the current row refer to that by its key. The statement that makes a
 row refer to a version writes this too, even if it is there, so neither a crash nor a pruner leaves a row without body.
 
-Where the time goes (64 senders, events of 1.2 kB; µs of CPU a notification, on a machine where the bare aiohttp app
-takes 36 to 40): 135 to 155 in our process. With nothing done behind the listener it took 60 to 65, some 10 less since
-paths are looked up in `bridge.web.routes`. In loops of their own, reading an event takes 22, deciding and making rows 7
-(30 and 18 in pure Python, `bridge.compiled`), handing some sixty values to the driver 11; then there is what a batch
-costs however small it is, 215 here and 240 in Postgres: for the seventeen that are together in one, on average, 13 and
-14 each. What is left is waking, counting, and code that is not at hand for the processor.
+Where the time goes (64 senders, events of 1.2 kB; µs of CPU a notification, in rounds in which the bare aiohttp app
+takes 28 to 35): 82 to 123 in our process, since requests are taken past aiohttp (`bridge.web.express`); 100 to 150 with
+aiohttp. In loops of their own, reading an event takes 22, deciding and making rows 7 (30 and 18 in pure Python,
+`bridge.compiled`), handing some sixty values to the driver 11; then there is what a batch costs however small it is,
+215 here and 240 in Postgres: for the seventeen that are together in one, on average, 13 and 14 each. What is left is
+waking, counting, and code that is not at hand for the processor. While we work the other of two processors is idle for
+most of the time (perf sched), but they share what they work with: two processes answer no more than one.
 
 80 to 105 in Postgres, with the summaries: of a batch of 64 the statement that writes ran for 48 a notification (16 for
 the current row, 8 version, 5 status, 5 digest, 3 log: explain analyze, while both row and version had the body; an
