@@ -24,7 +24,7 @@ aiohttp. In loops of their own, reading an event takes 22, deciding and making r
 `bridge.compiled`), handing some sixty values to the driver 11; then there is what a batch costs however small it is,
 215 here and 240 in Postgres: for the seventeen that are together in one, on average, 13 and 14 each. What is left is
 waking, counting, and code that is not at hand for the processor. While we work the other of two processors is idle for
-most of the time (perf sched), but they share what they work with: two processes answer no more than one.
+most of the time (perf sched); two processes (`--workers 2`) answer no more than one all the same.
 
 80 to 105 in Postgres, with the summaries: of a batch of 64 the statement that writes ran for 48 a notification (16 for
 the current row, 8 version, 5 status, 5 digest, 3 log: explain analyze, while both row and version had the body; an
