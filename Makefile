@@ -8,7 +8,7 @@ SHELL := /bin/sh
 .NOTPARALLEL:
 
 # The first Python that was built with optimisation, as those of distributions are (pyenv builds without, unless told:
-# everything takes a seventh more processor time there), and has its headers; else the first that can be used. Or say:
+# everything takes a fifth more processor time there), and has its headers; else the first that can be used. Or say:
 # make run PYTHON=/opt/python/bin/python3
 suits := import sys; from pathlib import Path; from sysconfig import get_config_var, get_path; how = sys.argv[1]; \
 	how == "new" or (__import__("venv"), __import__("ensurepip")); \

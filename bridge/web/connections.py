@@ -92,8 +92,9 @@ class CountedConnection(web.RequestHandler):
     nothing to do here: what came must have been nothing but whole requests so far, each of them answered (`_between`).
     That is known of those that were taken here, and of those that were learned, just before aiohttp writes its answer.
 
-    aiohttp waits for a request on its future `_waiter`, which is looked at only to close what is idle. Should there be
-    none in another release, connections that were served here stay until their sender closes them.
+    aiohttp must be waiting for a request, too, on its future `_waiter`: just before, it starts its own clock for what
+    is idle, which would cut off a request that was taken earlier. Should there be no such future in another release,
+    nothing is taken here, and aiohttp does everything.
     """
 
     __slots__ = (
@@ -148,7 +149,7 @@ class CountedConnection(web.RequestHandler):
             self._held += data
             return
         if self._express is not None and self._between and not self._leaving:
-            if self._express.take(data, self._answer):
+            if self._idle() and self._express.take(data, self._answer):
                 self._under_way = True
                 self._stay()
                 return

@@ -97,6 +97,7 @@ class Line(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.written, self.paused, self.closed = b"", False, asyncio.Event()
+        self.on_write: Callable[[], object] | None = None
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return ("192.0.2.1", 4321) if name == "peername" else default
@@ -107,6 +108,9 @@ class Line(asyncio.Transport):
     def write(self, data: Any) -> None:
         assert not self.closed.is_set()
         self.written += bytes(data)
+        then, self.on_write = self.on_write, None
+        if then is not None:
+            then()
 
     def pause_reading(self) -> None:
         self.paused = True
@@ -402,6 +406,17 @@ async def _warm(it: Rig) -> None:
     it.application.holding = True
     await it.send(post(b'{"n": 2}'))
     assert it.server.requests_count == 1
+
+
+async def test_nothing_is_taken_before_the_library_waits_again() -> None:
+    """Until then it has not begun to count how long the connection is idle, and would cut the next request off."""
+    async with rig() as it:
+        it.line.on_write = lambda: asyncio.get_running_loop().call_soon(it.connection.data_received, post(b'{"n": 2}'))
+        await it.send(post(b'{"n": 1}'))
+        await it.answered(2)
+        await turns(10)
+        assert it.application.bodies == [b'{"n": 1}', b'{"n": 2}']
+        assert it.server.requests_count == 2
 
 
 async def test_a_stop_waits_for_the_answer() -> None:
