@@ -18,8 +18,7 @@ from bridge.storage.database import Connection
 from bridge.storage.queries import queries
 
 _CHANGES = 20
-_PROBLEMS = 100
-"""Followed in a step, about: some 10 ms of Postgres' time, which answers wait longer by where there is no core free."""
+"""Followed in a step, at most."""
 _WALKED = 2000
 """Looked at in a step of a walk; few of them are summarised anew."""
 
@@ -74,11 +73,11 @@ async def begin_walk(connection: Connection) -> None:
     await connection.execute(queries("summary")["begin_walk"])
 
 
-async def follow(connection: Connection, state: State) -> Step:
-    """Summarise anew what the next changes name."""
+async def follow(connection: Connection, state: State, *, problems: int = 100) -> Step:
+    """Summarise anew what the next changes name: so many problems, and the rest of the last change."""
     changes = await change.after(connection, state.position, limit=_CHANGES)
     taken, named = 0, 0
-    while taken < len(changes) and named < _PROBLEMS:
+    while taken < len(changes) and named < problems:
         named += len(changes[taken].problem_ids)
         taken += 1
     if taken == 0:

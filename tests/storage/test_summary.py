@@ -466,3 +466,42 @@ async def test_who_follows_more_slowly_than_it_changes_still_says_that_the_summa
     assert told_of > 2
     assert await connection.fetchval("select alive_at from bridge.summary") > before
     await agree(connection)
+
+
+async def test_a_step_is_as_large_as_is_done_in_a_moment(
+    database: Database, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await summarised(database, connection)
+    job, follow, clock, sizes = Summariser(database), summary.follow, 0.0, list[int]()
+    cost_seconds = 0.0001
+
+    async def timed(connection: Connection, state: summary.State, *, problems: int) -> summary.Step:
+        nonlocal clock
+        step = await follow(connection, state, problems=problems)
+        clock += cost_seconds * step.seen
+        if step.seen:
+            sizes.append(step.seen)
+        return step
+
+    async def change(problems: int, minute: float) -> None:
+        for first in range(0, problems, 10):
+            async with connection.transaction():
+                await store(connection, [told("held", minute, f"SP-new-{first + more}") for more in range(10)])
+
+    monkeypatch.setattr(summarise, "monotonic", lambda: clock)
+    monkeypatch.setattr(summarise, "_SHARE", 0)
+    monkeypatch.setattr(summary, "follow", timed)
+    await change(150, DAY)
+    assert await job.run_once()
+    assert sizes == [10, 20, 40, 40, 40], "2.5 to 5 ms are as they should be"
+    sizes.clear()
+    cost_seconds = 0.001
+    await change(100, 2 * DAY)
+    assert await job.run_once()
+    assert sizes == [40, 20, 10, 10, 10, 10], "nor is it ever less than ten"
+    sizes.clear()
+    cost_seconds = 0.00001
+    await change(260, 3 * DAY)
+    assert await job.run_once()
+    assert sizes == [10, 20, 40, 80, 100, 10], "or more than a hundred"
+    await agree(connection)
