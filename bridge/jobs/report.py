@@ -26,7 +26,8 @@ from bridge.storage.database import Connection, Database
 log = structlog.get_logger(__name__)
 
 _EVERY_SECONDS = 2.0
-_COUNT_SHARE = 50
+_COUNT_SHARE = 200
+"""Times as long as a count took, the pause after it: answers that wait behind one are then less than a hundredth."""
 _STATUSES = tuple(status.value for status in Status)
 
 
