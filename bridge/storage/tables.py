@@ -1,5 +1,8 @@
 """What the door has decided, as rows of the tables: pure, in the order of the columns of `sql/migrations/0017_rows.sql`
 and of the parameters in `sql/queries`.
+
+Rows of tables stand in the order of their keys, problems by code point, whatever order they were told in: Postgres
+locks them in this order. The door's lives are in that order.
 """
 
 from collections.abc import Mapping, Sequence
@@ -86,7 +89,7 @@ def statuses(lives: Mapping[Key, Life]) -> list[Row]:
             fact.partial,
         )
         for key, life in lives.items()
-        for fact in life.statuses.values()
+        for _, fact in sorted(life.statuses.items())
     ]
 
 
@@ -126,7 +129,7 @@ class Present:
                     facts[life.content.key] = None
             else:
                 self.noted.append(_noted_row(key, life, last))
-            self.versions += [_version_row(key, life.facts[fact_key]) for fact_key in facts]
+            self.versions += [_version_row(key, life.facts[fact_key]) for fact_key in sorted(facts)]
 
 
 def _body_known(life: Life) -> bool:

@@ -39,6 +39,8 @@ inner join bridge.notification_digest as d on h.source_id = d.source_id and h.di
 -- were last confirmed, that what had come as a patch is the whole problem, and of a status the earliest statement. In the log ($4), with effective_at and
 -- content_hash, the body lacks the problem: the version of that key has it. The problems that are others now, or have another past ($5, $6), are noted,
 -- and told (`bridge.tell`). $7: memos for the current rows, if there are any (`bridge.storage.listed`).
+-- Rows come in the order of their keys, the order of `lock`, and are written in it: so two writers wait for, not on each other. To have them sorted
+-- here as well, bodies and all, took Postgres a twentieth of its time for batches of 4 and 20, and a tenth for 250 answers.
 with problem as (
     insert into bridge.service_problem as p (
         source_id, id, revision, patched, has_partials, effective_at, observed_at, content_at, content_observed_at, confirmed_at,
@@ -51,7 +53,6 @@ with problem as (
         n.status_changed_at, n.resolved_at, n.priority, n.affected_services, n.via, n.content_via, n.status, n.status_raw,
         n.category, n.content_hash, n.doubt_hash, n.body, n.unnest
     from unnest($1::bridge.problem_row[], $7::bytea[]) as n
-    order by n.source_id, n.id
     on conflict (source_id, id) do update set
     revision = excluded.revision,
     patched = excluded.patched,
@@ -93,7 +94,6 @@ version as (
         n.source_id, n.problem_id, n.effective_at, n.content_hash, n.kind, n.observed_at, n.confirmed_at, n.via, n.event_type,
         n.status, n.superseded, n.body_hash, n.patch, n.body
     from unnest($2::bridge.version_row[]) as n
-    order by n.source_id, n.problem_id, n.effective_at, n.content_hash
     on conflict (source_id, problem_id, effective_at, content_hash) do update set
     kind = excluded.kind,
     confirmed_at = greatest(v.confirmed_at, excluded.confirmed_at),
@@ -113,7 +113,6 @@ status as (
         n.source_id, n.problem_id, n.effective_at, n.status, n.status_raw, n.stated_at, n.observed_at, n.confirmed_at, n.via,
         n.partial
     from unnest($3::bridge.status_row[]) as n
-    order by n.source_id, n.problem_id, n.effective_at, n.status
     on conflict (source_id, problem_id, effective_at, status) do update set
     stated_at = least(c.stated_at, excluded.stated_at),
     confirmed_at = greatest(c.confirmed_at, excluded.confirmed_at),

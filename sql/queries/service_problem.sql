@@ -1,9 +1,10 @@
 -- name: lock
--- Keep other writers off these problems until the end of the transaction; always in the same order, so that two wait for, not on each other.
+-- Keep other writers off these problems until the end of the transaction; always in the same order, in which the door writes, so that two wait
+-- for, not on each other.
 select 1 as locked
 from unnest($1::smallint[], $2::text[]) as k (source_id, id)
 inner join bridge.service_problem as p on k.source_id = p.source_id and k.id = p.id
-order by p.source_id, p.id
+order by p.source_id, p.id collate "C"
 for update of p;
 
 -- name: note

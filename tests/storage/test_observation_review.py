@@ -4,14 +4,15 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import anyio
 import asyncpg
 import orjson
 import pytest
 
 from bridge.domain.observation import Via
-from bridge.storage import partition, refetch
+from bridge.storage import partition, refetch, tables
 from bridge.storage.database import Connection, Database, RacedError
-from bridge.storage.observation import Entry, Stored, decide, store, write
+from bridge.storage.observation import Entry, Stored, decide, lock, store, write
 from bridge.storage.queries import queries
 from bridge.tmf656 import wire
 
@@ -322,3 +323,57 @@ async def test_a_partition_whose_removal_broke_off_is_removed_by_the_next_round(
             assert await connection.fetchval("select to_regclass('bridge.notification_20200102')") is None
     finally:
         await reader.close()
+
+
+async def _store(connection: Connection, entries: list[Entry]) -> None:
+    await store(connection, entries)
+
+
+@pytest.mark.parametrize("take", [_store, lock])
+async def test_problems_are_locked_in_the_order_of_their_ids(
+    take: Callable[[Connection, list[Entry]], Awaitable[None]], database: Database, tell: Tell
+) -> None:
+    """Told in whatever order: of two who want the same ones, one waits and none is refused."""
+    ids = ["\u00e9", "9", "10", "b", "B"]
+    entries = [heard("AttributeValueChange", whole("held", 2, id=problem_id), 2) for problem_id in ids]
+    for problem_id in ids:
+        await tell(heard("Create", whole("submitted", 1, id=problem_id), 1))
+    *first, last = sorted(ids)
+    free = "select id from bridge.service_problem order by id for update skip locked"
+
+    async def wanted(connection: Connection) -> None:
+        async with connection.transaction():
+            await take(connection, entries)
+
+    async with database.connection() as holder, database.connection() as other, database.connection() as third:
+        async with anyio.create_task_group() as tasks, holder.transaction():
+            await holder.execute("select 1 from bridge.service_problem where id = $1 for update", last)
+            tasks.start_soon(wanted, other)
+            with anyio.fail_after(20):
+                while not await third.fetchval(  # noqa: ASYNC110 -- another session makes it true
+                    "select cardinality(pg_blocking_pids($1)) > 0", other.get_server_pid()
+                ):
+                    await anyio.sleep(0.01)
+            assert await third.fetch(free) == [], f"{first} come before {last}"
+        assert len(await third.fetch(free)) == len(ids)
+
+
+async def test_facts_are_written_in_the_order_of_their_keys(database: Database, tell: Tell) -> None:
+    """Told in whatever order, also of one problem."""
+    async with database.connection() as connection:
+        entries = [
+            heard("StateChange", whole(status, minute, id=problem_id), 10)
+            for problem_id, status, minute in (
+                ("b", "resolved", 3),
+                ("a", "held", 2),
+                ("b", "submitted", 1),
+                ("a", "pending", 1),
+                ("b", "held", 2),
+            )
+        ]
+        decision = await decide(connection, entries)
+    written, versions, statuses = decision.present.written, decision.present.versions, tables.statuses(decision.lives)
+    assert [row[1] for row in written] == ["a", "b"]
+    order = [("a", at(1)), ("a", at(2)), ("b", at(1)), ("b", at(2)), ("b", at(3))]
+    assert [row[1:3] for row in versions] == order
+    assert [row[1:3] for row in statuses] == order
