@@ -33,6 +33,7 @@ MODULES = (
     "bridge.storage.observation",
     "bridge.storage.recent",
     "bridge.storage.tables",
+    "bridge.tmf656.paging",
     "bridge.tmf656.wire.document",
     "bridge.tmf656.wire.event",
     "bridge.tmf656.wire.notification",

@@ -21,7 +21,7 @@ pages. So it can also tell, at the end, which problems were on no page.
 
 import re
 from collections.abc import Callable, Generator, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum, StrEnum
 from itertools import islice, pairwise
@@ -29,6 +29,8 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
 import orjson
+
+from bridge.domain.value import dataclass
 
 MAX_REQUESTS = 20_000
 """Requests in one pass; a server that never ends is left there."""
