@@ -1,11 +1,10 @@
 """The hot part of the program in C: which modules that is, and the choice between their compiled and their Python form.
 
 Reading an event, weighing it and making rows of it, and the books of a pass over a list, are plain Python with types;
-mypyc makes C of that
-(`python -m bridge.compiling`, which `make install` runs where there is a compiler). Measured, events of 1.2 kB, CPython
-3.11: reading one takes 22 µs instead of 30, deciding and making rows 7 instead of 18; what that comes to in the whole
-process stands in `bridge.storage.observation`. Compiling what waits and wakes (`bridge.jobs.receive`, `batch`,
-`cohort`, `writer`) as well brought nothing that could be measured, so it stays Python.
+mypyc makes C of that (`python -m bridge.compiling`, which `make install` runs where there is a compiler). Measured,
+events of 1.2 kB, CPython 3.11: reading one takes 22 µs instead of 30, deciding and making rows 7 instead of 18; what
+that comes to in the whole process stands in `bridge.storage.observation`. Compiling what waits and wakes
+(`bridge.jobs.receive`, `batch`, `cohort`, `writer`) as well brought nothing that could be measured, so it stays Python.
 
 Both forms do the same. What is compiled lies in a directory of its own in the virtual environment, named by a digest of
 the texts it was made of and by. The digest is taken anew at each start, so a text that was edited, or pulled, or
