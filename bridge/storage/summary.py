@@ -73,7 +73,7 @@ async def begin_walk(connection: Connection) -> None:
     await connection.execute(queries("summary")["begin_walk"])
 
 
-async def follow(connection: Connection, state: State, *, problems: int = 100) -> Step:
+async def follow(connection: Connection, state: State, *, problems: int) -> Step:
     """Summarise anew what the next changes name: so many problems, and the rest of the last change."""
     changes = await change.after(connection, state.position, limit=_CHANGES)
     taken, named = 0, 0

@@ -15,6 +15,7 @@ from bridge.storage import change, observation, retention
 from bridge.storage.database import Connection, Database, RacedError, translated
 from bridge.storage.observation import Entry, Stored
 from bridge.tmf656 import wire
+from tests.locks import blocked
 
 pytestmark = pytest.mark.anyio
 
@@ -202,7 +203,7 @@ async def test_a_version_that_is_being_referred_to_is_not_pruned(old: Connection
         async with anyio.create_task_group() as tasks, old.transaction():
             await observation.store(old, [heard(whole("pending", 2), 30)])
             tasks.start_soon(partial(retention.delete, pruning, "versions", AFTER_ALL, 100))
-            await _waits(old, pruning.get_server_pid())
+            await blocked(old, pruning.get_server_pid())
         assert "pending" in await versions(old)
         assert await told(old) == whole("pending", 2)
     finally:
@@ -218,18 +219,9 @@ async def test_a_version_that_is_being_pruned_is_written_anew(old: Connection, d
             assert await retention.delete(pruning, "versions", AFTER_ALL, 100) == 1
             pid = old.get_server_pid()
             tasks.start_soon(tell, heard(whole("pending", 2), 30))
-            await _waits(watching, pid)
+            await blocked(watching, pid)
         assert "pending" in await versions(old)
         assert await told(old) == whole("pending", 2)
     finally:
         await pruning.close()
         await watching.close()
-
-
-async def _waits(connection: Any, pid: int) -> None:
-    """Until that session waits for another one's lock."""
-    with anyio.fail_after(20):
-        while not await connection.fetchval(  # noqa: ASYNC110 -- another session makes it true
-            "select cardinality(pg_blocking_pids($1)) > 0", pid
-        ):
-            await anyio.sleep(0.01)

@@ -15,6 +15,7 @@ from bridge.storage.database import Connection, Database, RacedError
 from bridge.storage.observation import Entry, Stored, decide, lock, store, write
 from bridge.storage.queries import queries
 from bridge.tmf656 import wire
+from tests.locks import blocked
 
 pytestmark = pytest.mark.anyio
 
@@ -349,11 +350,7 @@ async def test_problems_are_locked_in_the_order_of_their_ids(
         async with anyio.create_task_group() as tasks, holder.transaction():
             await holder.execute("select 1 from bridge.service_problem where id = $1 for update", last)
             tasks.start_soon(wanted, other)
-            with anyio.fail_after(20):
-                while not await third.fetchval(  # noqa: ASYNC110 -- another session makes it true
-                    "select cardinality(pg_blocking_pids($1)) > 0", other.get_server_pid()
-                ):
-                    await anyio.sleep(0.01)
+            await blocked(third, other.get_server_pid())
             assert await third.fetch(free) == [], f"{first} come before {last}"
         assert len(await third.fetch(free)) == len(ids)
 

@@ -269,7 +269,7 @@ async def test_what_breaks_off_before_the_commit_is_done_again(database: Databas
     before = await summary.hold(connection)
     transaction = connection.transaction()
     await transaction.start()
-    assert (await summary.follow(connection, before)).renewed == 1
+    assert (await summary.follow(connection, before, problems=10)).renewed == 1
     await transaction.rollback()
     assert await summary.hold(connection) == before
     await agree(connection)
