@@ -36,6 +36,7 @@ MODULES = (
     "bridge.tmf656.paging",
     "bridge.tmf656.wire.document",
     "bridge.tmf656.wire.event",
+    "bridge.tmf656.wire.identity",
     "bridge.tmf656.wire.notification",
     "bridge.tmf656.wire.problem",
     "bridge.tmf656.wire.shapes",

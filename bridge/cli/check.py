@@ -140,10 +140,11 @@ async def _list(name: str, client: Client) -> tuple[list[Finding], str | None]:
             if not page.items:
                 return [reach, Finding(name, "list", True, "no problems")], None
             try:
-                first = wire.read_problem(page.items[0], asked_at=now(), via=Via.POLL)
+                item = page.items[0].read()
+                first = wire.read_problem(item, asked_at=now(), via=Via.POLL)
             except UnreadableError as error:
                 return [reach, Finding(name, "list", False, f"a row cannot be read: {error}", error.hint)], None
-            version = wire.detect_version(page.items[0]) or "unknown"
+            version = wire.detect_version(item) or "unknown"
             found = f"{len(page.items):,}{total} problems on the first page, looks like version {version}"
             return [reach, Finding(name, "list", True, found)], first.problem_id
     except BridgeError as error:

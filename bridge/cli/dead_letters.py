@@ -148,9 +148,9 @@ async def _replay(place: Place, number: int) -> str | None:
             heard = wire.read_notification(letter["raw"], received_at=received_at, event_hint=letter["event_hint"])
             entry = Entry(letter["source_id"], heard.observation, heard)
         else:
-            row = orjson.loads(letter["raw"])
-            entry = Entry(letter["source_id"], wire.read_problem(row, asked_at=received_at, via=Via(letter["via"])))
-    except (UnreadableError, orjson.JSONDecodeError) as error:
+            item = wire.Row(text=letter["raw"]).read()
+            entry = Entry(letter["source_id"], wire.read_problem(item, asked_at=received_at, via=Via(letter["via"])))
+    except UnreadableError as error:
         return f"still not understood: {error}"
     outcome = (await store_items(place.database, [entry])).outcomes[0]
     if outcome == "dead_letter":

@@ -7,7 +7,6 @@ what is left is stored in batches as small as in any other pass. Each page is st
 moved no watermark.
 """
 
-import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
@@ -32,6 +31,7 @@ from bridge.storage.observation import Entry, Stored
 from bridge.tmf656 import wire
 from bridge.tmf656.client import Page
 from bridge.tmf656.reader import reader
+from bridge.tmf656.wire import Row
 
 log = structlog.get_logger(__name__)
 
@@ -117,8 +117,8 @@ class Absorber:
                 self.on_stored(stored)
 
     async def _unknown(
-        self, rows: list[tuple[Any, bytes | None]], ids: Sequence[str | None], tally: Tally
-    ) -> list[tuple[Any, bytes | None]]:
+        self, rows: list[tuple[Row, bytes]], ids: Sequence[str | None], tally: Tally
+    ) -> list[tuple[Row, bytes]]:
         """Return the rows that have to be read, since they do not say word for word what is current.
 
         The newest time counts of those only that are passed over. Postgres knows it when it told of no others; else
@@ -138,17 +138,18 @@ class Absorber:
             tally.newest_stamp = newest
         if self.feed.version is None:
             for row in same:
-                self._recognise(row)
+                self._recognise(row.read())
         return unknown
 
-    def _recognise(self, row: Any) -> None:
-        if self.feed.version is None and isinstance(row, dict):
-            self.feed.version = wire.detect_version(row)
+    def _recognise(self, item: Any) -> None:
+        if self.feed.version is None:
+            self.feed.version = wire.detect_version(item)
 
-    def _item(self, row: Any, digest: bytes | None, asked_at: datetime, tally: Tally) -> Item:
+    def _item(self, row: Row, digest: bytes, asked_at: datetime, tally: Tally) -> Item:
         tally.problems += 1
         try:
-            seen = wire.read_problem(row, asked_at=asked_at, via=self.via, digest=digest)
+            item = row.read()
+            seen = wire.read_problem(item, asked_at=asked_at, via=self.via, digest=digest)
         except UnreadableError as error:
             tally.unreadable += 1
             tally.nameless += error.problem_id is None
@@ -156,14 +157,14 @@ class Absorber:
             return DeadLetter(
                 source_id=self.feed.source_id,
                 received_at=asked_at,
-                raw=_written(row),
+                raw=bytes(row.text),
                 reason=error.reason,
                 detail=str(error),
                 hint=error.hint,
                 problem_id=error.problem_id,
                 via=self.via.value,
             )
-        self._recognise(row)
+        self._recognise(item)
         if seen.stamped and (tally.newest_stamp is None or seen.effective_at > tally.newest_stamp):
             tally.newest_stamp = seen.effective_at
         return Entry(self.feed.source_id, seen)
@@ -206,11 +207,6 @@ class Absorber:
     @property
     def _interval(self) -> timedelta:
         return timedelta(seconds=self.feed.settings.poll_interval_seconds)
-
-
-def _written(row: object) -> bytes:
-    """The row as JSON, also where it holds what orjson does not write: numbers of any length."""
-    return json.dumps(row, ensure_ascii=True).encode()
 
 
 def count_changes(feed: Feed, metrics: Metrics, stored: Stored) -> None:

@@ -24,7 +24,6 @@ is busy between two of its turns for as long as before: 12 ms in nine of ten, 20
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
@@ -35,6 +34,7 @@ from bridge.jobs.pacing import Backoff
 from bridge.tmf656 import wire
 from bridge.tmf656.auth import UnauthorisedError
 from bridge.tmf656.client import Page
+from bridge.tmf656.wire import Row
 
 ROWS = 250
 """Rows of a stretch, at most."""
@@ -53,7 +53,7 @@ class Stretch:
     """
 
     page: Page
-    rows: Sequence[Any]
+    rows: Sequence[Row]
     ids: Sequence[str | None]
     first: bool
     last: bool
@@ -95,7 +95,7 @@ class _Traverse:
             group.start_soon(self._ask, pages, bring)
             before: frozenset[str | None] = frozenset()
             async for page in brought:
-                ids = [wire.usable_id(row.get("id")) for row in page.items]
+                ids = [wire.usable_id(row.id) for row in page.items]
                 for stretch in _cut(page, ids, before, self._most):
                     await self._begin(stretch, group)
                 before = frozenset(ids)
@@ -142,7 +142,7 @@ class _Traverse:
 
 def _cut(page: Page, ids: Sequence[str | None], before: frozenset[str | None], most: int) -> Iterator[Stretch]:
     """Cut a page into stretches, rows of problems that stood on the page before (whose ids are `before`) last."""
-    rows: Sequence[Any] = page.items
+    rows: Sequence[Row] = page.items
     again = before.intersection(ids).difference((None,))
     if again:
         order = [place for place, each in enumerate(ids) if each not in again]

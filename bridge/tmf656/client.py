@@ -8,7 +8,6 @@ Servers are not trusted: an answer is bounded in bytes (after decompression) and
 to the configured origin only, and what an error message repeats of an answer is short, escaped and without secrets.
 """
 
-import json
 import math
 import re
 import ssl
@@ -54,6 +53,8 @@ from bridge.tmf656.paging import (
     total_of,
     update_attribute,
 )
+from bridge.tmf656.wire.document import lenient
+from bridge.tmf656.wire.row import Row, rows_in, rows_of
 
 _CONNECTIONS: Final = 8
 _REDIRECTS: Final = 3
@@ -119,13 +120,13 @@ class ClientOptions:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some service problems as the source wrote them.
+    """Some service problems as the source wrote them, not read yet.
 
     `asked_at`: our clock, before this page was asked for. `server_at`: the source's clock (its Date header), None
     when it shows none. `number` counts from 1. `total`: X-Total-Count, for a progress bar and for nothing else.
     """
 
-    items: list[dict[str, Any]]
+    items: list[Row]
     asked_at: datetime
     server_at: datetime | None
     number: int
@@ -276,7 +277,7 @@ class Client:
         *,
         changed_since: datetime | None = None,
         filter_style: FilterStyle = FilterStyle.NONE,
-        stamp: Callable[[dict[str, Any]], datetime | None] = lambda _: None,
+        stamp: Callable[[Row], datetime | None] = lambda _: None,
         version: str | None = None,
         max_requests: int = MAX_REQUESTS,
     ) -> Pass:
@@ -369,7 +370,9 @@ class Client:
         if query and window.offset == 0 and window.link is None and reply.status in {400, 422, 501}:
             raise FilterRefusedError(str(self._count_refusal(request, reply)))
         self._require_ok(request, reply)
-        rows = [] if reply.status == 204 else self._rows(request, reply)
+        rows = [] if reply.status == 204 else rows_in(reply.body)
+        if rows is None:
+            rows = rows_of(self._rows(request, reply))
         self._count(request.operation, "ok")
         link = self._own_link(request.url, next_link(reply.headers.getall("Link", [])))
         return Answer(rows, total=total_of(reply.headers), partial=reply.status == 206, next_link=link), reply
@@ -675,27 +678,9 @@ def _resolve(base: URL, reference: str) -> URL | None:
 
 
 def _decode(reply: _Reply) -> Any:
-    """Parse JSON as servers write it; NaN, another charset or broken text spoil one value, not a page."""
-    try:
-        return orjson.loads(reply.body)
-    except orjson.JSONDecodeError:
-        charset = re.search(r"charset=\"?([\w.:-]+)", reply.headers.get("Content-Type", ""), re.IGNORECASE)
-        try:
-            text = reply.body.decode(charset[1] if charset else "utf-8-sig", "replace")
-        except LookupError:
-            text = reply.body.decode("utf-8-sig", "replace")
-        return _without_surrogates(json.loads(text.removeprefix("\ufeff"), parse_constant=lambda _: None))
-
-
-def _without_surrogates(value: Any) -> Any:
-    """Replace halves of surrogate pairs, which no UTF-8 text can hold."""
-    if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if isinstance(value, list):
-        return [_without_surrogates(one) for one in value]
-    if isinstance(value, dict):
-        return {_without_surrogates(key): _without_surrogates(one) for key, one in value.items()}
-    return value
+    """Parse JSON as servers write it, in the charset they say."""
+    charset = re.search(r"charset=\"?([\w.:-]+)", reply.headers.get("Content-Type", ""), re.IGNORECASE)
+    return lenient(reply.body, charset[1]) if charset else lenient(reply.body)
 
 
 def _lenient(reply: _Reply) -> Any:

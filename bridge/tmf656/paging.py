@@ -25,12 +25,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum, StrEnum
 from itertools import islice, pairwise
-from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
 import orjson
 
 from bridge.domain.value import dataclass
+from bridge.errors import UnreadableError
+from bridge.tmf656.wire.row import Row
 
 MAX_REQUESTS = 20_000
 """Requests in one pass; a server that never ends is left there."""
@@ -83,7 +84,7 @@ class Answer:
     `refused`: the server turned a speculative window down.
     """
 
-    rows: list[dict[str, Any]]
+    rows: list[Row]
     total: int | None = None
     partial: bool = False
     next_link: str | None = None
@@ -167,7 +168,7 @@ class Walk:
         limit: int,
         *,
         changed_since: datetime | None = None,
-        stamp: Callable[[dict[str, Any]], datetime | None] = lambda _: None,
+        stamp: Callable[[Row], datetime | None] = lambda _: None,
         max_requests: int = MAX_REQUESTS,
     ) -> None:
         """Prepare the walk; nothing is asked yet."""
@@ -587,14 +588,22 @@ def _is_position(link: str) -> bool:
     return any(_POSITION.search(name) and value.strip("0").isdigit() for name, value in parse_qsl(urlsplit(link).query))
 
 
-def _identify(row: dict[str, Any], at: datetime | None) -> tuple[int, int]:
+def _identify(row: Row, at: datetime | None) -> tuple[int, int]:
     """Return hashes of the row's id and of its state: its id and the time of its last update, else its content."""
-    identity = row.get("id")
+    identity = row.id
     if identity is None or identity == "":
-        identity = row.get("href")
+        identity = row.href
     state: object = at
     if at is None or identity is None:
-        state = orjson.dumps(row, default=str, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+        state = _state(row)
     if identity is None:
         return hash(state), hash(state)
     return hash(str(identity)), hash((str(identity), state))
+
+
+def _state(row: Row) -> bytes:
+    """What it says, whatever the order of its attributes; of what cannot be read its text."""
+    try:
+        return orjson.dumps(row.read(), default=str, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+    except UnreadableError:
+        return bytes(row.text)

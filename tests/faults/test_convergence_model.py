@@ -218,7 +218,7 @@ class Convergence(RuleBasedStateMachine):
         return tuple(self.row(held[one], via) for one in ids or held if one in held)
 
     def row(self, item: dict[str, Any], via: Via) -> Entry:
-        digest = None if via is Via.REFETCH else wire.listed([item])[0]
+        digest = None if via is Via.REFETCH else wire.listed(wire.rows_of([item]))[0]
         return Entry(1, wire.read_problem(item, asked_at=self.at(), via=via, digest=digest))
 
     @rule(

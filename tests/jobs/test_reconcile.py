@@ -352,7 +352,7 @@ async def test_what_a_list_does_not_say_moves_no_mark(rig_for: RigFor) -> None:
         newest = (await rig.poller.run_once()).newest_stamp
         sim.restore(backup)
         tally = await rig.reconciler.run_once()
-        assert tally.newest_stamp == max(wire.stamp(each) for each in sim.told().values()) < newest
+        assert tally.newest_stamp == max(map(wire.stamp, wire.rows_of(sim.told().values()))) < newest
 
 
 async def test_what_is_left_of_a_page_is_stored_in_small_batches(

@@ -12,12 +12,13 @@ from bridge.errors import BridgeError, DatabaseUnavailableError, PermanentError,
 from bridge.jobs.traverse import AT_ONCE, ROWS, Stretch, through
 from bridge.simulator.background import background
 from bridge.tmf656.client import Page
+from bridge.tmf656.wire import rows_of
 
 pytestmark = pytest.mark.anyio
 
 
 def a_page(number: int, ids: Iterable[object]) -> Page:
-    return Page([{"id": each} for each in ids], datetime.now(UTC), None, number, None)
+    return Page(rows_of({"id": each} for each in ids), datetime.now(UTC), None, number, None)
 
 
 def small_pages(count: int) -> list[Page]:
@@ -133,7 +134,7 @@ async def test_what_stands_on_two_pages_comes_last_on_the_second_and_waits_for_t
     gates = Gates()
 
     async def handle(stretch: Stretch) -> None:
-        stretches.append([row["id"] for row in stretch.rows])
+        stretches.append([row.id for row in stretch.rows])
         await gates.handle(stretch)
 
     pages = a_page(1, ["a", "b", "c"]), a_page(2, ["c", {"odd": 1}, "d", "c", None]), a_page(3, ["e"])

@@ -214,6 +214,6 @@ async def test_api10_consumption_what_a_source_answers_is_bounded_and_not_believ
         url = f"http://127.0.0.1:{runner.addresses[0][1]}/v4"
         async with Client(ClientOptions("s", url), on_request=lambda *_: metrics.page()) as client:
             page = await anext(client.pages())
-        assert [row["id"] for row in page.items] == ["'; drop table bridge.source; --"]
+        assert [row.id for row in page.items] == ["'; drop table bridge.source; --"]
     finally:
         await runner.cleanup()

@@ -37,8 +37,7 @@ def row(item: dict[str, Any], asked: int, via: Via = Via.RECONCILE) -> Entry:
 
 
 def listed_as(item: dict[str, Any]) -> bytes:
-    (digest,) = wire.listed([item])
-    assert digest is not None
+    (digest,) = wire.listed(wire.rows_of([item]))
     return digest
 
 

@@ -92,7 +92,7 @@ def collection(count: int, requests: list[str] | None = None, cap: int = 1000) -
 
 
 async def first_page(client: Client, **arguments: Any) -> list[dict[str, Any]]:
-    return (await anext(client.pages(**arguments))).items
+    return [row.read() for row in (await anext(client.pages(**arguments))).items]
 
 
 async def test_pages_come_with_clocks_numbers_and_totals_and_the_pass_knows_that_it_is_complete() -> None:
@@ -100,7 +100,7 @@ async def test_pages_come_with_clocks_numbers_and_totals_and_the_pass_knows_that
         before = datetime.now(UTC)
         problems = client.pages()
         pages = [page async for page in problems]
-    assert {item["id"] for page in pages for item in page.items} == {str(number) for number in range(95)}
+    assert {item.id for page in pages for item in page.items} == {str(number) for number in range(95)}
     assert problems.complete
     assert problems.distinct == 95
     assert problems.filter_honoured is None
@@ -156,7 +156,7 @@ async def test_a_filter_that_is_ignored_is_noticed() -> None:
         problems = client.pages(
             changed_since=SINCE,
             filter_style=FilterStyle.DOT_GTE,
-            stamp=lambda item: datetime.fromisoformat(item["lastUpdate"]),
+            stamp=lambda row: datetime.fromisoformat(row.last_update),
         )
         await anext(problems)
     assert problems.filter_honoured is False
@@ -173,13 +173,13 @@ async def test_a_pass_goes_on_after_a_failed_page() -> None:
 
     async with asking(handle, page_size=20) as (client, counts):
         problems = client.pages()
-        seen = {item["id"] for item in (await anext(problems)).items}
+        seen = {item.id for item in (await anext(problems)).items}
         for _ in range(2):
             with pytest.raises(TransientError) as caught:
                 await anext(problems)
             assert caught.value.retry_after_seconds == 3.0
             assert not problems.complete
-        seen |= {item["id"] async for page in problems for item in page.items}
+        seen |= {item.id async for page in problems for item in page.items}
     assert len(seen) == 50
     assert problems.complete
     assert counts["list", "server_error"] == 2
@@ -248,7 +248,7 @@ async def test_a_cursor_is_followed_on_the_own_origin_only() -> None:
 
     async with serving(elsewhere) as foreign, asking(handle) as (client, _):
         problems = client.pages()
-        assert [item["id"] async for page in problems for item in page.items] == ["1", "2"]
+        assert [item.id async for page in problems for item in page.items] == ["1", "2"]
     assert requests[1] == f"{BASE}/serviceProblem?after=a%2Fb&limit=1"
     assert len(requests) == 2
 

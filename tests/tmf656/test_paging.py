@@ -14,6 +14,7 @@ from bridge.tmf656.paging import (
     Walk,
     Window,
 )
+from bridge.tmf656.wire import rows_of
 
 EPOCH = datetime(2026, 11, 23, 10, tzinfo=UTC)
 
@@ -42,7 +43,7 @@ class Server:
         if self.asked:
             self.meanwhile(self)
         self.asked.append(window)
-        return Answer([dict(one) for one in self.cut(window)], total=self.totals(self), partial=self.partial)
+        return Answer(rows_of(self.cut(window)), total=self.totals(self), partial=self.partial)
 
 
 class PageNumberServer(Server):
@@ -78,7 +79,7 @@ class LinkServer(Server):
         start = int(window.link.rpartition("=")[2], 36) if window.link else 0
         end = start + min(window.limit, self.cap)
         link = f"/serviceProblem?limit={window.limit}&{self.name}={self.cursor(end)}" if end < len(self.rows) else None
-        return Answer(self.rows[start:end], total=self.totals(self), next_link=link)
+        return Answer(rows_of(self.rows[start:end]), total=self.totals(self), next_link=link)
 
     def cursor(self, position: int) -> str:
         digits = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -92,7 +93,7 @@ def walk(server: Server, limit: int = 10, **options: Any) -> tuple[Walk, set[str
     window: Window | None = steps.first()
     while window is not None:
         answer = server.answer(window)
-        seen.update(str(one.get("id")) for one in answer.rows)
+        seen.update(str(one.id) for one in answer.rows)
         window = steps.following(answer)
     return steps, seen
 
@@ -282,7 +283,7 @@ def test_a_cursor_that_is_a_position_in_disguise_proves_nothing_without_a_count(
         def answer(self, window: Window) -> Answer:
             start = int(window.link.rpartition("=")[2]) if window.link else 0
             following = f"/serviceProblem?page={start + 10:02d}" if start + 10 < len(self.rows) else None
-            return Answer(self.rows[start : start + 10], total=self.totals(self), next_link=following)
+            return Answer(rows_of(self.rows[start : start + 10]), total=self.totals(self), next_link=following)
 
     steps, seen = walk(Position([row(n) for n in range(35)]))
     assert seen == ids(35)
@@ -295,7 +296,9 @@ def test_a_ring_of_links_is_left() -> None:
     class Ring(Server):
         def answer(self, window: Window) -> Answer:
             self.asked.append(window)
-            return Answer([row(len(self.asked) % 2)], next_link=f"/serviceProblem?after=x{len(self.asked) % 3}")
+            return Answer(
+                rows_of([row(len(self.asked) % 2)]), next_link=f"/serviceProblem?after=x{len(self.asked) % 3}"
+            )
 
     server = Ring([])
     steps, _ = walk(server)
@@ -309,7 +312,7 @@ def test_a_page_emptied_by_a_late_filter_is_passed_over_when_a_link_leads_on() -
             self.asked.append(window)
             behind = window.offset + window.limit
             link = f"/serviceProblem?offset={behind}" if behind < len(self.rows) else None
-            return Answer([one for one in self.cut(window) if one["version"]], next_link=link)
+            return Answer(rows_of(one for one in self.cut(window) if one["version"]), next_link=link)
 
     rows = [row(n, version=int(n in {33, 71})) for n in range(100)]
     _, seen = walk(FiltersLate(rows), changed_since=EPOCH)
@@ -318,10 +321,10 @@ def test_a_page_emptied_by_a_late_filter_is_passed_over_when_a_link_leads_on() -
 
 @pytest.mark.parametrize(("age", "honoured"), [(-5, True), (0.5, True), (60, False)])
 def test_one_row_older_than_the_bound_convicts_the_filter(age: float, *, honoured: bool) -> None:
-    steps = Walk(10, changed_since=EPOCH, stamp=lambda one: EPOCH - timedelta(seconds=one["age"]))
+    steps = Walk(10, changed_since=EPOCH, stamp=lambda one: EPOCH - timedelta(seconds=one.read()["age"]))
     steps.first()
     assert steps.filter_honoured is None
-    steps.following(Answer([{"id": "1", "age": -100}, {"id": "2", "age": age}]))
+    steps.following(Answer(rows_of([{"id": "1", "age": -100}, {"id": "2", "age": age}])))
     assert steps.filter_honoured is honoured
 
 

@@ -13,7 +13,7 @@ from bridge.domain.observation import Kind, Observation, Via
 from bridge.domain.status import Status
 from bridge.errors import UnreadableError
 from bridge.tmf656.reader import reader
-from bridge.tmf656.wire import Limits, detect_version, listed, read_problem, stamp
+from bridge.tmf656.wire import Limits, detect_version, listed, read_problem, rows_of, stamp
 
 QUICK = settings(deadline=None, database=None, derandomize=True, max_examples=150)
 
@@ -24,8 +24,8 @@ def read(item: object, **more: Any) -> Observation:
     return read_problem(item, asked_at=ASKED_AT, via=Via.POLL, **more)
 
 
-def digest(item: object, reader: bytes = b"") -> bytes | None:
-    (found,) = listed([item], reader)
+def digest(item: dict[str, Any], reader: bytes = b"") -> bytes:
+    (found,) = listed(rows_of([item]), reader)
     return found
 
 
@@ -420,7 +420,7 @@ def test_equal_content_has_equal_hashes_whatever_the_order_of_keys() -> None:
 def test_the_stamp_is_the_update_time_and_agrees_with_the_observation(
     item: dict[str, Any], at: datetime | None
 ) -> None:
-    assert stamp(item) == at == read({"id": "1"} | item).updated_at
+    assert stamp(*rows_of([item])) == at == read({"id": "1"} | item).updated_at
 
 
 @pytest.mark.parametrize(
@@ -462,7 +462,7 @@ def test_the_version_is_told_by_attributes(item: dict[str, Any], version: str | 
 )
 def test_any_row_is_read_or_refused_with_the_named_error(item: dict[str, Any]) -> None:
     detect_version(item)
-    stamp(item)
+    stamp(*rows_of([item]))
     try:
         seen = read({"id": "1"} | item)
     except UnreadableError as error:
@@ -489,11 +489,6 @@ def test_rows_with_one_digest_are_read_the_same(one: dict[str, Any], other: dict
     assert digest(one) != digest(one | {"status": "held"})
 
 
-def test_a_number_beyond_64_bits_has_no_digest_and_keeps_none_from_its_neighbours() -> None:
-    plain = {"id": "1"}
-    assert listed([plain, {"id": "2", "x": 2**70}, plain]) == [digest(plain), None, digest(plain)]
-
-
 def test_no_other_id_has_the_same_digest() -> None:
     assert len({digest({"id": each}) for each in ("1", 1, "2")}) == 3
 
@@ -502,6 +497,8 @@ def test_another_reader_has_other_digests() -> None:
     assert len({digest({"id": "1"}, each) for each in (b"", b"one", reader())}) == 3
 
 
-def test_the_order_of_attributes_is_not_told_apart() -> None:
+def test_a_row_in_another_order_is_another_row_and_is_read_the_same() -> None:
     one = {"id": "1", "status": "held", "note": [{"text": "a", "author": "b"}]}
-    assert digest({"note": [{"author": "b", "text": "a"}], "status": "held", "id": "1"}) == digest(one)
+    other = {"note": [{"author": "b", "text": "a"}], "status": "held", "id": "1"}
+    assert digest(other) != digest(one)
+    assert read(other) == read(one)

@@ -1,24 +1,29 @@
 """What TMF656 servers send → observations. Pure: bytes and values in, values or one named error (UnreadableError) out.
 
 Versions 2 to 5 and the spellings seen in the field come out as version 4's model. `document` reads bytes and writes
-canonical ones, `event` knows the event types, `shapes` and `problem` one service problem, `notification` a whole
-event, `version` whose model it is.
+canonical ones, `event` knows the event types, `identity` what names a problem, `row` the rows of a list, `shapes` and
+`problem` one service problem, `notification` a whole event, `version` whose model it is.
 """
 
 from bridge.tmf656.wire.document import DEFAULT, Limits
 from bridge.tmf656.wire.event import event_name
+from bridge.tmf656.wire.identity import usable_id
 from bridge.tmf656.wire.notification import read_notification
-from bridge.tmf656.wire.problem import listed, read_problem, stamp, usable_id
+from bridge.tmf656.wire.problem import listed, read_problem, stamp
+from bridge.tmf656.wire.row import Row, rows_in, rows_of
 from bridge.tmf656.wire.version import detect_version
 
 __all__ = [
     "DEFAULT",
     "Limits",
+    "Row",
     "detect_version",
     "event_name",
     "listed",
     "read_notification",
     "read_problem",
+    "rows_in",
+    "rows_of",
     "stamp",
     "usable_id",
 ]

@@ -26,7 +26,8 @@ from bridge.tmf656.wire.event import (
     event_name,
     task_event_name,
 )
-from bridge.tmf656.wire.problem import ALIASES, ID_CHARACTERS, id_in, normalise, observation_of, usable_id
+from bridge.tmf656.wire.identity import ID_CHARACTERS, id_in, usable_id
+from bridge.tmf656.wire.problem import ALIASES, normalise, observation_of
 from bridge.tmf656.wire.shapes import SHAPES
 
 NO_USABLE_ID = "no usable id"

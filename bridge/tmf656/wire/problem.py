@@ -4,24 +4,19 @@ Values are never rewritten: times stay as sent and a priority of "1" stays "1"; 
 one form, so that the same problem in two dialects has the same body. Attributes nobody knows are kept.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any
-from urllib.parse import unquote, urlsplit
-
-import orjson
 
 from bridge.domain import instant
 from bridge.domain.observation import Kind, Observation, Via
 from bridge.domain.service_problem import Columns, columns_of
 from bridge.errors import UnreadableError
 from bridge.tmf656.wire import document
-from bridge.tmf656.wire.event import SERVICE_PROBLEM
+from bridge.tmf656.wire.identity import ID_CHARACTERS, usable_id
+from bridge.tmf656.wire.row import Row
 from bridge.tmf656.wire.shapes import SHAPES, rename
-
-ID_CHARACTERS = 512
-"""A longer id would not fit an index of Postgres."""
 
 ALIASES = {
     "timeRaised": "creationDate",
@@ -54,43 +49,19 @@ def normalise(problem: dict[str, Any]) -> dict[str, Any]:
     return body
 
 
-def stamp(item: Mapping[str, Any]) -> datetime | None:
-    """Return the update time of a problem in any dialect, without reading the rest; None when it has none that can be
-    used.
-    """
-    at = item.get("lastUpdate")
-    return instant.parse(item.get("timeChanged") if at is None else at)
+def stamp(row: Row) -> datetime | None:
+    """Return the update time of a problem in any dialect; None when it has none that can be used."""
+    at = row.last_update
+    return instant.parse(row.time_changed if at is None else at)
 
 
-def usable_id(value: object) -> str | None:
-    """Return an id as text: a text as it is, an integer in digits, None for what cannot name a problem."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if not isinstance(value, str) or not value.strip() or "\0" in value or len(value) > ID_CHARACTERS:
-        return None
-    return value
-
-
-def id_in(item: Mapping[str, Any]) -> str | None:
-    """Return the id of a problem or of a reference to one: its `id`, else the last segment of its `href`."""
-    return usable_id(item.get("id")) or _id_in_href(item.get("href"))
-
-
-def listed(rows: Iterable[object], reader: bytes = b"") -> list[bytes | None]:
-    """Return a digest of each row of a list as it came, whatever the order of its attributes, without reading it.
+def listed(rows: Iterable[Row], reader: bytes = b"") -> list[bytes]:
+    """Return a digest of each row of a list as it came, word for word, without reading it.
 
     Rows with the same digest have the same id and are read the same, as long as they are by the same `reader`
-    (`bridge.tmf656.reader`). None for what is no plain row: a number too long for JSON as we write it.
+    (`bridge.tmf656.reader`).
     """
-    digests: list[bytes | None] = []
-    for row in rows:
-        try:
-            raw = orjson.dumps(row, option=orjson.OPT_SORT_KEYS)
-        except TypeError:
-            digests.append(None)
-        else:
-            digests.append(blake2b(raw, digest_size=16, salt=reader).digest())
-    return digests
+    return [blake2b(row.text, digest_size=16, salt=reader).digest() for row in rows]
 
 
 def read_problem(
@@ -199,14 +170,3 @@ def _encoded(body: dict[str, Any]) -> bytes:
 
 def _name_in(item: object) -> str | None:
     return usable_id(item.get("id")) if isinstance(item, dict) else None
-
-
-def _id_in_href(href: object) -> str | None:
-    """`…/serviceProblem/42/` and `…/serviceProblem/42?fields=id` name 42; the collection itself names nothing."""
-    if not isinstance(href, str) or "/" not in href:
-        return None
-    try:
-        segment = unquote(urlsplit(href).path.rstrip("/").rpartition("/")[2], errors="strict")
-    except ValueError:
-        return None
-    return None if segment.lower() == SERVICE_PROBLEM.lower() else usable_id(segment)

@@ -1,0 +1,74 @@
+"""A list of problems as it came → its rows, of which no more is read than what tells one from another.
+
+A pass goes over everything a source has, and nearly all of it is known word for word (`bridge.storage.listed`). Of such
+a row nothing is needed but its text, what names it and the time of its last update. So a page is not made into some
+25 objects a row: its text is checked and cut (msgspec, which looks at all of it and keeps what it is asked for), and a
+row is read when somebody wants to know what it says.
+
+What only a lenient reader takes for a list is read as a whole and taken apart: another charset, a byte order mark, NaN,
+half a surrogate pair, rows wrapped in an object, a row that is no object.
+"""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+from msgspec import DecodeError, Raw, Struct, field
+from msgspec.json import Decoder
+
+from bridge.errors import UnreadableError
+from bridge.tmf656.wire.document import lenient
+from bridge.tmf656.wire.identity import usable_id
+
+
+class Row(Struct, gc=False):
+    """One row: its JSON in UTF-8 (`text`), and what it holds under four of its names, whatever that is."""
+
+    id: Any = None
+    href: Any = None
+    last_update: Any = field(default=None, name="lastUpdate")
+    time_changed: Any = field(default=None, name="timeChanged")
+    text: Raw = field(default=Raw(b"{}"), name="text of the row")  # set afterwards, whatever has that name
+
+    def read(self) -> Any:
+        """Return what it says. UnreadableError for numbers of thousands of digits, and what is nested too deeply."""
+        try:
+            return lenient(memoryview(self.text))
+        except (ValueError, RecursionError) as error:
+            raise UnreadableError(
+                "unrepresentable", str(error), hint="correct the value at the source", problem_id=usable_id(self.id)
+            ) from error
+
+
+_ROWS = Decoder(list[Row])
+_TEXTS = Decoder(list[Raw])
+
+
+def rows_in(body: bytes | bytearray) -> list[Row] | None:
+    """Cut up a plain list of objects; None: it is something else, or has to be read leniently."""
+    try:
+        if not body.isascii():
+            body.decode()  # msgspec does not look into texts that it passes over
+        rows, texts = _ROWS.decode(body), _TEXTS.decode(body)
+    except (DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    for row, text in zip(rows, texts, strict=True):
+        row.text = text
+    return rows
+
+
+def rows_of(items: Iterable[dict[str, Any]]) -> list[Row]:
+    """Make rows of objects that were read."""
+    return [
+        Row(item.get("id"), item.get("href"), item.get("lastUpdate"), item.get("timeChanged"), _written(item))
+        for item in items
+    ]
+
+
+def _written(item: dict[str, Any]) -> Raw:
+    """JSON, also of what holds what orjson does not write: numbers of any length."""
+    try:
+        return Raw(orjson.dumps(item))
+    except TypeError:
+        return Raw(json.dumps(item).encode())
