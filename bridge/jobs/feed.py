@@ -65,6 +65,8 @@ class Feed:
     reconcile_wake: Wake = field(default_factory=Wake)
     first_pass: anyio.Event = field(default_factory=anyio.Event)
     """Set once a pass over the source has succeeded."""
+    reworded: int = 0
+    """Passes in a row that had to read most of what they then found unchanged (`bridge.jobs.absorb`)."""
     passing: anyio.Lock = field(default_factory=anyio.Lock)
     """Held by the pass under way: one pass over a source at a time."""
     on_mode: Callable[["Feed"], None] | None = None

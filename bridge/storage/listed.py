@@ -23,8 +23,8 @@ parameter, it was 0.8 here and 2.3 there; arrays as parameters cost 0.3 an eleme
 is an array itself.
 
 A row is compared as it stands in the answer. It used to be read, and written anew with sorted keys: a pass took 0.71 of
-that (CPU; 0.86 of the time; 200,000 rows, seven pairs). The price: where a server writes the attributes of the same
-problem in another order, its row is read again, and where it does so each time, each time.
+that (CPU; 0.86 of the time; 200,000 rows, seven pairs). Where a server writes the attributes of the same problem in
+another order each time that is noticed, and done as before (`bridge.jobs.absorb`).
 
 Tried and left: SHA-256 takes 0.3 to 0.6 less than BLAKE2b, but only where the processor has instructions for it; XXH3
 takes 1.2 less, but is not made to withstand who would have two texts look the same. A digest of the whole page would

@@ -27,10 +27,7 @@ from enum import Enum, StrEnum
 from itertools import islice, pairwise
 from urllib.parse import parse_qsl, quote, urlsplit
 
-import orjson
-
 from bridge.domain.value import dataclass
-from bridge.errors import UnreadableError
 from bridge.tmf656.wire.row import Row
 
 MAX_REQUESTS = 20_000
@@ -595,15 +592,7 @@ def _identify(row: Row, at: datetime | None) -> tuple[int, int]:
         identity = row.href
     state: object = at
     if at is None or identity is None:
-        state = _state(row)
+        state = row.sorted()
     if identity is None:
         return hash(state), hash(state)
     return hash(str(identity)), hash((str(identity), state))
-
-
-def _state(row: Row) -> bytes:
-    """What it says, whatever the order of its attributes; of what cannot be read its text."""
-    try:
-        return orjson.dumps(row.read(), default=str, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
-    except UnreadableError:
-        return bytes(row.text)

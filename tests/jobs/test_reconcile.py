@@ -2,9 +2,12 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from bridge.errors import TransientError
 from bridge.jobs import absorb
@@ -341,6 +344,35 @@ async def test_a_row_that_a_notification_overtakes_while_it_is_compared(
         for read in (1, 0):
             assert (await rig.reconciler.run_once()).changed == 0
             assert await rig.rows() == told(sim), read
+
+
+@pytest.mark.parametrize("moody", [True, False])
+async def test_rows_in_another_order_each_time_are_passed_over_from_the_third_pass_that_would_read_them(
+    rig_for: RigFor, read: list[str], *, moody: bool
+) -> None:
+    asked = count()
+    rows = [{"id": f"P{n}", "name": "a", "status": "held", "lastUpdate": long_ago(n)} for n in range(40)]
+
+    async def handle(request: web.Request) -> web.Response:
+        turn = next(asked) % 4 if moody else 0
+        start, limit = int(request.query["offset"]), int(request.query["limit"])
+        here = [list(row.items()) for row in rows[start : start + limit]]
+        turned = [dict(row[turn:] + row[:turn]) for row in here]
+        return web.json_response(turned, headers={"X-Total-Count": str(len(rows))})
+
+    app = web.Application()
+    app.router.add_get("/serviceProblem", handle)
+    async with TestServer(app) as server:
+        rig = await rig_for(str(server.make_url("/")))
+        await rig.poller.run_once()
+        counts: list[int] = []
+        for _ in range(5):
+            read.clear()
+            tally = await rig.reconciler.run_once()
+            assert (tally.changed, rig.reconciler.complete) == (0, True)
+            assert tally.passed_over + len(read) == tally.problems
+            counts.append(len(read))
+    assert counts == ([40, 40, 40, 0, 0] if moody else [0] * 5)
 
 
 async def test_what_a_list_does_not_say_moves_no_mark(rig_for: RigFor) -> None:

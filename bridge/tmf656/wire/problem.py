@@ -55,13 +55,15 @@ def stamp(row: Row) -> datetime | None:
     return instant.parse(row.time_changed if at is None else at)
 
 
-def listed(rows: Iterable[Row], reader: bytes = b"") -> list[bytes]:
-    """Return a digest of each row of a list as it came, word for word, without reading it.
+def listed(rows: Iterable[Row], reader: bytes = b"", *, in_any_order: bool = False) -> list[bytes]:
+    """Return a digest of each row of a list as it came, word for word, without reading it, or of what it says, whatever
+    the order of its attributes.
 
     Rows with the same digest have the same id and are read the same, as long as they are by the same `reader`
     (`bridge.tmf656.reader`).
     """
-    return [blake2b(row.text, digest_size=16, salt=reader).digest() for row in rows]
+    texts = (row.sorted() if in_any_order else row.text for row in rows)
+    return [blake2b(text, digest_size=16, salt=reader).digest() for text in texts]
 
 
 def read_problem(

@@ -40,6 +40,13 @@ class Row(Struct, gc=False):
                 "unrepresentable", str(error), hint="correct the value at the source", problem_id=usable_id(self.id)
             ) from error
 
+    def sorted(self) -> bytes:
+        """Return what it says as JSON with sorted keys; of what cannot be read, the text."""
+        try:
+            return orjson.dumps(self.read(), default=str, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
+        except UnreadableError:
+            return bytes(self.text)
+
 
 _ROWS = Decoder(list[Row])
 _TEXTS = Decoder(list[Raw])
