@@ -48,6 +48,9 @@ _SIEVED = 1000
 whatever it asks for.
 """
 
+_TASTED = 8
+"""Rows of a stretch, of those passed over, that are read to find out whose version they are."""
+
 _REWORDED = 2
 """Passes in a row. One has to read everything after an upgrade, and where everything was pushed."""
 
@@ -159,9 +162,8 @@ class Absorber:
         tally.outcomes[Outcome.UNCHANGED] += len(same)
         if newest is not None and (tally.newest_stamp is None or newest > tally.newest_stamp):
             tally.newest_stamp = newest
-        if self.feed.version is None:
-            for row in same:
-                self._recognise(row.read())
+        for row in same[:_TASTED] if self.feed.version is None else ():
+            self._recognise(row.read())
         return unknown
 
     def _recognise(self, item: Any) -> None:

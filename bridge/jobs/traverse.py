@@ -5,8 +5,9 @@ A *stretch* is at most some hundred rows of one page, so that a page of thousand
 where a page ends: while Postgres works for some the next one is understood. What is in hand is bounded: the stretches
 under way, the page the next one comes from, the page behind it.
 
-Nobody holds on to a page that was passed on. It is 1.7 MB of small objects, more than a processor has at hand, and with
-two of them kept until the next one came a pass over what is known took a tenth more. Hence each `del` below.
+Nobody holds on to a page that was passed on. It is half a megabyte and more, and with two of them kept until the next
+one came a pass over what is known took a tenth more (when a page was made of 1.7 MB of small objects). Hence each `del`
+below.
 
 Pages overlap by some rows (`bridge.tmf656.paging`), so the end of one and the beginning of the next tell of the same
 problems; stored at the same time, one would lose the race against the other and be decided anew. So a stretch waits

@@ -370,9 +370,7 @@ class Client:
         if query and window.offset == 0 and window.link is None and reply.status in {400, 422, 501}:
             raise FilterRefusedError(str(self._count_refusal(request, reply)))
         self._require_ok(request, reply)
-        rows = [] if reply.status == 204 else rows_in(reply.body)
-        if rows is None:
-            rows = rows_of(self._rows(request, reply))
+        rows = [] if reply.status == 204 else self._page_rows(request, reply)
         self._count(request.operation, "ok")
         link = self._own_link(request.url, next_link(reply.headers.getall("Link", [])))
         return Answer(rows, total=total_of(reply.headers), partial=reply.status == 206, next_link=link), reply
@@ -563,6 +561,16 @@ class Client:
             f"source {self._options.name}: {request} answered with {what}: check that "
             f"sources.{self._options.name}.url is the base path of the API"
         )
+
+    def _page_rows(self, request: _Request, reply: _Reply) -> list[Row]:
+        """Cut a page into rows; read it first where that takes a lenient reader."""
+        rows = rows_in(reply.body)
+        if rows is not None:
+            return rows
+        try:
+            return rows_of(self._rows(request, reply))
+        except RecursionError as error:
+            raise self._malformed(request, f"a problem that is nested too deeply ({_excerpt(reply, '')})") from error
 
     def _rows(self, request: _Request, reply: _Reply) -> list[dict[str, Any]]:
         """Read the problems out of an answer, however it wraps them."""

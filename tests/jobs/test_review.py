@@ -25,15 +25,18 @@ def about(**problem: Any) -> dict[str, Any]:
     return {"event": {"serviceProblem": problem}}
 
 
+@pytest.mark.parametrize("reworded", [0, 2])
 async def test_a_number_of_any_length_in_a_row_that_cannot_be_kept_spoils_neither_page_nor_process(
-    rig_for: RigFor,
+    rig_for: RigFor, reworded: int
 ) -> None:
     rig = await rig_for("http://127.0.0.1:9")
-    absorber = Absorber(rig.feed, rig.database, rig.metrics, Via.POLL, touch=True)
+    rig.feed.reworded = reworded
+    absorber = Absorber(rig.feed, rig.database, rig.metrics, Via.POLL, touch=True, again=True)
     tally = Tally()
     digits = b"1" * 5000
     rows = wire.rows_in(
-        b'[{"id":"a","n":%b},{"id":%b},{"id":"c","n":%b},{"id":"b"}]' % (digits[:30], digits[:600], digits)
+        b'[{"id":"a","n":%b},{"id":%b},{"id":"d","n":%b},{"id":"c","n":%b},{"id":"b"}]'
+        % (digits[:30], digits[:600], digits[:600], digits)
     )
     assert rows is not None
 
@@ -42,8 +45,9 @@ async def test_a_number_of_any_length_in_a_row_that_cannot_be_kept_spoils_neithe
 
     await absorber.absorb(pages(), tally)
     assert set(await rig.rows()) == {"a", "b"}
-    assert (tally.unreadable, tally.nameless) == (2, 1)
-    assert await rig.value("select array_agg(problem_id order by problem_id) from bridge.dead_letter") == ["c", None]
+    assert (tally.unreadable, tally.nameless) == (3, 1)
+    named = await rig.value("select array_agg(problem_id order by problem_id) from bridge.dead_letter")
+    assert named == ["c", "d", None]
 
 
 async def test_a_filtered_pass_that_may_have_missed_rows_does_not_move_the_mark(

@@ -223,6 +223,27 @@ async def test_one_broken_value_does_not_spoil_a_page(body: bytes, content_type:
         assert await first_page(client) == [{"id": "1", "name": name}]
 
 
+@pytest.mark.parametrize("value", [b"9" * 400, b"9" * 5000, b"[" * 260 + b"]" * 260], ids=["long", "longer", "deep"])
+async def test_a_row_that_cannot_be_kept_spoils_no_pass(value: bytes) -> None:
+    body = b'[{"id":"1"},{"id":"2","x":%b},{"id":"3","x":1}]' % value
+    async with asking(answering(body, X_Total_Count="3")) as (client, counts):
+        problems = client.pages()
+        assert [row.id async for page in problems for row in page.items] == ["1", "2", "3"]
+    assert problems.complete
+    assert counts == {("list", "ok"): 1}
+
+
+@pytest.mark.parametrize("wrapped", [b"%b", b'{"items":%b}'])
+async def test_a_page_is_read_or_malformed_however_deep_it_is(wrapped: bytes) -> None:
+    for depth in range(200, 1100, 20):
+        body = wrapped % (b'[{"id":"1","x":' + b"[" * depth + b"]" * depth + b"}]")
+        async with asking(answering(body, X_Total_Count="1")) as (client, _):
+            try:
+                assert [row.id for row in (await anext(client.pages())).items] == ["1"]
+            except MalformedAnswerError:
+                assert depth > 400  # Python's limit of 1,000, less what is on the stack
+
+
 async def test_no_content_is_an_empty_list() -> None:
     async def handle(_: web.Request) -> web.Response:
         return web.Response(status=204)

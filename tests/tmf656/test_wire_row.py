@@ -104,3 +104,14 @@ def test_a_row_that_cannot_be_read_still_names_its_problem() -> None:
 def test_rows_of_numbers_of_any_length_are_written_down() -> None:
     (row,) = rows_of([{"id": "1", "n": 2**70}])
     assert row.read() == {"id": "1", "n": float(2**70)}
+
+
+@pytest.mark.parametrize("value", [b"9" * 400, b"9" * 5000, b"[" * 260 + b"]" * 260], ids=["long", "longer", "deep"])
+def test_a_row_that_cannot_be_written_again_is_sorted_as_it_came(value: bytes) -> None:
+    (row,) = rows_in(b'[{"id":"c","b":1,"a":%b}]' % value) or ()
+    assert row.sorted() == bytes(row.text)
+
+
+def test_what_is_sorted_is_the_same_in_any_order() -> None:
+    one, other = rows_in(b'[{"id":"1","a":{"c":1,"b":2}}, {"a":{"b":2,"c":1}, "id":"1"}]') or ()
+    assert one.sorted() == other.sorted() == b'{"a":{"b":2,"c":1},"id":"1"}'

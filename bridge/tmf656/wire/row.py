@@ -23,7 +23,9 @@ from bridge.tmf656.wire.identity import usable_id
 
 
 class Row(Struct, gc=False):
-    """One row: its JSON in UTF-8 (`text`), and what it holds under four of its names, whatever that is."""
+    """One row: its JSON in UTF-8 (`text`), and what it holds under four of its names, whatever that is (an integer of
+    any length, where `read` gives what orjson gives).
+    """
 
     id: Any = None
     href: Any = None
@@ -41,10 +43,12 @@ class Row(Struct, gc=False):
             ) from error
 
     def sorted(self) -> bytes:
-        """Return what it says as JSON with sorted keys; of what cannot be read, the text."""
+        """Return what it says as JSON with sorted keys; of what cannot be read, or written by orjson (a number of
+        any length, some hundred levels), the text.
+        """
         try:
-            return orjson.dumps(self.read(), default=str, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
-        except UnreadableError:
+            return orjson.dumps(self.read(), option=orjson.OPT_SORT_KEYS)
+        except (TypeError, UnreadableError):
             return bytes(self.text)
 
 
@@ -66,7 +70,7 @@ def rows_in(body: bytes | bytearray) -> list[Row] | None:
 
 
 def rows_of(items: Iterable[dict[str, Any]]) -> list[Row]:
-    """Make rows of objects that were read."""
+    """Make rows of objects that were read; RecursionError where one is too deep to be written."""
     return [
         Row(item.get("id"), item.get("href"), item.get("lastUpdate"), item.get("timeChanged"), _written(item))
         for item in items
