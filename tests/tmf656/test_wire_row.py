@@ -54,6 +54,13 @@ def test_the_text_of_a_row_is_what_came() -> None:
     assert [row.id for row in rows] == ["1", "2"]
 
 
+def test_no_attribute_is_taken_for_the_text_of_a_row() -> None:
+    body = b'{"id":"1","text of the row":{"id":"2"},"text":3}'
+    (row,) = rows_in(b"[%b]" % body) or ()
+    assert bytes(row.text) == body
+    assert row.read()["text of the row"] == {"id": "2"}
+
+
 @pytest.mark.parametrize(
     "body",
     [
