@@ -8,15 +8,12 @@ Servers are not trusted: an answer is bounded in bytes (after decompression) and
 to the configured origin only, and what an error message repeats of an answer is short, escaped and without secrets.
 """
 
-import math
-import re
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -25,11 +22,10 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import orjson
-from multidict import CIMultiDictProxy
 from yarl import URL
 
 from bridge.errors import ConfigurationError, PermanentError, TransientError
-from bridge.masking import MASK, hide, mask
+from bridge.masking import hide
 from bridge.tmf656.auth import Authorization, ClientCredentials, Fixed, FormAnswer, UnauthorisedError, basic, bearer
 from bridge.tmf656.circuit import Circuit
 from bridge.tmf656.hub import (
@@ -53,7 +49,7 @@ from bridge.tmf656.paging import (
     total_of,
     update_attribute,
 )
-from bridge.tmf656.wire.document import lenient
+from bridge.tmf656.reply import Reply, plain, unwrap
 from bridge.tmf656.wire.row import Row, rows_in, rows_of
 
 _CONNECTIONS: Final = 8
@@ -61,11 +57,6 @@ _REDIRECTS: Final = 3
 _EVERYTHING: Final = ""
 _WHOLE: Final = {"list", "register"}
 """Operations that a 403 shuts: refused once, they are refused always. Of one problem it says nothing about others."""
-_EXCERPT_CHARACTERS: Final = 200
-_LONGEST_PAUSE_SECONDS: Final = 3600.0
-"""A Retry-After beyond this is cut: an hour of silence is long enough to ask again."""
-_WRAPPERS: Final = ("items", "data", "serviceProblem", "result", "results", "content", "value")
-"""Attributes under which servers have been seen to put the list, or the problem, they answer with."""
 
 _ASIDE: Final = {"find_subscriptions", "probe_subscription"}
 """Requests that the standard does not have: however they are refused, it says nothing about us."""
@@ -140,24 +131,6 @@ class Fetched:
     item: dict[str, Any]
     asked_at: datetime
     server_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Reply:
-    """An HTTP answer, read to its end."""
-
-    status: int
-    headers: CIMultiDictProxy[str]
-    body: bytearray = field(repr=False)
-    asked_at: datetime
-
-    @property
-    def server_at(self) -> datetime | None:
-        return _http_date(self.headers.get("Date", ""))
-
-    @property
-    def ok(self) -> bool:
-        return 200 <= self.status < 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,7 +295,7 @@ class Client:
         if reply.status not in ACCEPTED:
             raise self._hub_refusal(request, reply, callback)
         self._count(request.operation, "ok")
-        return read_registration(_lenient(reply), reply.headers.get("Location"), callback, query)
+        return read_registration(reply.document_if_any(), reply.headers.get("Location"), callback, query)
 
     async def deregister(self, hub_id: str) -> None:
         """End a subscription; that it is gone already (404, 410) is as good."""
@@ -341,7 +314,7 @@ class Client:
             return None
         self._require_ok(request, reply)
         self._count(request.operation, "ok")
-        rows = _unwrap(_lenient(reply))
+        rows = unwrap(reply.document_if_any())
         return read_subscriptions(rows) if rows is not None else None
 
     async def probe_subscription(self, hub_id: str) -> bool | None:
@@ -356,11 +329,11 @@ class Client:
             return False if self._hub_readable and reply.status in {404, 410} else None
         self._require_ok(request, reply)
         self._count(request.operation, "ok")
-        held = read_registration(_lenient(reply), None, "", "").hub_id == hub_id
+        held = read_registration(reply.document_if_any(), None, "", "").hub_id == hub_id
         self._hub_readable = self._hub_readable or held
         return True if held else None
 
-    async def _list(self, window: Window, query: str) -> tuple[Answer, _Reply]:
+    async def _list(self, window: Window, query: str) -> tuple[Answer, Reply]:
         """Fetch one page. `query`: the filter, percent-encoded."""
         request = _Request("list", "GET", self._window_url(window, query))
         reply = await self._send(request)
@@ -386,7 +359,7 @@ class Client:
         target = _resolve(asked, link) if link else None
         return str(target) if target is not None and target.origin() == self._base.origin() else None
 
-    async def _send(self, request: _Request) -> _Reply:
+    async def _send(self, request: _Request) -> Reply:
         """Send, with credentials; a token turned down is replaced once. Redirects stay on the origin.
 
         Raises UnauthorisedError, and sends nothing, for a while after the source has refused us.
@@ -422,7 +395,7 @@ class Client:
             if operation in _WHOLE:
                 self._circuits[operation].passed()
 
-    async def _send_once(self, request: _Request) -> tuple[_Reply, str | None]:
+    async def _send_once(self, request: _Request) -> tuple[Reply, str | None]:
         header = await self._authorization.header()
         headers = {"Authorization": header} if header is not None else {}
         if request.json is not None:
@@ -436,7 +409,7 @@ class Client:
             url = self._redirected(request, url, reply)
         raise self._refuse(request, f"redirected more than {_REDIRECTS} times: check sources.{self._options.name}.url")
 
-    def _redirected(self, request: _Request, url: URL, reply: _Reply) -> URL:
+    def _redirected(self, request: _Request, url: URL, reply: Reply) -> URL:
         """Return where a redirect leads, if we may go there."""
         target = _resolve(url, reply.headers.get("Location", ""))
         if target is None:
@@ -451,7 +424,7 @@ class Client:
 
     async def _exchange(
         self, request: _Request, url: URL, headers: Mapping[str, str], body: bytes | None, asked_at: datetime
-    ) -> _Reply:
+    ) -> Reply:
         """One request on the wire."""
         assert self._session is not None, "use the client within `async with`"  # noqa: S101 - a defect of ours
         async with (
@@ -460,7 +433,7 @@ class Client:
                 request.method, url, data=body, headers=headers, allow_redirects=False, proxy=self._proxy_for(url)
             ) as response,
         ):
-            return _Reply(response.status, response.headers, await self._read(request, response), asked_at)
+            return Reply(response.status, response.headers, await self._read(request, response), asked_at)
 
     async def _read(self, request: _Request, response: aiohttp.ClientResponse) -> bytearray:
         """Read the body, decompressed, as far as the limit allows."""
@@ -492,32 +465,32 @@ class Client:
         except (aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch) as error:
             self._count(request.operation, "unreachable")
             raise TransientError(
-                f"{where} failed in TLS ({_plain(str(error))}): check sources.{name}.ca_file, verify_tls and "
+                f"{where} failed in TLS ({plain(str(error))}): check sources.{name}.ca_file, verify_tls and "
                 "client_cert_file"
             ) from error
         except (aiohttp.ClientPayloadError, aiohttp.ClientResponseError) as error:
             self._count(request.operation, "malformed")
-            raise MalformedAnswerError(f"{where} was answered with broken HTTP ({_plain(str(error))})") from error
+            raise MalformedAnswerError(f"{where} was answered with broken HTTP ({plain(str(error))})") from error
         except (aiohttp.ClientError, OSError) as error:
             self._count(request.operation, "unreachable")
             raise TransientError(
-                f"{where} could not be sent ({_plain(str(error)) or type(error).__name__}): check sources.{name}.url, "
+                f"{where} could not be sent ({plain(str(error)) or type(error).__name__}): check sources.{name}.url, "
                 "the network and the proxy settings"
             ) from error
 
-    def _require_ok(self, request: _Request, reply: _Reply) -> None:
+    def _require_ok(self, request: _Request, reply: Reply) -> None:
         if not reply.ok:
             raise self._count_refusal(request, reply)
 
-    def _count_refusal(self, request: _Request, reply: _Reply, *, private: str = "") -> PermanentError | TransientError:
+    def _count_refusal(self, request: _Request, reply: Reply, *, private: str = "") -> PermanentError | TransientError:
         """Return the error that a refusal amounts to, counted. `private` is not repeated."""
         outcome, remedy = self._diagnose(reply.status)
         self._count(request.operation, outcome)
         text = f"source {self._options.name}: {request} answered {reply.status}"
-        if excerpt := _excerpt(reply, private):
+        if excerpt := reply.excerpt(private):
             text += f" ({excerpt})"
         text += f": {remedy}" if remedy else ""
-        pause = _retry_after(reply)
+        pause = reply.retry_after_seconds
         match outcome:
             case "unauthorised":
                 return UnauthorisedError(text, retry_after_seconds=pause)
@@ -541,7 +514,7 @@ class Client:
             return "client_error", f"check sources.{name}.url" if status in {404, 405, 410} else ""
         return "server_error", ""
 
-    def _hub_refusal(self, request: _Request, reply: _Reply, callback: str) -> PermanentError | TransientError:
+    def _hub_refusal(self, request: _Request, reply: Reply, callback: str) -> PermanentError | TransientError:
         """Return the error that a refused registration amounts to."""
         error = self._count_refusal(request, reply, private=callback)
         if reply.status in ABSENT:
@@ -562,7 +535,7 @@ class Client:
             f"sources.{self._options.name}.url is the base path of the API"
         )
 
-    def _page_rows(self, request: _Request, reply: _Reply) -> list[Row]:
+    def _page_rows(self, request: _Request, reply: Reply) -> list[Row]:
         """Cut a page into rows; read it first where that takes a lenient reader."""
         rows = rows_in(reply.body)
         if rows is not None:
@@ -570,17 +543,17 @@ class Client:
         try:
             return rows_of(self._rows(request, reply))
         except RecursionError as error:
-            raise self._malformed(request, f"a problem that is nested too deeply ({_excerpt(reply, '')})") from error
+            raise self._malformed(request, f"a problem that is nested too deeply ({reply.excerpt()})") from error
 
-    def _rows(self, request: _Request, reply: _Reply) -> list[dict[str, Any]]:
+    def _rows(self, request: _Request, reply: Reply) -> list[dict[str, Any]]:
         """Read the problems out of an answer, however it wraps them."""
         try:
-            document = _decode(reply)
+            document = reply.document()
         except (ValueError, RecursionError) as error:
-            raise self._malformed(request, f"something that is not JSON ({_excerpt(reply, '')})") from error
-        rows = _unwrap(document)
+            raise self._malformed(request, f"something that is not JSON ({reply.excerpt()})") from error
+        rows = unwrap(document)
         if rows is None:
-            raise self._malformed(request, f"JSON without problems ({_excerpt(reply, '')})")
+            raise self._malformed(request, f"JSON without problems ({reply.excerpt()})")
         return rows
 
     def _segment(self, identifier: str) -> str:
@@ -621,7 +594,7 @@ class Client:
     async def _post_form(self, request: _Request, body: bytes, headers: dict[str, str]) -> FormAnswer:
         reply = await self._exchange(request, request.url, headers, body, datetime.now(UTC))
         self._count(request.operation, "ok" if reply.ok else self._diagnose(reply.status)[0])
-        return FormAnswer(reply.status, bytes(reply.body), _retry_after(reply))
+        return FormAnswer(reply.status, bytes(reply.body), reply.retry_after_seconds)
 
 
 def _address(text: str, key: str) -> URL:
@@ -683,75 +656,3 @@ def _resolve(base: URL, reference: str) -> URL | None:
     except ValueError:
         return None
     return target if reference and target.scheme in {"http", "https"} and target.host else None
-
-
-def _decode(reply: _Reply) -> Any:
-    """Parse JSON as servers write it, in the charset they say."""
-    charset = re.search(r"charset=\"?([\w.:-]+)", reply.headers.get("Content-Type", ""), re.IGNORECASE)
-    return lenient(reply.body, charset[1]) if charset else lenient(reply.body)
-
-
-def _lenient(reply: _Reply) -> Any:
-    """Parse an answer that need not be JSON; None when it is not."""
-    try:
-        return _decode(reply)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _unwrap(document: Any) -> list[dict[str, Any]] | None:
-    """Find the list in an answer: bare, wrapped, or one object alone; None when there is nothing of the kind.
-
-    What is no object within a list is left out.
-    """
-    if isinstance(document, list):
-        return [row for row in document if isinstance(row, dict)]
-    if not isinstance(document, dict):
-        return None
-    if "id" in document or "href" in document:
-        return [document]
-    for name in _WRAPPERS:
-        inner = document.get(name)
-        if isinstance(inner, list):
-            return [row for row in inner if isinstance(row, dict)]
-        if isinstance(inner, dict) and ("id" in inner or "href" in inner):
-            return [inner]
-    return None
-
-
-def _excerpt(reply: _Reply, private: str) -> str:
-    """Quote why the server refused: reason and message of a TMF Error, else the beginning of the body."""
-    document = _lenient(reply)
-    text = ""
-    if isinstance(document, dict):
-        parts = (document.get(name) for name in ("code", "reason", "message"))
-        text = ", ".join(str(part) for part in parts if isinstance(part, str | int) and str(part))
-    text = text or reply.body[: 4 * _EXCERPT_CHARACTERS].decode("utf-8", "replace")
-    return _plain(text.replace(private, MASK) if private else text)
-
-
-def _plain(text: str) -> str:
-    """Shorten, mask, and escape what could forge a line of a log or steer a terminal."""
-    short = mask(" ".join(text.split()))[:_EXCERPT_CHARACTERS]
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in short)
-
-
-def _http_date(text: str) -> datetime | None:
-    try:
-        at = parsedate_to_datetime(text)
-    except (TypeError, ValueError, IndexError, OverflowError):
-        return None
-    return at.astimezone(UTC) if at.tzinfo is not None else at.replace(tzinfo=UTC)
-
-
-def _retry_after(reply: _Reply) -> float | None:
-    """Read Retry-After, seconds or a date (measured on the server's own clock when it shows one)."""
-    text = reply.headers.get("Retry-After", "").strip()
-    try:
-        seconds = float(text)
-    except ValueError:
-        until = _http_date(text)
-        if until is None:
-            return None
-        seconds = (until - (reply.server_at or datetime.now(UTC))).total_seconds()
-    return min(max(seconds, 0.0), _LONGEST_PAUSE_SECONDS) if math.isfinite(seconds) else None
