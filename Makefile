@@ -114,7 +114,7 @@ lock: ## resolve the dependencies anew within pyproject.toml; UPGRADE=--upgrade 
 # Writes sql/schema.sql anew, after a change of sql/migrations.
 .PHONY: schema
 schema: $(installed)
-	@"$(venv)" -m bridge.storage.schema sql/schema.sql
+	@"$(venv)" -m tests.schema_page sql/schema.sql
 
 .PHONY: dashboards
 dashboards: $(installed_tests) ## build grafana/dashboards/*.json from grafana/*.py, and draw their pictures

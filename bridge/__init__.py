@@ -1,43 +1,45 @@
 """tmf656-bridge: service problems from any TM Forum TMF656 server into Postgres, live, complete and ready for SQL.
 
 What flows where
-    push    server → `web.listener` (admit, bound) → `jobs.receive` (what arrives together in one go, `jobs.cohort`;
-            `tmf656.wire`: bytes → Notification, Observation) → `jobs.writer` (group commit) → `storage.observation`
-            (the one door) → commit → answer. What Postgres does not commit in time goes to `storage.journal`, is
-            answered, and comes back through `jobs.replay`.
-    pull    `jobs.poll`, `jobs.reconcile` → `tmf656.client` (pages) → `jobs.traverse` (stretches, a few at once) →
-            `jobs.absorb` → the same door; watermarks after the last page. `jobs.refetch` asks by id for what the door
-            found partial, tied or unclear.
-    hub     `jobs.subscribe` keeps one registration a source, make before break.
-    reports `jobs.summarise` keeps what reports over everything need beside the facts (`storage.summary`).
-    state   `jobs.report` writes what each source does; `web.health` and `metrics` say it.
-    `app` builds all of it, `place` what a command alone needs. `jobs.lead` lets one of several processes do the asking;
-    every process listens.
+    push    server → `web.listener.endpoint` (admit, bound) → `ingest.receiver` (what arrives together in one go,
+    `ingest.turn_batch`;
+            `tmf656.wire`: bytes → Notification, Observation) → `ingest.writer` (group commit) → `storage.observation`
+            (the one door) → commit → answer. What Postgres does not commit in time goes to `journal.journal`, is
+            answered, and comes back through `ingest.journal_replay`.
+    pull    `pull.poll`, `pull.reconcile` → `tmf656.client` (pages) → `pull.page_pipeline` (stretches, a few at once) →
+            `pull.page_import` → the same door; watermarks after the last page. `pull.refetch` asks by id for what the
+            door found partial, tied or unclear.
+    hub     `sources.subscription` keeps one registration a source, make before break.
+    reports `maintenance.report_summary` keeps what reports over everything need beside the facts (`storage.summary`).
+    state   `maintenance.source_report` writes what each source does; `web.ops.health` and `metrics` say it.
+    `app` builds all of it, `place` what a command alone needs. `maintenance.leader_election` lets one of several
+    processes do the asking; every process listens.
 
-How it is decided what is true: `domain.life`, without I/O. Everything that was ever said is a fact with the time since
-when it holds; facts are a set; the current row follows from them, and from when we asked.
+How it is decided what is true: `domain.problem_history`, without I/O. Everything that was ever said is a fact with the
+time since when it holds; facts are a set; the current row follows from them, and from when we asked.
 
 Promises, where each is kept, and the test that shows it
     an answered notification is in Postgres or fsynced in the journal
-        `jobs.receive`, `storage.journal`: tests/program/test_kill.py, tests/faults/test_postgres_away.py
+        `ingest.receiver`, `journal.journal`: tests/program/test_kill.py, tests/faults/test_postgres_away.py
     duplicates, order and batching change nothing
-        `domain.life`: tests/storage/test_observation.py
+        `domain.problem_history`: tests/storage/test_observation.py
     whatever happened, two reconciles bring the tables home
-        `domain.life`: tests/faults/test_convergence_model.py
+        `domain.problem_history`: tests/faults/test_convergence_model.py
     a deletion without an event needs two complete passes, and that the problem is not to be had by id
-        `jobs.reconcile`: tests/jobs/test_reconcile.py
+        `pull.reconcile`: tests/jobs/test_reconcile.py
     one bad row never blocks its neighbours; what is not understood is kept with its bytes
-        `jobs.writer`, `storage.dead_letter`: tests/jobs/test_writer.py, tests/web/test_bad_input.py
+        `ingest.writer`, `storage.dead_letter`: tests/jobs/test_writer.py, tests/web/test_bad_input.py
     a silent push is noticed, counted and polled around
-        `domain.silence`, `jobs.listen`, `jobs.judge`: tests/domain/test_silence.py, tests/faults/test_lost_push.py
-    our clock may be set: what comes later is later
-        `jobs.clock`, `storage.clock`: tests/jobs/test_clock.py, tests/program/test_clock.py
+        `domain.push_health`, `sources.silence_watch`, `sources.missed_push`: tests/domain/test_silence.py,
+    tests/faults/test_lost_push.py our clock may be set: what comes later is later
+        `maintenance.clock_watch`, `storage.clock`: tests/jobs/test_clock.py, tests/program/test_clock.py
     who lost the lease writes nothing that only the leader may write
-        `jobs.lead`: tests/jobs/test_fence.py
+        `maintenance.leader_election`: tests/jobs/test_fence.py
     a callback may demand more than its secret, and nothing a sender does holds up another
-        `web.admission`, `web.connections`: tests/web/test_admission.py, tests/security/test_attacks.py
+        `web.listener.admission`, `web.connections`: tests/web/test_admission.py, tests/security/test_attacks.py
     memory is bounded: queue, body, page, answer, journal
-        `jobs.batch`, `web.room`, `web.connections`, `tmf656.client`: tests/jobs/test_batch.py, tests/web/test_room.py
+        `ingest.group_commit`, `web.listener.body_budget`, `web.connections`, `tmf656.client`: tests/jobs/test_batch.py,
+        tests/web/test_room.py
 
 Glossary
     service problem   what TMF656 calls a trouble ticket; *service* is a telecom service, nothing of ours is called so

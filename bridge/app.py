@@ -19,41 +19,42 @@ from urllib.parse import urlsplit
 import anyio
 import structlog
 
-from bridge import supervisor
-from bridge.domain.stream import Wish
+from bridge.bootstrap import OpenDatabase, client_for, ensure_schema, intervals, open_database, source_state_for
+from bridge.domain.stream_event import StreamFilter
 from bridge.errors import BridgeError, DatabaseUnavailableError, TransientError
-from bridge.jobs.batch import GroupCommit
-from bridge.jobs.broadcast import Broadcaster
-from bridge.jobs.clock import ClockWatch
-from bridge.jobs.feed import Feed, Mode
-from bridge.jobs.follow import Follower
-from bridge.jobs.lead import Fence, Leader
-from bridge.jobs.listen import Listener
-from bridge.jobs.pacing import Wake
-from bridge.jobs.poll import Poller
-from bridge.jobs.prune import Pruner
-from bridge.jobs.receive import Receiver
-from bridge.jobs.reconcile import Reconciler
-from bridge.jobs.refetch import Refetcher
-from bridge.jobs.replay import Replayer
-from bridge.jobs.report import Reporter
-from bridge.jobs.rotate import Rotator
-from bridge.jobs.sample import Sampler
-from bridge.jobs.subscribe import Subscriber
-from bridge.jobs.summarise import Summariser
-from bridge.jobs.writer import Writer
-from bridge.metrics import CONNECTION_STATES, Metrics
-from bridge.place import Place, client_for, database_at, ensure_schema, feed_for, intervals
+from bridge.ingest.group_commit import GroupCommit
+from bridge.ingest.journal_replay import Replayer
+from bridge.ingest.receiver import Receiver
+from bridge.ingest.writer import Writer
+from bridge.journal.journal import Journal, size_of_post
+from bridge.journal.journal import opened as journal_opened
+from bridge.maintenance.clock_watch import ClockWatch
+from bridge.maintenance.leader_election import LeaderElection
+from bridge.maintenance.report_summary import Summariser
+from bridge.maintenance.retention import RetentionJob
+from bridge.maintenance.source_report import Reporter
+from bridge.pull.poll import Poller
+from bridge.pull.reconcile import Reconciler
+from bridge.pull.refetch import Refetcher
+from bridge.schedule import Wake
 from bridge.settings import Settings
+from bridge.sources.callback_secret import CallbackSecretWatch
+from bridge.sources.silence_watch import SilenceWatch
+from bridge.sources.state import Mode, SourceState
+from bridge.sources.subscription import Subscriber
 from bridge.storage.database import Database
-from bridge.storage.journal import Journal, size_of_post
-from bridge.storage.journal import opened as journal_opened
+from bridge.storage.lease import LeaderFence
 from bridge.storage.observation import Stored
-from bridge.web.admission import gates
-from bridge.web.connections import Cap, make_room
-from bridge.web.health import Condition, Exposition, readyz
-from bridge.web.listener import Intake, Limits, greeter
-from bridge.web.server import Entrance, Server, serving
+from bridge.stream.broadcaster import Broadcaster
+from bridge.stream.follower import Follower
+from bridge.telemetry import systemd
+from bridge.telemetry.loop_lag import LoopLagSampler
+from bridge.telemetry.metrics import CONNECTION_STATES, Metrics
+from bridge.web.connections import ConnectionLimit, make_room
+from bridge.web.listener.admission import gates
+from bridge.web.listener.endpoint import BodyLimits, ListenerEndpoint, greeter
+from bridge.web.ops.health import Exposition, Readiness, readyz
+from bridge.web.server import HttpServer, ServerOptions, serving
 from bridge.web.stream import stream
 from bridge.web.tls import Certificates
 
@@ -75,7 +76,7 @@ class Front:
     broadcaster: Broadcaster | None = None
     stopping: bool = False
 
-    def admit(self, name: str, secret: str) -> Feed | None:
+    def admit(self, name: str, secret: str) -> SourceState | None:
         """Find the feed of a callback; while there is no receiver yet, TransientError."""
         return self.receiving().admit(name, secret)
 
@@ -85,39 +86,39 @@ class Front:
             raise TransientError("starting", retry_after_seconds=2)
         return self.receiver
 
-    def follow(self, wish: Wish) -> AbstractAsyncContextManager[Follower]:
+    def follow(self, wish: StreamFilter) -> AbstractAsyncContextManager[Follower]:
         """Follow the changes."""
         if self.broadcaster is None:
             raise TransientError("starting", retry_after_seconds=2)
         return self.broadcaster.follow(wish)
 
-    async def condition(self) -> Condition:
+    async def condition(self) -> Readiness:
         """How the bridge is, and what keeps it from being ready."""
         if self.stopping:
-            return Condition("stopping", ["stopping"])
+            return Readiness("stopping", ["stopping"])
         if self.database is None:
-            return Condition("starting", ["waiting for Postgres"])
+            return Readiness("starting", ["waiting for Postgres"])
         if self.receiver is None:
-            return Condition("starting", ["starting"])
+            return Readiness("starting", ["starting"])
         try:
             await self.database.ping()
         except DatabaseUnavailableError as error:
             if self.journal is None or self.journal.full:
-                return Condition("unavailable", [str(error)])
+                return Readiness("unavailable", [str(error)])
             kept = f"notifications are kept in the local journal, {self.journal.waiting} so far"
-            return Condition("degraded", [f"{error}; {kept}"])
-        return Condition("ready")
+            return Readiness("degraded", [f"{error}; {kept}"])
+        return Readiness("ready")
 
 
 @dataclass(slots=True)
-class Running:
+class RunningBridge:
     """A bridge that runs, for whoever wants to look at it. `pages_url`: where metrics and probes are."""
 
     url: str
     pages_url: str
-    place: Place
+    place: OpenDatabase
     metrics: Metrics
-    feeds: dict[str, Feed]
+    sources: dict[str, SourceState]
 
 
 @dataclass(slots=True)
@@ -130,7 +131,7 @@ class Bridge:
     unsubscribe: bool = False
     shared: bool = False
     page: Exposition | None = None
-    on_ready: Callable[[Running], None] | None = None
+    on_ready: Callable[[RunningBridge], None] | None = None
     metrics: Metrics = field(default_factory=Metrics)
     front: Front = field(default_factory=Front)
     _stop: anyio.Event = field(default_factory=anyio.Event)
@@ -138,7 +139,7 @@ class Bridge:
 
     def stop(self) -> None:
         """End the bridge cleanly; safe to call twice and at any time."""
-        supervisor.tell("STOPPING=1")
+        systemd.notify("STOPPING=1")
         self.front.stopping = True
         self._stop.set()
         self._starting.cancel()
@@ -147,9 +148,9 @@ class Bridge:
         """Run until `stop`."""
         self._show_configured()
         http = self.settings.http
-        limits = Limits(http.max_body_bytes, http.max_waiting_bytes, body_seconds=http.body_timeout_seconds)
+        limits = BodyLimits(http.max_body_bytes, http.max_waiting_bytes, body_seconds=http.body_timeout_seconds)
         doors = gates(self.settings.sources, http.trusted_proxies)
-        intake = Intake(self.front.receiving, self.metrics, limits, doors)
+        intake = ListenerEndpoint(self.front.receiving, self.metrics, limits, doors)
         certificates = self._certificates()
         entrance = self._entrance(certificates)
         greets = greeter(self.front.admit, self.metrics, doors)
@@ -161,7 +162,7 @@ class Bridge:
             intake.handle, readyz(self.front.condition), page, entrance, greets, streaming, intake.take
         ) as server:
             log.info("listening", url=server.url)
-            supervisor.tell(f"STATUS=listening at {server.url}, waiting for Postgres")
+            systemd.notify(f"STATUS=listening at {server.url}, waiting for Postgres")
             async with AsyncExitStack() as stack:
                 if certificates is not None:
                     watching = await stack.enter_async_context(anyio.create_task_group())
@@ -169,7 +170,7 @@ class Bridge:
                     watching.start_soon(certificates.watch)
                 place = None
                 with self._starting:
-                    place = await stack.enter_async_context(database_at(self.settings))
+                    place = await stack.enter_async_context(open_database(self.settings))
                     await ensure_schema(place)
                 if place is not None and not self._stop.is_set():
                     await self._with_database(server, place)
@@ -183,10 +184,10 @@ class Bridge:
             return None
         return Certificates(http.tls_cert_file, http.tls_key_file, http.tls_client_ca_file)
 
-    def _entrance(self, certificates: Certificates | None) -> Entrance:
+    def _entrance(self, certificates: Certificates | None) -> ServerOptions:
         http = self.settings.http
         make_room(http.max_connections)
-        return Entrance(
+        return ServerOptions(
             host=http.host,
             port=http.port,
             keepalive_seconds=http.keepalive_timeout_seconds,
@@ -194,7 +195,7 @@ class Bridge:
             metrics_token=http.metrics_token.get_secret_value(),
             tls=certificates.context if certificates is not None else None,
             shared=self.shared,
-            cap=Cap(
+            cap=ConnectionLimit(
                 http.max_connections,
                 http.max_connections_per_peer,
                 http.trusted_proxies,
@@ -213,26 +214,26 @@ class Bridge:
             if not settings.enabled:
                 self.metrics.show_mode(name, Mode.DISABLED.value)
 
-    async def _with_database(self, server: Server, place: Place) -> None:
-        await Pruner(place.database).make_ahead()
+    async def _with_database(self, server: HttpServer, place: OpenDatabase) -> None:
+        await RetentionJob(place.database).make_ahead()
         self.front.database = place.database
         for state in CONNECTION_STATES:
             self.metrics.connections.labels(state).set_function(partial(_connections, place.database, state))
         async with AsyncExitStack() as stack:
             journal = self._journal(stack)
-            fence = Fence()
-            feeds = await self._feeds(stack, server, place, fence)
+            fence = LeaderFence()
+            sources = await self._feeds(stack, server, place, fence)
             most_bytes = self.settings.http.max_waiting_bytes
             writer = Writer(
                 place.database,
                 self.metrics,
                 max_waiting_bytes=most_bytes,
                 patience_seconds=self.settings.http.answer_timeout_seconds,
-                on_stored=_waker(feeds.values()),
+                on_stored=_waker(sources.values()),
             )
             async with anyio.create_task_group() as keeping:
                 keeping.start_soon(writer.run)
-                receiver = Receiver(feeds, writer, self.metrics)
+                receiver = Receiver(sources, writer, self.metrics)
                 if journal is not None:
                     receiver.journal = GroupCommit(
                         journal.keep, size_of_post, max_waiting_bytes=most_bytes, patience_seconds=_JOURNAL_SECONDS
@@ -240,7 +241,7 @@ class Bridge:
                     keeping.start_soon(receiver.journal.run)
                 self.front.receiver, self.front.journal = receiver, journal
                 try:
-                    await self._work(server, place, feeds, fence)
+                    await self._work(server, place, sources, fence)
                 finally:
                     with anyio.move_on_after(_DRAIN_SECONDS, shield=True):
                         await server.drain()
@@ -250,7 +251,9 @@ class Bridge:
         most = self.settings.journal.max_bytes
         return stack.enter_context(journal_opened(self.settings.data_dir, max_bytes=most)) if most else None
 
-    async def _feeds(self, stack: AsyncExitStack, server: Server, place: Place, fence: Fence) -> dict[str, Feed]:
+    async def _feeds(
+        self, stack: AsyncExitStack, server: HttpServer, place: OpenDatabase, fence: LeaderFence
+    ) -> dict[str, SourceState]:
         http = self.settings.http
         public_url = http.public_url if "public_url" in http.model_fields_set else server.url
         if urlsplit(public_url).scheme == "http" and urlsplit(public_url).hostname not in (
@@ -259,88 +262,90 @@ class Bridge:
             "localhost",
         ):
             log.warning("callbacks come over plain http", public_url=public_url, remedy="set http.public_url to https")
-        feeds = {}
+        sources = {}
         for name, settings in self.settings.sources.items():
             client = await stack.enter_async_context(client_for(name, settings, self.metrics))
-            feeds[name] = await feed_for(name, settings, place, client, public_url, self.metrics)
-            feeds[name].fence = fence
-            feeds[name].follows = Mode.POLL
-        return feeds
+            sources[name] = await source_state_for(name, settings, place, client, public_url, self.metrics)
+            sources[name].fence = fence
+            sources[name].follows = Mode.POLL
+        return sources
 
-    async def _work(self, server: Server, place: Place, feeds: dict[str, Feed], fence: Fence) -> None:
+    async def _work(
+        self, server: HttpServer, place: OpenDatabase, sources: dict[str, SourceState], fence: LeaderFence
+    ) -> None:
         """Run what every process runs, and, while this one leads, the jobs of the sources."""
-        leader = Leader(
+        leader = LeaderElection(
             place.database,
             fence,
-            lambda: self._jobs(place, feeds, fence),
-            on_change=lambda leads: self._lead(feeds, leads),
+            lambda: self._jobs(place, sources, fence),
+            on_change=lambda leads: self._lead(sources, leads),
         )
         async with anyio.create_task_group() as working:
-            working.start_soon(Sampler(self.metrics).run)
-            working.start_soon(Reporter(list(feeds.values()), place.database, self.metrics).run)
+            working.start_soon(LoopLagSampler(self.metrics).run)
+            working.start_soon(Reporter(list(sources.values()), place.database, self.metrics).run)
             receiver, journal = self.front.receiver, self.front.journal
             if receiver is not None and journal is not None:
                 store = partial(receiver.replay, place.database)
                 working.start_soon(Replayer(journal, store, self.metrics, Wake()).run)
-            working.start_soon(Rotator(list(feeds.values()), place.database).run)
-            working.start_soon(ClockWatch(list(feeds.values()), place.database).run)
+            working.start_soon(CallbackSecretWatch(list(sources.values()), place.database).run)
+            working.start_soon(ClockWatch(list(sources.values()), place.database).run)
             working.start_soon(leader.run)
             self.front.broadcaster = Broadcaster(place.database, self.metrics)
             working.start_soon(self.front.broadcaster.run)
-            if not feeds:
+            if not sources:
                 log.warning("no source configured", remedy="add [sources.NAME] with a url to bridge.toml")
-            log.info("ready", url=server.url, sources=sorted(feeds))
-            following = ", ".join(sorted(feeds)) or "no source"
-            supervisor.tell(f"READY=1\nSTATUS=listening at {server.url}, following {following}")
+            log.info("ready", url=server.url, sources=sorted(sources))
+            following = ", ".join(sorted(sources)) or "no source"
+            systemd.notify(f"READY=1\nSTATUS=listening at {server.url}, following {following}")
             if self.on_ready is not None:
-                self.on_ready(Running(server.url, server.pages_url, place, self.metrics, feeds))
+                self.on_ready(RunningBridge(server.url, server.pages_url, place, self.metrics, sources))
             await self._stop.wait()
             working.cancel_scope.cancel()
         if self.unsubscribe:
-            await self._withdraw(place, list(feeds.values()))
+            await self._withdraw(place, list(sources.values()))
 
-    async def _jobs(self, place: Place, feeds: dict[str, Feed], fence: Fence) -> None:
+    async def _jobs(self, place: OpenDatabase, sources: dict[str, SourceState], fence: LeaderFence) -> None:
         """What only one process on a database does."""
-        waker = _waker(feeds.values())
+        waker = _waker(sources.values())
         async with anyio.create_task_group() as jobs:
             jobs.start_soon(Summariser(place.database, fence).run)
-            jobs.start_soon(Pruner(place.database, self.settings.retention).run)
-            for feed in feeds.values():
-                jobs.start_soon(Subscriber(feed, place.database, self.metrics).run)
-                if not feed.settings.enabled:
+            jobs.start_soon(RetentionJob(place.database, self.settings.retention).run)
+            for source in sources.values():
+                jobs.start_soon(Subscriber(source, place.database, self.metrics).run)
+                if not source.settings.enabled:
                     continue
-                reconciler = Reconciler(feed, place.database, self.metrics, on_stored=waker)
-                jobs.start_soon(Poller(feed, place.database, self.metrics, reconciler, on_stored=waker).run)
+                reconciler = Reconciler(source, place.database, self.metrics, on_stored=waker)
+                jobs.start_soon(Poller(source, place.database, self.metrics, reconciler, on_stored=waker).run)
                 jobs.start_soon(reconciler.run)
-                if feed.wants_push:
-                    jobs.start_soon(Listener(feed, self.metrics).run)
-                jobs.start_soon(Refetcher(feed, place.database, self.metrics, on_stored=waker).run)
+                if source.wants_push:
+                    jobs.start_soon(SilenceWatch(source, self.metrics).run)
+                jobs.start_soon(Refetcher(source, place.database, self.metrics, on_stored=waker).run)
 
-    def _lead(self, feeds: dict[str, Feed], leads: bool) -> None:
+    def _lead(self, sources: dict[str, SourceState], leads: bool) -> None:
         """Take the sources over, or go on following whoever does."""
         self.metrics.leads.set(1 if leads else 0)
-        for feed in feeds.values():
-            feed.begin(None if leads else Mode.POLL)
+        for source in sources.values():
+            source.begin(None if leads else Mode.POLL)
 
-    async def _withdraw(self, place: Place, feeds: Sequence[Feed]) -> None:
-        async def one(feed: Feed) -> None:
+    async def _withdraw(self, place: OpenDatabase, sources: Sequence[SourceState]) -> None:
+        async def one(source: SourceState) -> None:
             try:
                 with anyio.fail_after(_WITHDRAW_SECONDS):
-                    await Subscriber(feed, place.database, self.metrics).withdraw()
+                    await Subscriber(source, place.database, self.metrics).withdraw()
             except (BridgeError, TimeoutError) as error:
-                log.warning("cannot deregister", source=feed.name, error=str(error) or "no answer in time")
+                log.warning("cannot deregister", source=source.name, error=str(error) or "no answer in time")
 
         async with anyio.create_task_group() as group:
-            for feed in feeds:
-                group.start_soon(one, feed)
+            for source in sources:
+                group.start_soon(one, source)
 
 
 def _connections(database: Database, state: str) -> int:
     return database.figures()[state]
 
 
-def _waker(feeds: Iterable[Feed]) -> Callable[[Stored], None]:
-    by_id = {feed.source_id: feed for feed in feeds}
+def _waker(sources: Iterable[SourceState]) -> Callable[[Stored], None]:
+    by_id = {source.source_id: source for source in sources}
 
     def wake(stored: Stored) -> None:
         for source_id in stored.refetch:
@@ -353,7 +358,7 @@ async def run_until_signal(bridge: Bridge) -> None:
     """Run a bridge until SIGTERM or SIGINT."""
     async with anyio.create_task_group() as group:
         group.start_soon(_stop_on_signal, bridge)
-        group.start_soon(supervisor.keep_telling)
+        group.start_soon(systemd.keep_telling)
         try:
             await bridge.run()
         finally:

@@ -4,7 +4,8 @@ Reading an event, weighing it and making rows of it, and the books of a pass ove
 mypyc makes C of that (`python -m bridge.compiling`, which `make install` runs where there is a compiler). Measured,
 events of 1.2 kB, CPython 3.11: reading one takes 22 µs instead of 30, deciding and making rows 7 instead of 18; what
 that comes to in the whole process stands in `bridge.storage.observation`. Compiling what waits and wakes
-(`bridge.jobs.receive`, `batch`, `cohort`, `writer`) as well brought nothing that could be measured, so it stays Python.
+(`bridge.ingest.receiver`, `batch`, `cohort`, `writer`) as well brought nothing that could be measured, so it stays
+Python.
 
 Both forms do the same. What is compiled lies in a directory of its own in the virtual environment, named by a digest of
 the texts it was made of and by. The digest is taken anew at each start, so a text that was edited, or pulled, or
@@ -24,15 +25,15 @@ from pathlib import Path
 from types import ModuleType
 
 MODULES = (
-    "bridge.domain.instant",
-    "bridge.domain.life",
+    "bridge.domain.timestamp",
+    "bridge.domain.problem_history",
     "bridge.domain.merge_patch",
     "bridge.domain.observation",
     "bridge.domain.service_problem",
     "bridge.domain.status",
     "bridge.storage.observation",
-    "bridge.storage.recent",
-    "bridge.storage.tables",
+    "bridge.storage.row_cache",
+    "bridge.storage.row_builder",
     "bridge.tmf656.paging",
     "bridge.tmf656.wire.document",
     "bridge.tmf656.wire.event",

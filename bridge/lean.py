@@ -19,7 +19,8 @@ def prepare() -> None:
       `bridge.cli.options.on_loop` turns it on again.
     * No plugins for pydantic: it would look through all that is installed for some.
     * No rich for structlog, which takes it, and all that it colours source code with, for tracebacks that we do not
-      print: `bridge.logs` has plain ones. It cannot be told so, but does without rich where that is not installed.
+      print: `bridge.telemetry.logs` has plain ones. It cannot be told so, but does without rich where that is not
+      installed.
     """
     gc.disable()
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")

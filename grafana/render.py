@@ -19,13 +19,13 @@ import aiohttp
 import anyio
 import asyncpg
 
-from bridge.app import Bridge, Running
+from bridge.app import Bridge, RunningBridge
+from bridge.postgres.embedded import embedded
 from bridge.settings import Settings
 from bridge.simulator import Simulator
-from bridge.simulator.background import background
+from bridge.simulator.tmf656.background import background
 from bridge.storage import migrations
 from bridge.storage.database import Connection, opened
-from bridge.storage.embedded import embedded
 from grafana import asking
 from grafana.asking import Window
 from grafana.plot import Answer, Series, draw
@@ -57,7 +57,7 @@ async def _database(dsn: str, name: str) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def _bridge(dsn: str, sim: Simulator, data_dir: Path) -> AsyncIterator[Running]:
+async def _bridge(dsn: str, sim: Simulator, data_dir: Path) -> AsyncIterator[RunningBridge]:
     source = {"url": sim.url, "poll_interval_seconds": 12, "reconcile_interval_seconds": 30}
     settings = {
         "data_dir": str(data_dir),
@@ -66,7 +66,7 @@ async def _bridge(dsn: str, sim: Simulator, data_dir: Path) -> AsyncIterator[Run
         "journal": {"max_bytes": 4 * 1024 * 1024},
         "sources": {_SOURCE: source},
     }
-    send, receive = anyio.create_memory_object_stream[Running](1)
+    send, receive = anyio.create_memory_object_stream[RunningBridge](1)
     bridge = Bridge(Settings.model_validate(settings), on_ready=send.send_nowait)
     async with send, receive, anyio.create_task_group() as group:
         group.start_soon(bridge.run)
@@ -74,12 +74,12 @@ async def _bridge(dsn: str, sim: Simulator, data_dir: Path) -> AsyncIterator[Run
         bridge.stop()
 
 
-async def _stray(running: Running) -> None:
+async def _stray(running: RunningBridge) -> None:
     """What every listener on a network gets: posts to old addresses, and now and then nonsense to the right one."""
     async with aiohttp.ClientSession() as session:
         for number in range(10_000):
             wrong = f"{running.url}/listener/{_SOURCE}/{'old' * 8}"
-            for url, body in ((wrong, b"{}"), (running.feeds[_SOURCE].callback, b"[]")):
+            for url, body in ((wrong, b"{}"), (running.sources[_SOURCE].callback, b"[]")):
                 if url == wrong or number % 40 == 15:
                     async with session.post(url, data=body) as answer:
                         await answer.read()

@@ -13,10 +13,11 @@ from typing import Any
 import orjson
 
 from bridge.domain.observation import Via
-from bridge.jobs.writer import store_items
-from bridge.storage import partition, source
+from bridge.storage import partition
+from bridge.storage import source as source_table
 from bridge.storage.database import Database
 from bridge.storage.observation import Entry
+from bridge.storage.observation_store import store_items
 from bridge.tmf656 import wire
 
 SOURCES = ("snow", "oss")
@@ -42,7 +43,7 @@ async def seed(database: Database, *, problems: int, days: int, until: datetime,
     """Let `problems` problems live in the `days` before `until`."""
     dice = random.Random(number)  # noqa: S311 -- lives, not secrets
     async with database.transaction() as connection:
-        ids = [(await source.ensure(connection, name, f"http://{name}.example")).id for name in SOURCES]
+        ids = [(await source_table.ensure(connection, name, f"http://{name}.example")).id for name in SOURCES]
         # a bridge counts what push missed from when it first met a source
         await connection.execute("update bridge.source set created_at = $1", until - timedelta(days=days))
         spans = [(until - timedelta(days=back)).date() for back in range(days + 2)]

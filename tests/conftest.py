@@ -14,13 +14,15 @@ import asyncpg
 import pytest
 from hypothesis import settings
 
+from bridge.postgres.embedded import Embedded, embedded
 from bridge.storage import migrations, partition
 from bridge.storage.database import Database, opened
-from bridge.storage.embedded import Embedded, embedded
 
 # the same examples on every run of CI, others at every desk
 settings.register_profile("bridge", database=None, deadline=None, derandomize=os.environ.get("CI") == "true")
 settings.load_profile("bridge")
+
+pytest_plugins = ["tests.source_rig"]
 
 _TEMPLATE = "bridge_template"
 _numbers = itertools.count(1)

@@ -37,7 +37,7 @@ def making(copy: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def form(place: Path, **more: str) -> str:
     """Which form a program runs in that is started with the package in `place`."""
-    show = "import bridge.domain.life as life; print(life.__file__)"
+    show = "import bridge.domain.problem_history as life; print(life.__file__)"
     environment = {name: value for name, value in os.environ.items() if name != "TMF656_BRIDGE_PURE"}
     ran = subprocess.run(
         [sys.executable, "-c", show],

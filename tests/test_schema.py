@@ -9,9 +9,10 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from bridge.storage import migrations, schema
-from bridge.storage.binaries import major_version
-from bridge.storage.embedded import Embedded
+from bridge.postgres.binaries import major_version
+from bridge.postgres.embedded import Embedded
+from bridge.storage import migrations
+from tests import schema_page
 
 pytestmark = pytest.mark.anyio
 
@@ -60,7 +61,7 @@ async def catalog(dsn: str) -> list[tuple[object, ...]]:
 
 async def page(postgres: Embedded, dsn: str) -> str:
     """The page of a database; pg_dump wants both slashes before the empty host."""
-    return await schema.page(postgres.bin_dir, re.sub("^postgresql:/(?!/)", "postgresql:///", dsn))
+    return await schema_page.page(postgres.bin_dir, re.sub("^postgresql:/(?!/)", "postgresql:///", dsn))
 
 
 @pytest.fixture

@@ -75,7 +75,7 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
 
 
 def _complain(first: str, *more: str) -> None:
-    import_module("bridge.cli.complaint").complain(first, *more)
+    import_module("bridge.cli.error_output").complain(first, *more)
 
 
 def _installed_version() -> str:

@@ -12,15 +12,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bridge.bootstrap import client_for, open_database
 from bridge.cli.options import Config, Json, on_loop, settings_for
 from bridge.domain.observation import Via
 from bridge.errors import BridgeError, SchemaError, UnreadableError
-from bridge.jobs.pacing import now
-from bridge.metrics import Metrics
-from bridge.place import client_for, database_at
+from bridge.schedule import now
 from bridge.settings import Settings, SourceSettings
 from bridge.storage import migrations
 from bridge.storage.database import Connection
+from bridge.telemetry.metrics import Metrics
 from bridge.tmf656 import wire
 from bridge.tmf656.client import Client
 from bridge.tmf656.hub import HubAbsentError, HubConflictError
@@ -81,7 +81,7 @@ async def _database(settings: Settings) -> list[Finding]:
     kind = f"embedded Postgres in {settings.data_dir}" if embedded else "configured database"
     started = perf_counter()
     try:
-        async with database_at(settings, join=True, wait=False) as place, place.database.connection() as connection:
+        async with open_database(settings, join=True, wait=False) as place, place.database.connection() as connection:
             version = await connection.fetchval("show server_version")
             milliseconds = 1000 * (perf_counter() - started)
             found = [Finding("database", "reach", True, f"{kind}, Postgres {version}, {milliseconds:.0f} ms")]

@@ -10,15 +10,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bridge.bootstrap import OpenDatabase, ensure_schema, open_database
 from bridge.cli.examples import examples
 from bridge.cli.options import Config, Json, known_sources, on_loop, require_data, settings_for
 from bridge.domain.observation import Via
 from bridge.errors import PermanentError, UnreadableError
-from bridge.jobs.writer import store_items
-from bridge.place import Place, database_at, ensure_schema
 from bridge.settings import Settings
 from bridge.storage import dead_letter
 from bridge.storage.observation import Entry
+from bridge.storage.observation_store import store_items
 from bridge.tmf656 import wire
 
 app = typer.Typer(
@@ -45,7 +45,7 @@ def list_(
 ) -> None:
     """List waiting letters, newest first."""
 
-    async def listed(place: Place) -> list[dict[str, Any]]:
+    async def listed(place: OpenDatabase) -> list[dict[str, Any]]:
         async with place.database.connection() as connection:
             return await dead_letter.listed(connection, source=source, settled=settled, limit=limit)
 
@@ -88,7 +88,7 @@ def show(
 ) -> None:
     """Show one letter with its bytes, the reason and what can be done."""
 
-    async def found(place: Place) -> dict[str, Any]:
+    async def found(place: OpenDatabase) -> dict[str, Any]:
         return await _letter(place, number)
 
     letter = _with_database(config, found)
@@ -112,7 +112,7 @@ def replay(numbers: Numbers = None, config: Config = None, source: Source = None
     Exit status 1 when some still cannot be understood; those keep waiting.
     """
 
-    async def replayed(place: Place) -> list[str]:
+    async def replayed(place: OpenDatabase) -> list[str]:
         failures = []
         for number in await _chosen(place, numbers, source, every=every):
             failure = await _replay(place, number)
@@ -128,7 +128,7 @@ def replay(numbers: Numbers = None, config: Config = None, source: Source = None
 def discard(numbers: Numbers = None, config: Config = None, source: Source = None, every: All = False) -> None:
     """Mark letters as dealt with. Their bytes stay until they are pruned."""
 
-    async def discarded(place: Place) -> None:
+    async def discarded(place: OpenDatabase) -> None:
         for number in await _chosen(place, numbers, source, every=every):
             async with place.database.transaction() as connection:
                 done = await dead_letter.settle(connection, number, "discarded")
@@ -137,7 +137,7 @@ def discard(numbers: Numbers = None, config: Config = None, source: Source = Non
     _with_database(config, discarded)
 
 
-async def _replay(place: Place, number: int) -> str | None:
+async def _replay(place: OpenDatabase, number: int) -> str | None:
     """Replay one; return why it failed."""
     letter = await _letter(place, number)
     if letter["state"] != "waiting":
@@ -160,7 +160,7 @@ async def _replay(place: Place, number: int) -> str | None:
     return None
 
 
-async def _letter(place: Place, number: int) -> dict[str, Any]:
+async def _letter(place: OpenDatabase, number: int) -> dict[str, Any]:
     async with place.database.connection() as connection:
         letter = await dead_letter.show(connection, number)
     if letter is None:
@@ -168,7 +168,7 @@ async def _letter(place: Place, number: int) -> dict[str, Any]:
     return letter
 
 
-async def _chosen(place: Place, numbers: list[int] | None, source: str | None, *, every: bool) -> list[int]:
+async def _chosen(place: OpenDatabase, numbers: list[int] | None, source: str | None, *, every: bool) -> list[int]:
     if numbers:
         return numbers
     if not every:
@@ -188,6 +188,6 @@ def _with_database(config: Path | None, work: Any) -> Any:
 
 
 async def _inside(settings: Settings, work: Any) -> Any:
-    async with database_at(settings, join=True, wait=False) as place:
+    async with open_database(settings, join=True, wait=False) as place:
         await ensure_schema(place)
         return await work(place)

@@ -20,12 +20,12 @@ import typer
 from anyio.streams.memory import MemoryObjectReceiveStream
 from rich.console import Console
 
-from bridge.app import Bridge, Running, run_until_signal
+from bridge.app import Bridge, RunningBridge, run_until_signal
 from bridge.cli.options import Config, on_loop, settings_for
 from bridge.errors import DatabaseUnavailableError, PermanentError
-from bridge.metrics import Metrics
 from bridge.settings import Settings, SourceSettings
 from bridge.simulator import Simulator
+from bridge.telemetry.metrics import Metrics
 
 _SOURCE = "demo"
 _POPULATION = 200
@@ -76,7 +76,7 @@ class _Demo:
         console = Console(highlight=False, markup=False, soft_wrap=True)
         console.print(f"Postgres     starting in {self.settings.data_dir} …")
         async with self.simulator:
-            send, receive = anyio.create_memory_object_stream[Running](1)
+            send, receive = anyio.create_memory_object_stream[RunningBridge](1)
             bridge = Bridge(await self._settings(), on_ready=send.send_nowait)
             async with send, receive, anyio.create_task_group() as group:
                 group.start_soon(self._show, bridge, receive, console)
@@ -92,22 +92,22 @@ class _Demo:
         http.model_fields_set.discard("public_url")
         return self.settings.model_copy(update={"sources": {_SOURCE: source}, "http": http})
 
-    async def _show(self, bridge: Bridge, ready: MemoryObjectReceiveStream[Running], console: Console) -> None:
+    async def _show(self, bridge: Bridge, ready: MemoryObjectReceiveStream[RunningBridge], console: Console) -> None:
         running = await ready.receive()
-        feed = running.feeds[_SOURCE]
+        source = running.sources[_SOURCE]
         console.print("Postgres     started, schema migrated")
         console.print(f"simulator    TMF656 version {self.simulator.version} at {self.simulator.url}")
         console.print(f"bridge       listening at {running.url}")
         with anyio.move_on_after(_FIRST_SECONDS):
-            await self.simulator.wait_until(lambda: feed.registered, timeout_seconds=_FIRST_SECONDS)
-            await feed.first_pass.wait()
+            await self.simulator.wait_until(lambda: source.registered, timeout_seconds=_FIRST_SECONDS)
+            await source.first_pass.wait()
         console.print(
-            f"hub          {'subscription registered, notifications are coming' if feed.registered else 'silent'}"
+            f"hub          {'subscription registered, notifications are coming' if source.registered else 'silent'}"
         )
         self._explain(console, running)
         await self._figures(bridge, running, console)
 
-    def _explain(self, console: Console, running: Running) -> None:
+    def _explain(self, console: Console, running: RunningBridge) -> None:
         command, config = _command(), _option(self.config)
         sql = "select id, status, priority, updated_at from report.service_problem order by updated_at desc limit 10"
         console.print(f"\nTry, in another terminal, in this directory ({Path.cwd()}):", style="bold")
@@ -118,7 +118,7 @@ class _Demo:
         )
         console.print(f"  then {command} check   and   {command} run\n")
 
-    async def _figures(self, bridge: Bridge, running: Running, console: Console) -> None:
+    async def _figures(self, bridge: Bridge, running: RunningBridge, console: Console) -> None:
         started, before, at = monotonic(), _notifications(running.metrics), monotonic()
         while True:
             await anyio.sleep(1)
@@ -132,14 +132,14 @@ class _Demo:
                 return
 
 
-async def _line(running: Running, per_second: float) -> str:
+async def _line(running: RunningBridge, per_second: float) -> str:
     """Figures in less than 80 columns, always as many, so that each line covers the one before."""
-    feed = running.feeds[_SOURCE]
+    source = running.sources[_SOURCE]
     async with running.place.database.connection() as connection:
         problems = await connection.fetchval("select count(*) from report.service_problem where deleted_at is null")
-    pushed = feed.last_push_at
+    pushed = source.last_push_at
     lag = "none yet" if pushed is None else f"{(datetime.now(UTC) - pushed).total_seconds():.1f} s"
-    return f"{problems:>7,} problems  {per_second:7.1f} notifications/s  mode {feed.mode.value:<8}  lag {lag:<9}"
+    return f"{problems:>7,} problems  {per_second:7.1f} notifications/s  mode {source.mode.value:<8}  lag {lag:<9}"
 
 
 def _notifications(metrics: Metrics) -> float:

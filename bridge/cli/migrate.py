@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
+from bridge.bootstrap import open_database
 from bridge.cli.options import Config, on_loop, settings_for
-from bridge.place import database_at
 from bridge.settings import Settings
 from bridge.storage import migrations
 
@@ -22,7 +22,7 @@ def migrate(
 
 
 async def _migrate(settings: Settings, *, check: bool) -> None:
-    async with database_at(settings, join=True, wait=False) as place, place.database.connection() as connection:
+    async with open_database(settings, join=True, wait=False) as place, place.database.connection() as connection:
         if check:
             await migrations.check(connection)
             typer.echo("the schema is current")

@@ -9,9 +9,9 @@ from typing import Annotated, TypeVar
 import anyio
 import typer
 
-from bridge import logs
 from bridge.errors import ConfigurationError, PermanentError
 from bridge.settings import Settings, load
+from bridge.telemetry import logs
 
 Config = Annotated[
     Path | None,

@@ -8,11 +8,11 @@ from urllib.parse import unquote, urlsplit
 
 import typer
 
+from bridge.bootstrap import OpenDatabase, open_database
 from bridge.cli.options import Config, on_loop, require_data, settings_for
 from bridge.errors import PermanentError
-from bridge.place import Place, database_at
+from bridge.postgres.embedded import find_binaries
 from bridge.settings import Settings
-from bridge.storage.embedded import find_binaries
 
 
 def psql(context: typer.Context, config: Config = None) -> None:
@@ -23,7 +23,7 @@ def psql(context: typer.Context, config: Config = None) -> None:
 
 
 async def _psql(settings: Settings, arguments: list[str]) -> int:
-    async with database_at(settings, join=True, wait=False) as place:
+    async with open_database(settings, join=True, wait=False) as place:
         address, password = _apart(place.dsn)
         command = [_program(place), "--dbname", address, *arguments]
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -48,7 +48,7 @@ def _apart(dsn: str) -> tuple[str, dict[str, str]]:
     return dsn.replace(parts.netloc, f"{user}{at}{place}", 1), {"PGPASSWORD": unquote(password)}
 
 
-def _program(place: Place) -> str:
+def _program(place: OpenDatabase) -> str:
     if place.bin_dir is not None and (place.bin_dir / "psql").is_file():
         return str(place.bin_dir / "psql")
     found = shutil.which("psql")

@@ -2,9 +2,9 @@
 
 import typer
 
+from bridge.bootstrap import ensure_schema, open_database, source_of
 from bridge.cli.options import Config, SourceName, on_loop, require_data, settings_for
 from bridge.errors import PermanentError
-from bridge.place import database_at, ensure_schema, source_of
 from bridge.settings import Settings
 from bridge.storage import source as sources
 
@@ -33,8 +33,8 @@ def rotate_secret(
 
 
 async def _renew(settings: Settings, name: str) -> None:
-    async with database_at(settings, join=True, wait=False) as place:
+    async with open_database(settings, join=True, wait=False) as place:
         await ensure_schema(place)
         async with place.database.transaction() as connection:
-            if not await sources.renew(connection, name):
+            if not await sources.rotate_secret(connection, name):
                 raise PermanentError(f"{name} has no callback yet: the first `tmf656-bridge run` makes it")

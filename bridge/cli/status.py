@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bridge.bootstrap import ensure_schema, open_database
 from bridge.cli.options import Config, Json, on_loop, require_data, settings_for
-from bridge.place import database_at, ensure_schema
+from bridge.journal.journal import waiting_in
 from bridge.settings import Settings
-from bridge.storage import source
-from bridge.storage.journal import waiting_in
+from bridge.storage import source as source_table
 
 _AGES = {
     "last_push_at": "last\npush",
@@ -58,10 +58,10 @@ def status(config: Config = None, as_json: Json = False) -> None:
 
 
 async def _status(settings: Settings) -> list[dict[str, Any]]:
-    async with database_at(settings, join=True, wait=False) as place:
+    async with open_database(settings, join=True, wait=False) as place:
         await ensure_schema(place)
         async with place.database.connection() as connection:
-            rows = await source.status(connection)
+            rows = await source_table.status(connection)
     now = datetime.now(UTC)
     for row in rows:
         heard = [at for at in (row["last_push_at"], row["last_poll_at"]) if at is not None]

@@ -7,14 +7,14 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from bridge.bootstrap import client_for, ensure_schema, open_database, source_of, source_state_for
 from bridge.cli.options import Config, SourceName, on_loop, settings_for
-from bridge.jobs.absorb import Tally
-from bridge.jobs.poll import Poller
-from bridge.jobs.reconcile import Reconciler
-from bridge.metrics import Metrics
-from bridge.place import client_for, database_at, ensure_schema, feed_for, source_of
+from bridge.pull.page_import import Tally
+from bridge.pull.poll import Poller
+from bridge.pull.reconcile import Reconciler
 from bridge.settings import Settings
-from bridge.tmf656.client import Page
+from bridge.telemetry.metrics import Metrics
+from bridge.tmf656.client import ListPage
 
 
 def sync(
@@ -43,20 +43,20 @@ def sync(
 async def _sync(settings: Settings, name: str, *, full: bool) -> tuple[Tally, bool]:
     metrics = Metrics()
     async with AsyncExitStack() as stack:
-        place = await stack.enter_async_context(database_at(settings, join=True, wait=False))
+        place = await stack.enter_async_context(open_database(settings, join=True, wait=False))
         await ensure_schema(place)
         client = await stack.enter_async_context(client_for(name, settings.sources[name], metrics))
-        feed = await feed_for(name, settings.sources[name], place, client, settings.http.public_url, metrics)
+        source = await source_state_for(name, settings.sources[name], place, client, settings.http.public_url, metrics)
         progress = stack.enter_context(_progress())
         task = progress.add_task(f"{'reconciling' if full else 'polling'} {name}", total=None)
 
-        def show(tally: Tally, page: Page) -> None:
+        def show(tally: Tally, page: ListPage) -> None:
             progress.update(task, completed=min(tally.problems, page.total or tally.problems), total=page.total)
 
-        reconciler = Reconciler(feed, place.database, metrics, on_page=show)
+        reconciler = Reconciler(source, place.database, metrics, on_page=show)
         if full:
             return await reconciler.run_once(), reconciler.complete
-        return await Poller(feed, place.database, metrics, reconciler, on_page=show).run_once(), True
+        return await Poller(source, place.database, metrics, reconciler, on_page=show).run_once(), True
 
 
 def _progress() -> Progress:

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from bridge.domain import instant
+from bridge.domain import timestamp
 from bridge.domain.status import Status, normalise
 from bridge.domain.value import dataclass
 
@@ -39,12 +39,12 @@ def columns_of(body: Mapping[str, Any]) -> Columns:
     return Columns(
         status=normalise(raw),
         status_raw=raw,
-        status_at=instant.parse(body.get("statusChangeDate")),
+        status_at=timestamp.parse(body.get("statusChangeDate")),
         category=_text(body.get("category")),
         priority=whole_number(body.get("priority")),
-        created_at=instant.parse(body.get("creationDate")),
-        updated_at=instant.parse(body.get("lastUpdate")),
-        resolved_at=instant.parse(body.get("resolutionDate")),
+        created_at=timestamp.parse(body.get("creationDate")),
+        updated_at=timestamp.parse(body.get("lastUpdate")),
+        resolved_at=timestamp.parse(body.get("resolutionDate")),
         affected_services=_affected_services(body),
     )
 

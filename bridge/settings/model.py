@@ -10,7 +10,6 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from bridge.masking import mask
 from bridge.settings.values import (
     AnyPath,
     ApiBaseUrl,
@@ -33,6 +32,7 @@ from bridge.settings.values import (
     Words,
     local_url,
 )
+from bridge.telemetry.redaction import mask
 
 Key = tuple[str, ...]
 """Where a value stands: `("sources", "snow", "url")`."""
@@ -230,7 +230,7 @@ class Settings(_Section):
         return plain
 
     def secrets(self) -> Iterator[str]:
-        """Every secret value that is set, for `bridge.logs.hide`; of a URL with a login, its password."""
+        """Every secret value that is set, for `bridge.telemetry.logs.hide`; of a URL with a login, its password."""
         urls = [self.database.dsn.get_secret_value()]
         for name in secret_names(HttpSettings):
             yield from getattr(self.http, name).get_secret_value().split()

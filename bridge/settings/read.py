@@ -13,7 +13,6 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from bridge.errors import ConfigurationError
-from bridge.masking import MASK, mask
 from bridge.settings.model import (
     SECTIONS,
     DatabaseSettings,
@@ -25,6 +24,7 @@ from bridge.settings.model import (
     model_at,
     secret_names,
 )
+from bridge.telemetry.redaction import MASK, mask
 
 _PREFIX = "BRIDGE_"
 _LONGEST_SHOWN = 120

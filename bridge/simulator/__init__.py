@@ -8,7 +8,7 @@ requests ask for · `hub` deliveries · `server` HTTP · `faults` what goes wron
 It shares no code with the side of the bridge that reads TMF656: each is there to find the mistakes of the other.
 """
 
-from bridge.simulator.faults import Faults
-from bridge.simulator.simulator import Simulator, serve
+from bridge.simulator.tmf656.faults import Faults
+from bridge.simulator.tmf656.simulator import Simulator, serve
 
 __all__ = ["Faults", "Simulator", "serve"]

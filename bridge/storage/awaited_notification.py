@@ -19,7 +19,7 @@ _AT_ONCE = 5000
 
 
 @dataclass(frozen=True, slots=True)
-class Awaited:
+class AwaitedNotification:
     """A change that was found by asking. `changed_at`, `found_at`, `due_at`: our clock."""
 
     source_id: int
@@ -30,7 +30,7 @@ class Awaited:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class OverdueCount:
     """What became of those that were due. `changed_at`: the newest change that was missed, by our clock."""
 
     missed: int
@@ -38,7 +38,7 @@ class Verdict:
     changed_at: datetime | None
 
 
-async def wait_for(connection: Connection, awaited: Sequence[Awaited]) -> None:
+async def wait_for(connection: Connection, awaited: Sequence[AwaitedNotification]) -> None:
     """Write changes down; part of the transaction that stores them."""
     rows = [
         (
@@ -57,7 +57,7 @@ async def wait_for(connection: Connection, awaited: Sequence[Awaited]) -> None:
         await connection.execute(queries("awaited_notification")["await"], *_columns(rows))
 
 
-async def told(connection: Connection, notified: Sequence[tuple[int, Observation]]) -> None:
+async def mark_arrived(connection: Connection, notified: Sequence[tuple[int, Observation]]) -> None:
     """(source id, observation) of notifications that were not news; part of the transaction that stores them."""
     rows = [
         (
@@ -74,10 +74,10 @@ async def told(connection: Connection, notified: Sequence[tuple[int, Observation
         await connection.execute(queries("awaited_notification")["told"], *_columns(rows))
 
 
-async def judge(connection: Connection, source_id: int, at: datetime) -> Verdict:
+async def count_overdue(connection: Connection, source_id: int, at: datetime) -> OverdueCount:
     """Count what has come or is overdue at `at`, and forget it."""
     row = await connection.fetchrow(queries("awaited_notification")["judge"], source_id, at, _AT_ONCE)
-    return Verdict(0, 0, None) if row is None else Verdict(row["missed"], row["late"], row["changed_at"])
+    return OverdueCount(0, 0, None) if row is None else OverdueCount(row["missed"], row["late"], row["changed_at"])
 
 
 def _columns(rows: Sequence[tuple[object, ...]]) -> list[list[object]]:

@@ -23,7 +23,7 @@ from typing import Any
 
 import anyio
 
-from bridge.domain.stream import Position
+from bridge.domain.stream_event import Position
 from bridge.storage.database import Connection
 from bridge.storage.queries import queries
 
@@ -31,7 +31,7 @@ CHANNEL = "service_problem_changed"
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ProblemChange:
     """A transaction changed these problems of a source."""
 
     position: Position
@@ -45,11 +45,13 @@ async def horizon(connection: Connection) -> Position:
     return Position(int(await connection.fetchval(queries("change")["horizon"])), 0)
 
 
-async def after(connection: Connection, position: Position, *, limit: int = 1000) -> list[Change]:
+async def after(connection: Connection, position: Position, *, limit: int = 1000) -> list[ProblemChange]:
     """Return the next changes; none is missed by going on from the last one's position. Those of a day are kept."""
     rows = await connection.fetch(queries("change")["after"], str(position.committed), position.id, limit)
     return [
-        Change(Position(int(row["committed"]), row["id"]), row["changed_at"], row["source_id"], row["problem_ids"])
+        ProblemChange(
+            Position(int(row["committed"]), row["id"]), row["changed_at"], row["source_id"], row["problem_ids"]
+        )
         for row in rows
     ]
 

@@ -1,9 +1,9 @@
 """Times on our clock that lie ahead of it: what was written down before it was set back.
 
-What the door decides rests on what came after what, told by our clock (`bridge.domain.life`). Once that clock is set
-back, everything that was observed shortly before seems to come from the future and would win over every answer of the
-source until that time comes again. But nothing comes from the future: it was there before now. So it is dated to now,
-and whatever is observed next is later.
+What the door decides rests on what came after what, told by our clock (`bridge.domain.problem_history`). Once that
+clock is set back, everything that was observed shortly before seems to come from the future and would win over every
+answer of the source until that time comes again. But nothing comes from the future: it was there before now. So it is
+dated to now, and whatever is observed next is later.
 
 The times of the log (`report.notification.received_at`) and of versions stay what they were, but for those of problems
 that are dated anew.
@@ -21,7 +21,7 @@ async def latest(connection: Connection) -> datetime | None:
     return at
 
 
-async def mend(connection: Connection, now: datetime) -> int:
+async def correct_future_times(connection: Connection, now: datetime) -> int:
     """Date everything that decisions rest on and that claims to be from after `now` to `now`, in the caller's
     transaction; return of how many problems. Reads all current rows.
     """

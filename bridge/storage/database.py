@@ -22,7 +22,7 @@ import structlog
 from asyncpg.pool import PoolConnectionProxy
 
 from bridge.errors import DatabaseUnavailableError, PermanentError, TransientError
-from bridge.storage.recent import Recent
+from bridge.storage.row_cache import RowCache
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 
@@ -92,11 +92,11 @@ _REFUSED = (
 )
 
 
-class RacedError(TransientError):
+class ConcurrentUpdateError(TransientError):
     """Another writer changed the same rows first; read again and decide again, at once."""
 
 
-class MissingPartitionError(RacedError):
+class MissingPartitionError(ConcurrentUpdateError):
     """A row belongs to a day that has no partition yet: make it, then try again."""
 
 
@@ -114,7 +114,7 @@ def translated() -> Iterator[None]:
     try:
         yield
     except _RACED as error:
-        raise RacedError(f"{type(error).__name__}: {error}") from error
+        raise ConcurrentUpdateError(f"{type(error).__name__}: {error}") from error
     except asyncpg.InterfaceError as error:
         if isinstance(error, ValueError):
             raise RefusedError(str(error)) from error
@@ -166,7 +166,7 @@ class Database:
     could be lost. If that is not noticed yet, who borrows it is told DatabaseUnavailableError, as with one in the pool.
     """
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", identity: str, recent: Recent) -> None:
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", identity: str, recent: RowCache) -> None:
         """Wrap a pool; use `opened`. `identity` is the name of this process, and of its connections in
         pg_stat_activity; `recent` what it has written through the pool.
         """
@@ -270,7 +270,7 @@ async def opened(dsn: str, *, min_size: int = 2, max_size: int = 8, wait: bool =
     The statement cache is off behind a transaction-pooling pgbouncer when the DSN says `statement_cache_size=0`.
     """
     identity = _identity()
-    recent = Recent()
+    recent = RowCache()
     pool = await _create(dsn, min_size, max_size, identity, recent, wait=wait)
     database = Database(pool, identity, recent)
     try:
@@ -291,7 +291,7 @@ def _identity() -> str:
 
 
 async def _create(
-    dsn: str, min_size: int, max_size: int, identity: str, recent: Recent, *, wait: bool
+    dsn: str, min_size: int, max_size: int, identity: str, recent: RowCache, *, wait: bool
 ) -> "asyncpg.Pool[asyncpg.Record]":
     async def prepare(connection: Connection) -> None:
         recent.forget()  # this may be another server, or the same one put back to an earlier state

@@ -8,9 +8,14 @@ token is still the current one, and keeps the lease from changing hands until th
 keeps it for as long as Postgres lets a transaction idle (`bridge.storage.database`).
 """
 
+from dataclasses import dataclass
+
 from bridge.errors import TransientError
 from bridge.storage.database import Connection
 from bridge.storage.queries import queries
+
+LEADER = "jobs"
+"""Name of the lease that the leader holds."""
 
 
 class LeaseLostError(TransientError):
@@ -35,3 +40,15 @@ async def hold(connection: Connection, name: str, token: int) -> None:
 async def release(connection: Connection, name: str, holder: str) -> None:
     """Let it go, so that another process need not wait for it to expire."""
     await connection.execute(queries("lease")["release"], name, holder)
+
+
+@dataclass(slots=True)
+class LeaderFence:
+    """What keeps writes under a lost lease out. Without a token (commands that run once) everything passes."""
+
+    token: int | None = None
+
+    async def hold(self, connection: Connection) -> None:
+        """Inside a transaction: LeaseLostError unless the lease is still ours; it stays ours until the commit."""
+        if self.token is not None:
+            await hold(connection, LEADER, self.token)

@@ -1,13 +1,13 @@
 """The one door: everything that is ever said about a problem enters the tables here.
 
 A batch is decided, then written. To decide: read what is known of its problems, and which of its notifications were
-stored before (one statement), and weigh the observations one by one (`bridge.domain.life`, no I/O). To write: facts,
-current rows, log, and which problems are others now, or have another past, in one statement for all tables
-(`bridge.storage.tables` makes the rows); that is all for most batches of notifications, which need no transaction
-around it. What this process wrote last it remembers (`bridge.storage.recent`): most batches of notifications are then
-decided without reading, and are one round trip. What few batches have (`Decision.alone` is False) follows in
-statements of its own. So does what an answer leaves to be tidied up, and may be lost: a third round trip for a stretch
-of a page that is new, where it was five.
+stored before (one statement), and weigh the observations one by one (`bridge.domain.problem_history`, no I/O). To
+write: facts, current rows, log, and which problems are others now, or have another past, in one statement for all
+tables (`bridge.storage.row_builder` makes the rows); that is all for most batches of notifications, which need no
+transaction around it. What this process wrote last it remembers (`bridge.storage.row_cache`): most batches of
+notifications are then decided without reading, and are one round trip. What few batches have (`Decision.alone` is
+False) follows in statements of its own. So does what an answer leaves to be tidied up, and may be lost: a third round
+trip for a stretch of a page that is new, where it was five.
 
 Nothing is locked while weighing, unless the caller asks for it (`lock`). Each current row carries a revision; a row is
 written only on the revision that was read, and when fewer rows were written than decided, another writer was faster:
@@ -19,12 +19,12 @@ A body is kept once, in its version; the log and the current row refer to that b
 row refer to a version writes this too, even if it is there, so neither a crash nor a pruner leaves a row without body.
 
 Where the time goes (64 senders, events of 1.2 kB; µs of CPU a notification, in rounds in which the bare aiohttp app
-takes 28 to 35): 82 to 123 in our process, since requests are taken past aiohttp (`bridge.web.express`); 100 to 150 with
-aiohttp. In loops of their own, reading an event takes 22, deciding and making rows 7 (30 and 18 in pure Python,
-`bridge.compiled`), handing some sixty values to the driver 11; then there is what a batch costs however small it is,
-215 here and 240 in Postgres: for the seventeen that are together in one, on average, 13 and 14 each. What is left is
-waking, counting, and code that is not at hand for the processor. While we work the other of two processors is idle for
-most of the time (perf sched); two processes (`--workers 2`) answer no more than one all the same.
+takes 28 to 35): 82 to 123 in our process, since requests are taken past aiohttp (`bridge.web.listener.fast_path`); 100
+to 150 with aiohttp. In loops of their own, reading an event takes 22, deciding and making rows 7 (30 and 18 in pure
+Python, `bridge.compiled`), handing some sixty values to the driver 11; then there is what a batch costs however small
+it is, 215 here and 240 in Postgres: for the seventeen that are together in one, on average, 13 and 14 each. What is
+left is waking, counting, and code that is not at hand for the processor. While we work the other of two processors is
+idle for most of the time (perf sched); two processes (`--workers 2`) answer no more than one all the same.
 
 80 to 105 in Postgres, with the summaries: of a batch of 64 the statement that writes ran for 48 a notification (16 for
 the current row, 8 version, 5 status, 5 digest, 3 log: explain analyze, while both row and version had the body; an
@@ -56,14 +56,22 @@ from datetime import datetime
 
 from asyncpg import Record
 
-from bridge.domain.life import EPOCH, TOLD_GONE, Fact, Known, Life, Outcome, needs_facts
 from bridge.domain.observation import CREATED, Kind, Notification, Observation, Via
+from bridge.domain.problem_history import (
+    DELETION_REASONS,
+    EPOCH,
+    CurrentRow,
+    Fact,
+    Outcome,
+    ProblemHistory,
+    needs_facts,
+)
 from bridge.domain.value import dataclass
-from bridge.storage import awaited_notification, listed, tables
-from bridge.storage.database import Connection, RacedError
+from bridge.storage import awaited_notification, list_digest, row_builder
+from bridge.storage.database import ConcurrentUpdateError, Connection
 from bridge.storage.queries import queries
-from bridge.storage.recent import Digest, Recent
-from bridge.storage.tables import Key
+from bridge.storage.row_builder import Key
+from bridge.storage.row_cache import Digest, RowCache
 
 _REFETCH_DELAY_SECONDS = {"regression": 2.0, "deleted": 1.0, "after_delete": 1.0, "late": 1.0}
 _REFETCH_DELAY_DEFAULT_SECONDS = 0.1
@@ -91,7 +99,7 @@ class Stored:
     refetch: Counter[int] = field(default_factory=Counter)
 
 
-Stretch = tuple[int, str, datetime, bool]
+HistoryRange = tuple[int, str, datetime, bool]
 """Part of a problem's history: what stands around a time, and whether also everything after it."""
 
 
@@ -102,7 +110,7 @@ async def lock(connection: Connection, entries: Sequence[Entry]) -> None:
     """
     keys = _keys(entries)
     if keys:
-        await connection.execute(queries("service_problem")["lock"], *tables.columns(sorted(keys)))
+        await connection.execute(queries("service_problem")["lock"], *row_builder.columns(sorted(keys)))
 
 
 @dataclass(slots=True)
@@ -110,12 +118,12 @@ class Decision:
     """What a batch comes to: the outcomes, and everything there is to write."""
 
     stored: Stored
-    lives: dict[Key, Life]
-    heard: list[tables.Row]
-    present: tables.Present
+    histories: dict[Key, ProblemHistory]
+    heard: list[row_builder.Row]
+    present: row_builder.CurrentRows
     no_news: list[tuple[int, Observation]]
     requests: dict[Key, tuple[str, datetime]]
-    memos: dict[tables.Row, bytes]
+    memos: dict[row_builder.Row, bytes]
     touch: bool
     repeats: list[Digest]
 
@@ -128,7 +136,7 @@ class Decision:
             or self.requests
             or present.noted
             or (self.touch and present.touched)
-            or any(life.touched or life.overtaken for life in self.lives.values())
+            or any(history.touched or history.overtaken for history in self.histories.values())
         )
 
 
@@ -138,7 +146,7 @@ async def store(connection: Connection, entries: Sequence[Entry], *, touch: bool
 
 
 async def decide(
-    connection: Connection, entries: Sequence[Entry], *, touch: bool = True, recent: Recent | None = None
+    connection: Connection, entries: Sequence[Entry], *, touch: bool = True, recent: RowCache | None = None
 ) -> Decision:
     """Read what is known, and weigh.
 
@@ -154,36 +162,38 @@ async def decide(
     return await _decide(connection, entries, touch, None)
 
 
-async def _decide(connection: Connection, entries: Sequence[Entry], touch: bool, recent: Recent | None) -> Decision:
+async def _decide(connection: Connection, entries: Sequence[Entry], touch: bool, recent: RowCache | None) -> Decision:
     known, repeats = await _known(connection, entries, recent)
-    lives = await _lives(connection, [entry for index, entry in enumerate(entries) if index not in repeats], known)
+    histories = await _lives(connection, [entry for index, entry in enumerate(entries) if index not in repeats], known)
     stored = Stored()
     requests: dict[Key, tuple[str, datetime]] = {}
-    memos: dict[tables.Row, bytes] = {}
+    memos: dict[row_builder.Row, bytes] = {}
     for index, entry in enumerate(entries):
-        outcome = tables.DUPLICATE if index in repeats else _weigh(entry, lives, stored, requests)
+        outcome = row_builder.DUPLICATE if index in repeats else _weigh(entry, histories, stored, requests)
         seen = entry.observation
         if seen is not None and seen.listed is not None and outcome in _READ_AS_CURRENT:
             memos[entry.source_id, seen.problem_id] = seen.listed + seen.content_hash
         stored.outcomes.append(outcome)
-    for key, life in lives.items():
-        if life.has_partials:
-            life.refold()
-        if life.drift:
-            stored.drift[key[0]] += life.drift
-        if life.last_observed is not None:
-            for reason in life.refetch:
-                _request(requests, key, reason, life.last_observed.observed_at)
+    for key, history in histories.items():
+        if history.has_partials:
+            history.refold()
+        if history.drift:
+            stored.drift[key[0]] += history.drift
+        if history.last_observed is not None:
+            for reason in history.refetch:
+                _request(requests, key, reason, history.last_observed.observed_at)
     for source_id, _ in requests:
         stored.refetch[source_id] += 1
     logged = [
-        tables.logged(entry.source_id, entry.notification, outcome, entry.observation, lives)
+        row_builder.logged(entry.source_id, entry.notification, outcome, entry.observation, histories)
         for entry, outcome in zip(entries, stored.outcomes, strict=True)
         if entry.notification is not None
     ]
     no_news = _no_news(entries, stored.outcomes)
     again = [(entries[index].source_id, heard.digest) for index in repeats if (heard := entries[index].notification)]
-    return Decision(stored, lives, logged, tables.Present(lives), no_news, requests, memos, touch, again)
+    return Decision(
+        stored, histories, logged, row_builder.CurrentRows(histories), no_news, requests, memos, touch, again
+    )
 
 
 async def write(connection: Connection, decision: Decision) -> Stored:
@@ -192,13 +202,13 @@ async def write(connection: Connection, decision: Decision) -> Stored:
     Raises RacedError when another writer was faster, RefusedError when Postgres refuses a value (both from the
     surrounding `translated`).
     """
-    lives, written = decision.lives, decision.present.written
-    versions, statuses = decision.present.versions, tables.statuses(lives)
-    altered = [key for key, life in lives.items() if life.altered]
+    histories, written = decision.histories, decision.present.written
+    versions, statuses = decision.present.versions, row_builder.statuses(histories)
+    altered = [key for key, history in histories.items() if history.altered]
     if written or versions or statuses or altered or decision.heard:
         rows = (written, versions, statuses, decision.heard, [key[0] for key in altered], [key[1] for key in altered])
-        memos = tables.memos(written, decision.memos)
-        new = sum(row[tables.REVISION] == 0 for row in written)
+        memos = row_builder.memos(written, decision.memos)
+        new = sum(row[row_builder.REVISION] == 0 for row in written)
         await connection.fetch(queries("observation")["write"], *rows, memos, new)
     await _write_afterwards(connection, decision)
     if not decision.alone:
@@ -206,14 +216,16 @@ async def write(connection: Connection, decision: Decision) -> Stored:
     return decision.stored
 
 
-def remember(recent: Recent, decision: Decision) -> None:
+def remember(recent: RowCache, decision: Decision) -> None:
     """Take over what was written and committed."""
     present = decision.present
-    digests: list[Digest] = [(row[0], row[tables.DIGEST]) for row in decision.heard if row[tables.DIGEST] is not None]
+    digests: list[Digest] = [
+        (row[0], row[row_builder.DIGEST]) for row in decision.heard if row[row_builder.DIGEST] is not None
+    ]
     recent.learn(present.written, (row[:2] for row in present.noted), decision.repeats + digests)
 
 
-def doubt(recent: Recent, entries: Sequence[Entry]) -> None:
+def doubt(recent: RowCache, entries: Sequence[Entry]) -> None:
     """Another writer was faster, or what was taken for known of these was not so."""
     recent.doubt(_keys(entries), guessed=_all_heard(entries))
 
@@ -222,11 +234,13 @@ def _keys(entries: Sequence[Entry]) -> set[Key]:
     return {(entry.source_id, entry.observation.problem_id) for entry in entries if entry.observation is not None}
 
 
-def _weigh(entry: Entry, lives: dict[Key, Life], stored: Stored, requests: dict[Key, tuple[str, datetime]]) -> str:
+def _weigh(
+    entry: Entry, histories: dict[Key, ProblemHistory], stored: Stored, requests: dict[Key, tuple[str, datetime]]
+) -> str:
     seen, notification = entry.observation, entry.notification
     outcome = Outcome.UNCHANGED
     if seen is not None:
-        outcome = lives[entry.source_id, seen.problem_id].observe(seen)
+        outcome = histories[entry.source_id, seen.problem_id].observe(seen)
         stored.changes[entry.source_id, seen.via, outcome] += 1
     if notification is not None and (seen is None or outcome.applied):
         for problem_id, reason in notification.refetch:
@@ -249,12 +263,14 @@ def _no_news(entries: Sequence[Entry], outcomes: Sequence[str]) -> list[tuple[in
 
 def _request(requests: dict[Key, tuple[str, datetime]], key: Key, reason: str, at: datetime) -> None:
     """That a deletion was told is what the fetcher has to know above all."""
-    if key in requests and requests[key][0] in TOLD_GONE:
+    if key in requests and requests[key][0] in DELETION_REASONS:
         reason = requests[key][0]
     requests[key] = (reason, at)
 
 
-async def _lives(connection: Connection, entries: Sequence[Entry], known: dict[Key, Known]) -> dict[Key, Life]:
+async def _lives(
+    connection: Connection, entries: Sequence[Entry], known: dict[Key, CurrentRow]
+) -> dict[Key, ProblemHistory]:
     seen = _by_problem(entries)
     since = [
         stretch
@@ -263,7 +279,7 @@ async def _lives(connection: Connection, entries: Sequence[Entry], known: dict[K
         for stretch in _stretches(key, known.get(key), observations)
     ]
     facts = await _facts(connection, since)
-    return {key: Life(key[1], known=known.get(key), facts=facts.get(key, {})) for key in sorted(seen)}
+    return {key: ProblemHistory(key[1], known=known.get(key), facts=facts.get(key, {})) for key in sorted(seen)}
 
 
 def _by_problem(entries: Sequence[Entry]) -> dict[Key, list[Observation]]:
@@ -274,7 +290,7 @@ def _by_problem(entries: Sequence[Entry]) -> dict[Key, list[Observation]]:
     return seen
 
 
-def _stretches(key: Key, known: Known | None, observations: Sequence[Observation]) -> list[Stretch]:
+def _stretches(key: Key, known: CurrentRow | None, observations: Sequence[Observation]) -> list[HistoryRange]:
     """What has to be read of a problem's history: everything since the content, and what stands around each time from
     before it.
     """
@@ -284,8 +300,8 @@ def _stretches(key: Key, known: Known | None, observations: Sequence[Observation
 
 
 async def _known(
-    connection: Connection, entries: Sequence[Entry], recent: Recent | None
-) -> tuple[dict[Key, Known], set[int]]:
+    connection: Connection, entries: Sequence[Entry], recent: RowCache | None
+) -> tuple[dict[Key, CurrentRow], set[int]]:
     """What the current rows hold, by problem; and the positions of notifications that were stored before, or stand
     earlier in the batch. What can be guessed is not asked for.
     """
@@ -328,11 +344,11 @@ def _all_heard(entries: Sequence[Entry]) -> bool:
     return all(entry.notification is not None for entry in entries)
 
 
-def _guesses(recent: Recent, seen: Mapping[Key, Sequence[Observation]]) -> dict[Key, Known | None]:
+def _guesses(recent: RowCache, seen: Mapping[Key, Sequence[Observation]]) -> dict[Key, CurrentRow | None]:
     """What current rows hold of problems, None: that there is none yet, as far as it is remembered or announced. Where
     facts have to be read, the row is too.
     """
-    guesses: dict[Key, Known | None] = {}
+    guesses: dict[Key, CurrentRow | None] = {}
     for key, observations in seen.items():
         held = recent.known(key)
         remembered = held is not None or observations[0].event_type == CREATED
@@ -341,8 +357,8 @@ def _guesses(recent: Recent, seen: Mapping[Key, Sequence[Observation]]) -> dict[
     return guesses
 
 
-def _known_of(row: Record) -> Known:
-    return Known(
+def _known_of(row: Record) -> CurrentRow:
+    return CurrentRow(
         revision=row[2],
         content_at=row[3],
         content_hash=row[4],
@@ -364,10 +380,12 @@ def _known_of(row: Record) -> Known:
     )
 
 
-async def _facts(connection: Connection, stretches: Sequence[Stretch]) -> dict[Key, dict[tuple[datetime, bytes], Fact]]:
+async def _facts(
+    connection: Connection, stretches: Sequence[HistoryRange]
+) -> dict[Key, dict[tuple[datetime, bytes], Fact]]:
     if not stretches:
         return {}
-    rows = await connection.fetch(queries("service_problem_version")["recent"], *tables.columns(stretches))
+    rows = await connection.fetch(queries("service_problem_version")["recent"], *row_builder.columns(stretches))
     facts: dict[Key, dict[tuple[datetime, bytes], Fact]] = {}
     for row in rows:
         fact = Fact(
@@ -389,30 +407,32 @@ async def _facts(connection: Connection, stretches: Sequence[Stretch]) -> dict[K
 
 async def _write_afterwards(connection: Connection, decision: Decision) -> None:
     """What may be lost: a question that was answered is asked again then, and a row without a memo read again."""
-    answered = [(*key, life.pulled_at) for key, life in decision.lives.items() if life.pulled_at is not None]
+    answered = [
+        (*key, history.pulled_at) for key, history in decision.histories.items() if history.pulled_at is not None
+    ]
     if answered:
-        await connection.execute(queries("refetch")["settle"], *tables.columns(answered))
+        await connection.execute(queries("refetch")["settle"], *row_builder.columns(answered))
     if decision.memos and not decision.touch:
-        await listed.remember(connection, tables.late_memos(decision.present.touched, decision.memos))
+        await list_digest.remember(connection, row_builder.late_memos(decision.present.touched, decision.memos))
 
 
 async def _write_rare(connection: Connection, decision: Decision) -> None:
     """What few batches have."""
-    lives, present = decision.lives, decision.present
+    histories, present = decision.histories, decision.present
     if present.noted:
-        noted = await connection.fetch(queries("service_problem")["note"], *tables.columns(present.noted))
+        noted = await connection.fetch(queries("service_problem")["note"], *row_builder.columns(present.noted))
         if len(noted) != len(present.noted):
-            raise RacedError("another writer changed the same problems first")
+            raise ConcurrentUpdateError("another writer changed the same problems first")
     if decision.touch and present.touched:
-        await connection.execute(queries("service_problem")["touch"], *tables.columns(present.touched))
-    if mended := tables.mended_versions(lives):
-        await connection.execute(queries("service_problem_version")["mend"], *tables.columns(mended))
-    if overtaken := tables.overtaken_statuses(lives):
-        await connection.execute(queries("status_change")["supersede"], *tables.columns(overtaken))
-    await awaited_notification.told(connection, decision.no_news)
+        await connection.execute(queries("service_problem")["touch"], *row_builder.columns(present.touched))
+    if mended := row_builder.mended_versions(histories):
+        await connection.execute(queries("service_problem_version")["mend"], *row_builder.columns(mended))
+    if overtaken := row_builder.overtaken_statuses(histories):
+        await connection.execute(queries("status_change")["supersede"], *row_builder.columns(overtaken))
+    await awaited_notification.mark_arrived(connection, decision.no_news)
     if decision.requests:
         rows = [
             (*key, reason, at, _REFETCH_DELAY_SECONDS.get(reason, _REFETCH_DELAY_DEFAULT_SECONDS))
             for key, (reason, at) in decision.requests.items()
         ]
-        await connection.execute(queries("refetch")["request"], *tables.columns(rows))
+        await connection.execute(queries("refetch")["request"], *row_builder.columns(rows))

@@ -11,7 +11,7 @@ from bridge.storage.queries import queries
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class RefetchRequest:
     """One problem to be fetched, and why."""
 
     problem_id: str
@@ -26,9 +26,11 @@ async def request(connection: Connection, rows: Sequence[tuple[int, str, str, da
     await connection.execute(queries("refetch")["request"], *columns, [0.0] * len(rows))
 
 
-async def due(connection: Connection, source_id: int, now: datetime, limit: int) -> list[Request]:
+async def due(connection: Connection, source_id: int, now: datetime, limit: int) -> list[RefetchRequest]:
     """Return what may be fetched now, oldest first."""
-    return [Request(**dict(row)) for row in await connection.fetch(queries("refetch")["due"], source_id, now, limit)]
+    return [
+        RefetchRequest(**dict(row)) for row in await connection.fetch(queries("refetch")["due"], source_id, now, limit)
+    ]
 
 
 async def next_due(connection: Connection, source_id: int) -> tuple[datetime | None, int]:
@@ -38,7 +40,7 @@ async def next_due(connection: Connection, source_id: int) -> tuple[datetime | N
 
 
 async def postpone(
-    connection: Connection, source_id: int, asked: Request, due_at: datetime, *, counted: bool = True
+    connection: Connection, source_id: int, asked: RefetchRequest, due_at: datetime, *, counted: bool = True
 ) -> None:
     """It failed; try again at `due_at`. Not `counted`: through no fault of its own. A request made anew meanwhile
     stands as it is.
@@ -48,6 +50,6 @@ async def postpone(
     )
 
 
-async def drop(connection: Connection, source_id: int, asked: Request) -> None:
+async def drop(connection: Connection, source_id: int, asked: RefetchRequest) -> None:
     """Nothing more can be learned by asking, unless it was asked for anew meanwhile."""
     await connection.execute(queries("refetch")["drop"], source_id, asked.problem_id, asked.requested_at)

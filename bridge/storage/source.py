@@ -14,7 +14,7 @@ _SECRET_BYTES = 24
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SourceRow:
     """A source as the tables know it.
 
     `secrets` are accepted in the callback path: the one in force, and the one before. `retired`: digests of older ones.
@@ -26,7 +26,7 @@ class Source:
     retired: frozenset[bytes]
 
 
-async def ensure(connection: Connection, name: str, url: str, configured_secret: str = "") -> Source:
+async def ensure(connection: Connection, name: str, url: str, configured_secret: str = "") -> SourceRow:
     """Return the source of that name, made when new. Run inside a transaction.
 
     The secret in force is the configured one, else one that is made once and stays. When it is another than the last
@@ -43,10 +43,10 @@ async def ensure(connection: Connection, name: str, url: str, configured_secret:
         previous = row["current_secret"]
         retired -= {digest(current)} | ({digest(previous)} if previous else set())
         await connection.execute(queries("source")["rotate"], row["id"], current, previous, sorted(retired))
-    return Source(row["id"], row["version"], (current, previous) if previous else (current,), frozenset(retired))
+    return SourceRow(row["id"], row["version"], (current, previous) if previous else (current,), frozenset(retired))
 
 
-async def renew(connection: Connection, name: str) -> bool:
+async def rotate_secret(connection: Connection, name: str) -> bool:
     """Put another secret of our own making in force, as `ensure` does with a configured one; False when the tables do
     not know that source. Run inside a transaction.
     """
@@ -79,7 +79,7 @@ def digest(secret: str) -> bytes:
     return blake2b(secret.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
-async def note(
+async def write_state(
     connection: Connection,
     source_id: int,
     *,
@@ -94,23 +94,23 @@ async def note(
     return at
 
 
-async def want_poll(connection: Connection, source_id: int) -> None:
+async def request_poll(connection: Connection, source_id: int) -> None:
     """Wish for a poll, for the process that polls to grant."""
     await connection.execute(queries("source")["want_poll"], source_id)
 
 
-async def take_poll_wish(connection: Connection, source_id: int) -> bool:
+async def take_poll_request(connection: Connection, source_id: int) -> bool:
     """Did any process wish for a poll? It has to be made then: the wish is forgotten."""
     return await connection.fetchval(queries("source")["take_poll_wish"], source_id) is not None
 
 
-async def recognise(connection: Connection, source_id: int, version: str | None) -> None:
+async def write_version(connection: Connection, source_id: int, version: str | None) -> None:
     """Keep the version that the source's problems look like; None keeps what is known."""
     if version is not None:
         await connection.execute(queries("source")["recognise"], source_id, version)
 
 
-async def fail(connection: Connection, source_id: int, error: str | None) -> None:
+async def write_error(connection: Connection, source_id: int, error: str | None) -> None:
     """Keep what last went wrong, or None when it works again."""
     await connection.execute(queries("source")["fail"], source_id, error)
 

@@ -14,7 +14,7 @@ from bridge.storage.queries import queries
 
 
 @dataclass(frozen=True, slots=True)
-class Subscription:
+class HubSubscription:
     """A registration as stored."""
 
     id: int
@@ -25,10 +25,10 @@ class Subscription:
     registered_at: datetime
 
 
-async def active(connection: Connection, source_id: int) -> Subscription | None:
+async def active(connection: Connection, source_id: int) -> HubSubscription | None:
     """Return the registration in use."""
     row = await connection.fetchrow(queries("subscription")["active"], source_id)
-    return None if row is None else Subscription(**dict(row))
+    return None if row is None else HubSubscription(**dict(row))
 
 
 async def age_seconds(connection: Connection, source_id: int) -> float | None:
@@ -37,10 +37,10 @@ async def age_seconds(connection: Connection, source_id: int) -> float | None:
     return None if age is None else float(age)
 
 
-async def left_over(connection: Connection, source_id: int) -> list[Subscription]:
+async def left_over(connection: Connection, source_id: int) -> list[HubSubscription]:
     """Return replaced registrations that are still to be deleted at the hub."""
     return [
-        Subscription(**dict(row)) for row in await connection.fetch(queries("subscription")["left_over"], source_id)
+        HubSubscription(**dict(row)) for row in await connection.fetch(queries("subscription")["left_over"], source_id)
     ]
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from bridge.domain.stream import Position
+from bridge.domain.stream_event import Position
 from bridge.storage import change
 from bridge.storage.database import Connection
 from bridge.storage.queries import queries
@@ -24,7 +24,7 @@ _WALKED = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class SummaryState:
     """How far the summaries have come. `walked_at` is when the last whole walk ended, None while one is under way.
     `strange`: there is nothing to go on from, see `forget`.
     """
@@ -37,7 +37,7 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class SummaryStep:
     """What a step did: problems looked at, problems summarised anew, and whether nothing is left to do at once."""
 
     seen: int
@@ -45,11 +45,11 @@ class Step:
     done: bool
 
 
-async def hold(connection: Connection) -> State:
+async def hold(connection: Connection) -> SummaryState:
     """Lock the summaries against other writers until the end of the transaction; return how far they have come."""
     row = await connection.fetchrow(queries("summary")["hold"])
     assert row is not None  # noqa: S101 -- the migration made the row
-    return State(
+    return SummaryState(
         complete=row["complete"],
         strange=row["strange"],
         position=Position(int(row["committed"]), row["change_id"]),
@@ -73,7 +73,7 @@ async def begin_walk(connection: Connection) -> None:
     await connection.execute(queries("summary")["begin_walk"])
 
 
-async def follow(connection: Connection, state: State, *, problems: int) -> Step:
+async def follow(connection: Connection, state: SummaryState, *, problems: int) -> SummaryStep:
     """Summarise anew what the next changes name: so many problems, and the rest of the last change."""
     changes = await change.after(connection, state.position, limit=_CHANGES)
     taken, named = 0, 0
@@ -81,15 +81,15 @@ async def follow(connection: Connection, state: State, *, problems: int) -> Step
         named += len(changes[taken].problem_ids)
         taken += 1
     if taken == 0:
-        return Step(0, 0, done=True)
+        return SummaryStep(0, 0, done=True)
     keys = sorted({(one.source_id, problem_id) for one in changes[:taken] for problem_id in one.problem_ids})
     await _renew(connection, keys)
     last = changes[taken - 1].position
     await connection.execute(queries("summary")["reach"], str(last.committed), last.id)
-    return Step(len(keys), len(keys), done=taken == len(changes) < _CHANGES)
+    return SummaryStep(len(keys), len(keys), done=taken == len(changes) < _CHANGES)
 
 
-async def walk(connection: Connection, state: State, *, at: datetime, limit: int = _WALKED) -> Step:
+async def walk(connection: Connection, state: SummaryState, *, at: datetime, limit: int = _WALKED) -> SummaryStep:
     """Look at the next problems in the order of their keys, and summarise those whose summary is missing or old."""
     source_id, problem_id = state.walked
     row = await connection.fetchrow(queries("summary")["amiss"], source_id, problem_id, limit)
@@ -102,12 +102,12 @@ async def walk(connection: Connection, state: State, *, at: datetime, limit: int
         await _renew(connection, keys)
     if row is None:
         await connection.execute(queries("summary")["end_walk"], at)
-        return Step(0, len(keys), done=True)
+        return SummaryStep(0, len(keys), done=True)
     await connection.execute(queries("summary")["walk_to"], *until)
-    return Step(row["problems"], len(keys), done=False)
+    return SummaryStep(row["problems"], len(keys), done=False)
 
 
-async def tend(connection: Connection, at: datetime) -> None:
+async def mark_maintained(connection: Connection, at: datetime) -> None:
     """Say that somebody looks after the summaries."""
     await connection.execute(queries("summary")["tend"], at)
 

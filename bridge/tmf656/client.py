@@ -25,9 +25,10 @@ import orjson
 from yarl import URL
 
 from bridge.errors import ConfigurationError, PermanentError, TransientError
-from bridge.masking import hide
-from bridge.tmf656.auth import Authorization, ClientCredentials, Fixed, FormAnswer, UnauthorisedError, basic, bearer
-from bridge.tmf656.circuit import Circuit
+from bridge.http.auth import Authorization, ClientCredentials, Fixed, FormAnswer, UnauthorisedError, basic, bearer
+from bridge.http.circuit_breaker import CircuitBreaker
+from bridge.http.response import HttpResponse, plain, unwrap
+from bridge.telemetry.redaction import hide
 from bridge.tmf656.hub import (
     ABSENT,
     ACCEPTED,
@@ -40,16 +41,15 @@ from bridge.tmf656.hub import (
 )
 from bridge.tmf656.paging import (
     MAX_REQUESTS,
-    Answer,
     FilterStyle,
-    Walk,
+    PageAnswer,
+    PageWalk,
     Window,
     filter_query,
     next_link,
     total_of,
     update_attribute,
 )
-from bridge.tmf656.reply import Reply, plain, unwrap
 from bridge.tmf656.wire.row import Row, rows_in, rows_of
 
 _CONNECTIONS: Final = 8
@@ -110,7 +110,7 @@ class ClientOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ListPage:
     """Some service problems as the source wrote them, not read yet.
 
     `asked_at`: our clock, before this page was asked for. `server_at`: the source's clock (its Date header), None
@@ -146,14 +146,14 @@ class _Request:
         return f"{self.method} {self.url.raw_path}"
 
 
-class Pass:
+class ListPass:
     """The pages of one pass, an async iterator; its verdict stands when the iteration is over.
 
     A request that fails raises out of the iteration, and iterating on asks for the same page again: a long pass need
     not start anew because of one bad gateway. One task at a time.
     """
 
-    def __init__(self, client: "Client", walk: Walk, query: str) -> None:
+    def __init__(self, client: "Client", walk: PageWalk, query: str) -> None:
         """Made by `Client.pages`."""
         self._client = client
         self._walk = walk
@@ -188,14 +188,14 @@ class Pass:
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Page:
+    async def __anext__(self) -> ListPage:
         """Ask for the next page; raises what `Client` raises, FilterRefusedError included."""
         if self._window is None:
             raise StopAsyncIteration
         answer, reply = await self._client._list(self._window, self._query)  # noqa: SLF001 - its other half
         self._window = self._walk.following(answer)
         self._number += 1
-        return Page(answer.rows, reply.asked_at, reply.server_at, self._number, answer.total)
+        return ListPage(answer.rows, reply.asked_at, reply.server_at, self._number, answer.total)
 
 
 class Client:
@@ -223,7 +223,8 @@ class Client:
         self._session: aiohttp.ClientSession | None = None
         self._hub_readable = False
         self._circuits = {
-            name: Circuit(clock, patience_seconds=options.request_timeout_seconds) for name in (_EVERYTHING, *_WHOLE)
+            name: CircuitBreaker(clock, patience_seconds=options.request_timeout_seconds)
+            for name in (_EVERYTHING, *_WHOLE)
         }
         for secret in (options.password, options.token, options.oauth2_client_secret):
             hide(secret)
@@ -253,7 +254,7 @@ class Client:
         stamp: Callable[[Row], datetime | None] = lambda _: None,
         version: str | None = None,
         max_requests: int = MAX_REQUESTS,
-    ) -> Pass:
+    ) -> ListPass:
         """Read the problems, or, with a filter style, those changed since `changed_since`, page by page.
 
         `stamp` tells the time of the last update of a problem (None: it has none); it shows whether the filter is
@@ -264,8 +265,8 @@ class Client:
         bound = None if style is FilterStyle.NONE else changed_since
         attribute = update_attribute(version or self._options.version)
         query = filter_query(style, attribute, bound) if bound is not None else ""
-        walk = Walk(self._options.page_size, changed_since=bound, stamp=stamp, max_requests=max_requests)
-        return Pass(self, walk, query)
+        walk = PageWalk(self._options.page_size, changed_since=bound, stamp=stamp, max_requests=max_requests)
+        return ListPass(self, walk, query)
 
     async def get(self, problem_id: str) -> Fetched:
         """Fetch one problem by its id; raises NotFoundError when the source has none of that id."""
@@ -333,20 +334,20 @@ class Client:
         self._hub_readable = self._hub_readable or held
         return True if held else None
 
-    async def _list(self, window: Window, query: str) -> tuple[Answer, Reply]:
+    async def _list(self, window: Window, query: str) -> tuple[PageAnswer, HttpResponse]:
         """Fetch one page. `query`: the filter, percent-encoded."""
         request = _Request("list", "GET", self._window_url(window, query))
         reply = await self._send(request)
         if window.speculative and reply.status in {400, 404, 416}:
             self._count(request.operation, "client_error")
-            return Answer([], refused=True), reply
+            return PageAnswer([], refused=True), reply
         if query and window.offset == 0 and window.link is None and reply.status in {400, 422, 501}:
             raise FilterRefusedError(str(self._count_refusal(request, reply)))
         self._require_ok(request, reply)
         rows = [] if reply.status == 204 else self._page_rows(request, reply)
         self._count(request.operation, "ok")
         link = self._own_link(request.url, next_link(reply.headers.getall("Link", [])))
-        return Answer(rows, total=total_of(reply.headers), partial=reply.status == 206, next_link=link), reply
+        return PageAnswer(rows, total=total_of(reply.headers), partial=reply.status == 206, next_link=link), reply
 
     def _window_url(self, window: Window, query: str) -> URL:
         if window.link is not None:
@@ -359,7 +360,7 @@ class Client:
         target = _resolve(asked, link) if link else None
         return str(target) if target is not None and target.origin() == self._base.origin() else None
 
-    async def _send(self, request: _Request) -> Reply:
+    async def _send(self, request: _Request) -> HttpResponse:
         """Send, with credentials; a token turned down is replaced once. Redirects stay on the origin.
 
         Raises UnauthorisedError, and sends nothing, for a while after the source has refused us.
@@ -395,7 +396,7 @@ class Client:
             if operation in _WHOLE:
                 self._circuits[operation].passed()
 
-    async def _send_once(self, request: _Request) -> tuple[Reply, str | None]:
+    async def _send_once(self, request: _Request) -> tuple[HttpResponse, str | None]:
         header = await self._authorization.header()
         headers = {"Authorization": header} if header is not None else {}
         if request.json is not None:
@@ -409,7 +410,7 @@ class Client:
             url = self._redirected(request, url, reply)
         raise self._refuse(request, f"redirected more than {_REDIRECTS} times: check sources.{self._options.name}.url")
 
-    def _redirected(self, request: _Request, url: URL, reply: Reply) -> URL:
+    def _redirected(self, request: _Request, url: URL, reply: HttpResponse) -> URL:
         """Return where a redirect leads, if we may go there."""
         target = _resolve(url, reply.headers.get("Location", ""))
         if target is None:
@@ -424,7 +425,7 @@ class Client:
 
     async def _exchange(
         self, request: _Request, url: URL, headers: Mapping[str, str], body: bytes | None, asked_at: datetime
-    ) -> Reply:
+    ) -> HttpResponse:
         """One request on the wire."""
         assert self._session is not None, "use the client within `async with`"  # noqa: S101 - a defect of ours
         async with (
@@ -433,7 +434,7 @@ class Client:
                 request.method, url, data=body, headers=headers, allow_redirects=False, proxy=self._proxy_for(url)
             ) as response,
         ):
-            return Reply(response.status, response.headers, await self._read(request, response), asked_at)
+            return HttpResponse(response.status, response.headers, await self._read(request, response), asked_at)
 
     async def _read(self, request: _Request, response: aiohttp.ClientResponse) -> bytearray:
         """Read the body, decompressed, as far as the limit allows."""
@@ -478,11 +479,13 @@ class Client:
                 "the network and the proxy settings"
             ) from error
 
-    def _require_ok(self, request: _Request, reply: Reply) -> None:
+    def _require_ok(self, request: _Request, reply: HttpResponse) -> None:
         if not reply.ok:
             raise self._count_refusal(request, reply)
 
-    def _count_refusal(self, request: _Request, reply: Reply, *, private: str = "") -> PermanentError | TransientError:
+    def _count_refusal(
+        self, request: _Request, reply: HttpResponse, *, private: str = ""
+    ) -> PermanentError | TransientError:
         """Return the error that a refusal amounts to, counted. `private` is not repeated."""
         outcome, remedy = self._diagnose(reply.status)
         self._count(request.operation, outcome)
@@ -514,7 +517,7 @@ class Client:
             return "client_error", f"check sources.{name}.url" if status in {404, 405, 410} else ""
         return "server_error", ""
 
-    def _hub_refusal(self, request: _Request, reply: Reply, callback: str) -> PermanentError | TransientError:
+    def _hub_refusal(self, request: _Request, reply: HttpResponse, callback: str) -> PermanentError | TransientError:
         """Return the error that a refused registration amounts to."""
         error = self._count_refusal(request, reply, private=callback)
         if reply.status in ABSENT:
@@ -535,7 +538,7 @@ class Client:
             f"sources.{self._options.name}.url is the base path of the API"
         )
 
-    def _page_rows(self, request: _Request, reply: Reply) -> list[Row]:
+    def _page_rows(self, request: _Request, reply: HttpResponse) -> list[Row]:
         """Cut a page into rows; read it first where that takes a lenient reader."""
         rows = rows_in(reply.body)
         if rows is not None:
@@ -545,7 +548,7 @@ class Client:
         except RecursionError as error:
             raise self._malformed(request, f"a problem that is nested too deeply ({reply.excerpt()})") from error
 
-    def _rows(self, request: _Request, reply: Reply) -> list[dict[str, Any]]:
+    def _rows(self, request: _Request, reply: HttpResponse) -> list[dict[str, Any]]:
         """Read the problems out of an answer, however it wraps them."""
         try:
             document = reply.document()

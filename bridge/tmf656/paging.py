@@ -74,7 +74,7 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class PageAnswer:
     """What came back: the rows in the server's order, and its claims.
 
     `total`: X-Total-Count. `partial`: it said 206. `next_link`: rel=next, found to be on the source's own origin.
@@ -107,7 +107,7 @@ class _Sheet:
 
     start: int
     asked: int
-    answer: Answer
+    answer: PageAnswer
     keys: tuple[int, ...]
     marks: tuple[int, ...]
     news: int
@@ -144,7 +144,7 @@ class _Sheet:
         return agreed and not self.answer.partial and self.answer.next_link is None
 
 
-_Steps = Generator[Window, Answer, _Sheet | None]
+_Steps = Generator[Window, PageAnswer, _Sheet | None]
 """Asks for windows and returns the page to go on from; None: the walk is over."""
 
 
@@ -152,7 +152,7 @@ class _SpentError(Exception):
     """The pass used up its requests."""
 
 
-class Walk:
+class PageWalk:
     """One pass. Ask for `first()`, then for `following(answer)` until that is None; then the verdict stands.
 
     `limit` rows are asked for at a time (two at least: overlapping needs them). `changed_since` is the bound of the
@@ -224,7 +224,7 @@ class Walk:
         """Say what to ask for first."""
         return next(self._steps)
 
-    def following(self, answer: Answer) -> Window | None:
+    def following(self, answer: PageAnswer) -> Window | None:
         """Take the answer to the last window; say what to ask for next, None when the pass is over."""
         try:
             return self._steps.send(answer)
@@ -232,7 +232,7 @@ class Walk:
             self._over = not self.exhausted
             return None
 
-    def _walk(self) -> Generator[Window, Answer, None]:
+    def _walk(self) -> Generator[Window, PageAnswer, None]:
         try:
             first = yield from self._ask(0)
             if first.answer.next_link is not None and not first.linked:
@@ -244,7 +244,7 @@ class Walk:
         except _SpentError:
             self.exhausted = True
 
-    def _read_through(self, first: _Sheet) -> Generator[Window, Answer, None]:
+    def _read_through(self, first: _Sheet) -> Generator[Window, PageAnswer, None]:
         """Page by page to the end."""
         sheet: _Sheet | None = None if first.says_all() else first
         while sheet is not None:
@@ -310,7 +310,7 @@ class Walk:
         self._gap = True
         return self._jump(page) if page.news else None
 
-    def _restart(self) -> Generator[Window, Answer, _Sheet]:
+    def _restart(self) -> Generator[Window, PageAnswer, _Sheet]:
         """Begin again at the head; what was seen stays seen, but proves nothing any more."""
         self._restarts_left = max(0, self._restarts_left - 1)
         self._gap = False
@@ -403,14 +403,14 @@ class Walk:
             page = yield from self._ask(beyond, speculative=True)
         return page if page.joined else self._jump(page)
 
-    def _look_again(self) -> Generator[Window, Answer, None]:
+    def _look_again(self) -> Generator[Window, PageAnswer, None]:
         """Read the head once more, as far as it brings rows that were not seen."""
         self._evidence.forget()
         sheet = yield from self._ask(0)
         while sheet.news:
             sheet = yield from self._ask(sheet.end - 1, speculative=True)
 
-    def _follow_links(self, sheet: _Sheet) -> Generator[Window, Answer, None]:
+    def _follow_links(self, sheet: _Sheet) -> Generator[Window, PageAnswer, None]:
         """Follow a chain of cursors to its end; the server answers for it, unless they are positions in disguise."""
         followed: set[int] = set()
         barren = 0
@@ -425,7 +425,7 @@ class Walk:
             self._evidence.forget()
             sheet = yield from self._ask_raw(Window(0, self._limit, link=link), start=sheet.end)
 
-    def _ask(self, start: int, *, speculative: bool = False) -> Generator[Window, Answer, _Sheet]:
+    def _ask(self, start: int, *, speculative: bool = False) -> Generator[Window, PageAnswer, _Sheet]:
         """Ask for rows from position `start`, or, where pages are counted, from as little before it as can be."""
         if self._unit is not _Unit.PAGES:
             return (
@@ -435,14 +435,14 @@ class Walk:
         window = Window(number, size, speculative=speculative and number > 0)
         return (yield from self._ask_raw(window, start=number * size))
 
-    def _ask_raw(self, window: Window, *, start: int) -> Generator[Window, Answer, _Sheet]:
+    def _ask_raw(self, window: Window, *, start: int) -> Generator[Window, PageAnswer, _Sheet]:
         if self._requests_left <= 0:
             raise _SpentError
         self._requests_left -= 1
         answer = yield window
         return self._enter(answer, start, window.limit)
 
-    def _enter(self, answer: Answer, start: int, asked: int) -> _Sheet:
+    def _enter(self, answer: PageAnswer, start: int, asked: int) -> _Sheet:
         """Enter the rows in the books."""
         stamps = [self._stamp(row) for row in answer.rows]
         self._judge_filter(stamps)

@@ -1,6 +1,6 @@
 """What tells the code that reads rows from any other code that does: a digest of all of it.
 
-Where something is remembered of a reading (`bridge.storage.listed`), it holds for this code only.
+Where something is remembered of a reading (`bridge.storage.list_digest`), it holds for this code only.
 """
 
 from functools import cache

@@ -19,10 +19,10 @@ from typing import Any, cast
 import structlog
 from aiohttp import web
 
-from bridge.web.admission import address_of
 from bridge.web.answer import HEADERS, defect_response, error_response
-from bridge.web.express import LONGEST_BYTES, Express
-from bridge.web.listener import Callback
+from bridge.web.listener.admission import address_of
+from bridge.web.listener.endpoint import Callback
+from bridge.web.listener.fast_path import LONGEST_BYTES, FastPath
 from bridge.web.refusal import Refusal
 
 log = structlog.get_logger(__name__)
@@ -35,7 +35,7 @@ _TURNED_AWAY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nContent-L
 
 
 @dataclass(slots=True)
-class Cap:
+class ConnectionLimit:
     """Counts connections. `most`: all together; `most_per_peer`: from an address that is not in `exempt`."""
 
     most: int = 4096
@@ -110,7 +110,9 @@ class CountedConnection(web.RequestHandler):
         "_under_way",
     )
 
-    def __init__(self, manager: web.Server, *, cap: Cap, express: Express | None = None, **options: Any) -> None:
+    def __init__(
+        self, manager: web.Server, *, cap: ConnectionLimit, express: FastPath | None = None, **options: Any
+    ) -> None:
         """The options are aiohttp's."""
         super().__init__(manager, **options)
         self._cap = cap

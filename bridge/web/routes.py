@@ -13,7 +13,7 @@ from aiohttp import HttpVersion11, hdrs, web
 from bridge.domain.value import dataclass
 from bridge.web.answer import HEADERS, PAGE_HEADERS, Written, error_response
 from bridge.web.connections import CountedConnection
-from bridge.web.listener import Callback, CallbackHandler
+from bridge.web.listener.endpoint import Callback, CallbackHandler
 from bridge.web.refusal import Refusal
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -23,7 +23,7 @@ _SAYS_MORE = (hdrs.CONTENT_ENCODING, hdrs.TRANSFER_ENCODING, hdrs.EXPECT, hdrs.U
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class WebPage:
     """A page, and the methods it can be asked for by."""
 
     handler: Handler
@@ -33,7 +33,7 @@ class Page:
 class Routes:
     """Answers requests: callbacks by method, pages by path."""
 
-    def __init__(self, callbacks: Mapping[str, CallbackHandler], pages: Mapping[str, Page]) -> None:
+    def __init__(self, callbacks: Mapping[str, CallbackHandler], pages: Mapping[str, WebPage]) -> None:
         """Serve these."""
         self._callbacks = callbacks
         self._pages = pages

@@ -21,12 +21,12 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge.errors import PermanentError
-from bridge.web.connections import Cap, CountedConnection
-from bridge.web.express import Express, Take
-from bridge.web.health import Exposition, guarded, livez, metrics_page, signpost
-from bridge.web.listener import CallbackHandler
-from bridge.web.openapi import openapi
-from bridge.web.routes import Handler, Page, Routes
+from bridge.web.connections import ConnectionLimit, CountedConnection
+from bridge.web.listener.endpoint import CallbackHandler
+from bridge.web.listener.fast_path import FastPath, Take
+from bridge.web.ops.health import Exposition, guarded, livez, metrics_page, signpost
+from bridge.web.ops.openapi import openapi
+from bridge.web.routes import Handler, Routes, WebPage
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +47,7 @@ _library_log = logging.getLogger("bridge.web.aiohttp")
 _library_log.addFilter(_is_ours)
 
 
-class Server:
+class HttpServer:
     """A server that runs. `url`: where the listener is; `pages_url`: where metrics and probes are."""
 
     def __init__(self, doors: "Sequence[_Door]") -> None:
@@ -62,7 +62,7 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
-class Entrance:
+class ServerOptions:
     """Where and how to listen. `pages_port`: metrics and probes apart from the listener; `tls`: served by ourselves;
     `shared`: other processes listen there too.
     """
@@ -74,7 +74,7 @@ class Entrance:
     metrics_token: str = ""
     tls: ssl.SSLContext | None = None
     shared: bool = False
-    cap: Cap = field(default_factory=Cap)
+    cap: ConnectionLimit = field(default_factory=ConnectionLimit)
 
 
 @asynccontextmanager
@@ -82,34 +82,34 @@ async def serving(
     listener: CallbackHandler,
     ready: Handler,
     page: Exposition,
-    entrance: Entrance,
+    entrance: ServerOptions,
     greeter: CallbackHandler | None = None,
     stream: Handler | None = None,
     take: Take | None = None,
-) -> AsyncIterator[Server]:
+) -> AsyncIterator[HttpServer]:
     """Serve until the block ends; port 0 takes a free one. `greeter` answers OPTIONS, `take` takes bodies
     of requests to the listener whose head is known. PermanentError when the address
     cannot be had.
     """
     callbacks = {"POST": listener} | ({} if greeter is None else {"OPTIONS": greeter})
     pages = {
-        "/": Page(signpost),
-        "/livez": Page(livez),
-        "/readyz": Page(ready),
-        "/metrics": Page(guarded(metrics_page(page), entrance.metrics_token)),
-        "/openapi.json": Page(openapi),
+        "/": WebPage(signpost),
+        "/livez": WebPage(livez),
+        "/readyz": WebPage(ready),
+        "/metrics": WebPage(guarded(metrics_page(page), entrance.metrics_token)),
+        "/openapi.json": WebPage(openapi),
     }
     if stream is not None:
-        pages["/stream"] = Page(stream, methods=("GET",))
+        pages["/stream"] = WebPage(stream, methods=("GET",))
     apart = entrance.pages_port is not None
     doors: list[_Door] = []
     try:
         here = Routes(callbacks, {} if apart else pages)
-        doors.append(await _open(here, entrance, entrance.port, entrance.cap, None if take is None else Express(take)))
+        doors.append(await _open(here, entrance, entrance.port, entrance.cap, None if take is None else FastPath(take)))
         if entrance.pages_port is not None:
-            cap = Cap(entrance.cap.most, entrance.cap.most)
+            cap = ConnectionLimit(entrance.cap.most, entrance.cap.most)
             doors.append(await _open(Routes({}, pages), entrance, entrance.pages_port, cap))
-        yield Server(doors)
+        yield HttpServer(doors)
     finally:
         with anyio.move_on_after(_SHUTDOWN_SECONDS + 1, shield=True):
             for door in doors:
@@ -139,7 +139,9 @@ class _Door:
             await self._runner.cleanup()
 
 
-async def _open(routes: Routes, entrance: Entrance, port: int, cap: Cap, express: Express | None = None) -> _Door:
+async def _open(
+    routes: Routes, entrance: ServerOptions, port: int, cap: ConnectionLimit, express: FastPath | None = None
+) -> _Door:
     runner = web.ServerRunner(web.Server(routes.answer), shutdown_timeout=_SHUTDOWN_SECONDS)
     await runner.setup()
     assert runner.server is not None, "a runner that is set up has a server"  # noqa: S101 -- for the type checker

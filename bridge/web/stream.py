@@ -18,11 +18,11 @@ import anyio
 from aiohttp import web
 
 from bridge.domain.status import Status
-from bridge.domain.stream import Position, Step, Wish
+from bridge.domain.stream_event import Position, StreamFilter, StreamStep
 from bridge.errors import TransientError
-from bridge.metrics import Metrics
+from bridge.telemetry.metrics import Metrics
 from bridge.web.answer import PAGE_HEADERS, error_response
-from bridge.web.health import guarded
+from bridge.web.ops.health import guarded
 from bridge.web.refusal import Refusal
 from bridge.web.routes import Handler
 
@@ -33,18 +33,18 @@ _PARAMETERS = frozenset(("source", "status", "body"))
 
 
 class Following(Protocol):
-    """One who follows the changes; see `bridge.jobs.follow`."""
+    """One who follows the changes; see `bridge.stream.follower`."""
 
     heard: Position
     reset: bool
     scope: anyio.CancelScope
 
-    async def next(self, timeout_seconds: float) -> Step | None:
+    async def next(self, timeout_seconds: float) -> StreamStep | None:
         """Return the next step, or None when nothing happened for so long."""
         ...
 
 
-Follow = Callable[[Wish], AbstractAsyncContextManager[Following]]
+Follow = Callable[[StreamFilter], AbstractAsyncContextManager[Following]]
 
 
 def stream(follow: Follow, token: str, sources: Sequence[str], metrics: Metrics) -> Handler:
@@ -70,7 +70,7 @@ def stream(follow: Follow, token: str, sources: Sequence[str], metrics: Metrics)
 class _Sender:
     """One answer, as long as it lasts."""
 
-    def __init__(self, request: web.BaseRequest, wish: Wish, following: Following, metrics: Metrics) -> None:
+    def __init__(self, request: web.BaseRequest, wish: StreamFilter, following: Following, metrics: Metrics) -> None:
         self._request, self._wish, self._following, self._metrics = request, wish, following, metrics
         self._response = web.StreamResponse(
             headers=PAGE_HEADERS | {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
@@ -108,7 +108,7 @@ class _Sender:
         except ConnectionError:
             return "gone"
 
-    async def _tell(self, step: Step) -> None:
+    async def _tell(self, step: StreamStep) -> None:
         told = step.wanted(self._wish)
         for part in _parts(told, step.position if step.last else None):
             await self._write(part)
@@ -139,11 +139,11 @@ def _id(position: Position) -> bytes:
     return b"id: %s\n\n" % str(position).encode()
 
 
-def _wish(request: web.BaseRequest, sources: Sequence[str]) -> Wish:
+def _wish(request: web.BaseRequest, sources: Sequence[str]) -> StreamFilter:
     unknown = sorted(set(request.query) - _PARAMETERS)
     if unknown:
         raise Refusal(400, "bad_request", f"no parameter {unknown[0][:100]!r}: there are source, status and body")
-    return Wish(
+    return StreamFilter(
         sources=_chosen(request, "source", sources),
         statuses=_chosen(request, "status", [status.value for status in Status]),
         bodies=_chosen(request, "body", ("true", "false")) == {"true"},

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 import anyio
 import structlog
 
-from bridge import logs
-from bridge.app import Bridge, Running, run_until_signal
+from bridge.app import Bridge, RunningBridge, run_until_signal
 from bridge.errors import OverdueError
 from bridge.settings import Settings
-from bridge.totals import samples
-from bridge.workers import line
-from bridge.workers.line import GoneError, Message
+from bridge.telemetry import logs
+from bridge.telemetry.worker_totals import samples
+from bridge.workers import channel
+from bridge.workers.channel import GoneError, Message
 
 log = structlog.get_logger(__name__)
 
@@ -57,7 +57,7 @@ async def run() -> None:
     async def answer(_: Message) -> Message:
         return {"samples": samples(bridge.metrics.registry) if bridge else []}
 
-    async with line.opened(end, answer) as parent, anyio.create_task_group() as tasks:
+    async with channel.opened(end, answer) as parent, anyio.create_task_group() as tasks:
 
         async def listen() -> None:
             await parent.run()
@@ -75,7 +75,7 @@ async def run() -> None:
                 raise OverdueError("the parent of the workers, which adds their metrics up, does not answer") from error
             return said["page"].encode(), said["type"]
 
-        def ready(running: Running) -> None:
+        def ready(running: RunningBridge) -> None:
             tasks.start_soon(_say_ready, parent, running.url)
 
         tasks.start_soon(listen)
@@ -90,7 +90,7 @@ async def run() -> None:
         tasks.cancel_scope.cancel()
 
 
-async def _say_ready(parent: line.Line, url: str) -> None:
+async def _say_ready(parent: channel.Line, url: str) -> None:
     try:
         await parent.ask(what="ready", url=url)
     except GoneError:

@@ -28,18 +28,18 @@ import structlog
 from anyio.abc import Process, TaskGroup
 from pydantic import SecretStr
 
-from bridge import supervisor, totals
+from bridge.bootstrap import OpenDatabase, ensure_schema
 from bridge.errors import PermanentError
-from bridge.jobs.pacing import Backoff
-from bridge.place import Place, ensure_schema
+from bridge.postgres.embedded import embedded
+from bridge.schedule import Backoff
 from bridge.settings import Settings
 from bridge.storage.database import opened
-from bridge.storage.embedded import embedded
-from bridge.totals import Family
+from bridge.telemetry import systemd, worker_totals
+from bridge.telemetry.worker_totals import Family
 from bridge.web.server import cannot_listen
-from bridge.workers import line
+from bridge.workers import channel
+from bridge.workers.channel import FailedError, GoneError, Line, Message
 from bridge.workers.child import Task
-from bridge.workers.line import FailedError, GoneError, Line, Message
 
 log = structlog.get_logger(__name__)
 
@@ -64,7 +64,7 @@ class _Worker:
     settings: Settings
     unsubscribe: bool
     process: Process | None = None
-    line: Line | None = None
+    channel: Line | None = None
     url: str = ""
     ready: anyio.Event = field(default_factory=anyio.Event)
     said: list[Family] = field(default_factory=list)
@@ -87,7 +87,7 @@ class Workers:
 
     def stop(self) -> None:
         """End all of them; safe to call twice and at any time."""
-        supervisor.tell("STOPPING=1")
+        systemd.notify("STOPPING=1")
         self._stopping.set()
 
     async def run(self) -> None:
@@ -120,7 +120,7 @@ class Workers:
             await _either(worker.ready, self._stopping)
         if not self._stopping.is_set():
             log.info("all workers are ready", url=first.url, workers=self.count)
-            supervisor.tell(f"READY=1\nSTATUS={self.count} workers listening at {first.url}")
+            systemd.notify(f"READY=1\nSTATUS={self.count} workers listening at {first.url}")
 
     async def _end(self) -> None:
         """Stop the workers; the one that deregisters is the last, so that no other registers again after it."""
@@ -155,7 +155,7 @@ class Workers:
                 self._not_first(worker, f"cannot be started: {error}")
                 log.warning("a worker cannot be started, trying again later", worker=worker.number, error=str(error))
             else:
-                self._gone = totals.total([totals.counted(worker.said), self._gone])
+                self._gone = worker_totals.total([worker_totals.counted(worker.said), self._gone])
                 worker.said = []
                 if self._stopping.is_set():
                     return
@@ -176,7 +176,7 @@ class Workers:
         try:
             await self._talk(worker, process, ours)
         finally:
-            worker.process, worker.line = None, None
+            worker.process, worker.channel = None, None
             if process.returncode is None:
                 process.kill()
             with anyio.CancelScope(shield=True):
@@ -187,12 +187,12 @@ class Workers:
         async def answer(question: Message) -> Message:
             return await self._answer(worker, question)
 
-        async with line.opened(end, answer) as said, anyio.create_task_group() as talking:
-            worker.process, worker.line = process, said
+        async with channel.opened(end, answer) as said, anyio.create_task_group() as talking:
+            worker.process, worker.channel = process, said
             talking.start_soon(said.run)
             talking.start_soon(self._watch, worker)
             await process.wait()
-            worker.process, worker.line = None, None
+            worker.process, worker.channel = None, None
             talking.cancel_scope.cancel()
 
     async def _answer(self, worker: _Worker, question: Message) -> Message:
@@ -212,16 +212,16 @@ class Workers:
     async def _page(self, accept: str) -> tuple[bytes, str]:
         async with anyio.create_task_group() as asking:
             for worker in self._workers:
-                if worker.line is not None:
-                    asking.start_soon(self._ask, worker, worker.line)
-        return totals.page(totals.total([*(each.said for each in self._workers), self._gone]), accept)
+                if worker.channel is not None:
+                    asking.start_soon(self._ask, worker, worker.channel)
+        return worker_totals.page(worker_totals.total([*(each.said for each in self._workers), self._gone]), accept)
 
     async def _watch(self, worker: _Worker) -> None:
         """Ask a worker now and then what it has counted; kill it when it says nothing for long."""
         unanswered = 0
-        while worker.line is not None and worker.process is not None:
+        while worker.channel is not None and worker.process is not None:
             await anyio.sleep(_ASK_SECONDS)
-            unanswered = 0 if await self._ask(worker, worker.line) else unanswered + 1
+            unanswered = 0 if await self._ask(worker, worker.channel) else unanswered + 1
             if unanswered == _SILENT_ASKS:
                 log.error("a worker says nothing, killing it", worker=worker.number, pid=worker.process.pid)
                 worker.process.kill()
@@ -277,7 +277,7 @@ async def _either(one: anyio.Event, other: anyio.Event) -> None:
 
 def _environment() -> dict[str, str]:
     """Ours, without what systemd wants to hear of: only the parent speaks to it."""
-    return {name: value for name, value in os.environ.items() if name not in supervisor.VARIABLES}
+    return {name: value for name, value in os.environ.items() if name not in systemd.VARIABLES}
 
 
 def _share(settings: Settings, count: int) -> Settings:
@@ -343,7 +343,7 @@ async def _with_database(settings: Settings, count: int) -> AsyncIterator[Settin
     most = str(count * database.pool_max_size + _RESERVED_CONNECTIONS)
     async with embedded(settings.data_dir, bin_dir=database.bin_dir, settings={"max_connections": most}) as own:
         async with opened(own.dsn, wait=False, min_size=1, max_size=2) as opening:
-            await ensure_schema(Place(opening, own.dsn, own.bin_dir, own.owned))
+            await ensure_schema(OpenDatabase(opening, own.dsn, own.bin_dir, own.owned))
         yield settings.model_copy(update={"database": database.model_copy(update={"dsn": SecretStr(own.dsn)})})
 
 
@@ -351,7 +351,7 @@ async def run_until_signal(workers: Workers) -> None:
     """Run until SIGTERM or SIGINT."""
     async with anyio.create_task_group() as group:
         group.start_soon(_stop_on_signal, workers)
-        group.start_soon(supervisor.keep_telling)
+        group.start_soon(systemd.keep_telling)
         try:
             await workers.run()
         finally:

@@ -33,12 +33,12 @@ inner join bridge.notification_digest as d on h.source_id = d.source_id and h.di
 -- name: write
 -- What the door decided, all tables in one statement. A current row ($1) is replaced only when it still has the revision the decision was
 -- made on, one that was there has to be there still ($8: how many were not; a row just added has no xmax), and a digest is remembered only once:
--- else another writer was faster, or what was taken for known (`bridge.storage.recent`) was not so, and
+-- else another writer was faster, or what was taken for known (`bridge.storage.row_cache`) was not so, and
 -- nothing of it is done: a serialization failure. A current row without a body refers to its version, which is always among the facts sent along
 -- and is written even if it is there: so it stays, though it be pruned meanwhile. Facts ($2, $3) already there stay, but learn what is new: when they
 -- were last confirmed, that what had come as a patch is the whole problem, and of a status the earliest statement. In the log ($4), with effective_at and
 -- content_hash, the body lacks the problem: the version of that key has it. The problems that are others now, or have another past ($5, $6), are noted,
--- and told (`bridge.tell`). $7: memos for the current rows, if there are any (`bridge.storage.listed`).
+-- and told (`bridge.tell`). $7: memos for the current rows, if there are any (`bridge.storage.list_digest`).
 -- Rows come in the order of their keys, the order of `lock`, and are written in it: so two writers wait for, not on each other. To have them sorted
 -- here as well, bodies and all, took Postgres a twentieth of its time for batches of 4 and 20, and a tenth for 250 answers.
 with problem as (

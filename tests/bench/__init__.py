@@ -21,7 +21,7 @@ What makes it fair
                    each for one row, prepared. Fastify and Node-RED do less: one inbox row and one upsert, in one
                    prepared statement, which is the fastest way they have. The bare aiohttp app has the same
                    routes, reads the body, and gives the same answer; it uses uvloop too. Every request goes
-                   through aiohttp there, as it did in the bridge before `bridge.web.express`
+                   through aiohttp there, as it did in the bridge before `bridge.web.listener.fast_path`
     the processes  the bridge has one worker less than there are cores, 1 to 4 (`--workers`): Postgres is on the same
                    machine. Every peer is one process, as it comes. What two workers bring is a measure of its own;
                    starts and the memory of ten minutes are measured with one

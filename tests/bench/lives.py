@@ -64,7 +64,7 @@ class Population:
         self._random = Random(self.seed)  # noqa: S311 -- the same numbers for the same seed are what is wanted
         self._extra = max(0.0, self.versions / self.problems - _STATUS_STEPS)
 
-    def lives(self) -> Iterator[tuple[int, str, list[Told]]]:
+    def histories(self) -> Iterator[tuple[int, str, list[Told]]]:
         """Yield (index of the source, id, what is told of it), in the order in which the problems were raised."""
         for number in range(self.problems):
             raised = self.until - timedelta(days=DAYS * (1 - (number + self._random.random()) / self.problems))

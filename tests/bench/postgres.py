@@ -15,8 +15,8 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import asyncpg
 
+from bridge.postgres.embedded import embedded
 from bridge.storage import migrations, partition
-from bridge.storage.embedded import embedded
 from tests.bench.load import quantile
 from tests.bench.process import BenchError, finished, tree_cpu_seconds
 

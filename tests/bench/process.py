@@ -18,7 +18,7 @@ from time import monotonic
 import anyio
 import psutil
 
-from bridge.storage import tether
+from bridge.postgres import child_process
 
 ROOT = Path(__file__).resolve().parents[2]
 _READY_SECONDS = 60.0
@@ -83,7 +83,7 @@ async def running(
     """Run a server until the block ends. It is up when its output matches `ready`."""
     with log.open("wb") as output:
         process = subprocess.Popen(
-            tether.command(Path(command[0]), *command[1:], death_signal=signal.SIGTERM),
+            child_process.command(Path(command[0]), *command[1:], death_signal=signal.SIGTERM),
             cwd=ROOT,
             env=dict(env or environment()),
             stdin=subprocess.DEVNULL,

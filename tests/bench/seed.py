@@ -13,12 +13,13 @@ from itertools import islice
 
 import anyio
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from tests.bench.histories import DAYS, LOGGED_DAYS, Population, entry_of, midnight
 
-from bridge.storage import partition, source
+from bridge.storage import partition
+from bridge.storage import source as source_table
 from bridge.storage.database import Connection, Database, opened
 from bridge.storage.observation import Entry, store
 from tests.bench.copies import TABLES, copy
-from tests.bench.lives import DAYS, LOGGED_DAYS, Population, entry_of, midnight
 
 _LIVES_A_BATCH = 500
 _DIFFERENT = 20_000
@@ -63,7 +64,7 @@ async def _in_order(connection: Connection) -> None:
 
 
 async def _sources(connection: Connection, population: Population) -> list[int]:
-    made = [await source.ensure(connection, name, f"https://{name}.example", "") for name in population.sources]
+    made = [await source_table.ensure(connection, name, f"https://{name}.example", "") for name in population.sources]
     first = population.until - timedelta(days=DAYS + 1)
     await connection.execute("update bridge.source set created_at = $1", first)
     return [one.id for one in made]
@@ -79,8 +80,8 @@ def _batches(
     population: Population, source_ids: list[int], logged_since: datetime
 ) -> Iterator[tuple[list[Entry], dict[int, list[str]]]]:
     """Yield what to store in one transaction, in the order of arrival, and the ids of each source in it."""
-    lives = population.lives()
-    while some := list(islice(lives, _LIVES_A_BATCH)):
+    histories = population.histories()
+    while some := list(islice(histories, _LIVES_A_BATCH)):
         told = [(one, source_ids[index], problem_id) for index, problem_id, all_told in some for one in all_told]
         told.sort(key=lambda each: each[0].arrives_at)
         ids: dict[int, list[str]] = {}

@@ -12,14 +12,14 @@ import anyio
 import orjson
 import pytest
 from rich.progress import Progress
+from tests.bench.histories import Population, Told, entry_of, midnight
 
 from bridge.domain.observation import Via
-from bridge.storage import source
+from bridge.storage import source as source_table
 from bridge.storage.database import Connection, Database
 from bridge.storage.observation import Entry, store
 from bridge.tmf656 import wire
 from tests.bench.copies import copied_id
-from tests.bench.lives import Population, Told, entry_of, midnight
 from tests.bench.seed import fill
 from tests.terminal import on_terminal
 
@@ -44,16 +44,16 @@ async def connection(database: Database) -> AsyncIterator[Connection]:
 
 
 def test_the_same_seed_tells_the_same_and_there_is_something_of_everything() -> None:
-    lives = list(Population(3000, 15_000, UNTIL).lives())
-    assert lives == list(Population(3000, 15_000, UNTIL).lives())
-    assert sum(len(told) for _, _, told in lives) == pytest.approx(15_000, rel=0.1)
-    ends = {told[-1].problem["status"] if told[-1].problem else "deleted" for _, _, told in lives}
+    histories = list(Population(3000, 15_000, UNTIL).histories())
+    assert histories == list(Population(3000, 15_000, UNTIL).histories())
+    assert sum(len(told) for _, _, told in histories) == pytest.approx(15_000, rel=0.1)
+    ends = {told[-1].problem["status"] if told[-1].problem else "deleted" for _, _, told in histories}
     assert {"closed", "held", "pending", "cancelled", "rejected", "deleted"} <= ends
-    assert {one.via for _, _, told in lives for one in told} == set(Via)
+    assert {one.via for _, _, told in histories for one in told} == set(Via)
 
 
 def test_what_is_made_without_the_wire_is_what_the_wire_makes() -> None:
-    for index, problem_id, all_told in population().lives():
+    for index, problem_id, all_told in population().histories():
         for told in all_told:
             made = entry_of(told, index, problem_id, logged_since=UNTIL + timedelta(days=9)).observation
             if told.via is Via.PUSH:
@@ -84,9 +84,9 @@ async def rows(connection: Connection, source_id: int, problem_id: str) -> list[
 
 
 async def test_a_copy_is_what_the_door_makes_of_it(connection: Connection) -> None:
-    other = (await source.ensure(connection, "other", "https://other.example", "")).id
+    other = (await source_table.ensure(connection, "other", "https://other.example", "")).id
     compared = 0
-    for index, problem_id, all_told in population().lives():
+    for index, problem_id, all_told in population().histories():
         new_id = copied_id(problem_id, 2)
         if not await connection.fetchval("select count(*) from bridge.service_problem where id = $1", new_id):
             continue

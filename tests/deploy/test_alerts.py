@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bridge.metrics import Metrics
+from bridge.telemetry.metrics import Metrics
 
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = ROOT / "deploy" / "prometheus"

@@ -13,11 +13,10 @@ import anyio
 import orjson
 import pytest
 
-from bridge.app import Bridge, Running
+from bridge.app import Bridge, RunningBridge
 from bridge.settings import Settings
-from bridge.simulator.background import background
+from bridge.simulator.tmf656.background import background
 from tests.faults.proxy import Proxy
-from tests.jobs.conftest import rig_for, told  # noqa: F401 -- fixtures, for the tests here too
 
 PATIENCE_SECONDS = 60
 SECRET = "s" * 32
@@ -37,14 +36,14 @@ async def gate(dsn: str) -> AsyncIterator[Proxy]:
     await gate.shut()
 
 
-def _rests(running: Running) -> bool:
+def _rests(running: RunningBridge) -> bool:
     """Is the first poll over, and nothing under way in the database?"""
     polls = [one.value for family in running.metrics.polls.collect() for one in family.samples]
     return sum(polls) > 0 and running.place.database.figures()["used"] == 0
 
 
 @asynccontextmanager
-async def bridge_at(dsn: str, data_dir: Path, **more: Any) -> AsyncIterator[Running]:
+async def bridge_at(dsn: str, data_dir: Path, **more: Any) -> AsyncIterator[RunningBridge]:
     """Run a bridge with one source that nobody answers for, so that everything comes by push."""
     settings = {
         "data_dir": str(data_dir),
@@ -53,9 +52,9 @@ async def bridge_at(dsn: str, data_dir: Path, **more: Any) -> AsyncIterator[Runn
         "sources": {"snow": {"url": "http://127.0.0.1:9/v4", "push": False, "callback_secret": SECRET}},
     } | more
     ready = anyio.Event()
-    running: list[Running] = []
+    running: list[RunningBridge] = []
 
-    def on_ready(it: Running) -> None:
+    def on_ready(it: RunningBridge) -> None:
         running.append(it)
         ready.set()
 

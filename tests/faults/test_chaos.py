@@ -19,9 +19,9 @@ import orjson
 import pytest
 
 from bridge.errors import BridgeError, UnreadableError
-from bridge.jobs.prune import Pruner
+from bridge.maintenance.retention import RetentionJob
 from bridge.simulator import Faults, Simulator
-from bridge.simulator.background import background
+from bridge.simulator.tmf656.background import background
 from bridge.storage import database as pool
 
 pytestmark = pytest.mark.anyio
@@ -153,7 +153,7 @@ class Day:
         await sim.delete(first[3])
         for _ in range(3):  # two bury; a doubt whether it is really gone leaves it to the next
             await insist(rig.reconciler.run_once)
-        await insist(Pruner(rig.database).run_once)
+        await insist(RetentionJob(rig.database).run_once)
         await insist(lambda: rig.subscriber.run_once("renewal"))
         await insist(rig.subscriber._lost)  # the look after the registration that comes every minute
         assert len(sim.subscriptions) == 1, "one registration at the hub"
@@ -178,7 +178,7 @@ class Day:
         async with background() as tasks:
             tasks.start_soon(receiver.writer.run)
             for raw in said:
-                await insist(lambda raw=raw: receiver.receive(rig.feed, raw, None, datetime.now(UTC)))
+                await insist(lambda raw=raw: receiver.receive(rig.source, raw, None, datetime.now(UTC)))
 
     def _event(self, number: int, kind: str, problem: dict[str, Any], seconds: float) -> bytes:
         head = {"eventId": f"e{number}", "eventTime": self.at(seconds), "eventType": f"ServiceProblem{kind}Event"}

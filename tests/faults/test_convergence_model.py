@@ -23,14 +23,14 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from bridge.domain.life import TOLD_GONE
 from bridge.domain.observation import TOMBSTONE_HASH, Kind, Observation, Via
+from bridge.domain.problem_history import DELETION_REASONS
 from bridge.domain.status import normalise
-from bridge.jobs.writer import store_items
 from bridge.storage import database as pool
-from bridge.storage import listed, refetch, retention, watermark
+from bridge.storage import list_digest, refetch, retention, watermark
 from bridge.storage.database import Connection, Database, opened
 from bridge.storage.observation import Entry, Stored
+from bridge.storage.observation_store import store_items
 from bridge.tmf656 import wire
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -170,7 +170,7 @@ class Tables:
     def pass_over(self, *entries: Entry) -> None:
         """Store rows of a list that was read before, but for those that say word for word what is current."""
         seen = [entry.observation for entry in entries if entry.observation is not None]
-        known, _ = self.call(listed.current, 1, [each.problem_id for each in seen])
+        known, _ = self.call(list_digest.current_digests, 1, [each.problem_id for each in seen])
         unknown = [entry for entry in entries if entry.observation is None or entry.observation.listed not in known]
         self.passed_over += len(entries) - len(unknown)
         self.store(*unknown, touch=False)
@@ -282,7 +282,7 @@ class Convergence(RuleBasedStateMachine):
                 answer = self.answer(Via.REFETCH, request.problem_id)
                 if answer:
                     self.tables.store(*answer)
-                elif request.reason in TOLD_GONE:
+                elif request.reason in DELETION_REASONS:
                     self.tables.store(self.tombstone(request.problem_id, Via.REFETCH))
                 else:
                     self.tables.call(refetch.drop, 1, request)

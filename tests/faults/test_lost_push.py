@@ -17,11 +17,11 @@ import anyio
 import orjson
 import pytest
 
-from bridge.app import Bridge, Running
+from bridge.app import Bridge, RunningBridge
 from bridge.domain.observation import Via
 from bridge.settings import Settings
 from bridge.simulator import Faults, Simulator
-from bridge.simulator.background import background
+from bridge.simulator.tmf656.background import background
 from bridge.tmf656 import wire
 
 pytestmark = pytest.mark.anyio
@@ -72,7 +72,7 @@ def told(sim: Simulator) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def bridge_on(dsn: str, data_dir: Path, servers: list[Server]) -> AsyncIterator[Running]:
+async def bridge_on(dsn: str, data_dir: Path, servers: list[Server]) -> AsyncIterator[RunningBridge]:
     """A bridge with all of these as sources."""
     settings = Settings.model_validate(
         {
@@ -92,9 +92,9 @@ async def bridge_on(dsn: str, data_dir: Path, servers: list[Server]) -> AsyncIte
         }
     )
     ready, over = anyio.Event(), anyio.Event()
-    started: list[Running] = []
+    started: list[RunningBridge] = []
 
-    def on_ready(running: Running) -> None:
+    def on_ready(running: RunningBridge) -> None:
         started.append(running)
         ready.set()
 
@@ -123,10 +123,10 @@ async def sweep(dsn: str, tmp_path: Path, eventually: Eventually, changes: int) 
             sim = Simulator(population=5, seed=seed, faults=Faults(lose=share))
             servers.append(Server(name, await stack.enter_async_context(sim)))
         running = await stack.enter_async_context(bridge_on(dsn, tmp_path, servers))
-        feeds = running.feeds
+        sources = running.sources
 
         async def all_relied_on() -> bool:
-            return all(feed.registered and feed.first_pass.is_set() for feed in feeds.values())
+            return all(source.registered and source.first_pass.is_set() for source in sources.values())
 
         await eventually(all_relied_on)
         for number in range(changes):
@@ -141,7 +141,7 @@ async def sweep(dsn: str, tmp_path: Path, eventually: Eventually, changes: int) 
             await found_by_the_next_poll(running, each)
 
 
-async def same(running: Running, servers: list[Server], eventually: Eventually) -> None:
+async def same(running: RunningBridge, servers: list[Server], eventually: Eventually) -> None:
     """Every table equals its server."""
     for each in servers:
 
@@ -155,7 +155,7 @@ async def same(running: Running, servers: list[Server], eventually: Eventually) 
         await eventually(equal)
 
 
-async def judged(running: Running, eventually: Eventually) -> None:
+async def judged(running: RunningBridge, eventually: Eventually) -> None:
     """Nothing is awaited any more."""
 
     async def settled() -> bool:
@@ -165,7 +165,7 @@ async def judged(running: Running, eventually: Eventually) -> None:
     await eventually(settled)
 
 
-async def compare(running: Running, each: Server) -> None:
+async def compare(running: RunningBridge, each: Server) -> None:
     """What the bridge reports, and what arrived: the log of notifications knows nothing of polls and verdicts."""
     async with running.place.database.connection() as connection:
         found = await connection.fetchrow(QUALITY, each.name)
@@ -176,10 +176,10 @@ async def compare(running: Running, each: Server) -> None:
     assert running.metrics.registry.get_sample_value(COUNTED, {"source": each.name}) == found["missed"]
     assert (lost == len(each.made)) == (each.name == "all")
     assert lost or each.name in ("none", "few")
-    assert (running.feeds[each.name].missed_at is not None) == (found["missed"] > 0)
+    assert (running.sources[each.name].missed_at is not None) == (found["missed"] > 0)
 
 
-async def found_by_the_next_poll(running: Running, each: Server) -> None:
+async def found_by_the_next_poll(running: RunningBridge, each: Server) -> None:
     """Polls are due every second; how often they were is this machine's affair. What was there when one of them asked,
     and was not pushed (it may be on its way, and come first), was found by that one, and not by a later one.
     """

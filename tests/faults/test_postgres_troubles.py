@@ -14,8 +14,8 @@ from typing import Any
 import asyncpg
 import pytest
 
+from bridge.postgres.embedded import embedded
 from bridge.storage import migrations
-from bridge.storage.embedded import embedded
 from tests.faults.proxy import Proxy
 
 pytestmark = pytest.mark.anyio
@@ -191,7 +191,7 @@ async def test_whatever_keeps_postgres_from_storing_is_answered_around(
     eventually: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("bridge.jobs.writer._STORE_SECONDS", 3)
+    monkeypatch.setattr("bridge.storage.observation_store._STORE_SECONDS", 3)
     admin = await asyncpg.connect(dsn)
     try:
         async with bridge(http={"port": 0, "answer_timeout_seconds": 0.2}) as running:

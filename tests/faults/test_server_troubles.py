@@ -12,8 +12,8 @@ from typing import Any
 import orjson
 import pytest
 
-from bridge.app import Running
-from bridge.jobs.pacing import Backoff
+from bridge.app import RunningBridge
+from bridge.schedule import Backoff
 from bridge.simulator import Faults, Simulator
 from tests.faults.proxy import Link, Proxy
 
@@ -86,8 +86,8 @@ async def line(sim: Simulator) -> AsyncIterator[Proxy]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who failed tries again soon, and what a bad line delivers late is soon found."""
     monkeypatch.setattr(Backoff.__init__, "__defaults__", (0.05, 0.2))
-    monkeypatch.setattr("bridge.jobs.refetch._LATER_SECONDS", 0.05)
-    monkeypatch.setattr("bridge.jobs.subscribe._PROBE_SECONDS", 0.5)
+    monkeypatch.setattr("bridge.pull.refetch._LATER_SECONDS", 0.05)
+    monkeypatch.setattr("bridge.sources.subscription._PROBE_SECONDS", 0.5)
 
 
 def source(sim: Simulator, *, patience_seconds: float) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def source(sim: Simulator, *, patience_seconds: float) -> dict[str, Any]:
     }
 
 
-def counted(running: Running, outcome: str) -> dict[str, float]:
+def counted(running: RunningBridge, outcome: str) -> dict[str, float]:
     """How many of each kind of work ended so."""
     samples = [
         one
@@ -114,15 +114,15 @@ def counted(running: Running, outcome: str) -> dict[str, float]:
     return found
 
 
-async def all_met_it(running: Running, sim: Simulator, outcome: str, eventually: Eventually) -> None:
+async def all_met_it(running: RunningBridge, sim: Simulator, outcome: str, eventually: Eventually) -> None:
     """Have everything asked for while the server goes on, until each kind of work ended so at least once more."""
     before = counted(running, outcome)
-    feed = running.feeds["sim"]
-    feed.subscribe_wake.call("changed")
+    source = running.sources["sim"]
+    source.subscribe_wake.call("changed")
     first = sorted(sim.problems)
 
     async def met() -> bool:
-        feed.reconcile_wake.call("asked for")  # one that the new problem came into the middle of is not complete
+        source.reconcile_wake.call("asked for")  # one that the new problem came into the middle of is not complete
         await sim.patch(first[0], priority=len(sim.requests) % 7)  # told in part, so it has to be fetched
         return all(count > before[kind] for kind, count in counted(running, outcome).items())
 
@@ -131,19 +131,19 @@ async def all_met_it(running: Running, sim: Simulator, outcome: str, eventually:
     await eventually(met)
 
 
-async def home(running: Running, sim: Simulator, told: Told, eventually: Eventually) -> None:
+async def home(running: RunningBridge, sim: Simulator, told: Told, eventually: Eventually) -> None:
     """Wait until the tables are what the server says, nothing is left to say or fetch, and one registration stands."""
-    feed = running.feeds["sim"]
+    source = running.sources["sim"]
     found: tuple[Any, ...] = ()
 
     async def equal() -> bool:
         nonlocal found
-        feed.reconcile_wake.call("asked for")
+        source.reconcile_wake.call("asked for")
         async with running.place.database.connection() as connection:
             rows = await connection.fetch("select id, body from report.service_problem where deleted_at is null")
             waiting = await connection.fetchval("select count(*) from bridge.refetch")
         alive = {row["id"]: orjson.loads(row["body"]) for row in rows}
-        found = waiting, feed.last_error, len(sim.subscriptions), alive
+        found = waiting, source.last_error, len(sim.subscriptions), alive
         return found == wanted()
 
     def wanted() -> tuple[Any, ...]:
@@ -156,7 +156,7 @@ async def home(running: Running, sim: Simulator, told: Told, eventually: Eventua
         raise
 
 
-async def buried(running: Running) -> set[str]:
+async def buried(running: RunningBridge) -> set[str]:
     """Every problem that was ever held to be gone."""
     async with running.place.database.connection() as connection:
         rows = await connection.fetch(
@@ -184,7 +184,7 @@ async def test_the_tables_come_home_and_nothing_is_deleted_for_a_bad_line(
         await all_met_it(running, sim, "failed" if fails else "ok", eventually)
         assert await buried(running) == set()
         if fails:
-            assert "source sim: " in (running.feeds["sim"].last_error or "")
+            assert "source sim: " in (running.sources["sim"].last_error or "")
         gone = sorted(sim.problems)[2]
         await sim.delete(gone)
         well(line)

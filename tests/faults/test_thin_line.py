@@ -10,10 +10,10 @@ import orjson
 import pytest
 
 from bridge.errors import DatabaseUnavailableError
-from bridge.jobs import writer
-from bridge.jobs.writer import Item, store_items
+from bridge.storage import observation_store
 from bridge.storage.database import Database, opened
 from bridge.storage.observation import Entry
+from bridge.storage.observation_store import Item, store_items
 from bridge.tmf656 import wire
 from tests.faults.proxy import Proxy
 
@@ -41,14 +41,14 @@ async def thin(gate: Proxy) -> AsyncIterator[Database]:
 def tries(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The sizes of the batches that were tried; each has a short limit."""
     sizes: list[int] = []
-    real = writer._store_once
+    real = observation_store._store_once
 
     async def once(database: Database, items: Any, *rest: Any) -> Any:
         sizes.append(len(items))
         return await real(database, items, *rest)
 
-    monkeypatch.setattr(writer, "_STORE_SECONDS", LIMIT_SECONDS)
-    monkeypatch.setattr(writer, "_store_once", once)
+    monkeypatch.setattr(observation_store, "_STORE_SECONDS", LIMIT_SECONDS)
+    monkeypatch.setattr(observation_store, "_store_once", once)
     return sizes
 
 
@@ -123,7 +123,7 @@ async def test_a_postgres_that_says_nothing_is_waited_for_once(
 async def test_what_holds_even_one_up_is_waited_for_once_a_halving(
     dsn: str, thin: Database, tries: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer, "_STORE_SECONDS", 0.2)
+    monkeypatch.setattr(observation_store, "_STORE_SECONDS", 0.2)
     items = await entries(dsn, 16)
     admin = await asyncpg.connect(dsn)
     async with admin.transaction():
@@ -139,7 +139,7 @@ async def test_a_row_that_somebody_locks_does_not_keep_its_neighbours_out(
     dsn: str, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was given up ends in Postgres too: it would wait there, with the locks of all others in its hands."""
-    monkeypatch.setattr(writer, "_STORE_SECONDS", 0.5)
+    monkeypatch.setattr(observation_store, "_STORE_SECONDS", 0.5)
     items = await entries(dsn, 9)
     await store_items(database, [items[8]])
     admin, other = await asyncpg.connect(dsn), await asyncpg.connect(dsn)

@@ -7,9 +7,9 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
+from bridge.postgres.embedded import Embedded
 from bridge.storage import migrations
 from bridge.storage.database import opened
-from bridge.storage.embedded import Embedded
 from grafana.seed import seed
 
 PROBLEMS, DAYS = 200, 30

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bridge.metrics import Metrics
+from bridge.telemetry.metrics import Metrics
 from grafana import asking
 from grafana.build import BUILDERS, built
 

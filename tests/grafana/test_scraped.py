@@ -13,10 +13,10 @@ import anyio
 import asyncpg
 import pytest
 
-from bridge.app import Bridge, Running
+from bridge.app import Bridge, RunningBridge
 from bridge.settings import Settings
 from bridge.simulator import Simulator
-from bridge.simulator.background import background
+from bridge.simulator.tmf656.background import background
 from grafana import asking
 from grafana.asking import Window
 from grafana.scraping import Prometheus, prometheus
@@ -32,7 +32,7 @@ SCRAPES = 6
 
 
 @asynccontextmanager
-async def bridge_on(dsn: str, sim: Simulator, data_dir: Path) -> AsyncIterator[Running]:
+async def bridge_on(dsn: str, sim: Simulator, data_dir: Path) -> AsyncIterator[RunningBridge]:
     """A bridge that follows `sim` until the block ends."""
     source = {"url": sim.url, "poll_interval_seconds": 2, "reconcile_interval_seconds": 3}
     settings = {
@@ -41,9 +41,9 @@ async def bridge_on(dsn: str, sim: Simulator, data_dir: Path) -> AsyncIterator[R
         "http": {"port": 0, "answer_timeout_seconds": 10, "metrics_exemplars": True},
         "sources": {"sim": source},
     }
-    ready, over, running = anyio.Event(), anyio.Event(), list[Running]()
+    ready, over, running = anyio.Event(), anyio.Event(), list[RunningBridge]()
 
-    def on_ready(it: Running) -> None:
+    def on_ready(it: RunningBridge) -> None:
         running.append(it)
         ready.set()
 
@@ -75,7 +75,7 @@ async def knock(url: str) -> None:
 
 
 @pytest.fixture
-async def scraped(dsn: str, tmp_path: Path) -> AsyncIterator[tuple[Prometheus, Running, Window]]:
+async def scraped(dsn: str, tmp_path: Path) -> AsyncIterator[tuple[Prometheus, RunningBridge, Window]]:
     """A Prometheus that has scraped a loaded bridge a few times, and the time in which it did."""
     dsn = dsn if "://" in dsn else dsn.replace(":/", ":///", 1)
     begin = time()
@@ -93,7 +93,7 @@ async def scraped(dsn: str, tmp_path: Path) -> AsyncIterator[tuple[Prometheus, R
 
 
 async def test_every_panel_has_data_and_series_are_bounded(
-    scraped: tuple[Prometheus, Running, Window], dsn: str
+    scraped: tuple[Prometheus, RunningBridge, Window], dsn: str
 ) -> None:
     server, running, window = scraped
     empty = [
@@ -135,7 +135,7 @@ def points(series: list[dict[str, Any]]) -> list[float]:
     return [value for one in series for _, text in one["values"] if (value := float(text)) == value]
 
 
-def running_total(running: Running) -> float:
+def running_total(running: RunningBridge) -> float:
     return sum(
         sample.value
         for family in running.metrics.notifications.collect()

@@ -25,7 +25,7 @@ import structlog
 import yaml
 
 from bridge import cli
-from bridge.app import Bridge, Running
+from bridge.app import Bridge, RunningBridge
 from bridge.settings import Settings
 
 HERE = Path(__file__).parent
@@ -100,7 +100,7 @@ async def version_4(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[P
 
 
 @asynccontextmanager
-async def following(dsn: str, url: str, **source: Any) -> AsyncIterator[Running]:
+async def following(dsn: str, url: str, **source: Any) -> AsyncIterator[RunningBridge]:
     """Run a bridge with one source until the block ends."""
     common = {"url": url, "poll_interval_seconds": 86_400, "reconcile_interval_seconds": 604_800}
     settings = {
@@ -109,7 +109,7 @@ async def following(dsn: str, url: str, **source: Any) -> AsyncIterator[Running]
         "journal": {"max_bytes": 0},
         "sources": {"prism": common | source},
     }
-    running: list[Running] = []
+    running: list[RunningBridge] = []
     bridge = Bridge(Settings.model_validate(settings), on_ready=running.append)
     async with anyio.create_task_group() as group:
         group.start_soon(bridge.run)
@@ -120,34 +120,34 @@ async def following(dsn: str, url: str, **source: Any) -> AsyncIterator[Running]
             bridge.stop()
 
 
-async def rows(bridge: Running, statement: str) -> list[asyncpg.Record]:
+async def rows(bridge: RunningBridge, statement: str) -> list[asyncpg.Record]:
     async with bridge.place.database.connection() as connection:
         return await connection.fetch(statement)
 
 
-async def assert_registered(bridge: Running) -> None:
+async def assert_registered(bridge: RunningBridge) -> None:
     """The registration that the hub gave is kept."""
-    feed = bridge.feeds["prism"]
-    await eventually(lambda: feed.registered)
+    source = bridge.sources["prism"]
+    await eventually(lambda: source.registered)
     (held,) = await rows(bridge, "select hub_id, state, url, callback from bridge.subscription")
-    assert tuple(held) == ("string", "active", feed.settings.url, feed.callback)
+    assert tuple(held) == ("string", "active", source.settings.url, source.callback)
 
 
-async def assert_polled(bridge: Running) -> list[asyncpg.Record]:
+async def assert_polled(bridge: RunningBridge) -> list[asyncpg.Record]:
     """Everything has been read, once more changes nothing, and the pages that never end did not keep us; return the
     problems.
     """
-    feed, registry = bridge.feeds["prism"], bridge.metrics.registry
+    source, registry = bridge.sources["prism"], bridge.metrics.registry
 
     def polls() -> float:
         labels = {"source": "prism", "kind": "poll", "outcome": "ok"}
         return registry.get_sample_value("tmf656_bridge_polls_total", labels) or 0.0
 
     with anyio.fail_after(PATIENCE_SECONDS):
-        await feed.first_pass.wait()
+        await source.first_pass.wait()
     problems = await rows(bridge, "select * from report.service_problem order by id")
     done = polls()
-    feed.poll_wake.call("test")
+    source.poll_wake.call("test")
     await eventually(lambda: polls() > done)
     facts = await rows(bridge, "select problem_id from bridge.service_problem_version order by problem_id")
     assert [row["problem_id"] for row in facts] == [row["id"] for row in problems]
@@ -169,7 +169,7 @@ async def test_the_example_problems_of_version_5_come_in_and_the_hub_is_register
     async with following(dsn, version_5.url, version=version) as bridge:
         await assert_registered(bridge)
         problems = await assert_polled(bridge)
-        assert bridge.feeds["prism"].version == "5"
+        assert bridge.sources["prism"].version == "5"
     assert len(problems) == len(examples)
     for row, example in zip(problems, examples, strict=True):
         party = example["originatorParty"]["partyOrPartyRole"]

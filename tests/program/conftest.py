@@ -23,7 +23,7 @@ import pytest
 from anyio.abc import ByteReceiveStream, Process
 from anyio.streams.text import TextReceiveStream
 
-from bridge.simulator.background import background
+from bridge.simulator.tmf656.background import background
 
 ROOT = Path(__file__).parents[2]
 LIMIT_SECONDS = 30.0

@@ -19,7 +19,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from bridge.storage.embedded import embedded
+from bridge.postgres.embedded import embedded
 
 pytestmark = pytest.mark.anyio
 

@@ -12,8 +12,8 @@ import asyncpg
 import orjson
 import pytest
 
+from bridge.postgres.embedded import embedded
 from bridge.simulator import Simulator
-from bridge.storage.embedded import embedded
 from tests.program.recorder import Recorder, recording
 
 pytestmark = pytest.mark.anyio

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from bridge.cli.psql import _apart
-from bridge.storage.embedded import embedded
+from bridge.postgres.embedded import embedded
 
 pytestmark = pytest.mark.anyio
 

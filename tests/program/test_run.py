@@ -14,8 +14,8 @@ import asyncpg
 import orjson
 import pytest
 
+from bridge.postgres.embedded import embedded
 from bridge.simulator import Simulator
-from bridge.storage.embedded import embedded
 
 pytestmark = pytest.mark.anyio
 

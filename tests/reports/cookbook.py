@@ -61,9 +61,9 @@ def ago(days: float) -> datetime:
     return midnight() - timedelta(days=days)
 
 
-Lives = Mapping[str, tuple[dict[str, Any], Sequence[tuple[str, float]]]]
+Population = Mapping[str, tuple[dict[str, Any], Sequence[tuple[str, float]]]]
 
-LIVES: Lives = {
+LIVES: Population = {
     "SP-1": ({"priority": 1, "service": 1, "place": "north", "customer": "ACME"}, [("acknowledged", 9), ("held", 8)]),
     "SP-2": (
         {"priority": 2, "service": 1, "place": "north", "customer": "ACME"},

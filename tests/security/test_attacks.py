@@ -16,7 +16,7 @@ import psutil
 import pytest
 import trustme
 
-from bridge.app import Running
+from bridge.app import RunningBridge
 
 pytestmark = pytest.mark.anyio
 
@@ -256,13 +256,13 @@ async def test_json_that_is_too_much_is_kept_as_a_dead_letter_within_a_moment(
 
 
 @pytest.fixture
-async def running(bridge: Callable[..., Any]) -> AsyncIterator[Running]:
+async def running(bridge: Callable[..., Any]) -> AsyncIterator[RunningBridge]:
     async with bridge() as it:
         yield it
 
 
 async def test_pipelined_and_smuggled_requests_are_answered_one_by_one_or_refused(
-    running: Running, open_wire: Callable[..., Any]
+    running: RunningBridge, open_wire: Callable[..., Any]
 ) -> None:
     """CL.TE and TE.CL: what a proxy in front might read as one request and we as two."""
     smuggled = b"POST " + PATH.encode() + b" HTTP/1.1\r\nHost: b\r\nContent-Length: 2\r\n\r\n{}"

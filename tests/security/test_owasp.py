@@ -14,11 +14,11 @@ import orjson
 import pytest
 from aiohttp import web
 
-from bridge.app import Running
+from bridge.app import RunningBridge
 from bridge.errors import PermanentError
-from bridge.metrics import Metrics
+from bridge.telemetry.metrics import Metrics
 from bridge.tmf656.client import Client, ClientOptions
-from bridge.web.openapi import DOCUMENT
+from bridge.web.ops.openapi import DOCUMENT
 
 pytestmark = pytest.mark.anyio
 
@@ -31,7 +31,7 @@ def event(problem_id: str, **more: Any) -> bytes:
 
 
 @pytest.fixture
-async def bridge(dsn: str, upstream: Any, open_bridge: Callable[..., Any]) -> AsyncIterator[Running]:
+async def bridge(dsn: str, upstream: Any, open_bridge: Callable[..., Any]) -> AsyncIterator[RunningBridge]:
     sources = {
         name: {"url": f"{upstream.url}/{name}", "push": False, "callback_secret": secret, "callback_rate_per_second": 5}
         for name, secret in SECRETS.items()
@@ -41,13 +41,13 @@ async def bridge(dsn: str, upstream: Any, open_bridge: Callable[..., Any]) -> As
         yield running
 
 
-async def rows(bridge: Running, statement: str) -> list[Any]:
+async def rows(bridge: RunningBridge, statement: str) -> list[Any]:
     async with bridge.place.database.connection() as connection:
         return [tuple(row) for row in await connection.fetch(statement)]
 
 
 async def test_api1_object_level_a_source_cannot_touch_another_sources_problems(
-    bridge: Running, post: Callable[..., Any]
+    bridge: RunningBridge, post: Callable[..., Any]
 ) -> None:
     for name, secret in SECRETS.items():
         assert (await post(f"{bridge.url}/listener/{name}/{secret}", event("same-id"))).status == 201
@@ -59,7 +59,7 @@ async def test_api1_object_level_a_source_cannot_touch_another_sources_problems(
 
 
 async def test_api2_authentication_every_secret_but_the_right_one_is_the_same_404(
-    bridge: Running, post: Callable[..., Any]
+    bridge: RunningBridge, post: Callable[..., Any]
 ) -> None:
     right = SECRETS["one"]
     wrong = ["x", right[:-1], right + "x", right.upper(), "%00", "%2e%2e%2f", "*", "null", "a" * 5000, SECRETS["two"]]
@@ -70,7 +70,9 @@ async def test_api2_authentication_every_secret_but_the_right_one_is_the_same_40
     assert await rows(bridge, "select id from report.service_problem") == []
 
 
-async def test_api3_property_level_a_body_sets_no_column_of_ours(bridge: Running, post: Callable[..., Any]) -> None:
+async def test_api3_property_level_a_body_sets_no_column_of_ours(
+    bridge: RunningBridge, post: Callable[..., Any]
+) -> None:
     ours = {"deleted_at": "2026-01-01T00:00:00Z", "first_seen_at": "1970-01-01T00:00:00Z", "last_changed_via": "x"}
     assert (await post(f"{bridge.url}/listener/one/{SECRETS['one']}", event("p", **ours))).status == 201
     ((deleted, via, year),) = await rows(
@@ -82,7 +84,7 @@ async def test_api3_property_level_a_body_sets_no_column_of_ours(bridge: Running
 
 
 async def test_api4_resources_a_source_has_its_rate_and_is_told_when_to_come_again(
-    bridge: Running, post: Callable[..., Any]
+    bridge: RunningBridge, post: Callable[..., Any]
 ) -> None:
     """Bodies, heads, connections, depth and time: see test_attacks."""
     answers = [await post(f"{bridge.url}/listener/one/{SECRETS['one']}", event(f"p{n}")) for n in range(60)]
@@ -92,7 +94,7 @@ async def test_api4_resources_a_source_has_its_rate_and_is_told_when_to_come_aga
     assert (await post(f"{bridge.url}/listener/two/{SECRETS['two']}", event("other"))).status == 201
 
 
-async def test_api5_function_level_a_callback_is_good_for_posting_only(bridge: Running) -> None:
+async def test_api5_function_level_a_callback_is_good_for_posting_only(bridge: RunningBridge) -> None:
     async with aiohttp.ClientSession() as session:
         for method in ("GET", "PUT", "PATCH", "DELETE", "TRACE", "OPTIONS", "PROPFIND"):
             async with session.request(method, f"{bridge.url}/listener/one/{SECRETS['one']}") as answer:
@@ -168,7 +170,7 @@ async def test_api7_ssrf_a_source_leads_us_nowhere_but_to_its_configured_origin(
 
 
 async def test_api7_ssrf_the_href_of_a_problem_is_kept_and_never_fetched(
-    bridge: Running, post: Callable[..., Any], upstream: Any
+    bridge: RunningBridge, post: Callable[..., Any], upstream: Any
 ) -> None:
     before = dict(upstream.lists)
     href = f"{upstream.url}/inside/serviceProblem"
@@ -179,7 +181,7 @@ async def test_api7_ssrf_the_href_of_a_problem_is_kept_and_never_fetched(
 
 
 async def test_api8_misconfiguration_no_page_for_debugging_no_listing_no_cross_origin(
-    bridge: Running, get: Callable[..., Any]
+    bridge: RunningBridge, get: Callable[..., Any]
 ) -> None:
     """Headers: see test_surface; TLS: see tests/web/test_admission.py."""
     for path in ("/debug", "/docs", "/admin", "/.git/config", "/..%2f..%2fetc/passwd", "/static/", "/console", "/env"):
@@ -188,7 +190,9 @@ async def test_api8_misconfiguration_no_page_for_debugging_no_listing_no_cross_o
     assert not [name for name in answer.headers if name.startswith("access-control-")]
 
 
-async def test_api9_inventory_what_is_served_is_what_is_described(bridge: Running, get: Callable[..., Any]) -> None:
+async def test_api9_inventory_what_is_served_is_what_is_described(
+    bridge: RunningBridge, get: Callable[..., Any]
+) -> None:
     assert set((await get(bridge.url)).json()["paths"]) <= set(DOCUMENT["paths"])
     for path, operations in DOCUMENT["paths"].items():
         if "get" in operations:

@@ -11,10 +11,11 @@ import anyio
 import asyncpg
 import pytest
 
-from bridge.jobs.prune import Pruner
+from bridge.maintenance.retention import RetentionJob
 from bridge.settings import RetentionSettings
 from bridge.simulator import Simulator
-from bridge.storage import migrations, partition, source
+from bridge.storage import migrations, partition
+from bridge.storage import source as source_table
 from bridge.storage.database import opened
 
 pytestmark = pytest.mark.anyio
@@ -58,25 +59,25 @@ async def test_the_writer_runs_the_bridge(
             "sources": {"snow": {"url": sim.url} | quick},
         }
         async with open_bridge(configuration) as running:
-            feed = running.feeds["snow"]
+            source = running.sources["snow"]
             async with running.place.database.connection() as connection:
                 assert await connection.fetchval("select current_user") == access.name
 
                 async def counted(query: str) -> int:
                     return int(await connection.fetchval(query))
 
-                await eventually(lambda: feed.registered)
+                await eventually(lambda: source.registered)
                 await eventually(lambda: counted("select count(*) from bridge.notification where outcome = 'applied'"))
                 await eventually(lambda: counted("select count(*) from bridge.watermark where kind = 'reconcile'"))
-                assert (await post(f"{running.url}/listener/snow/{feed.secrets[0]}", b"no json")).status == 400
+                assert (await post(f"{running.url}/listener/snow/{source.secrets[0]}", b"no json")).status == 400
                 await eventually(lambda: counted("select count(*) from bridge.dead_letter"))
                 refetch = {"event": {"serviceProblem": {"id": next(iter(sim.problems)), "priority": 1}}}
-                assert (await post(f"{running.url}/listener/snow/{feed.secrets[0]}", refetch)).status in (201, 204)
-                before = feed.callback
+                assert (await post(f"{running.url}/listener/snow/{source.secrets[0]}", refetch)).status in (201, 204)
+                before = source.callback
                 async with running.place.database.transaction() as other:
-                    assert await source.renew(other, "snow")
-                await eventually(lambda: feed.callback != before)
-                await eventually(lambda: [one.callback for one in sim.subscriptions.values()] == [feed.callback])
+                    assert await source_table.rotate_secret(other, "snow")
+                await eventually(lambda: source.callback != before)
+                await eventually(lambda: [one.callback for one in sim.subscriptions.values()] == [source.callback])
 
 
 async def test_the_writer_keeps_the_log_in_bounds(access: Access) -> None:
@@ -84,7 +85,7 @@ async def test_the_writer_keeps_the_log_in_bounds(access: Access) -> None:
     async with opened(access.login, wait=False) as database:
         async with database.transaction() as connection:
             await partition.ensure(connection, [today - timedelta(days=days) for days in (40, 41)])
-        pruned = await Pruner(database, RetentionSettings(notifications_days=30)).run_once()
+        pruned = await RetentionJob(database, RetentionSettings(notifications_days=30)).run_once()
         assert pruned["notification_days"] >= 2
         async with database.connection() as connection:
             held = await partition.held(connection)

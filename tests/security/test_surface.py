@@ -9,8 +9,8 @@ from typing import Any
 import anyio
 import pytest
 
-from bridge.app import Running
-from bridge.web.openapi import DOCUMENT
+from bridge.app import RunningBridge
+from bridge.web.ops.openapi import DOCUMENT
 
 pytestmark = pytest.mark.anyio
 
@@ -20,7 +20,7 @@ EXAMPLES = "15"
 
 
 @pytest.fixture
-async def bridge(dsn: str, upstream: Any, open_bridge: Callable[..., Any]) -> AsyncIterator[Running]:
+async def bridge(dsn: str, upstream: Any, open_bridge: Callable[..., Any]) -> AsyncIterator[RunningBridge]:
     source = {"url": f"{upstream.url}/snow", "push": False, "callback_secret": SECRET}
     greeting = {"callback_handshakes": ["cloudevents"]}
     sources = {"snow": source | greeting, "five": source | {"version": "5"}}
@@ -29,7 +29,9 @@ async def bridge(dsn: str, upstream: Any, open_bridge: Callable[..., Any]) -> As
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["a callback we serve", "any callback"])
-async def test_every_operation_does_what_the_description_says(bridge: Running, tmp_path: Path, *, known: bool) -> None:
+async def test_every_operation_does_what_the_description_says(
+    bridge: RunningBridge, tmp_path: Path, *, known: bool
+) -> None:
     """All checks of schemathesis; in its own process, because it is not asynchronous."""
     configuration = tmp_path / "schemathesis.toml"
     parameters = f'[parameters]\n"path.source" = "snow"\n"path.secret" = "{SECRET}"\n'
@@ -43,7 +45,7 @@ async def test_every_operation_does_what_the_description_says(bridge: Running, t
 
 
 async def test_the_description_names_every_path_and_method_that_is_served(
-    bridge: Running, get: Callable[..., Any]
+    bridge: RunningBridge, get: Callable[..., Any]
 ) -> None:
     described = (await get(f"{bridge.url}/openapi.json")).json()
     assert described == DOCUMENT
@@ -68,7 +70,7 @@ async def test_pages_can_be_had_on_a_port_of_their_own_and_metrics_behind_a_toke
 
 
 async def test_no_answer_tells_a_librarys_version_or_lets_a_browser_guess(
-    bridge: Running, get: Callable[..., Any], post: Callable[..., Any], open_wire: Callable[..., Any]
+    bridge: RunningBridge, get: Callable[..., Any], post: Callable[..., Any], open_wire: Callable[..., Any]
 ) -> None:
     answers = [await get(f"{bridge.url}{path}") for path in ("/", "/livez", "/metrics", "/nowhere", "/listener/a/b")]
     answers += [await post(f"{bridge.url}/listener/snow/{one}", b"{}") for one in (SECRET, "wrong")]

@@ -12,7 +12,7 @@ import pytest
 
 from bridge.domain.observation import Kind, Via
 from bridge.storage import change, observation, retention
-from bridge.storage.database import Connection, Database, RacedError, translated
+from bridge.storage.database import ConcurrentUpdateError, Connection, Database, translated
 from bridge.storage.observation import Entry, Stored
 from bridge.tmf656 import wire
 from tests.locks import blocked
@@ -164,7 +164,7 @@ async def test_a_problem_deleted_since_it_was_read_is_decided_anew(connection: C
     decided = await observation.decide(connection, said)
     await connection.execute("delete from bridge.service_problem_version")
     await connection.execute("delete from bridge.service_problem")
-    with pytest.raises(RacedError), translated():
+    with pytest.raises(ConcurrentUpdateError), translated():
         await observation.write(connection, decided)
     await tell(*said)
     assert await told(connection) == whole("resolved", 3)

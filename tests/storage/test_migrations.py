@@ -9,9 +9,9 @@ import asyncpg
 import pytest
 
 from bridge.errors import SchemaError
+from bridge.postgres.embedded import Embedded, embedded
 from bridge.storage import migrations
 from bridge.storage.database import Connection
-from bridge.storage.embedded import Embedded, embedded
 
 pytestmark = pytest.mark.anyio
 

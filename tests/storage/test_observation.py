@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from bridge.domain.observation import Notification, Via
-from bridge.storage.database import Connection, Database, RacedError, RefusedError, TooSlowError
+from bridge.storage.database import ConcurrentUpdateError, Connection, Database, RefusedError, TooSlowError
 from bridge.storage.observation import Entry, decide, store, write
 from bridge.tmf656 import wire
 
@@ -379,7 +379,7 @@ async def test_a_writer_that_read_an_older_revision_starts_over(
         decision = await decide(slow, [heard(event("StateChange", whole("closed", 4), 4))])
         async with quick.transaction():
             await store(quick, [heard(event("StateChange", whole("resolved", 3), 3))])
-    with pytest.raises(RacedError):
+    with pytest.raises(ConcurrentUpdateError):
         async with database.session() as slow:
             await write(slow, decision)
     async with database.connection() as connection:
@@ -392,7 +392,7 @@ async def test_a_writer_that_did_not_know_of_an_event_starts_over(database: Data
     async with database.session() as connection:
         decision = await decide(connection, [said])
         await store(connection, [said])
-    with pytest.raises(RacedError):
+    with pytest.raises(ConcurrentUpdateError):
         async with database.session() as connection:
             await write(connection, decision)
     async with database.connection() as connection:

@@ -10,8 +10,8 @@ import orjson
 import pytest
 
 from bridge.domain.observation import Via
-from bridge.storage import partition, refetch, tables
-from bridge.storage.database import Connection, Database, RacedError
+from bridge.storage import partition, refetch, row_builder
+from bridge.storage.database import ConcurrentUpdateError, Connection, Database
 from bridge.storage.observation import Entry, Stored, decide, lock, store, write
 from bridge.storage.queries import queries
 from bridge.tmf656 import wire
@@ -252,7 +252,7 @@ async def test_two_late_patches_at_once_are_both_folded(tell: Tell, database: Da
         decision = await decide(connection, [second])
         async with database.transaction() as other:
             await store(other, [first])
-    with pytest.raises(RacedError):
+    with pytest.raises(ConcurrentUpdateError):
         async with database.transaction() as connection:
             await write(connection, decision)
     await tell(second)
@@ -369,7 +369,11 @@ async def test_facts_are_written_in_the_order_of_their_keys(database: Database, 
             )
         ]
         decision = await decide(connection, entries)
-    written, versions, statuses = decision.present.written, decision.present.versions, tables.statuses(decision.lives)
+    written, versions, statuses = (
+        decision.present.written,
+        decision.present.versions,
+        row_builder.statuses(decision.histories),
+    )
     assert [row[1] for row in written] == ["a", "b"]
     order = [("a", at(1)), ("a", at(2)), ("b", at(1)), ("b", at(2)), ("b", at(3))]
     assert [row[1:3] for row in versions] == order

@@ -379,11 +379,11 @@ async def test_the_open_ones_of_a_day_are_those_that_were_not_done_at_its_end(
         "submitted",
     ]
     for number in range(12):
-        life = [
+        history = [
             (words[(number * 5 + step * (1 + number % 4)) % 9], (number % 5 + step * (1 + number % 3)) * DAY)
             for step in range(5)
         ]
-        await live(life, f"SP-{number}", creationDate=at(life[0][1]).isoformat())
+        await live(history, f"SP-{number}", creationDate=at(history[0][1]).isoformat())
     await store(connection, [heard("Delete", {"id": f"SP-{number}"}, 14 * DAY) for number in (2, 5, 8)])
 
     for day, counts in (await flow(connection)).items():

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from bridge.domain import instant
+from bridge.domain import timestamp
 from bridge.domain.observation import Via
 from bridge.domain.service_problem import columns_of, whole_number
 from bridge.storage.database import Connection, Database
@@ -100,7 +100,7 @@ ODD: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
 
 
 @st.composite
-def lives(draw: st.DrawFn) -> list[tuple[float, Entry]]:
+def histories(draw: st.DrawFn) -> list[tuple[float, Entry]]:
     """What is told of two problems in any order, with the minute since when it holds: whole, in part, deleted."""
     told: list[tuple[float, Entry]] = []
     for number in range(draw(st.integers(1, 8))):
@@ -124,7 +124,7 @@ def of_then(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @RELAXED
-@given(told=lives(), minute=st.sampled_from([-1, 0, 1, 2, 3, 4, 5, 6, 7]))
+@given(told=histories(), minute=st.sampled_from([-1, 0, 1, 2, 3, 4, 5, 6, 7]))
 @example(  # a patch brings no deleted problem back, a whole statement does
     told=[
         (0, heard("Create", whole("held", 0), 0)),
@@ -142,7 +142,7 @@ async def test_as_of_a_time_is_a_replay_up_to_that_time(
 
 
 @RELAXED
-@given(told=lives())
+@given(told=histories())
 async def test_as_of_the_end_is_what_is_now(database: Database, told: list[tuple[float, Entry]]) -> None:
     entries = [entry for _, entry in told]
     assert of_then(await replayed(database, entries, THEN, at(100))) == of_then(
@@ -151,7 +151,7 @@ async def test_as_of_the_end_is_what_is_now(database: Database, told: list[tuple
 
 
 @RELAXED
-@given(told=lives(), minute=st.sampled_from([-1, 0, 1, 2, 3, 4, 5, 6, 7, 100]))
+@given(told=histories(), minute=st.sampled_from([-1, 0, 1, 2, 3, 4, 5, 6, 7, 100]))
 @example(  # a patch, and then the older deletion of a problem nothing else is known of
     told=[
         (2, heard("AttributeValueChange", {"id": "SP-1", "priority": 1}, 2)),
@@ -294,7 +294,7 @@ COUNTS = st.one_of(
     values=[True, None, {}, [], "", "soon", " 2026-06-01T12:00:00Z ", 1e300, -1e300, 99_999_999_999, 100_000_000_000]
 )
 async def test_instants_are_read_as_the_bridge_reads_them(database: Database, values: list[Any]) -> None:
-    expected = [instant.parse(value) for value in values]
+    expected = [timestamp.parse(value) for value in values]
     async with database.connection() as connection:
         rows = await connection.fetch(
             "select bridge.instant(u.value) from unnest($1::jsonb[]) with ordinality as u (value, n) order by u.n",

@@ -2,18 +2,18 @@
 
 import pytest
 
-from bridge.storage import source
+from bridge.storage import source as source_table
 from bridge.storage.database import Database
-from bridge.storage.source import Source, digest
+from bridge.storage.source import SourceRow, digest
 
 pytestmark = pytest.mark.anyio
 
 URL = "https://snow.example/v4"
 
 
-async def ensured(database: Database, secret: str = "", url: str = URL) -> Source:
+async def ensured(database: Database, secret: str = "", url: str = URL) -> SourceRow:
     async with database.transaction() as connection:
-        return await source.ensure(connection, "snow", url, secret)
+        return await source_table.ensure(connection, "snow", url, secret)
 
 
 async def test_a_secret_is_made_once_and_stays(database: Database) -> None:
@@ -41,7 +41,7 @@ async def test_going_back_to_the_one_before_retires_nothing(database: Database) 
 async def test_a_source_that_moved_is_read_anew(database: Database) -> None:
     kept = await ensured(database)
     async with database.transaction() as connection:
-        await source.recognise(connection, kept.id, "3")
+        await source_table.write_version(connection, kept.id, "3")
         await connection.execute(
             "insert into bridge.watermark (source_id, kind, started_at, finished_at) values ($1, 'poll', now(), now())",
             kept.id,

@@ -14,12 +14,11 @@ from anyio.streams.memory import MemoryObjectSendStream
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from bridge.jobs import summarise
-from bridge.jobs.lead import NAME, Fence
-from bridge.jobs.summarise import Summariser
+from bridge.maintenance import report_summary
+from bridge.maintenance.report_summary import Summariser
 from bridge.storage import lease, retention, summary
 from bridge.storage.database import Connection, Database
-from bridge.storage.lease import LeaseLostError
+from bridge.storage.lease import LEADER, LeaderFence, LeaseLostError
 from bridge.storage.observation import Entry, store
 from bridge.storage.queries import sql_dir
 from bridge.tmf656 import wire
@@ -282,10 +281,10 @@ async def test_who_lost_the_lease_writes_nothing(database: Database, connection:
     await summarised(database, connection)
     async with connection.transaction():
         await store(connection, [told("closed", 2 * DAY)])
-    token = await lease.take(connection, NAME, "somebody", seconds=60)
+    token = await lease.take(connection, LEADER, "somebody", seconds=60)
     assert token is not None
     with pytest.raises(LeaseLostError):
-        await Summariser(database, Fence(token - 1)).run_once()
+        await Summariser(database, LeaderFence(token - 1)).run_once()
     assert await connection.fetchval("select status from bridge.resolution where id = 'SP-1'") == "resolved"
 
 
@@ -445,7 +444,7 @@ async def test_who_follows_more_slowly_than_it_changes_still_says_that_the_summa
     job = await summarised(database, connection)
     step, told_of = Summariser._step, 0
 
-    async def after_one_more(self: Summariser, how: Any) -> summary.Step:
+    async def after_one_more(self: Summariser, how: Any) -> summary.SummaryStep:
         nonlocal told_of
         told_of += 1
         async with connection.transaction():
@@ -458,7 +457,7 @@ async def test_who_follows_more_slowly_than_it_changes_still_says_that_the_summa
     before = await connection.fetchval("select alive_at from bridge.summary")
     ticks = itertools.count()
     monkeypatch.setattr(
-        summarise, "monotonic", lambda: next(ticks) / 1000
+        report_summary, "monotonic", lambda: next(ticks) / 1000
     )  # a step takes some of them, whatever the machine
     job.pass_seconds = 0.02
     with anyio.fail_after(30):
@@ -475,7 +474,7 @@ async def test_a_step_is_as_large_as_is_done_in_a_moment(
     job, follow, clock, sizes = Summariser(database), summary.follow, 0.0, list[int]()
     cost_seconds = 0.0001
 
-    async def timed(connection: Connection, state: summary.State, *, problems: int) -> summary.Step:
+    async def timed(connection: Connection, state: summary.SummaryState, *, problems: int) -> summary.SummaryStep:
         nonlocal clock
         step = await follow(connection, state, problems=problems)
         clock += cost_seconds * step.seen
@@ -488,8 +487,8 @@ async def test_a_step_is_as_large_as_is_done_in_a_moment(
             async with connection.transaction():
                 await store(connection, [told("held", minute, f"SP-new-{first + more}") for more in range(10)])
 
-    monkeypatch.setattr(summarise, "monotonic", lambda: clock)
-    monkeypatch.setattr(summarise, "_SHARE", 0)
+    monkeypatch.setattr(report_summary, "monotonic", lambda: clock)
+    monkeypatch.setattr(report_summary, "_SHARE", 0)
     monkeypatch.setattr(summary, "follow", timed)
     await change(150, DAY)
     assert await job.run_once()

@@ -19,7 +19,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from bridge.errors import ConfigurationError, PermanentError, TransientError
-from bridge.tmf656.auth import UnauthorisedError
+from bridge.http.auth import UnauthorisedError
 from bridge.tmf656.client import (
     Client,
     ClientOptions,

@@ -9,11 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.tmf656.paging import (
-    Answer,
-    Walk,
-    Window,
-)
+from bridge.tmf656.paging import PageAnswer, PageWalk, Window
 from bridge.tmf656.wire import rows_of
 
 EPOCH = datetime(2026, 11, 23, 10, tzinfo=UTC)
@@ -39,11 +35,11 @@ class Server:
     def cut(self, window: Window) -> list[Row]:
         return self.rows[window.offset : window.offset + min(window.limit, self.cap)]
 
-    def answer(self, window: Window) -> Answer:
+    def answer(self, window: Window) -> PageAnswer:
         if self.asked:
             self.meanwhile(self)
         self.asked.append(window)
-        return Answer(rows_of(self.cut(window)), total=self.totals(self), partial=self.partial)
+        return PageAnswer(rows_of(self.cut(window)), total=self.totals(self), partial=self.partial)
 
 
 class PageNumberServer(Server):
@@ -74,21 +70,21 @@ class LinkServer(Server):
 
     name = "after"
 
-    def answer(self, window: Window) -> Answer:
+    def answer(self, window: Window) -> PageAnswer:
         self.asked.append(window)
         start = int(window.link.rpartition("=")[2], 36) if window.link else 0
         end = start + min(window.limit, self.cap)
         link = f"/serviceProblem?limit={window.limit}&{self.name}={self.cursor(end)}" if end < len(self.rows) else None
-        return Answer(rows_of(self.rows[start:end]), total=self.totals(self), next_link=link)
+        return PageAnswer(rows_of(self.rows[start:end]), total=self.totals(self), next_link=link)
 
     def cursor(self, position: int) -> str:
         digits = "0123456789abcdefghijklmnopqrstuvwxyz"
         return digits[position // 36] + digits[position % 36]
 
 
-def walk(server: Server, limit: int = 10, **options: Any) -> tuple[Walk, set[str]]:
+def walk(server: Server, limit: int = 10, **options: Any) -> tuple[PageWalk, set[str]]:
     """Run a whole pass; return it with the ids it was given."""
-    steps = Walk(limit, **options)
+    steps = PageWalk(limit, **options)
     seen: set[str] = set()
     window: Window | None = steps.first()
     while window is not None:
@@ -252,10 +248,10 @@ def test_a_server_without_end_is_left() -> None:
 
 def test_a_server_that_refuses_every_offset_is_not_complete_unless_the_count_agrees() -> None:
     class Refusing(Server):
-        def answer(self, window: Window) -> Answer:
+        def answer(self, window: Window) -> PageAnswer:
             if window.offset:
                 assert window.speculative
-                return Answer([], refused=True)
+                return PageAnswer([], refused=True)
             return super().answer(window)
 
     steps, seen = walk(Refusing([row(n) for n in range(25)]))
@@ -280,10 +276,10 @@ def test_a_cursor_that_is_a_position_in_disguise_proves_nothing_without_a_count(
         def cursor(self, position: int) -> str:
             return f"{position // 10 * 10:02d}"
 
-        def answer(self, window: Window) -> Answer:
+        def answer(self, window: Window) -> PageAnswer:
             start = int(window.link.rpartition("=")[2]) if window.link else 0
             following = f"/serviceProblem?page={start + 10:02d}" if start + 10 < len(self.rows) else None
-            return Answer(rows_of(self.rows[start : start + 10]), total=self.totals(self), next_link=following)
+            return PageAnswer(rows_of(self.rows[start : start + 10]), total=self.totals(self), next_link=following)
 
     steps, seen = walk(Position([row(n) for n in range(35)]))
     assert seen == ids(35)
@@ -294,9 +290,9 @@ def test_a_cursor_that_is_a_position_in_disguise_proves_nothing_without_a_count(
 
 def test_a_ring_of_links_is_left() -> None:
     class Ring(Server):
-        def answer(self, window: Window) -> Answer:
+        def answer(self, window: Window) -> PageAnswer:
             self.asked.append(window)
-            return Answer(
+            return PageAnswer(
                 rows_of([row(len(self.asked) % 2)]), next_link=f"/serviceProblem?after=x{len(self.asked) % 3}"
             )
 
@@ -308,11 +304,11 @@ def test_a_ring_of_links_is_left() -> None:
 
 def test_a_page_emptied_by_a_late_filter_is_passed_over_when_a_link_leads_on() -> None:
     class FiltersLate(Server):
-        def answer(self, window: Window) -> Answer:
+        def answer(self, window: Window) -> PageAnswer:
             self.asked.append(window)
             behind = window.offset + window.limit
             link = f"/serviceProblem?offset={behind}" if behind < len(self.rows) else None
-            return Answer(rows_of(one for one in self.cut(window) if one["version"]), next_link=link)
+            return PageAnswer(rows_of(one for one in self.cut(window) if one["version"]), next_link=link)
 
     rows = [row(n, version=int(n in {33, 71})) for n in range(100)]
     _, seen = walk(FiltersLate(rows), changed_since=EPOCH)
@@ -321,10 +317,10 @@ def test_a_page_emptied_by_a_late_filter_is_passed_over_when_a_link_leads_on() -
 
 @pytest.mark.parametrize(("age", "honoured"), [(-5, True), (0.5, True), (60, False)])
 def test_one_row_older_than_the_bound_convicts_the_filter(age: float, *, honoured: bool) -> None:
-    steps = Walk(10, changed_since=EPOCH, stamp=lambda one: EPOCH - timedelta(seconds=one.read()["age"]))
+    steps = PageWalk(10, changed_since=EPOCH, stamp=lambda one: EPOCH - timedelta(seconds=one.read()["age"]))
     steps.first()
     assert steps.filter_honoured is None
-    steps.following(Answer(rows_of([{"id": "1", "age": -100}, {"id": "2", "age": age}])))
+    steps.following(PageAnswer(rows_of([{"id": "1", "age": -100}, {"id": "2", "age": age}])))
     assert steps.filter_honoured is honoured
 
 
@@ -341,7 +337,7 @@ def test_rows_without_an_id_are_told_apart_by_their_content() -> None:
 
 
 @st.composite
-def lives(draw: st.DrawFn) -> tuple[Server, set[str], int]:
+def histories(draw: st.DrawFn) -> tuple[Server, set[str], int]:
     """A server in stable order that changes between requests; with the ids that are there all the time, and a limit.
 
     Where an offset may count pages, fewer rows change between two requests than stand on a page: else nothing can tell.
@@ -380,20 +376,20 @@ def lives(draw: st.DrawFn) -> tuple[Server, set[str], int]:
 
 
 @settings(max_examples=1000, deadline=None)
-@given(life=lives())
+@given(history=histories())
 def test_a_pass_that_claims_to_be_complete_missed_no_row_that_was_there_all_the_time(
-    life: tuple[Server, set[str], int],
+    history: tuple[Server, set[str], int],
 ) -> None:
-    server, lasting, limit = life
+    server, lasting, limit = history
     steps, seen = walk(server, limit=limit, max_requests=500)
     if steps.complete:
         assert lasting <= seen
 
 
 @settings(max_examples=1000, deadline=None)
-@given(life=lives())
-def test_where_the_order_is_stable_every_row_that_lasts_is_seen(life: tuple[Server, set[str], int]) -> None:
-    server, lasting, limit = life
+@given(history=histories())
+def test_where_the_order_is_stable_every_row_that_lasts_is_seen(history: tuple[Server, set[str], int]) -> None:
+    server, lasting, limit = history
     server = Server(server.rows, cap=max(8, server.cap), totals=server.totals, meanwhile=server.meanwhile)
     steps, seen = walk(server, limit=max(8, limit), max_requests=500)
     assert lasting <= seen

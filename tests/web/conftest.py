@@ -19,9 +19,9 @@ import structlog
 from aiohttp import web
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from bridge.app import Bridge, Running
+from bridge.app import Bridge, RunningBridge
+from bridge.postgres.embedded import Embedded
 from bridge.settings import Settings
-from bridge.storage.embedded import Embedded
 
 PATIENCE_SECONDS = 30.0
 _numbers = itertools.count(1)
@@ -117,11 +117,11 @@ async def _upstream() -> AsyncIterator[Upstream]:
 
 
 @asynccontextmanager
-async def _bridge(settings: dict[str, Any]) -> AsyncIterator[Running]:
+async def _bridge(settings: dict[str, Any]) -> AsyncIterator[RunningBridge]:
     ready = anyio.Event()
-    running: list[Running] = []
+    running: list[RunningBridge] = []
 
-    def on_ready(it: Running) -> None:
+    def on_ready(it: RunningBridge) -> None:
         running.append(it)
         ready.set()
 

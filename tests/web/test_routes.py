@@ -11,10 +11,10 @@ from aiohttp.test_utils import make_mocked_request
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from bridge.web.health import Condition, readyz
-from bridge.web.listener import Callback
+from bridge.web.listener.endpoint import Callback
+from bridge.web.ops.health import Readiness, readyz
 from bridge.web.routes import callback_of
-from bridge.web.server import Entrance, Server, serving
+from bridge.web.server import HttpServer, ServerOptions, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -53,8 +53,8 @@ async def greet(_request: web.BaseRequest, callback: Callback) -> web.StreamResp
     return web.json_response(callback.source)
 
 
-async def condition() -> Condition:
-    return Condition("ready")
+async def condition() -> Readiness:
+    return Readiness("ready")
 
 
 async def exposition(accept: str) -> tuple[bytes, str]:
@@ -69,8 +69,8 @@ async def endless(request: web.BaseRequest) -> web.StreamResponse:
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    entrance = Entrance("127.0.0.1", 0)
+async def server() -> AsyncIterator[HttpServer]:
+    entrance = ServerOptions("127.0.0.1", 0)
     async with serving(echo, readyz(condition), exposition, entrance, stream=endless) as running:
         yield running
 
@@ -79,7 +79,7 @@ Ask = Callable[..., Any]
 
 
 @pytest.fixture
-def ask(server: Server, open_wire: Callable[..., Any], request_head: Callable[..., bytes]) -> Ask:
+def ask(server: HttpServer, open_wire: Callable[..., Any], request_head: Callable[..., bytes]) -> Ask:
     async def send(method: str, path: str, *headers: str, body: bytes = b"") -> Any:
         async with open_wire(server.url) as wire:
             if body:
@@ -126,7 +126,7 @@ async def test_pages_are_read_only(ask: Ask) -> None:
 
 
 async def test_a_head_is_an_answer_without_a_body(
-    server: Server, open_wire: Callable[..., Any], request_head: Callable[..., bytes]
+    server: HttpServer, open_wire: Callable[..., Any], request_head: Callable[..., bytes]
 ) -> None:
     async with open_wire(server.url) as wire:
         await wire.send(request_head("/livez", method="HEAD") + request_head("/livez", method="GET"))
@@ -136,7 +136,7 @@ async def test_a_head_is_an_answer_without_a_body(
 
 
 async def test_who_waits_to_be_told_to_go_on_is_told(
-    server: Server, open_wire: Callable[..., Any], request_head: Callable[..., bytes]
+    server: HttpServer, open_wire: Callable[..., Any], request_head: Callable[..., bytes]
 ) -> None:
     async with open_wire(server.url) as wire:
         await wire.send(request_head("/listener/a/b", "Content-Length: 2", "Expect: 100-continue"))
@@ -152,7 +152,7 @@ async def test_nothing_else_may_be_expected(ask: Ask) -> None:
 
 
 async def test_pages_may_be_apart(get: Ask, post: Ask) -> None:
-    entrance = Entrance("127.0.0.1", 0, pages_port=0)
+    entrance = ServerOptions("127.0.0.1", 0, pages_port=0)
     async with serving(echo, readyz(condition), exposition, entrance, greeter=greet) as running:
         assert (await get(f"{running.pages_url}/metrics", Accept="text/plain")).body == b"text/plain"
         assert (await get(f"{running.url}/metrics")).status == 404

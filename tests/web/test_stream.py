@@ -15,7 +15,7 @@ import anyio
 import orjson
 import pytest
 
-from bridge.app import Running
+from bridge.app import RunningBridge
 from bridge.web import server, stream
 
 pytestmark = pytest.mark.anyio
@@ -60,7 +60,7 @@ class Reader:
 
 
 @asynccontextmanager
-async def reading(bridge: Running, query: str = "", **headers: str) -> AsyncIterator[Reader]:
+async def reading(bridge: RunningBridge, query: str = "", **headers: str) -> AsyncIterator[Reader]:
     timeout = aiohttp.ClientTimeout(total=None, sock_read=LIMIT_SECONDS)
     async with (
         aiohttp.ClientSession(timeout=timeout, read_bufsize=2**22) as session,
@@ -79,16 +79,16 @@ def settings(dsn: str, url: str, **http: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-async def bridge(shared_dsn: str, upstream: Any, open_bridge: Any) -> AsyncIterator[Running]:
+async def bridge(shared_dsn: str, upstream: Any, open_bridge: Any) -> AsyncIterator[RunningBridge]:
     async with open_bridge(settings(shared_dsn, upstream.url)) as running:
         yield running
 
 
 @pytest.fixture
-def tell(bridge: Running, post: Any) -> Any:
+def tell(bridge: RunningBridge, post: Any) -> Any:
     """Have the source push a state."""
 
-    async def telling(problem_id: str, status: str, minute: int = 0, running: Running = bridge) -> None:
+    async def telling(problem_id: str, status: str, minute: int = 0, running: RunningBridge = bridge) -> None:
         problem = {"id": problem_id, "status": status, "lastUpdate": f"2026-06-01T12:{minute:02}:00Z", "category": "x"}
         event = {"eventType": "ServiceProblemStateChangeEvent", "event": {"serviceProblem": problem}}
         answer = await post(f"{running.url}/listener/snow/{SECRET}", event)
@@ -97,7 +97,7 @@ def tell(bridge: Running, post: Any) -> Any:
     return telling
 
 
-async def test_a_change_is_sent_as_it_is_committed(bridge: Running, tell: Any) -> None:
+async def test_a_change_is_sent_as_it_is_committed(bridge: RunningBridge, tell: Any) -> None:
     async with reading(bridge) as plain, reading(bridge, "?body=true") as whole:
         await tell("SP-1", "inProgress")
         kind, said = await plain.event()
@@ -108,14 +108,14 @@ async def test_a_change_is_sent_as_it_is_committed(bridge: Running, tell: Any) -
         assert (body["id"], body["status"], body["category"]) == ("SP-1", "inProgress", "x")
 
 
-async def test_source_and_status_choose(bridge: Running, tell: Any) -> None:
+async def test_source_and_status_choose(bridge: RunningBridge, tell: Any) -> None:
     async with reading(bridge, "?status=held&status=closed&source=snow") as some:
         await tell("SP-2", "inProgress", 1)
         await tell("SP-2", "held", 2)
         assert (await some.event())[1]["status"] == "held"
 
 
-async def test_who_comes_back_with_the_last_id_misses_nothing(bridge: Running, tell: Any) -> None:
+async def test_who_comes_back_with_the_last_id_misses_nothing(bridge: RunningBridge, tell: Any) -> None:
     async with reading(bridge) as before:
         await tell("SP-3", "inProgress", 1)
         await before.event()
@@ -125,7 +125,7 @@ async def test_who_comes_back_with_the_last_id_misses_nothing(bridge: Running, t
         assert [(await again.event())[1]["id"] for _ in range(2)] == ["SP-4", "SP-5"]
 
 
-async def test_an_id_of_another_database_resets(bridge: Running) -> None:
+async def test_an_id_of_another_database_resets(bridge: RunningBridge) -> None:
     async with reading(bridge, **{"Last-Event-ID": f"{2**62}-1"}) as reader:
         kind, said = await reader.event()
     assert kind == "reset"
@@ -146,7 +146,7 @@ async def test_an_id_of_another_database_resets(bridge: Running) -> None:
         ("", {"Last-Event-ID": f"{2**64}-1"}, 400),
     ],
 )
-async def test_what_is_refused(bridge: Running, query: str, headers: dict[str, str], status: int) -> None:
+async def test_what_is_refused(bridge: RunningBridge, query: str, headers: dict[str, str], status: int) -> None:
     async with (
         aiohttp.ClientSession() as session,
         session.get(f"{bridge.url}/stream{query}", headers=AUTHORISED | headers) as answer,
@@ -155,7 +155,7 @@ async def test_what_is_refused(bridge: Running, query: str, headers: dict[str, s
         assert (await answer.json())["code"] == str(status)
 
 
-async def test_either_of_two_tokens_is_let_in(bridge: Running) -> None:
+async def test_either_of_two_tokens_is_let_in(bridge: RunningBridge) -> None:
     async with reading(bridge, Authorization=f"Bearer {OTHER_TOKEN}") as reader:
         assert reader.last_id
 
@@ -168,7 +168,7 @@ async def test_without_a_token_there_is_no_stream(dsn: str, upstream: Any, open_
 
 
 async def test_silence_is_broken_by_the_id_that_is_current(
-    bridge: Running, tell: Any, monkeypatch: pytest.MonkeyPatch
+    bridge: RunningBridge, tell: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.05)
     async with reading(bridge, "?status=closed") as reader:
@@ -201,7 +201,7 @@ async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
         await reader.readuntil(b"id: ")
 
 
-async def test_a_thousand_who_are_idle_cost_little(bridge: Running, tell: Any, keep_descriptors: None) -> None:
+async def test_a_thousand_who_are_idle_cost_little(bridge: RunningBridge, tell: Any, keep_descriptors: None) -> None:
     """Both ends of each connection are in this process: what is measured is twice what the bridge needs, at least."""
     parts = urlsplit(bridge.url)
     async with reading(bridge) as watching:

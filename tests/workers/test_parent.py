@@ -7,9 +7,9 @@ import anyio
 import pytest
 
 from bridge.settings import Settings
-from bridge.web.connections import Cap
-from bridge.workers import line, parent
-from bridge.workers.line import Message
+from bridge.web.connections import ConnectionLimit
+from bridge.workers import channel, parent
+from bridge.workers.channel import Message
 from bridge.workers.parent import Workers, _share, _Worker
 
 pytestmark = pytest.mark.anyio
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 def test_one_peer_leaves_room_for_others_in_every_worker(count: int) -> None:
     whole = Settings().http
     share = _share(Settings(), count).http
-    cap = Cap(share.max_connections, share.max_connections_per_peer)
+    cap = ConnectionLimit(share.max_connections, share.max_connections_per_peer)
     taken = sum(cap.enter("192.0.2.1") for _ in range(whole.max_connections))
     assert whole.max_connections_per_peer <= taken * count < whole.max_connections_per_peer + count
     assert cap.enter("192.0.2.2")
@@ -35,7 +35,7 @@ async def test_a_worker_is_killed_for_questions_it_leaves_unanswered_not_for_tim
         return {}
 
     ours, theirs = socket.socketpair()
-    async with line.opened(ours, nothing) as asking, await anyio.open_process(["sleep", "60"]) as process:
+    async with channel.opened(ours, nothing) as asking, await anyio.open_process(["sleep", "60"]) as process:
         with anyio.move_on_after(30):
             await Workers(Settings(), 2)._watch(_Worker(2, Settings(), False, process, asking))
         assert await process.wait() == -signal.SIGKILL

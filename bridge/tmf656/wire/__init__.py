@@ -5,7 +5,7 @@ canonical ones, `event` knows the event types, `identity` what names a problem, 
 `problem` one service problem, `notification` a whole event, `version` whose model it is.
 """
 
-from bridge.tmf656.wire.document import DEFAULT, Limits
+from bridge.tmf656.wire.document import DEFAULT, DocumentLimits
 from bridge.tmf656.wire.event import event_name
 from bridge.tmf656.wire.identity import usable_id
 from bridge.tmf656.wire.notification import read_notification
@@ -15,7 +15,7 @@ from bridge.tmf656.wire.version import detect_version
 
 __all__ = [
     "DEFAULT",
-    "Limits",
+    "DocumentLimits",
     "Row",
     "detect_version",
     "event_name",

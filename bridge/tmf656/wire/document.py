@@ -26,7 +26,7 @@ Naming = Callable[[object], str | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class DocumentLimits:
     """What a document may be at most: containers within each other, characters of one string, members of all objects
     together.
     """
@@ -36,10 +36,10 @@ class Limits:
     members: int = 50_000
 
 
-DEFAULT = Limits()
+DEFAULT = DocumentLimits()
 
 
-def read_object(raw: bytes, limits: Limits, naming: Naming) -> dict[str, Any]:
+def read_object(raw: bytes, limits: DocumentLimits, naming: Naming) -> dict[str, Any]:
     """Return the JSON object in `raw` (UTF-8, a byte order mark is tolerated; of equal keys the last wins).
 
     Raises UnreadableError: `not_utf8`, `not_json`, `not_object` (these are malformed), `unrepresentable` (a lone
@@ -68,20 +68,6 @@ def read_object(raw: bytes, limits: Limits, naming: Naming) -> dict[str, Any]:
     return document
 
 
-def lenient(raw: bytes | bytearray | memoryview, charset: str = "utf-8-sig") -> Any:
-    """Return the document in `raw` as servers write it: NaN, text in another charset or half a surrogate pair spoil one
-    value, not a page. ValueError, or RecursionError, for what is no JSON by any reading.
-    """
-    try:
-        return orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        try:
-            text = bytes(raw).decode(charset, "replace")
-        except LookupError:
-            text = bytes(raw).decode("utf-8-sig", "replace")
-        return _without_surrogates(json.loads(text.removeprefix("\ufeff"), parse_constant=lambda _: None))
-
-
 def canonical(document: object) -> bytes:
     """Return JSON with sorted keys: equal content, equal bytes. Raises UnreadableError for what JSON cannot hold
     (only parsed input is safe).
@@ -107,7 +93,7 @@ def without_nul(encoded: bytes) -> Any:
     return orjson.loads(_NUL.sub(rb"\1\\ufffd", encoded))
 
 
-def check(document: object, encoded: bytes, limits: Limits, naming: Naming) -> None:
+def check(document: object, encoded: bytes, limits: DocumentLimits, naming: Naming) -> None:
     """Raise UnreadableError when `document`, of which `encoded` is the JSON, is beyond `limits`."""
     if (
         encoded.count(b"{") + encoded.count(b"[") <= limits.depth
@@ -126,7 +112,7 @@ def check(document: object, encoded: bytes, limits: Limits, naming: Naming) -> N
         )
 
 
-def _faults(document: object, limits: Limits) -> Iterator[tuple[str, str]]:
+def _faults(document: object, limits: DocumentLimits) -> Iterator[tuple[str, str]]:
     """Walk level by level, without recursion; yield what is beyond the limits."""
     level, depth, members = [document], 0, 0
     while level:
@@ -146,17 +132,6 @@ def _faults(document: object, limits: Limits) -> Iterator[tuple[str, str]]:
         if members > limits.members:
             yield "too_many", f"more than {limits.members} attributes"
         level = below
-
-
-def _without_surrogates(value: Any) -> Any:
-    """Replace halves of surrogate pairs, which no UTF-8 text can hold."""
-    if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if isinstance(value, list):
-        return [_without_surrogates(one) for one in value]
-    if isinstance(value, dict):
-        return {_without_surrogates(key): _without_surrogates(one) for key, one in value.items()}
-    return value
 
 
 def _diagnosis(raw: bytes, detail: str, naming: Naming) -> UnreadableError:

@@ -16,7 +16,7 @@ TASKS = ("problemAcknowledgement", "problemUnacknowledgement", "problemGroup", "
 """Names of the attributes of `event` that hold a task (v5)."""
 
 
-class Change(Enum):
+class EventChange(Enum):
     """What an event says has happened."""
 
     CREATE = auto()
@@ -31,11 +31,11 @@ ATTRIBUTE_VALUE_CHANGE = "ServiceProblemAttributeValueChangeEvent"
 """The event type of a problem that came without one."""
 
 _CHANGES = {
-    CREATED: Change.CREATE,
-    "ServiceProblemStateChangeEvent": Change.STATE_CHANGE,
-    ATTRIBUTE_VALUE_CHANGE: Change.ATTRIBUTE_VALUE_CHANGE,
-    "ServiceProblemInformationRequiredEvent": Change.INFORMATION_REQUIRED,
-    "ServiceProblemDeleteEvent": Change.DELETE,
+    CREATED: EventChange.CREATE,
+    "ServiceProblemStateChangeEvent": EventChange.STATE_CHANGE,
+    ATTRIBUTE_VALUE_CHANGE: EventChange.ATTRIBUTE_VALUE_CHANGE,
+    "ServiceProblemInformationRequiredEvent": EventChange.INFORMATION_REQUIRED,
+    "ServiceProblemDeleteEvent": EventChange.DELETE,
 }
 
 _WORDS = {
@@ -89,6 +89,6 @@ def task_event_name(task: str) -> str:
     return f"{task[0].upper()}{task[1:]}StateChangeEvent"
 
 
-def change_of(name: str) -> Change:
+def change_of(name: str) -> EventChange:
     """Return what a canonical name (from `event_name` or `task_event_name`) stands for."""
-    return _CHANGES.get(name, Change.TASK)
+    return _CHANGES.get(name, EventChange.TASK)

@@ -11,7 +11,7 @@ from datetime import datetime
 from operator import is_
 from typing import Any
 
-from bridge.domain import instant
+from bridge.domain import timestamp
 from bridge.domain.observation import TOMBSTONE_HASH, Kind, Notification, Observation, Via
 from bridge.domain.service_problem import columns_of
 from bridge.domain.value import dataclass
@@ -21,7 +21,7 @@ from bridge.tmf656.wire.event import (
     ATTRIBUTE_VALUE_CHANGE,
     SERVICE_PROBLEM,
     TASKS,
-    Change,
+    EventChange,
     change_of,
     event_name,
     task_event_name,
@@ -67,14 +67,18 @@ class _Event:
     """An event as far as it is understood: its type, what it is about (a problem or a task), and its own time."""
 
     event_type: str
-    change: Change
+    change: EventChange
     payload: dict[str, Any]
     event_time: datetime | None
     received_at: datetime
 
 
 def read_notification(
-    raw: bytes, *, received_at: datetime, event_hint: str | None = None, limits: document.Limits = document.DEFAULT
+    raw: bytes,
+    *,
+    received_at: datetime,
+    event_hint: str | None = None,
+    limits: document.DocumentLimits = document.DEFAULT,
 ) -> Notification:
     """Read one event as it was posted.
 
@@ -84,7 +88,7 @@ def read_notification(
     """
     envelope = document.read_object(raw, limits, _problem_named)
     event = _understand(envelope, event_hint, received_at)
-    problem_id = None if event.change is Change.TASK else id_in(event.payload)
+    problem_id = None if event.change is EventChange.TASK else id_in(event.payload)
     observation, verbatim = _observation(event, problem_id) if problem_id else (None, False)
     refetch = _refetch(event, problem_id, observation)
     event_id = usable_id(envelope.get("eventId"))
@@ -115,7 +119,7 @@ def _understand(envelope: dict[str, Any], event_hint: str | None, received_at: d
         event_type = stated[:ID_CHARACTERS] if stated else name
     else:
         payload = (
-            _task_in(envelope)[1] if change_of(name) is Change.TASK else _problem_in(envelope, declared=True) or {}
+            _task_in(envelope)[1] if change_of(name) is EventChange.TASK else _problem_in(envelope, declared=True) or {}
         )
         event_type = name
     return _Event(event_type, change_of(name), payload, _first_instant(envelope, _EVENT_TIMES), received_at)
@@ -187,9 +191,9 @@ def _observation(event: _Event, problem_id: str) -> tuple[Observation | None, bo
     """Return what the event says of the problem, None when it only names it (information required), and whether that
     is the payload word for word.
     """
-    if event.change is Change.DELETE:
+    if event.change is EventChange.DELETE:
         return _tombstone(event, problem_id), False
-    if event.change is Change.INFORMATION_REQUIRED and _only_refers(event.payload, _REFERENCE):
+    if event.change is EventChange.INFORMATION_REQUIRED and _only_refers(event.payload, _REFERENCE):
         return None, False
     body = normalise(event.payload)
     columns = columns_of(body)
@@ -207,7 +211,7 @@ def _observation(event: _Event, problem_id: str) -> tuple[Observation | None, bo
         via=Via.PUSH,
         observed_at=event.received_at,
         effective_at=columns.updated_at
-        or (columns.status_at if event.change is Change.STATE_CHANGE else None)
+        or (columns.status_at if event.change is EventChange.STATE_CHANGE else None)
         or event.event_time,
         event_type=event.event_type,
     )
@@ -242,14 +246,14 @@ def _tombstone(event: _Event, problem_id: str) -> Observation:
     )
 
 
-def _kind(change: Change, body: Mapping[str, Any]) -> Kind:
+def _kind(change: EventChange, body: Mapping[str, Any]) -> Kind:
     """Decide whether a payload is the whole problem.
 
     A create event carries the whole entity (TM Forum's rule for v5, and v3's samples), unless it only names it. Any
     other event may carry everything (v3, and servers that always do) or what changed (v5): it is whole when it has
     all that no problem can be created without, and a status.
     """
-    if change is Change.CREATE:
+    if change is EventChange.CREATE:
         return Kind.PARTIAL if _only_refers(body, _NAMED_ONLY) else Kind.FULL
     return Kind.PARTIAL if None in map(body.get, _WHOLE) else Kind.FULL
 
@@ -260,7 +264,7 @@ def _only_refers(payload: Mapping[str, Any], names: frozenset[str]) -> bool:
 
 def _refetch(event: _Event, problem_id: str | None, observation: Observation | None) -> tuple[tuple[str, str], ...]:
     """Return what has to be asked of the server by id, with the reason."""
-    if event.change is Change.TASK:
+    if event.change is EventChange.TASK:
         return tuple((named, "task") for named in dict.fromkeys(_named_by_task(event.payload)))
     if problem_id is None:
         return ()
@@ -272,7 +276,7 @@ def _refetch(event: _Event, problem_id: str | None, observation: Observation | N
 
 
 def _poll_reason(event: _Event) -> str:
-    return NO_PROBLEM_NAMED if event.change is Change.TASK else NO_USABLE_ID
+    return NO_PROBLEM_NAMED if event.change is EventChange.TASK else NO_USABLE_ID
 
 
 def _named_by_task(task: Mapping[str, Any]) -> Iterator[str]:
@@ -286,7 +290,7 @@ def _named_by_task(task: Mapping[str, Any]) -> Iterator[str]:
 
 def _first_instant(item: Mapping[str, Any], names: tuple[str, ...]) -> datetime | None:
     for name in names:
-        at = instant.parse(item.get(name))
+        at = timestamp.parse(item.get(name))
         if at is not None:
             return at
     return None

@@ -9,7 +9,7 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
-from bridge.domain import instant
+from bridge.domain import timestamp
 from bridge.domain.observation import Kind, Observation, Via
 from bridge.domain.service_problem import Columns, columns_of
 from bridge.errors import UnreadableError
@@ -52,7 +52,7 @@ def normalise(problem: dict[str, Any]) -> dict[str, Any]:
 def stamp(row: Row) -> datetime | None:
     """Return the update time of a problem in any dialect; None when it has none that can be used."""
     at = row.last_update
-    return instant.parse(row.time_changed if at is None else at)
+    return timestamp.parse(row.time_changed if at is None else at)
 
 
 def listed(rows: Iterable[Row], reader: bytes = b"", *, in_any_order: bool = False) -> list[bytes]:
@@ -72,7 +72,7 @@ def read_problem(
     asked_at: datetime,
     via: Via,
     digest: bytes | None = None,
-    limits: document.Limits = document.DEFAULT,
+    limits: document.DocumentLimits = document.DEFAULT,
 ) -> Observation:
     """Return what a row of a page, or the answer to a GET by id, says; it holds since the problem's update time, else
     since `asked_at`. `digest`: that of the row, if it is one (`listed`).

@@ -1,9 +1,9 @@
 """A list of problems as it came → its rows, of which no more is read than what tells one from another.
 
-A pass goes over everything a source has, and nearly all of it is known word for word (`bridge.storage.listed`). Of such
-a row nothing is needed but its text, what names it and the time of its last update. So a page is not made into some
-25 objects a row: its text is checked and cut (msgspec, which looks at all of it and keeps what it is asked for), and a
-row is read when somebody wants to know what it says.
+A pass goes over everything a source has, and nearly all of it is known word for word (`bridge.storage.list_digest`). Of
+such a row nothing is needed but its text, what names it and the time of its last update. So a page is not made into
+some 25 objects a row: its text is checked and cut (msgspec, which looks at all of it and keeps what it is asked for),
+and a row is read when somebody wants to know what it says.
 
 What only a lenient reader takes for a list is read as a whole and taken apart: another charset, a byte order mark, NaN,
 half a surrogate pair, rows wrapped in an object, a row that is no object.
@@ -18,7 +18,7 @@ from msgspec import DecodeError, Raw, Struct, field
 from msgspec.json import Decoder
 
 from bridge.errors import UnreadableError
-from bridge.tmf656.wire.document import lenient
+from bridge.http.lenient_json import lenient
 from bridge.tmf656.wire.identity import usable_id
 
 

@@ -1,0 +1,126 @@
+"""When has a source been silent for too long, and when is its push to be trusted again? Pure decisions.
+
+All times are seconds of one clock that never jumps (`time.monotonic`).
+
+Silence. What is usual is learned: the gaps between notifications, those within a second being one. The limit is a
+multiple of the longest of the usual gaps (nine of ten are shorter), never below a minimum and never above a maximum
+(whoever waits for it adds the jitter). Until enough gaps are known it is the maximum. Silence
+begins with the last notification, or with the last poll after it: a poll that has just found nothing answers the
+question as well. Each time a silence was asked about and nothing had been missed, the source was quiet and well, and
+the limit doubles until the next notification: a quiet night costs a handful of polls, not one a minute.
+
+Trust. A change that a notification should have brought, and that was found by asking, ends the trust. It comes back
+when a pushed event arrives that nobody knew, at once the first time. Push that is lost again within the hour has to
+prove itself longer each time: a minute without a miss, then two, then four, up to an hour, with a pushed event after
+the last miss. So a source that loses every second notification stays in doubt instead of changing its mode with each.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field, replace
+from math import ceil
+
+BURST_SECONDS = 1.0
+WINDOW = 64
+ENOUGH = 8
+USUAL = 0.9
+FACTOR = 4.0
+FORGIVEN_SECONDS = 3600.0
+PROBATION_FIRST_SECONDS = 60.0
+PROBATION_LAST_SECONDS = 3600.0
+
+
+@dataclass(slots=True)
+class ArrivalInterval:
+    """What is usual for one source, and how long it has been silent."""
+
+    min_seconds: float
+    max_seconds: float
+    gaps: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
+    heard_at: float | None = None
+    asked_at: float | None = None
+    quiet: int = 0
+    """How often this silence was asked about and nothing had been missed."""
+    _burst_at: float | None = None
+
+    def heard(self, at: float) -> None:
+        """A notification came."""
+        if self.heard_at is not None and at < self.heard_at:
+            return
+        self.heard_at, self.quiet = at, 0
+        if self._burst_at is not None and at - self._burst_at < BURST_SECONDS:
+            return
+        if self._burst_at is not None:
+            self.gaps.append(at - self._burst_at)
+        self._burst_at = at
+
+    def asked(self, at: float) -> None:
+        """A poll that was started then has ended well."""
+        if self.silent(at):
+            self.quiet += 1
+        self.asked_at = at if self.asked_at is None else max(at, self.asked_at)
+
+    def interrupted(self) -> None:
+        """Push is in doubt: the gap up to the next notification says nothing about what is usual."""
+        self._burst_at = None
+
+    @property
+    def limit_seconds(self) -> float:
+        """How long a silence may last."""
+        if len(self.gaps) < ENOUGH:
+            return self.max_seconds
+        usual = sorted(self.gaps)[ceil(USUAL * len(self.gaps)) - 1]
+        least = max(self.min_seconds, FACTOR * usual)
+        return min(self.max_seconds, least * 2.0 ** min(self.quiet, 32))
+
+    def due_at(self) -> float | None:
+        """When the silence will have lasted too long; None before anything was heard or asked."""
+        since = max((at for at in (self.heard_at, self.asked_at) if at is not None), default=None)
+        return None if since is None else since + self.limit_seconds
+
+    def silent(self, at: float) -> bool:
+        """Has the silence lasted too long by then?"""
+        due_at = self.due_at()
+        return due_at is not None and at >= due_at
+
+
+@dataclass(frozen=True, slots=True)
+class PushTrust:
+    """Is push to be relied on? `doubted_at`: since when not; `proven_at`: a pushed event that nobody knew, after the
+    last miss; `relapses`: how often the doubt came back within the hour.
+    """
+
+    doubted_at: float | None = None
+    missed_at: float | None = None
+    proven_at: float | None = None
+    trusted_at: float | None = None
+    relapses: int = 0
+
+    @property
+    def doubted(self) -> bool:
+        """Is push in doubt?"""
+        return self.doubted_at is not None
+
+    @property
+    def probation_seconds(self) -> float:
+        """How long nothing must have been missed before push is trusted again."""
+        if not self.relapses:
+            return 0.0
+        return min(PROBATION_LAST_SECONDS, PROBATION_FIRST_SECONDS * 2.0 ** min(self.relapses - 1, 32))
+
+    def missed(self, at: float) -> "PushTrust":
+        """A change was found that a notification should have brought."""
+        if self.doubted:
+            return replace(self, missed_at=at, proven_at=None)
+        again = self.trusted_at is not None and at - self.trusted_at < FORGIVEN_SECONDS
+        relapses = self.relapses + 1 if again else 0
+        return PushTrust(doubted_at=at, missed_at=at, relapses=relapses)
+
+    def pushed(self, at: float) -> "PushTrust":
+        """A notification brought a change that nobody knew."""
+        return replace(self, proven_at=at).settled(at) if self.doubted else self
+
+    def settled(self, at: float) -> "PushTrust":
+        """Time has passed: the doubt ends once push has proven itself for as long as it has to."""
+        if self.missed_at is None or self.proven_at is None or at - self.missed_at < self.probation_seconds:
+            return self
+        return PushTrust(trusted_at=at, relapses=self.relapses)

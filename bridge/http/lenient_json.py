@@ -1,0 +1,31 @@
+"""JSON as servers write it, read as far as it can be read."""
+
+import json
+from typing import Any
+
+import orjson
+
+
+def lenient(raw: bytes | bytearray | memoryview, charset: str = "utf-8-sig") -> Any:
+    """Return the document in `raw` as servers write it: NaN, text in another charset or half a surrogate pair spoil one
+    value, not a page. ValueError, or RecursionError, for what is no JSON by any reading.
+    """
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        try:
+            text = bytes(raw).decode(charset, "replace")
+        except LookupError:
+            text = bytes(raw).decode("utf-8-sig", "replace")
+        return _without_surrogates(json.loads(text.removeprefix("\ufeff"), parse_constant=lambda _: None))
+
+
+def _without_surrogates(value: Any) -> Any:
+    """Replace halves of surrogate pairs, which no UTF-8 text can hold."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_without_surrogates(one) for one in value]
+    if isinstance(value, dict):
+        return {_without_surrogates(key): _without_surrogates(one) for key, one in value.items()}
+    return value

@@ -1,0 +1,1 @@
+"""Notifications: from a posted body to a committed row and the answer."""

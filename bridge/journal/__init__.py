@@ -1,0 +1,1 @@
+"""The local journal: answered notifications that Postgres has not got yet."""

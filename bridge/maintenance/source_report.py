@@ -1,0 +1,110 @@
+"""Saying how it is: gauges that have to be asked for, and the state that `tmf656-bridge status` reads from the
+database.
+
+Processes on one database tell each other here: who leads its modes, the others when they last heard of a source, and
+that they wish for a poll, which only the leader makes. A wish is written before it is forgotten, so a crash between
+polls twice; one that the leader takes and dies with is made up for by its successor's first poll.
+
+Counting a million problems takes a while, so the pause after a count grows with what the count took.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import monotonic
+
+import anyio
+import structlog
+
+from bridge.domain.status import Status
+from bridge.errors import DatabaseUnavailableError
+from bridge.sources.missed_push import count_missed_pushes
+from bridge.sources.state import Mode, SourceState
+from bridge.storage import dead_letter, service_problem
+from bridge.storage import source as source_table
+from bridge.storage.database import Connection, Database
+from bridge.telemetry.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+_EVERY_SECONDS = 2.0
+_COUNT_SHARE = 200
+"""Times as long as a count took, the pause after it: answers that wait behind one are then less than a hundredth."""
+_STATUSES = tuple(status.value for status in Status)
+
+
+@dataclass(slots=True)
+class Reporter:
+    """Reports on every source."""
+
+    sources: Sequence[SourceState]
+    database: Database
+    metrics: Metrics
+    _count_not_before: float = 0.0
+    _available: bool = True
+
+    async def run(self) -> None:
+        """Report every few seconds; a database that is away is reported once, and once when it is back."""
+        while True:
+            try:
+                await self.run_once()
+            except DatabaseUnavailableError as error:
+                if self._available:
+                    log.warning("postgres is away", error=str(error))
+                self._available = False
+                self.metrics.database_up.set(0)
+            else:
+                if not self._available:
+                    log.info("postgres is back")
+                self._available = True
+                self.metrics.database_up.set(1)
+            await anyio.sleep(_EVERY_SECONDS)
+
+    async def run_once(self) -> None:
+        """Write the state of each source, or, where another process leads, read it; count what is due to be counted."""
+        async with self.database.connection() as connection:
+            for source in self.sources:
+                if source.follows is None:
+                    await self._tell(connection, source)
+                else:
+                    await self._follow(connection, source)
+        if monotonic() >= self._count_not_before:
+            await self._count()
+
+    async def _tell(self, connection: Connection, source: SourceState) -> None:
+        await count_missed_pushes(connection, source, self.metrics)
+        if source.doubted and source.missed_at is not None:
+            if await source_table.pushed_since(connection, source.source_id, source.missed_at):
+                source.proven()
+            source.settle()
+        last_push_at = await source_table.write_state(
+            connection, source.source_id, mode=source.mode.value, last_push_at=source.last_push_at, reason=source.reason
+        )
+        if last_push_at is not None and (source.last_push_at is None or last_push_at > source.last_push_at):
+            source.heard(last_push_at)  # by another process
+        if await source_table.take_poll_request(connection, source.source_id):
+            source.poll_wake.call("another process asks for it")
+        await source_table.write_error(connection, source.source_id, source.last_error)
+
+    async def _follow(self, connection: Connection, source: SourceState) -> None:
+        await source_table.write_state(connection, source.source_id, last_push_at=source.last_push_at)
+        if source.poll_wake.called:
+            await source_table.request_poll(connection, source.source_id)
+            await source.poll_wake.wait(0)
+        mode = await source_table.mode(connection, source.source_id)
+        if source.follows is None:  # this process has taken over meanwhile
+            return
+        source.follows = Mode(mode)
+        self.metrics.show_mode(source.name, mode)
+        self.metrics.registered.labels(source.name).set(1 if source.follows is Mode.PUSH else 0)
+
+    async def _count(self) -> None:
+        started = monotonic()
+        async with self.database.connection() as connection:
+            letters = await dead_letter.count(connection)
+            problems = await service_problem.count_by_status(connection)
+        for source in self.sources:
+            self.metrics.dead_letters.labels(source.name).set(letters.get(source.source_id, 0))
+            mine = [(status, number) for source_id, status, number in problems if source_id == source.source_id]
+            self.metrics.show_problems(source.name, mine, _STATUSES)
+        ended = monotonic()
+        self._count_not_before = ended + _COUNT_SHARE * (ended - started)

@@ -1,0 +1,1 @@
+"""The embedded Postgres: its binaries, its data directory and its process."""

@@ -1,0 +1,63 @@
+"""Taking up callback secrets that were changed while we run: by `tmf656-bridge rotate-secret`, or by another process
+that was started with another configured one.
+
+Every process looks every other second, because every process listens. From then on it accepts the new secret and the
+one before, and answers 410 to what was retired; the one that leads registers the new callback, make before break. Until
+it has, the server posts to the old one, which is still accepted: nothing is refused. Postgres away: everything stays as
+it is until it is back.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import anyio
+import structlog
+
+from bridge.errors import BridgeError
+from bridge.schedule import jittered
+from bridge.sources.state import SourceState
+from bridge.storage import source as source_table
+from bridge.storage.database import Database
+from bridge.telemetry.logs import hide
+
+log = structlog.get_logger(__name__)
+
+_EVERY_SECONDS = 2.0
+
+
+@dataclass(slots=True)
+class CallbackSecretWatch:
+    """Keeps the secrets of the feeds as the database has them."""
+
+    sources: Sequence[SourceState]
+    database: Database
+
+    async def run(self) -> None:
+        """Look for ever."""
+        while True:
+            await anyio.sleep(jittered(_EVERY_SECONDS))
+            try:
+                await self.run_once()
+            except BridgeError as error:
+                log.debug("cannot look for changed secrets", error=str(error))
+
+    async def run_once(self) -> list[str]:
+        """Take up what has changed; return the names of the sources with another secret in force."""
+        async with self.database.connection() as connection:
+            accepted = await source_table.accepted(connection)
+        changed = []
+        for source in self.sources:
+            secrets, retired = accepted.get(source.source_id, (source.secrets, source.retired))
+            if (secrets, retired) == (source.secrets, source.retired):
+                continue
+            for secret in secrets:
+                hide(secret)
+            renewed = secrets[0] != source.secrets[0]
+            source.secrets, source.retired = secrets, retired
+            if renewed:
+                source.callback = f"{source.callback.rpartition('/')[0]}/{secrets[0]}"
+                changed.append(source.name)
+                log.info("callback secret changed", source=source.name)
+                if source.follows is None:
+                    source.subscribe_wake.call("changed")
+        return changed

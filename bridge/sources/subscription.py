@@ -1,0 +1,322 @@
+"""Registering at a source's hub, and staying registered.
+
+Make before break: a new registration is made and stored before the old one is deleted at the hub, so there is never a
+moment without one; events that come twice meanwhile are duplicates. A hub that allows only one (409) has its old one
+deleted first. A registration from an earlier run is kept when the server can be asked and says that it stands;
+otherwise it is replaced, because nothing else can tell whether a restarted server still knows it. A server without a
+hub is a normal polling source.
+
+The standard gives a registration no end, but servers forget them: at a restart, after failed deliveries, or when they
+think it long enough. So we give it one: after `subscription_renew_seconds`, counted over restarts, it is made anew,
+whatever the server thinks of the old one. A hub with one place that is taken then (409) still has ours.
+
+Crash after the hub's yes and before it is stored: one registration nobody knows; the next start makes another, and
+finds the orphan where the server lists its registrations, as does every probe, since a request that was given up may
+reach the server long after. Crash between storing and deleting the old one: that is stored as left over, and deleted
+later. A process that was paused and lost the lease meanwhile cannot store: it takes back at the hub what it has just
+registered, unless that is what the others use.
+"""
+
+from dataclasses import dataclass, field
+from time import monotonic
+
+import anyio
+import structlog
+
+from bridge.errors import BridgeError, DatabaseUnavailableError, PermanentError, TransientError
+from bridge.schedule import Backoff, jittered, now
+from bridge.sources.state import SourceState
+from bridge.storage import subscription
+from bridge.storage.database import Database
+from bridge.storage.lease import LeaseLostError
+from bridge.storage.subscription import HubSubscription
+from bridge.telemetry.metrics import Metrics
+from bridge.tmf656.hub import HubAbsentError, HubConflictError, Registration
+
+log = structlog.get_logger(__name__)
+
+_PROBE_SECONDS = 300.0
+_ABSENT_SECONDS = 3600.0
+_RENEWAL_FIRST_SECONDS = 30.0
+_RENEWAL_LAST_SECONDS = 3600.0
+
+
+@dataclass(slots=True)
+class Subscriber:
+    """Keeps one source's registration."""
+
+    source: SourceState
+    database: Database
+    metrics: Metrics
+    renewal: Backoff = field(default_factory=lambda: Backoff(_RENEWAL_FIRST_SECONDS, _RENEWAL_LAST_SECONDS))
+
+    async def run(self) -> None:
+        """Register at once; again when called (silence, loss, another callback) and when it is old, backing off while
+        the hub or Postgres is away.
+        """
+        if not self.source.wants_push:
+            await self._withdraw_when_possible()
+            return
+        backoff = Backoff()
+        reason = "start"
+        while True:
+            try:
+                await self.run_once(reason)
+            except BridgeError as error:
+                self.metrics.registrations.labels(self.source.name, reason, "failed").inc()
+                self.source.last_error = str(error)
+                delay_seconds = backoff.next_seconds(getattr(error, "retry_after_seconds", None))
+                log.warning(
+                    "not registered",
+                    source=self.source.name,
+                    error=str(error),
+                    retry_in_seconds=round(delay_seconds, 1),
+                )
+                await anyio.sleep(delay_seconds)
+                continue
+            backoff.reset()
+            reason = await self._until_needed()
+
+    async def run_once(self, reason: str) -> None:
+        """Make sure that a registration stands."""
+        async with self.database.connection() as connection:
+            held = await subscription.active(connection, self.source.source_id)
+        if held is not None and reason == "start" and await self._still_good(held):
+            log.info("registration stands", source=self.source.name, hub_id=held.hub_id)
+            self._stands(renewed=False)
+            await self._tidy(held.hub_id)
+            return
+        await self._fenced()
+        try:
+            registration = await self._register(held, keep=reason == "renewal")
+        except HubAbsentError as error:
+            log.info("no hub, polling", source=self.source.name, answer=str(error))
+            self.metrics.registrations.labels(self.source.name, reason, "absent").inc()
+            self.metrics.registered.labels(self.source.name).set(0)
+            self.source.stands(now(), registered=False, offered=False)
+            return
+        if registration is None:
+            log.info("registration stands, and the hub takes no second one", source=self.source.name)
+            self.metrics.registrations.labels(self.source.name, reason, "ok").inc()
+            self._stands(renewed=False)
+            return
+        await self._store(registration)
+        self.metrics.registrations.labels(self.source.name, reason, "ok").inc()
+        log.info("registered", source=self.source.name, reason=reason, hub_id=registration.hub_id)
+        self._stands(renewed=True)
+        await self._tidy(registration.hub_id)
+
+    async def withdraw(self) -> None:
+        """Delete every registration of ours at the hub. TransientError when it cannot be reached."""
+        async with self.database.connection() as connection:
+            held = await subscription.active(connection, self.source.source_id)
+        if held is not None:
+            await self._delete(held)
+            log.info("deregistered", source=self.source.name, hub_id=held.hub_id)
+        await self._clear_left_overs()
+        self._fell()
+
+    async def _fenced(self) -> None:
+        """LeaseLostError unless this process still leads."""
+        async with self.database.transaction() as connection:
+            await self.source.fence.hold(connection)
+
+    async def _store(self, registration: Registration) -> None:
+        try:
+            async with self.database.transaction() as connection:
+                await self.source.fence.hold(connection)
+                await subscription.replace(
+                    connection,
+                    self.source.source_id,
+                    hub_id=registration.hub_id,
+                    url=self.source.settings.url,
+                    callback=self.source.callback,
+                    query=self.source.settings.hub_query,
+                )
+        except LeaseLostError:
+            await self._take_back(registration)
+            raise
+
+    async def _take_back(self, registration: Registration) -> None:
+        """Delete what was registered in vain, unless the hub gave it the id of the registration that is in use."""
+        async with self.database.connection() as connection:
+            held = await subscription.active(connection, self.source.source_id)
+        if registration.hub_id is not None and (held is None or held.hub_id != registration.hub_id):
+            await self.source.client.deregister(registration.hub_id)
+
+    async def _register(self, held: HubSubscription | None, *, keep: bool) -> Registration | None:
+        """Register; None when the hub takes no second registration and the one it has may be kept (`keep`)."""
+        callback, query = self.source.callback, self.source.settings.hub_query
+        try:
+            return await self.source.client.register(callback, query, version=self.source.version)
+        except HubConflictError:
+            if keep and held is not None and held.callback == callback and not self.source.doubted:
+                return None
+            await self._make_room(held)
+        return await self.source.client.register(callback, query, version=self.source.version)
+
+    async def _make_room(self, held: HubSubscription | None) -> None:
+        """The hub takes no second registration: delete ours first, the stored one and any it lists."""
+        if held is not None:
+            await self._delete(held)
+            self._fell()
+        for found in await self._listed() or []:
+            if found.callback == self.source.callback and found.hub_id is not None:
+                await self.source.client.deregister(found.hub_id)
+
+    async def _still_good(self, held: HubSubscription) -> bool:
+        same = (held.url, held.callback, held.query) == (
+            self.source.settings.url,
+            self.source.callback,
+            self.source.settings.hub_query,
+        )
+        return same and held.hub_id is not None and await self._known_to_hub(held.hub_id) is True
+
+    async def _known_to_hub(self, hub_id: str) -> bool | None:
+        """True, False, or None when the server cannot be asked."""
+        listed = await self._listed()
+        if listed is not None:
+            return any((found.hub_id, found.callback) == (hub_id, self.source.callback) for found in listed)
+        try:
+            return await self.source.client.probe_subscription(hub_id)
+        except (TransientError, PermanentError) as error:
+            log.debug("hub cannot be asked", source=self.source.name, error=str(error))
+            return None
+
+    async def _listed(self) -> list[Registration] | None:
+        """Everybody's registrations; None when they cannot be read. The standard has no such request, so that it fails,
+        however it does, says nothing.
+        """
+        try:
+            return await self.source.client.find_subscriptions()
+        except (TransientError, PermanentError) as error:
+            log.debug("hub cannot be asked", source=self.source.name, error=str(error))
+            return None
+
+    async def _until_needed(self) -> str:
+        """Wait until a new registration is due; return why."""
+        aged_at = monotonic() + await self._fresh_seconds()
+        while True:
+            if not self.source.hub_offered:
+                await self.source.subscribe_wake.wait(jittered(_ABSENT_SECONDS))
+                return "start"
+            left_seconds = aged_at - monotonic()
+            if left_seconds <= 0:
+                return "renewal"
+            called = await self.source.subscribe_wake.wait(min(left_seconds, jittered(_PROBE_SECONDS)))
+            if called is None:
+                if await self._lost():
+                    return "lost"
+            elif called == "changed":
+                return called
+            elif await self._still_silent():
+                return "silent"
+
+    async def _fresh_seconds(self) -> float:
+        """How long until the registration in use is to be made anew. Its age is told by Postgres, not by our clock."""
+        renew_seconds = self.source.settings.subscription_renew_seconds
+        try:
+            async with self.database.connection() as connection:
+                age_seconds = await subscription.age_seconds(connection, self.source.source_id)
+        except DatabaseUnavailableError:
+            age_seconds = None
+        # one that the hub would not renew is as old as ever: come back after a while, not at once
+        least_seconds = min(_RENEWAL_LAST_SECONDS, renew_seconds)
+        return max(jittered(least_seconds), jittered(renew_seconds) - (age_seconds or 0.0))
+
+    async def _still_silent(self) -> bool:
+        """Wait before a renewal, longer each time; has no notification come meanwhile?"""
+        await anyio.sleep(self._renewal_pause_seconds())
+        await self.source.subscribe_wake.wait(0)
+        return self.source.doubted
+
+    def _renewal_pause_seconds(self) -> float:
+        """Register anew at once after the first silence, later ever more rarely until a notification ends the doubt."""
+        if self.renewal.failures == 0:
+            self.renewal.next_seconds()
+            return 0.0
+        return self.renewal.next_seconds()
+
+    async def _lost(self) -> bool:
+        """Look after the registration; False also when Postgres is away and nothing can be said."""
+        if not self.source.doubted:
+            self.renewal.reset()
+        try:
+            async with self.database.connection() as connection:
+                held = await subscription.active(connection, self.source.source_id)
+        except DatabaseUnavailableError:
+            return False
+        if held is None or (held.hub_id is not None and await self._known_to_hub(held.hub_id) is False):
+            self._fell()
+            return True
+        await self._tidy(held.hub_id)
+        return False
+
+    async def _tidy(self, hub_id: str | None) -> None:
+        """Delete what is left beside the registration in use. That may wait: it stands, whatever becomes of this."""
+        try:
+            await self._clear_left_overs()
+            if hub_id is not None:
+                await self._clear_orphans(hub_id)
+        except BridgeError as error:
+            log.info("old registrations not deleted yet", source=self.source.name, error=str(error))
+
+    async def _clear_left_overs(self) -> None:
+        """Delete replaced registrations at the hub; not one whose id the hub gave again, to us or (where it lists them)
+        to somebody else, nor one at a server we left.
+        """
+        async with self.database.connection() as connection:
+            held = await subscription.active(connection, self.source.source_id)
+            left_over = await subscription.left_over(connection, self.source.source_id)
+        if not left_over:
+            return
+        callbacks = {found.hub_id: found.callback for found in await self._listed() or []}
+        for each in left_over:
+            given_again = held is not None and held.hub_id == each.hub_id
+            ours = callbacks.get(each.hub_id, each.callback) == each.callback
+            await self._delete(each, at_hub=ours and not given_again)
+
+    async def _clear_orphans(self, hub_id: str) -> None:
+        """Where the server lists registrations: delete those with our callback that are not the one in use. While this
+        process leads: else the one in use may be another.
+        """
+        for found in await self._listed() or []:
+            if found.callback == self.source.callback and found.hub_id not in (None, hub_id):
+                await self._fenced()
+                await self.source.client.deregister(found.hub_id)
+                log.info("orphaned registration deleted", source=self.source.name, hub_id=found.hub_id)
+
+    async def _delete(self, held: HubSubscription, *, at_hub: bool = True) -> None:
+        """Delete at the hub, unless that is one we left, and forget. A hub that will never delete keeps it."""
+        if at_hub and held.hub_id is not None and held.url == self.source.settings.url:
+            try:
+                await self.source.client.deregister(held.hub_id)
+            except PermanentError as error:
+                log.warning("cannot be deregistered, left to lapse", source=self.source.name, error=str(error))
+        async with self.database.transaction() as connection:
+            await subscription.gone(connection, held.id)
+
+    async def _withdraw_when_possible(self) -> None:
+        backoff = Backoff()
+        while True:
+            try:
+                await self.withdraw()
+            except BridgeError as error:
+                delay_seconds = backoff.next_seconds(getattr(error, "retry_after_seconds", None))
+                log.warning(
+                    "cannot deregister",
+                    source=self.source.name,
+                    error=str(error),
+                    retry_in_seconds=round(delay_seconds, 1),
+                )
+                await self.source.subscribe_wake.wait(delay_seconds)
+            else:
+                return
+
+    def _stands(self, *, renewed: bool) -> None:
+        self.metrics.registered.labels(self.source.name).set(1)
+        self.source.stands(now(), registered=True, renewed=renewed)
+
+    def _fell(self) -> None:
+        self.metrics.registered.labels(self.source.name).set(0)
+        self.source.stands(now(), registered=False, offered=self.source.hub_offered)

@@ -1,0 +1,1 @@
+"""What changed, told to the followers of /stream."""

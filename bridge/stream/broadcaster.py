@@ -1,0 +1,223 @@
+"""What changes, to everybody who follows: read once a process, handed to all.
+
+One loop follows `bridge.change` while there is anybody to tell (a notification of Postgres wakes it; it looks by itself
+every second besides), reads the problems as they are now, and puts the same steps into the queue of each follower. A
+queue is bounded. Who does not empty it in time loses it and reads the table instead, at its own pace, until it has
+caught up: so does who comes back after a pause. Nobody waits for a follower: neither the loop nor, since only what is
+committed is read, any writer. A few at a time read the table, so that they leave connections to the others.
+
+What is handed on is at least once: a problem that changed twice may be told once, as it is after the second time, or
+twice. A crash forgets the followers; each comes back with its position.
+"""
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+import orjson
+import structlog
+
+from bridge.domain.stream_event import Position, StreamEvent, StreamFilter, StreamStep
+from bridge.errors import BridgeError, TransientError
+from bridge.schedule import Backoff, Wake
+from bridge.storage import change
+from bridge.storage.change import ProblemChange
+from bridge.storage.database import Connection, Database
+from bridge.stream.follower import Follower
+from bridge.telemetry.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+MOST_FOLLOWERS = 2000
+_CHANGES = 200
+_PROBLEMS = 500
+_LOOK_SECONDS = 1.0
+_LOOK_AGAIN_SECONDS = 0.05
+_PAUSE_SECONDS = 0.02
+_PAUSE_A_FOLLOWER_SECONDS = 0.0005
+_READERS = 2
+_START_SECONDS = 5.0
+_EVENT_OVERHEAD_BYTES = 200
+
+
+@dataclass(slots=True)
+class Broadcaster:
+    """Hands the changes in one database to its followers.
+
+    `position`: everything up to here was handed on. `begun`: what is being handed on right now ends here.
+    """
+
+    database: Database
+    metrics: Metrics
+    position: Position | None = None
+    begun: Position = field(default=Position(0, 0))
+    _followers: set[Follower] = field(default_factory=set)
+    _wake: Wake = field(default_factory=Wake)
+    _placed: anyio.Event = field(default_factory=anyio.Event)
+    _readers: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(_READERS))
+    _stopped: bool = False
+
+    async def run(self) -> None:
+        """Hand on while anybody follows; when cancelled, every follower ends at once."""
+        backoff = Backoff()
+        try:
+            while True:
+                if not self._followers:
+                    self.position, self._placed = None, anyio.Event()
+                    await self._wake.wait()
+                    continue
+                try:
+                    await self._hand_on(backoff)
+                except BridgeError as error:
+                    log.warning("stream waits", error=str(error), followers=len(self._followers))
+                    await anyio.sleep(backoff.after(error))
+        finally:
+            self._stopped = True
+            for follower in list(self._followers):
+                follower.end()
+
+    @asynccontextmanager
+    async def follow(self, wish: StreamFilter) -> AsyncIterator[Follower]:
+        """Follow until the block ends; TransientError when that is not possible now."""
+        if self._stopped or len(self._followers) >= MOST_FOLLOWERS:
+            reason = "stopping" if self._stopped else f"{MOST_FOLLOWERS} follow already"
+            raise TransientError(reason, retry_after_seconds=5)
+        follower = Follower(wish, self, on_overflow=self.metrics.stream_overflows.inc)
+        self._followers.add(follower)
+        self._count()
+        try:
+            await self._place(follower)
+            yield follower
+        finally:
+            self._followers.discard(follower)
+            self._count()
+
+    async def steps(self, after: Position, until: Position) -> AsyncIterator[StreamStep]:
+        """Yield, out of the table, what changed after one position up to another, as it is now; a page at a time."""
+        while after < until:
+            async with self._readers, self.database.connection() as connection:
+                changes = [
+                    one for one in await change.after(connection, after, limit=_CHANGES) if one.position <= until
+                ]
+            for pieces in _lookups(changes):
+                async with self._readers, self.database.connection() as connection:
+                    steps = await _read(connection, pieces)
+                for step in steps:
+                    yield step
+            if not changes:
+                return
+            after = changes[-1].position
+
+    async def _place(self, follower: Follower) -> None:
+        self._wake.call("follower")
+        with anyio.move_on_after(_START_SECONDS):
+            await self._placed.wait()
+        if self.position is None:
+            raise TransientError("Postgres does not answer", retry_after_seconds=2)
+        after = follower.wish.after
+        if after is not None:
+            async with self._readers, self.database.connection() as connection:
+                if await change.complete(connection, after):
+                    return
+        follower.start(self.begun, reset=after is not None)
+
+    async def _hand_on(self, backoff: Backoff) -> None:
+        async with self.database.connection() as connection, change.listening(connection, self._heard):
+            if self.position is None:
+                self.position = self.begun = await change.horizon(connection)
+            self._placed.set()
+            woken = False
+            while self._followers:
+                changes = await change.after(connection, self.position, limit=_CHANGES)
+                await self._tell(connection, changes)
+                backoff.reset()
+                if len(changes) < _CHANGES:
+                    # told, and yet nothing to be seen: an older transaction is still under way
+                    look_seconds = _LOOK_AGAIN_SECONDS if woken and not changes else _LOOK_SECONDS
+                    woken = await self._wake.wait(look_seconds) is not None
+                await anyio.sleep(_PAUSE_SECONDS + _PAUSE_A_FOLLOWER_SECONDS * len(self._followers))
+
+    def _heard(self) -> None:
+        self._wake.call("committed")
+
+    async def _tell(self, connection: Connection, changes: Sequence[ProblemChange]) -> None:
+        for pieces in _lookups(changes):
+            for step in await _read(connection, pieces):
+                self.begun = step.position
+                for follower in self._followers:
+                    follower.offer(step)
+                if step.last:
+                    self.position = step.position
+
+    def _count(self) -> None:
+        self.metrics.stream_followers.set(len(self._followers))
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Some of the problems of a change; `last`: the last of them."""
+
+    change: ProblemChange
+    problem_ids: list[str]
+    last: bool
+
+    def problems(self) -> list[tuple[int, str]]:
+        return [(self.change.source_id, problem_id) for problem_id in self.problem_ids]
+
+
+def _pieces(changes: Sequence[ProblemChange]) -> Iterator[_Piece]:
+    """Take changes apart where they are large. A problem that changes again later on is left to that change."""
+    final = {(one.source_id, problem_id): one for one in changes for problem_id in one.problem_ids}
+    for one in changes:
+        ids = [problem_id for problem_id in one.problem_ids if final[one.source_id, problem_id] is one]
+        starts = range(0, max(1, len(ids)), _PROBLEMS)
+        for start in starts:
+            yield _Piece(one, ids[start : start + _PROBLEMS], last=start == starts[-1])
+
+
+def _lookups(changes: Sequence[ProblemChange]) -> Iterator[list[_Piece]]:
+    """Group pieces into as many as are looked up at once."""
+    group: list[_Piece] = []
+    problems = 0
+    for piece in _pieces(changes):
+        if group and problems + len(piece.problem_ids) > _PROBLEMS:
+            yield group
+            group, problems = [], 0
+        group.append(piece)
+        problems += len(piece.problem_ids)
+    if group:
+        yield group
+
+
+async def _read(connection: Connection, pieces: Sequence[_Piece]) -> list[StreamStep]:
+    """Look the problems up. One that is not there any more was pruned, a day or more after its deletion was told."""
+    rows = await change.current(connection, [key for piece in pieces for key in piece.problems()])
+    steps = []
+    for piece in pieces:
+        found = [rows[key] for key in piece.problems() if key in rows]
+        events = tuple(_event(row) for row in found)
+        size_bytes = sum(len(one.brief) + len(one.whole) + _EVENT_OVERHEAD_BYTES for one in events)
+        source = found[0]["source"] if found else ""
+        steps.append(StreamStep(piece.change.position, piece.last, source, events, size_bytes + _EVENT_OVERHEAD_BYTES))
+    return steps
+
+
+def _event(row: Mapping[str, Any]) -> StreamEvent:
+    brief = orjson.dumps(
+        {
+            "source": row["source"],
+            "id": row["id"],
+            "status": row["status"],
+            "status_raw": row["status_raw"],
+            "priority": row["priority"],
+            "category": row["category"],
+            "updated_at": row["updated_at"],
+            "status_changed_at": row["status_changed_at"],
+            "last_changed_via": row["via"],
+            "deleted": row["deleted_at"] is not None,
+            "deleted_at": row["deleted_at"],
+        }
+    )
+    return StreamEvent(row["status"], brief, brief[:-1] + b',"body":' + row["body"] + b"}")

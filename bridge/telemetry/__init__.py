@@ -1,0 +1,1 @@
+"""Metrics, logs, exemplars, redaction of secrets, and what systemd is told."""

@@ -1,0 +1,140 @@
+"""Logging: one line per change of state, on standard error, for people on a terminal and as JSON for everything else.
+
+Every line takes one way, those of libraries (aiohttp, asyncpg, asyncio) included: structlog, stdlib `logging`, then
+one handler, whose lock keeps lines of different threads apart. On that way secrets become stars, by the name of
+their key and by `bridge.telemetry.redaction`, and control characters become visible text, so that what a source sends
+can neither forge a line nor steer a terminal. A call below the level costs next to nothing. Lines are written at once:
+a crash loses none.
+"""
+
+import logging
+import os
+import re
+import sys
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal, TextIO
+
+import orjson
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from bridge.telemetry.redaction import MASK, hide, mask
+
+__all__ = ["configure", "hide"]
+
+Level = Literal["debug", "info", "warning", "error"]
+Style = Literal["auto", "json", "console"]
+
+_SECRET_KEY = re.compile(r"passw|secret|token|authori[sz]ation|cookie|credential|callback|api_?key", re.IGNORECASE)
+_UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+_UNSAFE_IN_A_LINE = re.compile(r"[\t\n]")
+_INT64 = range(-(2**63), 2**64)
+_DEEPEST = 8
+_NOISY = ("aiohttp.access",)
+_TWICE = ("asyncpg.pool",)
+"""Loggers that tell at length, with a traceback, what we tell in a line: that Postgres is away."""
+"""Loggers with a line per request: heard at level debug only."""
+
+
+def configure(level: Level = "info", style: Style = "auto", to: TextIO | None = None) -> None:
+    """Send all logging of the process to `to` (standard error), from `level` on; call once, at start.
+
+    `auto` is console on a terminal, JSON elsewhere. NO_COLOR is honoured. Calling again replaces what was before; a
+    logger that has been used keeps its level.
+    """
+    stream = sys.stderr if to is None else to
+    console = style == "console" or (style == "auto" and stream.isatty())
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    facts: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[*facts, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=facts,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                *((_harmless_lines, _console(stream)) if console else (_harmless, _json)),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(threshold)
+    for name in _TWICE:
+        logging.getLogger(name).setLevel(max(threshold, logging.ERROR))
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(logging.DEBUG if threshold <= logging.DEBUG else logging.WARNING)
+
+
+def _console(stream: TextIO) -> Processor:
+    return structlog.dev.ConsoleRenderer(
+        colors=stream.isatty() and not os.environ.get("NO_COLOR"),
+        exception_formatter=structlog.dev.plain_traceback,
+        sort_keys=False,
+        pad_event_to=40,
+    )
+
+
+def _json(_: WrappedLogger, __: str, event: EventDict) -> str:
+    """One JSON object, the time, level and message first."""
+    first = {key: event.pop(key) for key in ("timestamp", "level", "event") if key in event}
+    return orjson.dumps({**first, **event}).decode()
+
+
+def _harmless(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Mask and escape everything; line breaks stay, because JSON escapes them."""
+    return {_text(key): _masked(key, value) for key, value in event.items()}
+
+
+def _harmless_lines(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
+    """Mask and escape everything, line breaks too; a traceback is set in, so that its lines do not look like ours."""
+    return {_on_a_line(key): _for_people(key, value) for key, value in _harmless(logger, name, event).items()}
+
+
+def _for_people(key: str, value: Any) -> Any:
+    if key in ("exception", "stack"):
+        return "    " + str(value).replace("\n", "\n    ")
+    if isinstance(value, str):
+        return _on_a_line(value)
+    return orjson.dumps(value).decode() if isinstance(value, dict | list) else value
+
+
+def _on_a_line(text: str) -> str:
+    return _UNSAFE_IN_A_LINE.sub(_escaped, text)
+
+
+def _masked(key: object, value: object, depth: int = 0) -> Any:
+    """`value` as JSON can hold it, without secrets; a number or a flag is none, whatever its key."""
+    if value is None or isinstance(value, bool | float) or (isinstance(value, int) and value in _INT64):
+        return value
+    if value != "" and _SECRET_KEY.search(str(key)):
+        return MASK
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Mapping) and depth < _DEEPEST:
+        return {_text(inner): _masked(inner, one, depth + 1) for inner, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset) and depth < _DEEPEST:
+        return [_masked(key, one, depth + 1) for one in value]
+    return _text(value)
+
+
+def _text(value: object) -> str:
+    return _UNSAFE.sub(_escaped, mask(str(value)))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found.group().encode("unicode_escape").decode()

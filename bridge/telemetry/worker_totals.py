@@ -1,0 +1,151 @@
+"""The metrics of several processes as one page.
+
+A process says what it has as plain lists (`samples`); the totals of several are counters and histograms added up, and
+gauges by what they mean: added up, the largest, the smallest, or what the process says that leads, since the others
+only repeat what they read of it. Counters must not fall when a process dies and another one takes its place:
+`counted` keeps what the dead one had counted, to be added for ever.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector, CollectorRegistry
+from prometheus_client.samples import Exemplar, Sample
+
+from bridge.telemetry.exposition import encoder
+
+_LEADS = "tmf656_bridge_leads"
+_SUM = frozenset(
+    {
+        "process_resident_memory_bytes",
+        "process_virtual_memory_bytes",
+        "tmf656_bridge_database_connections",
+        "tmf656_bridge_database_connections_max",
+        "tmf656_bridge_journal_waiting",
+        "tmf656_bridge_listener_requests_in_progress",
+        "tmf656_bridge_stream_followers",
+        "tmf656_bridge_writer_waiting",
+    }
+)
+# of journals and open files the fullest, and what one may hold: where one has no room, that others have some is no help
+_MOST = frozenset(
+    {
+        _LEADS,
+        "process_open_fds",
+        "tmf656_bridge_journal_bytes",
+        "tmf656_bridge_journal_max_bytes",
+        "tmf656_bridge_last_commit_timestamp_seconds",
+        "tmf656_bridge_last_poll_success_timestamp_seconds",
+        "tmf656_bridge_last_push_timestamp_seconds",
+    }
+)
+_LEAST = frozenset({"process_max_fds", "process_start_time_seconds", "tmf656_bridge_database_up"})
+_OLDEST = frozenset({"tmf656_bridge_journal_oldest_timestamp_seconds"})
+"""The smallest, but 0 says that there is nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One metric of one process: name, help and type, and of each sample its name, labels, value and exemplar (labels,
+    value, time), or None.
+    """
+
+    name: str
+    help: str
+    type: str
+    samples: list[tuple[str, dict[str, str], float, tuple[dict[str, str], float, float | None] | None]]
+
+    @property
+    def counts(self) -> bool:
+        return self.type in ("counter", "histogram")
+
+
+def samples(registry: CollectorRegistry) -> list[Family]:
+    """Return what a process has to say."""
+    return [
+        Family(
+            metric.name,
+            metric.documentation,
+            metric.type,
+            [(each.name, dict(each.labels), each.value, _plain(each.exemplar)) for each in metric.samples],
+        )
+        for metric in registry.collect()
+    ]
+
+
+def counted(families: Iterable[Family]) -> list[Family]:
+    """Return what stays when a process is gone."""
+    return [family for family in families if family.counts]
+
+
+def total(processes: Sequence[Sequence[Family]]) -> list[Family]:
+    """Return the totals; where nothing else is said, the word of the process that leads, or of the first."""
+    ordered = sorted(processes, key=_leads, reverse=True)
+    names = dict.fromkeys(family.name for process in ordered for family in process)
+    by_name = [{family.name: family for family in process} for process in ordered]
+    return [_one([found[name] for found in by_name if name in found]) for name in names]
+
+
+def page(families: Sequence[Family], accept: str = "") -> tuple[bytes, str]:
+    """Return the exposition and its content type, as `Metrics.page` does."""
+    encode, content_type = encoder(accept)
+    registry = CollectorRegistry()
+    registry.register(_Shown(families))
+    return encode(registry), content_type
+
+
+class _Shown(Collector):
+    def __init__(self, families: Sequence[Family]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        for family in self._families:
+            metric = Metric(family.name, family.help, family.type)
+            metric.samples = [
+                Sample(name, labels, value, None, None if exemplar is None else Exemplar(*exemplar))
+                for name, labels, value, exemplar in family.samples
+            ]
+            yield metric
+
+
+def _one(families: Sequence[Family]) -> Family:
+    first = families[0]
+    add = sum if first.counts else _rule(first.name)
+    values: dict[tuple[str, frozenset[tuple[str, str]]], list[Any]] = {}
+    for family in families:
+        for sample in family.samples:
+            values.setdefault((sample[0], frozenset(sample[1].items())), []).append(sample)
+    return Family(
+        first.name,
+        first.help,
+        first.type,
+        [
+            (same[0][0], same[0][1], add([each[2] for each in same]), next((e[3] for e in same if e[3]), None))
+            for same in values.values()
+        ],
+    )
+
+
+def _rule(name: str) -> Callable[[Sequence[float]], float]:
+    if name in _SUM:
+        return sum
+    if name in _MOST:
+        return max
+    if name in _LEAST:
+        return min
+    if name in _OLDEST:
+        return lambda values: min(filter(None, values), default=0.0)
+    return lambda values: values[0]
+
+
+def _leads(process: Sequence[Family]) -> float:
+    return max((sample[2] for family in process if family.name == _LEADS for sample in family.samples), default=0.0)
+
+
+def _plain(exemplar: Exemplar | None) -> tuple[dict[str, str], float, float | None] | None:
+    if exemplar is None:
+        return None
+    at = exemplar.timestamp
+    return dict(exemplar.labels), exemplar.value, None if at is None else float(at)

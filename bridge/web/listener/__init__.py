@@ -1,0 +1,1 @@
+"""The callback that sources post their notifications to."""

@@ -1,0 +1,1 @@
+"""Pages for operators and probes: health, metrics, the description of our HTTP."""

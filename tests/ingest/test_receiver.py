@@ -1,0 +1,227 @@
+"""One posted body: stored before it is answered, or kept as a letter, and never without a way to come right."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import anyio
+import orjson
+import pytest
+
+from bridge.errors import TransientError, UnreadableError
+from bridge.ingest.receiver import Receiver
+from bridge.ingest.writer import Writer
+from bridge.simulator import Simulator
+from bridge.simulator.tmf656.background import background
+from bridge.storage import refetch
+from bridge.tmf656 import wire
+
+pytestmark = pytest.mark.anyio
+
+Eventually = Callable[[Callable[[], Any]], Awaitable[None]]
+Told = Callable[[Simulator], dict[str, Any]]
+RigFor = Callable[..., Awaitable[Any]]
+
+CHANGE = "ServiceProblemAttributeValueChangeEvent"
+PROBLEM = {
+    "id": "SP-1",
+    "description": "no light",
+    "category": "supplier.originated",
+    "priority": 1,
+    "reason": "cut",
+    "status": "held",
+    "lastUpdate": "2026-06-01T12:00:00Z",
+}
+
+
+def event(problem: Any, **more: Any) -> bytes:
+    return orjson.dumps({"eventType": CHANGE, "eventId": "1", "event": {"serviceProblem": problem}} | more)
+
+
+@pytest.fixture
+async def receiving(rig_for: RigFor) -> AsyncIterator[tuple[Any, Receiver]]:
+    """A source without a server, and its receiver with a writer that runs."""
+    rig = await rig_for("http://127.0.0.1:9")
+    writer = Writer(rig.database, rig.metrics)
+    async with background() as tasks:
+        tasks.start_soon(writer.run)
+        yield rig, Receiver({"sim": rig.source}, writer, rig.metrics)
+
+
+async def receive(pair: tuple[Any, Receiver], raw: bytes, hint: str | None = None) -> str:
+    rig, receiver = pair
+    return await receiver.receive(rig.source, raw, hint, datetime.now(UTC))
+
+
+async def test_what_is_answered_is_in_the_tables(receiving: Any) -> None:
+    rig, _ = receiving
+    assert await receive(receiving, event(PROBLEM, eventTime=datetime.now(UTC).isoformat())) == "applied"
+    assert await rig.rows() == {"SP-1": PROBLEM}
+    assert rig.counted("notifications_total", event_type=CHANGE, outcome="applied") == 1
+    assert rig.counted("changes_total", via="push") == 1
+    assert rig.counted("event_age_seconds_count") == 1
+    assert rig.source.last_push_at is not None
+
+
+async def test_the_same_body_again_is_a_duplicate(receiving: Any) -> None:
+    rig, _ = receiving
+    assert [await receive(receiving, event(PROBLEM)) for _ in range(3)] == ["applied", "duplicate", "duplicate"]
+    assert rig.counted("notifications_total", event_type=CHANGE, outcome="duplicate") == 2
+
+
+async def test_only_what_changes_something_ends_a_doubt(receiving: Any) -> None:
+    rig, _ = receiving
+    await receive(receiving, event(PROBLEM))
+    rig.source.stands(datetime.now(UTC), registered=True)
+    rig.source.missed(datetime.now(UTC))
+    await receive(receiving, event(PROBLEM))
+    assert rig.source.mode == "fallback"
+    await receive(receiving, event(PROBLEM | {"lastUpdate": "2026-06-01T12:01:00Z", "status": "resolved"}))
+    assert rig.source.mode == "push"
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b"\xff\xfe", b"[]", b'"text"', b"null"], ids=repr)
+async def test_what_is_no_json_object_is_kept_and_the_sender_told(receiving: Any, raw: bytes) -> None:
+    rig, _ = receiving
+    with pytest.raises(UnreadableError):
+        await receive(receiving, raw, "problemEvent")
+    assert await rig.value("select raw from bridge.dead_letter") == raw
+    assert await rig.value("select event_hint from bridge.dead_letter") == "problemEvent"
+    assert rig.counted("notifications_total", event_type="other", outcome="dead_letter") == 1
+    assert await rig.value("select outcome from bridge.notification") == "dead_letter"
+
+
+async def test_what_is_not_understood_is_kept_accepted_and_polled_for(receiving: Any) -> None:
+    rig, _ = receiving
+    raw = orjson.dumps({"eventType": "WeatherEvent", "event": {"rain": True}})
+    assert await receive(receiving, raw) == "dead_letter"
+    assert await rig.value("select raw from bridge.dead_letter") == raw
+    assert await rig.source.poll_wake.wait(0) == "dead letter"
+
+
+async def test_an_event_without_a_usable_id_is_logged_and_polled_for(receiving: Any) -> None:
+    rig, _ = receiving
+    assert await receive(receiving, event({"description": "which one?"})) == "unchanged"
+    assert await rig.source.poll_wake.wait(0) == "no usable id"
+    assert await receive(receiving, event({"description": "which one?"})) == "duplicate"
+    assert await rig.source.poll_wake.wait(0) is None
+
+
+async def test_a_problem_named_in_what_cannot_be_read_is_fetched_by_id(
+    rig_for: RigFor, told: Told, eventually: Eventually
+) -> None:
+    async with Simulator(population=1, seed=1) as sim:
+        rig = await rig_for(sim)
+        (problem_id,) = sim.problems
+        raw = b'{"eventType":"%s","event":{"serviceProblem":{"id":"%s","note":%s}}}'
+        raw %= (CHANGE.encode(), problem_id.encode(), b"[" * 300 + b"]" * 300)
+        called: list[int] = []
+        writer = Writer(rig.database, rig.metrics, on_stored=lambda stored: called.extend(stored.refetch))
+        async with background() as tasks:
+            tasks.start_soon(writer.run)
+            receiver = Receiver({"sim": rig.source}, writer, rig.metrics)
+            outcomes = [await receiver.receive(rig.source, raw, None, datetime.now(UTC)) for _ in range(2)]
+        assert outcomes == ["dead_letter"] * 2
+        assert set(called) == {rig.source.source_id}
+        async with rig.database.connection() as connection:
+            (request,) = await refetch.due(
+                connection, rig.source.source_id, datetime.now(UTC) + timedelta(seconds=1), 9
+            )
+        assert (request.problem_id, request.reason) == (problem_id, "dead_letter")
+        await rig.refetcher.run_once()
+        assert await rig.rows() == told(sim)
+
+
+async def test_a_pushed_row_postgres_refuses_is_fetched_by_id(receiving: Any) -> None:
+    rig, _ = receiving
+    await rig.refuse_poison()
+    assert await receive(receiving, event(PROBLEM | {"description": "poison"})) == "dead_letter"
+    assert await rig.value("select reason from bridge.refetch where problem_id = 'SP-1'") == "dead_letter"
+
+
+async def test_nothing_is_said_to_be_kept_while_postgres_is_away(
+    receiving: Any, no_connections: Callable[[], Awaitable[None]]
+) -> None:
+    rig, _ = receiving
+    await no_connections()
+    for raw in (event(PROBLEM), b"{"):
+        with pytest.raises(TransientError):
+            await receive(receiving, raw)
+    assert rig.source.last_push_at is None
+
+
+async def test_the_secret_opens_its_own_source_only(rig_for: RigFor) -> None:
+    rig = await rig_for("http://127.0.0.1:9")
+    receiver = Receiver({"sim": rig.source}, Writer(rig.database, rig.metrics), rig.metrics)
+    (secret,) = rig.source.secrets
+    assert receiver.admit("sim", secret) is rig.source
+    for source, wrong in (("sim", secret[:-1]), ("sim", ""), ("other", secret), ("other", ""), ("sim", "\udcff")):
+        assert receiver.admit(source, wrong) is None
+
+
+async def test_a_disabled_source_admits_nobody(rig_for: RigFor) -> None:
+    rig = await rig_for("http://127.0.0.1:9", enabled=False)
+    receiver = Receiver({"sim": rig.source}, Writer(rig.database, rig.metrics), rig.metrics)
+    assert receiver.admit("sim", rig.source.secrets[0]) is None
+    assert receiver.admit("sim", "") is None
+
+
+async def test_many_at_once_are_each_told_what_became_of_theirs(receiving: Any) -> None:
+    rig, _ = receiving
+    bodies = [event(PROBLEM | {"id": f"SP-{number}"}, eventId=str(number)) for number in range(9)]
+    bodies += [b"{", bodies[0], event({"description": "which one?"})]
+    told: dict[int, str] = {}
+
+    async def post(place: int) -> None:
+        try:
+            told[place] = await receive(receiving, bodies[place])
+        except UnreadableError as error:
+            told[place] = error.reason
+
+    async with anyio.create_task_group() as posting:
+        for place in range(len(bodies)):
+            posting.start_soon(post, place)
+    assert [told[place] for place in range(12)] == ["applied"] * 9 + ["not_json", "duplicate", "unchanged"]
+    assert rig.counted("notifications_total", event_type=CHANGE, outcome="applied") == 9
+    assert rig.counted("notifications_total", event_type="other", outcome="dead_letter") == 1
+    assert await rig.source.poll_wake.wait(0) == "no usable id"
+
+
+async def test_a_defect_in_one_is_raised_where_it_is_waited_for(
+    receiving: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = wire.read_notification
+
+    def defective(raw: bytes, **how: Any) -> Any:
+        if b"SP-broken" in raw:
+            raise ZeroDivisionError
+        return read(raw, **how)
+
+    monkeypatch.setattr(wire, "read_notification", defective)
+    told: list[str] = []
+
+    async def post(problem_id: str) -> None:
+        try:
+            told.append(await receive(receiving, event(PROBLEM | {"id": problem_id})))
+        except ZeroDivisionError:
+            told.append("defect")
+
+    async with anyio.create_task_group() as posting:
+        for problem_id in ("SP-1", "SP-broken", "SP-2"):
+            posting.start_soon(post, problem_id)
+    assert sorted(told) == ["applied", "applied", "defect"]
+
+
+async def test_who_goes_away_before_it_is_read_keeps_nobody_else_from_being_served(receiving: Any) -> None:
+    rig, _ = receiving
+    async with anyio.create_task_group() as posting:
+        with anyio.CancelScope() as gone:
+
+            async def leave() -> None:
+                gone.cancel()
+
+            posting.start_soon(leave)
+            await receive(receiving, event(PROBLEM | {"id": "SP-gone"}, eventId="gone"))
+        assert gone.cancelled_caught
+        assert await receive(receiving, event(PROBLEM)) == "applied"
+    assert await rig.rows() == {"SP-1": PROBLEM}

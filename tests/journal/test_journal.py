@@ -1,0 +1,210 @@
+"""The local journal keeps what it said it kept: over kill -9, a torn tail, a full disk and bits that turned."""
+
+import fcntl
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psutil
+import pytest
+from annotated_types import Le
+
+from bridge.errors import PermanentError
+from bridge.journal.journal import Journal, JournalFullError, Post, opened, waiting_in
+from bridge.settings.model import HttpSettings
+
+pytestmark = pytest.mark.anyio
+
+NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
+MIB = 1024 * 1024
+
+
+def post(number: int, raw: bytes | None = None) -> Post:
+    body = raw if raw is not None else b'{"eventId":"%d"}' % number
+    return Post("snow", NOON + timedelta(seconds=number), "serviceProblemCreateEvent", body)
+
+
+async def kept(journal: Journal) -> list[bytes]:
+    return [each.raw for _, each in await journal.first(10_000)]
+
+
+async def test_posts_come_back_in_order_of_arrival_and_go_when_dropped(tmp_path: Path) -> None:
+    with opened(tmp_path, max_bytes=MIB) as journal:
+        await journal.append([post(1), post(2)])
+        await journal.append([post(3)])
+        assert (journal.waiting, journal.oldest_at) == (3, NOON + timedelta(seconds=1))
+
+        numbered = await journal.first(2)
+        assert [each for _, each in numbered] == [post(1), post(2)]
+        await journal.drop(numbered[-1][0])
+
+        assert await kept(journal) == [post(3).raw]
+        assert (journal.waiting, journal.oldest_at) == (1, NOON + timedelta(seconds=3))
+
+
+async def test_what_waits_is_there_after_opening_again(tmp_path: Path) -> None:
+    with opened(tmp_path, max_bytes=MIB) as journal:
+        await journal.append([post(1)])
+    with opened(tmp_path, max_bytes=MIB) as journal:
+        assert (journal.waiting, await kept(journal)) == (1, [post(1).raw])
+
+
+async def test_large_posts_are_handed_out_a_few_at_a_time_and_one_that_is_larger_alone(tmp_path: Path) -> None:
+    sizes = [3, 3, 3, 9, 1]
+    with opened(tmp_path, max_bytes=100 * MIB) as journal:
+        await journal.append([post(number, b"x" * size * MIB) for number, size in enumerate(sizes)])
+        handed_out = []
+        while numbered := await journal.first(500):
+            handed_out.append([len(each.raw) // MIB for _, each in numbered])
+            await journal.drop(numbered[-1][0])
+    assert handed_out == [[3, 3], [3], [9], [1]]
+
+
+async def test_a_full_journal_takes_nothing_of_what_does_not_fit(tmp_path: Path) -> None:
+    with opened(tmp_path, max_bytes=1000) as journal:
+        await journal.append([post(1)])
+        with pytest.raises(JournalFullError, match="of 1000 bytes") as caught:
+            await journal.append([post(2), post(3, b"x" * 900)])
+        assert caught.value.retry_after_seconds
+        assert await kept(journal) == [post(1).raw]
+
+        (number, _) = (await journal.first(1))[0]
+        await journal.drop(number)
+        await journal.append([post(2, b"x" * 800)])
+
+
+async def test_a_disk_that_is_full_is_a_full_journal(tmp_path: Path) -> None:
+    with opened(tmp_path, max_bytes=100 * MIB) as journal:
+        await journal.append([post(1)])
+        pages = journal._connection.execute("pragma page_count").fetchone()[0]
+        journal._connection.execute(f"pragma max_page_count = {pages + 2}")
+        with pytest.raises(JournalFullError, match="full"):
+            await journal.append([post(2, b"x" * MIB)])
+        assert await kept(journal) == [post(1).raw]
+
+
+async def test_bits_that_turned_are_noticed(tmp_path: Path) -> None:
+    with opened(tmp_path, max_bytes=MIB) as journal:
+        await journal.append([post(1), post(2)])
+        journal._connection.execute("update post set raw = cast('{}' as blob) where id = 1")
+        assert [each.damaged for _, each in await journal.first(10)] == [True, False]
+
+
+async def test_a_file_that_is_no_journal_is_moved_aside_not_deleted(tmp_path: Path) -> None:
+    (tmp_path / "journal.sqlite").write_bytes(b"this is not a database" * 100)
+    with opened(tmp_path, max_bytes=MIB) as journal:
+        await journal.append([post(1)])
+        assert journal.waiting == 1
+    (aside,) = tmp_path.glob("journal.damaged-*.sqlite")
+    assert aside.read_bytes().startswith(b"this is not")
+
+
+async def test_a_torn_tail_loses_the_tail_only(tmp_path: Path) -> None:
+    source = tmp_path / "whole"
+    with opened(source, max_bytes=MIB) as journal:
+        for number in range(20):
+            await journal.append([post(number)])
+        files = {name: (source / name).read_bytes() for name in ("journal.sqlite", "journal.sqlite-wal")}
+    everything = [post(number).raw for number in range(20)]
+    log = files["journal.sqlite-wal"]
+    for cut in range(len(log) // 3, len(log), max(1, len(log) // 17)):
+        torn = tmp_path / f"torn-{cut}"
+        torn.mkdir()
+        (torn / "journal.sqlite").write_bytes(files["journal.sqlite"])
+        (torn / "journal.sqlite-wal").write_bytes(log[:cut] + b"\xff" * 50)
+        with opened(torn, max_bytes=MIB) as journal:
+            left = await kept(journal)
+            assert left == everything[: len(left)]
+            await journal.append([post(99)])
+            assert (await kept(journal))[-1] == post(99).raw
+
+
+WRITER = """
+import sys, anyio
+from datetime import UTC, datetime
+from pathlib import Path
+from bridge.journal.journal import Post, opened
+
+async def main():
+    with opened(Path(sys.argv[1]), max_bytes=1 << 30) as journal:
+        for number in range(1_000_000):
+            await journal.append([Post("snow", datetime.now(UTC), None, str(number).encode())])
+            print(number, flush=True)
+
+anyio.run(main)
+"""
+
+
+async def test_kill_9_loses_nothing_that_was_said_to_be_kept(tmp_path: Path) -> None:
+    for _ in range(3):
+        process = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True, env=os.environ
+        )
+        assert process.stdout is not None
+        said = [int(process.stdout.readline()) for _ in range(50)]
+        process.send_signal(signal.SIGKILL)
+        said += [int(line) for line in process.stdout if line.endswith("\n")]
+        process.wait()
+        process.stdout.close()
+
+        with opened(tmp_path, max_bytes=MIB) as journal:
+            numbers = [int(raw) for raw in await kept(journal)]
+            assert numbers[: len(said)] == said
+            await journal.drop((await journal.first(10_000))[-1][0])
+    assert not list(tmp_path.glob("journal.damaged-*"))
+
+
+async def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(PermanentError, match="data_dir"), opened(tmp_path / "file" / "below", max_bytes=MIB):
+        pass
+
+
+def test_sqlite_is_new_enough_for_strict_tables() -> None:
+    assert sqlite3.sqlite_version_info >= (3, 37)
+
+
+async def test_processes_on_one_directory_have_a_journal_each(tmp_path: Path) -> None:
+    with opened(tmp_path, max_bytes=MIB) as one, opened(tmp_path, max_bytes=MIB) as two:
+        await one.append([post(1)])
+        await two.append([post(2)])
+        assert one.path != two.path
+        assert (await kept(one), await kept(two)) == ([post(1).raw], [post(2).raw])
+        assert waiting_in(tmp_path) == (2, NOON + timedelta(seconds=1))
+
+
+def test_there_are_journals_for_twice_as_many_workers_as_may_be_and_then_it_is_said(tmp_path: Path) -> None:
+    most = next(each.le for each in HttpSettings.model_fields["workers"].metadata if isinstance(each, Le))
+    with ExitStack() as others:
+        for number in range(1, 2 * most):
+            lock = tmp_path / (f"journal-{number}.lock" if number > 1 else "journal.lock")
+            fcntl.flock(others.enter_context(lock.open("wb")), fcntl.LOCK_EX)
+        before = psutil.Process().num_fds()
+        with opened(tmp_path, max_bytes=MIB) as journal:
+            assert journal.path.name == f"journal-{2 * most}.sqlite"
+            assert psutil.Process().num_fds() - before < 10  # none of those that others have
+            with (
+                pytest.raises(
+                    PermanentError, match=f"all {2 * most} journals .* in use by other processes: .*data_dir"
+                ),
+                opened(tmp_path, max_bytes=MIB),
+            ):
+                pass
+
+
+async def test_what_a_process_that_is_gone_left_is_taken_over(tmp_path: Path) -> None:
+    with opened(tmp_path, max_bytes=MIB), opened(tmp_path, max_bytes=MIB) as two:
+        await two.append([post(2)])
+    with opened(tmp_path, max_bytes=MIB) as next_one:
+        assert await kept(next_one) == [post(2).raw]
+    with opened(tmp_path, max_bytes=MIB) as next_one:
+        assert await kept(next_one) == [post(2).raw]
+
+
+def test_nothing_waits_where_there_is_no_journal(tmp_path: Path) -> None:
+    assert waiting_in(tmp_path) == (0, None)
