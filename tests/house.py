@@ -1,0 +1,83 @@
+"""What is checked of the source text itself: `python -m tests.house [FOLDER …]` lists what a reader would stumble over."""
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCSTRING_LINES = 15
+BANNED = re.compile(
+    r"\b(anew|to be had|whoever|whatsoever|others now|amiss|lest|tends? to it|tended|tether(ed|s)?|dear(er|est)?|judged?|absorb(s|ed)?|"
+    r"is told|was told|are told|were told|be told|has told|it told|told of|nobody is told|whom it concerns|"
+    r"else'?s? door|a good deal|ere|thereof|wherein|hitherto|henceforth|betimes|somebody's)\b",
+    re.IGNORECASE,
+)
+"""Words and turns that had to be read twice; plain technical English has a standard noun or verb for each."""
+
+
+def modules(*folders: str) -> Iterator[tuple[Path, ast.Module]]:
+    """Yield each module of ours below the folders, with its syntax tree."""
+    for folder in folders or ("bridge", "grafana"):
+        place = ROOT / folder
+        for path in sorted([place] if place.is_file() else place.rglob("*.py")):
+            yield path.relative_to(ROOT), ast.parse(path.read_text(encoding="utf-8"))
+
+
+def long_docstrings(*folders: str) -> Iterator[str]:
+    """Yield docstrings, of attributes too, of more than 15 lines."""
+    for path, tree in modules(*folders):
+        for node in ast.walk(tree):
+            if (
+                isinstance(node, ast.Expr)
+                and isinstance(node.value, ast.Constant)
+                and isinstance(node.value.value, str)
+            ):
+                lines = len(node.value.value.strip().splitlines())
+                if lines > DOCSTRING_LINES:
+                    yield f"{path}:{node.lineno}: a docstring of {lines} lines"
+
+
+def banned_words(*folders: str) -> Iterator[str]:
+    """Yield lines of code and SQL with a word that is not plain."""
+    for folder in folders or ("bridge", "sql", "grafana"):
+        place = ROOT / folder
+        files = [place] if place.is_file() else [path for path in place.rglob("*") if path.suffix in {".py", ".sql"}]
+        for path in sorted(files):
+            for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+                if found := BANNED.search(line):
+                    yield f"{path.relative_to(ROOT)}:{number}: {found[0]!r}: {line.strip()[:100]}"
+
+
+def types_defined_twice() -> Iterator[str]:
+    """Yield public and private class names that stand in more than one module."""
+    places: dict[str, list[str]] = {}
+    for path, tree in modules("bridge"):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name.lstrip("_"), []).append(f"{path}:{node.lineno}")
+    for name, found in sorted(places.items()):
+        if len(found) > 1:
+            yield f"class {name} is defined in {', '.join(found)}"
+
+
+def forbidden_calls(*folders: str) -> Iterator[str]:
+    """Yield tasks outside a task group and imports by name at run time."""
+    for path, tree in modules(*folders):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call):
+                name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+                if name in {"create_task", "ensure_future", "import_module", "__import__"}:
+                    yield f"{path}:{node.lineno}: {name}"
+
+
+def main(folders: list[str]) -> int:
+    """List every finding; exit status 1 when there is any."""
+    findings = [*long_docstrings(*folders), *banned_words(*folders), *types_defined_twice(), *forbidden_calls(*folders)]
+    sys.stdout.writelines(f"{line}\n" for line in findings)
+    return 1 if findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
