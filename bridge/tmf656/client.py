@@ -24,6 +24,7 @@ import aiohttp
 import orjson
 from yarl import URL
 
+from bridge.domain.completeness import Completeness
 from bridge.errors import ConfigurationError, PermanentError, TransientError
 from bridge.http.auth import Authorization, ClientCredentials, Fixed, FormAnswer, UnauthorisedError, basic, bearer
 from bridge.http.circuit_breaker import CircuitBreaker
@@ -165,6 +166,11 @@ class ListPass:
     def complete(self) -> bool:
         """Whether the pass is over and saw every problem that was there from its first request to its last."""
         return self._walk.complete
+
+    @property
+    def completeness(self) -> Completeness:
+        """Whether every problem was seen, and if not, why."""
+        return self._walk.completeness
 
     @property
     def filter_honoured(self) -> bool | None:

@@ -27,6 +27,7 @@ from enum import Enum, StrEnum
 from itertools import islice, pairwise
 from urllib.parse import parse_qsl, quote, urlsplit
 
+from bridge.domain.completeness import Completeness, Gap
 from bridge.domain.value import dataclass
 from bridge.tmf656.wire.row import Row
 
@@ -206,7 +207,21 @@ class PageWalk:
 
         Sound as long as fewer rows come and go between two requests than stand on a page.
         """
-        return self._over and (self._covered or self._counted)
+        return self.completeness.complete
+
+    @property
+    def completeness(self) -> Completeness:
+        """Whether every problem was seen, and if not, why."""
+        return Completeness(self._missing(), self.distinct, None if self._totals is None else self._totals[0])
+
+    def _missing(self) -> Gap | None:
+        if not self._over:
+            return Gap.ENDLESS if self.exhausted else Gap.UNFINISHED
+        if self._covered or self._counted:
+            return None
+        if self._totals is not None and self._totals[0] > self.distinct:
+            return Gap.MORE_STATED
+        return Gap.ORDER_CHANGED if self._disorder else Gap.NOT_JOINED
 
     @property
     def _covered(self) -> bool:
