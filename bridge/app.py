@@ -287,8 +287,8 @@ class Bridge:
             if receiver is not None and journal is not None:
                 store = partial(receiver.replay, place.database)
                 working.start_soon(Replayer(journal, store, self.metrics, Wake()).run)
-            working.start_soon(CallbackSecretWatch(list(sources.values()), place.database).run)
-            working.start_soon(ClockWatch(list(sources.values()), place.database).run)
+            working.start_soon(CallbackSecretWatch(list(sources.values()), place.database, self.metrics).run)
+            working.start_soon(ClockWatch(list(sources.values()), place.database, metrics=self.metrics).run)
             working.start_soon(leader.run)
             self.front.broadcaster = Broadcaster(place.database, self.metrics)
             working.start_soon(self.front.broadcaster.run)
@@ -309,7 +309,7 @@ class Bridge:
         waker = _waker(sources.values())
         async with anyio.create_task_group() as jobs:
             jobs.start_soon(Summariser(place.database, fence).run)
-            jobs.start_soon(RetentionJob(place.database, self.settings.retention).run)
+            jobs.start_soon(RetentionJob(place.database, self.settings.retention, self.metrics).run)
             for source in sources.values():
                 jobs.start_soon(Subscriber(source, place.database, self.metrics).run)
                 if not source.settings.enabled:

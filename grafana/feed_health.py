@@ -217,13 +217,23 @@ def _late() -> tuple[Panel, ...]:
 
 def _troubles() -> tuple[Panel, ...]:
     refused = f"sum by (reason) ({per_second(of_process('listener_refusals_total'))}) > 0"
+    failed = f"sum by (source, exported_job) ({per_second(of_process('job_failures_total'))}) > 0"
     return (
+        series(
+            "Failures of jobs",
+            "Jobs that failed and are tried again, by source; those without a source work on the whole database. The "
+            "log says why.",
+            "cps",
+            prom(failed, "{{source}} {{exported_job}}"),
+            width=12,
+        ),
         series(
             "Refusals",
             "Requests to the listener that were not accepted, by reason. unknown_callback and retired: the sender "
             "posts to an old address.",
             "cps",
             prom(refused, "{{reason}}"),
+            width=12,
         ),
         series(
             "Requests to sources",

@@ -8,12 +8,10 @@ second time changes nothing. Each process replays its own journal; no lease is n
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-import anyio
 import structlog
 
-from bridge.errors import BridgeError
 from bridge.journal.journal import Journal, Post
-from bridge.schedule import Backoff, Wake
+from bridge.schedule import Backoff, Job, Wake, run_job
 from bridge.telemetry.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -35,18 +33,11 @@ class Replayer:
     async def run(self) -> None:
         """Replay whatever waits, trying again every second or two while Postgres is away."""
         backoff = Backoff(first_seconds=0.2, last_seconds=_BACKOFF_LAST_SECONDS)
-        while True:
-            try:
-                replayed = await self.run_once()
-            except BridgeError as error:
-                log.debug("replay waits", error=str(error), waiting=self.journal.waiting)
-                await anyio.sleep(backoff.next_seconds())
-                continue
-            backoff.reset()
-            if replayed:
-                log.info("replayed from the journal", posts=replayed, waiting=self.journal.waiting)
-            else:
-                await self.wake.wait(_IDLE_SECONDS)
+        await run_job(Job("journal_replay", self.metrics), self.run_once, self._wait, backoff=backoff)
+
+    async def _wait(self) -> None:
+        if not self.journal.waiting:
+            await self.wake.wait(_IDLE_SECONDS)
 
     async def run_once(self) -> int:
         """Replay one batch; return how many posts. TransientError while Postgres is away."""
@@ -57,6 +48,7 @@ class Replayer:
         await self.store([post for _, post in numbered])
         if numbered:
             await self.journal.drop(numbered[-1][0])
+            log.info("replayed from the journal", posts=len(numbered), waiting=self.journal.waiting)
         self.show()
         return len(numbered)
 

@@ -15,14 +15,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from time import monotonic
 
-import anyio
 import structlog
 
-from bridge.errors import BridgeError
-from bridge.schedule import Backoff, now
+from bridge.schedule import Job, every, now, run_job
 from bridge.sources.state import SourceState
 from bridge.storage import clock
 from bridge.storage.database import Database
+from bridge.telemetry.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
@@ -38,20 +37,13 @@ class ClockWatch:
     database: Database
     wall: Callable[[], datetime] = now
     steady: Callable[[], float] = monotonic
+    metrics: Metrics = field(default_factory=Metrics)
     _seen: tuple[datetime, float] | None = field(default=None)
     """Both clocks when they were last looked at; None: what is in Postgres has to be looked at."""
 
     async def run(self) -> None:
         """Look at what is in Postgres, then watch, until cancelled."""
-        backoff = Backoff()
-        while True:
-            try:
-                await self.run_once()
-                backoff.reset()
-                await anyio.sleep(_EVERY_SECONDS)
-            except BridgeError as error:
-                log.warning("clock watch failed", error=str(error))
-                await anyio.sleep(backoff.after(error))
+        await run_job(Job("clock_watch", self.metrics), self.run_once, every(_EVERY_SECONDS))
 
     async def run_once(self) -> bool:
         """Mend if the clock was set back since the last time; return whether it was."""

@@ -13,11 +13,11 @@ from datetime import datetime, timedelta
 import anyio
 import structlog
 
-from bridge.errors import BridgeError
-from bridge.schedule import Backoff, jittered, now
+from bridge.schedule import Job, every, now, run_job
 from bridge.settings import RetentionSettings
 from bridge.storage import partition, retention
 from bridge.storage.database import Database
+from bridge.telemetry.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
@@ -35,21 +35,11 @@ class RetentionJob:
 
     database: Database
     keep: RetentionSettings = field(default_factory=RetentionSettings)
+    metrics: Metrics = field(default_factory=Metrics)
 
     async def run(self) -> None:
         """Prune at once, then every hour."""
-        backoff = Backoff()
-        while True:
-            try:
-                pruned = await self.run_once()
-            except BridgeError as error:
-                log.warning("prune failed", error=str(error))
-                await anyio.sleep(backoff.next_seconds())
-                continue
-            backoff.reset()
-            if any(pruned.values()):
-                log.info("pruned", **pruned)
-            await anyio.sleep(jittered(_EVERY_SECONDS))
+        await run_job(Job("retention", self.metrics), self.run_once, every(_EVERY_SECONDS))
 
     async def run_once(self) -> dict[str, int]:
         """One round; return how much of what went."""
@@ -68,6 +58,8 @@ class RetentionJob:
             ("changes", _CHANGES_DAYS),
         ):
             pruned[what] = await self._batches(what, now() - timedelta(days=keep_days)) if keep_days else 0
+        if any(pruned.values()):
+            log.info("pruned", **pruned)
         return pruned
 
     async def make_ahead(self) -> None:

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from time import monotonic
 
-import anyio
 import structlog
 
 from bridge.domain.status import Status
 from bridge.errors import DatabaseUnavailableError
+from bridge.schedule import Job, every, run_job
 from bridge.sources.missed_push import count_missed_pushes
 from bridge.sources.state import Mode, SourceState
 from bridge.storage import dead_letter, service_problem
@@ -44,22 +44,25 @@ class Reporter:
 
     async def run(self) -> None:
         """Report every few seconds; a database that is away is reported once, and once when it is back."""
-        while True:
-            try:
-                await self.run_once()
-            except DatabaseUnavailableError as error:
-                if self._available:
-                    log.warning("postgres is away", error=str(error))
-                self._available = False
-                self.metrics.database_up.set(0)
-            else:
-                if not self._available:
-                    log.info("postgres is back")
-                self._available = True
-                self.metrics.database_up.set(1)
-            await anyio.sleep(_EVERY_SECONDS)
+        job = Job("source_report", self.metrics)
+        await run_job(job, self.run_once, every(_EVERY_SECONDS), on_failure=self._failed)
+
+    def _failed(self, error: Exception) -> None:
+        if isinstance(error, DatabaseUnavailableError):
+            if self._available:
+                log.warning("postgres is away", error=str(error))
+            self._available = False
+            self.metrics.database_up.set(0)
 
     async def run_once(self) -> None:
+        """Report, and note that Postgres answers."""
+        await self._report()
+        if not self._available:
+            log.info("postgres is back")
+        self._available = True
+        self.metrics.database_up.set(1)
+
+    async def _report(self) -> None:
         """Write the state of each source, or, where another process leads, read it; count what is due to be counted."""
         async with self.database.connection() as connection:
             for source in self.sources:

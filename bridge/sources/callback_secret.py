@@ -8,17 +8,16 @@ it is until it is back.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-import anyio
 import structlog
 
-from bridge.errors import BridgeError
-from bridge.schedule import jittered
+from bridge.schedule import Job, every, run_job
 from bridge.sources.state import SourceState
 from bridge.storage import source as source_table
 from bridge.storage.database import Database
 from bridge.telemetry.logs import hide
+from bridge.telemetry.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
@@ -31,15 +30,11 @@ class CallbackSecretWatch:
 
     sources: Sequence[SourceState]
     database: Database
+    metrics: Metrics = field(default_factory=Metrics)
 
     async def run(self) -> None:
-        """Look for ever."""
-        while True:
-            await anyio.sleep(jittered(_EVERY_SECONDS))
-            try:
-                await self.run_once()
-            except BridgeError as error:
-                log.debug("cannot look for changed secrets", error=str(error))
+        """Look every other second, until cancelled."""
+        await run_job(Job("callback_secret", self.metrics), self.run_once, every(_EVERY_SECONDS), wait_first=True)
 
     async def run_once(self) -> list[str]:
         """Take up what has changed; return the names of the sources with another secret in force."""

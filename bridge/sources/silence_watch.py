@@ -12,7 +12,7 @@ from time import monotonic
 import anyio
 import structlog
 
-from bridge.schedule import jittered
+from bridge.schedule import jittered, run_job
 from bridge.sources.state import SourceState
 from bridge.telemetry.metrics import Metrics
 
@@ -32,11 +32,9 @@ class SilenceWatch:
 
     async def run(self) -> None:
         """Look again when the silence may have lasted too long; what is heard meanwhile only makes that later."""
-        while True:
-            self.run_once()
-            await anyio.sleep(self._pause_seconds())
+        await run_job(self.source.job("silence_watch", self.metrics), self.run_once, self._wait)
 
-    def run_once(self) -> bool:
+    async def run_once(self) -> bool:
         """Call a poll when the source has been silent for too long and notifications are expected."""
         arrivals = self.source.arrivals
         self.metrics.silence_limit.labels(self.source.name).set(arrivals.limit_seconds)
@@ -50,7 +48,7 @@ class SilenceWatch:
         self.source.poll_wake.call("silence")
         return True
 
-    def _pause_seconds(self) -> float:
+    async def _wait(self) -> None:
         due_at = self.source.arrivals.due_at()
         left_seconds = _SHORTEST_SECONDS if due_at is None else due_at - monotonic()
-        return jittered(min(_LONGEST_SECONDS, max(_SHORTEST_SECONDS, left_seconds)))
+        await anyio.sleep(jittered(min(_LONGEST_SECONDS, max(_SHORTEST_SECONDS, left_seconds))))

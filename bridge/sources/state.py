@@ -15,9 +15,10 @@ from time import monotonic
 import anyio
 
 from bridge.domain.push_health import ArrivalInterval, PushTrust
-from bridge.schedule import Wake
+from bridge.schedule import Job, Wake
 from bridge.settings import SourceSettings
 from bridge.storage.lease import LeaderFence
+from bridge.telemetry.metrics import Metrics
 from bridge.tmf656.client import Client
 
 
@@ -59,6 +60,8 @@ class SourceState:
     """
     last_push_at: datetime | None = None
     last_error: str | None = None
+    jobs: dict[str, Job] = field(default_factory=dict)
+    """The jobs of this source by name, and how they are doing."""
     poll_wake: Wake = field(default_factory=Wake)
     refetch_wake: Wake = field(default_factory=Wake)
     subscribe_wake: Wake = field(default_factory=Wake)
@@ -76,6 +79,10 @@ class SourceState:
     def __post_init__(self) -> None:
         """Begin to learn what is usual."""
         self.arrivals = ArrivalInterval(self.settings.silence_min_seconds, self.settings.silence_max_seconds)
+
+    def job(self, name: str, metrics: Metrics) -> Job:
+        """Return the job of that name."""
+        return self.jobs.setdefault(name, Job(name, metrics, self.name))
 
     @property
     def wants_push(self) -> bool:

@@ -24,7 +24,7 @@ import anyio
 import structlog
 
 from bridge.errors import BridgeError, DatabaseUnavailableError, PermanentError, TransientError
-from bridge.schedule import Backoff, jittered, now
+from bridge.schedule import Backoff, jittered, now, run_job
 from bridge.sources.state import SourceState
 from bridge.storage import subscription
 from bridge.storage.database import Database
@@ -49,33 +49,25 @@ class Subscriber:
     database: Database
     metrics: Metrics
     renewal: Backoff = field(default_factory=lambda: Backoff(_RENEWAL_FIRST_SECONDS, _RENEWAL_LAST_SECONDS))
+    reason: str = "start"
+    """Why the next registration is made."""
 
     async def run(self) -> None:
         """Register at once; again when called (silence, loss, another callback) and when it is old, backing off while
         the hub or Postgres is away.
         """
-        if not self.source.wants_push:
-            await self._withdraw_when_possible()
-            return
-        backoff = Backoff()
-        reason = "start"
-        while True:
-            try:
-                await self.run_once(reason)
-            except BridgeError as error:
-                self.metrics.registrations.labels(self.source.name, reason, "failed").inc()
-                self.source.last_error = str(error)
-                delay_seconds = backoff.next_seconds(getattr(error, "retry_after_seconds", None))
-                log.warning(
-                    "not registered",
-                    source=self.source.name,
-                    error=str(error),
-                    retry_in_seconds=round(delay_seconds, 1),
-                )
-                await anyio.sleep(delay_seconds)
-                continue
-            backoff.reset()
-            reason = await self._until_needed()
+        job = self.source.job("subscription", self.metrics)
+        if self.source.wants_push:
+            await run_job(job, self._run_once, self._until_needed, on_failure=self._failed)
+        else:
+            await run_job(job, self.withdraw, anyio.sleep_forever)
+
+    async def _run_once(self) -> None:
+        await self.run_once(self.reason)
+
+    def _failed(self, _: Exception) -> None:
+        self.metrics.registrations.labels(self.source.name, self.reason, "failed").inc()
+        self.source.last_error = self.source.job("subscription", self.metrics).error
 
     async def run_once(self, reason: str) -> None:
         """Make sure that a registration stands."""
@@ -193,8 +185,11 @@ class Subscriber:
             log.debug("hub cannot be asked", source=self.source.name, error=str(error))
             return None
 
-    async def _until_needed(self) -> str:
-        """Wait until a new registration is due; return why."""
+    async def _until_needed(self) -> None:
+        """Wait until a new registration is due, and note why."""
+        self.reason = await self._next_reason()
+
+    async def _next_reason(self) -> str:
         aged_at = monotonic() + await self._fresh_seconds()
         while True:
             if not self.source.hub_offered:
@@ -295,23 +290,6 @@ class Subscriber:
                 log.warning("cannot be deregistered, left to lapse", source=self.source.name, error=str(error))
         async with self.database.transaction() as connection:
             await subscription.gone(connection, held.id)
-
-    async def _withdraw_when_possible(self) -> None:
-        backoff = Backoff()
-        while True:
-            try:
-                await self.withdraw()
-            except BridgeError as error:
-                delay_seconds = backoff.next_seconds(getattr(error, "retry_after_seconds", None))
-                log.warning(
-                    "cannot deregister",
-                    source=self.source.name,
-                    error=str(error),
-                    retry_in_seconds=round(delay_seconds, 1),
-                )
-                await self.source.subscribe_wake.wait(delay_seconds)
-            else:
-                return
 
     def _stands(self, *, renewed: bool) -> None:
         self.metrics.registered.labels(self.source.name).set(1)

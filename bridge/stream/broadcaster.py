@@ -20,8 +20,8 @@ import orjson
 import structlog
 
 from bridge.domain.stream_event import Position, StreamEvent, StreamFilter, StreamStep
-from bridge.errors import BridgeError, TransientError
-from bridge.schedule import Backoff, Wake
+from bridge.errors import TransientError
+from bridge.schedule import Backoff, Job, Wake, run_job
 from bridge.storage import change
 from bridge.storage.change import ProblemChange
 from bridge.storage.database import Connection, Database
@@ -63,16 +63,13 @@ class Broadcaster:
         """Hand on while anybody follows; when cancelled, every follower ends at once."""
         backoff = Backoff()
         try:
-            while True:
-                if not self._followers:
-                    self.position, self._placed = None, anyio.Event()
-                    await self._wake.wait()
-                    continue
-                try:
-                    await self._hand_on(backoff)
-                except BridgeError as error:
-                    log.warning("stream waits", error=str(error), followers=len(self._followers))
-                    await anyio.sleep(backoff.after(error))
+            await run_job(
+                Job("stream", self.metrics),
+                lambda: self._hand_on(backoff),
+                self._wait,
+                wait_first=True,
+                backoff=backoff,
+            )
         finally:
             self._stopped = True
             for follower in list(self._followers):
@@ -122,6 +119,11 @@ class Broadcaster:
                 if await change.complete(connection, after):
                     return
         follower.start(self.begun, reset=after is not None)
+
+    async def _wait(self) -> None:
+        while not self._followers:
+            self.position, self._placed = None, anyio.Event()
+            await self._wake.wait()
 
     async def _hand_on(self, backoff: Backoff) -> None:
         async with self.database.connection() as connection, change.listening(connection, self._heard):

@@ -81,6 +81,7 @@ REQUEST_OUTCOMES = (
     "too_large",
     "malformed",
 )
+SOURCE_JOBS = ("poll", "reconcile", "refetch", "subscription", "silence_watch")
 STREAM_ENDS = ("gone", "stalled", "stopping", "failed")
 
 _LATE = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
@@ -274,6 +275,12 @@ class Metrics:
         self.stream_ends = Counter(
             f"{prefix}_stream_ends", "Connections to /stream that ended", ["reason"], registry=registry
         )
+        self.job_failures = Counter(
+            f"{prefix}_job_failures",
+            "Times that a job failed and backed off; without a source it works on the whole database",
+            ["source", "job"],
+            registry=registry,
+        )
         self.build = Gauge(
             f"{prefix}_build_info", "1, with the version as label", ["version", "python"], registry=registry
         )
@@ -296,6 +303,7 @@ class Metrics:
             (self.drift, product(DRIFT_KINDS)),
             (self.upstream, product(OPERATIONS, REQUEST_OUTCOMES)),
             (self.registrations, product(REGISTRATION_REASONS, REGISTRATION_OUTCOMES)),
+            (self.job_failures, product(SOURCE_JOBS)),
         )
         for family, series in families:
             for labels in series:

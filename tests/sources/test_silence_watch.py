@@ -45,11 +45,11 @@ async def test_a_silence_calls_one_poll_and_only_where_notifications_are_expecte
         rig = await rig_for(sim)
         listener = SilenceWatch(rig.source, rig.metrics)
         rig.source.arrivals.asked(monotonic() - 7200)
-        assert not listener.run_once()
+        assert not await listener.run_once()
         rig.source.stands(datetime.now(UTC), registered=True)
-        assert listener.run_once()
+        assert await listener.run_once()
         assert rig.source.poll_wake.reason == "silence"
-        assert not listener.run_once()
+        assert not await listener.run_once()
         assert rig.counted("silences_total") == 1
         assert rig.counted("silence_limit_seconds") == rig.source.settings.silence_max_seconds
 

@@ -276,6 +276,18 @@ async def test_a_failed_registration_is_tried_again_and_meanwhile_polled_around(
         assert rig.counted("subscription_registrations_total", reason="start", outcome="failed") == 1
 
 
+async def _withdrawn(rig: Any, eventually: Eventually) -> None:
+    """Run the subscription of a source that wants no push until no registration is known."""
+
+    async def none_left() -> bool:
+        return bool(await rig.value(OPEN) == 0)
+
+    async with background() as tasks:
+        tasks.start_soon(rig.subscriber.run)
+        await eventually(none_left)
+        tasks.cancel_scope.cancel()
+
+
 @pytest.mark.parametrize("setting", [{"push": False}, {"enabled": False}])
 async def test_a_source_without_push_is_deregistered(
     rig_for: RigFor, setting: dict[str, bool], eventually: Eventually
@@ -283,9 +295,8 @@ async def test_a_source_without_push_is_deregistered(
     async with Simulator() as sim:
         await (await rig_for(sim)).subscriber.run_once("start")
         rig = await rig_for(sim, **setting)
-        await rig.subscriber.run()
+        await _withdrawn(rig, eventually)
         assert sim.subscriptions == {}
-        assert await rig.value(OPEN) == 0
         assert rig.source.mode == ("poll" if "push" in setting else "disabled")
 
 
@@ -293,17 +304,18 @@ async def test_deregistering_waits_for_a_hub_that_is_away(rig_for: RigFor, event
     async with Simulator() as sim:
         await (await rig_for(sim)).subscriber.run_once("start")
         sim.faults.fail_next = 1
-        await (await rig_for(sim, push=False)).subscriber.run()
+        await _withdrawn(await rig_for(sim, push=False), eventually)
         assert sim.subscriptions == {}
 
 
-async def test_a_registration_at_a_server_we_left_is_not_deleted_at_the_new_one(rig_for: RigFor, hub: Any) -> None:
+async def test_a_registration_at_a_server_we_left_is_not_deleted_at_the_new_one(
+    rig_for: RigFor, hub: Any, eventually: Eventually
+) -> None:
     async with Simulator() as sim:
         await (await rig_for(sim)).subscriber.run_once("start")
     rig = await rig_for(hub.url, push=False)
-    await rig.subscriber.run()
+    await _withdrawn(rig, eventually)
     assert hub.deletes == []
-    assert await rig.value(OPEN) == 0
 
 
 async def test_a_source_that_is_down_is_a_transient_error(rig_for: RigFor) -> None:
