@@ -217,7 +217,7 @@ def _late() -> tuple[Panel, ...]:
 
 def _troubles() -> tuple[Panel, ...]:
     refused = f"sum by (reason) ({per_second(of_process('listener_refusals_total'))}) > 0"
-    failed = f"sum by (source, exported_job) ({per_second(of_process('job_failures_total'))}) > 0"
+    failed = f"{_grows('job_failures_total', 'source', 'exported_job')} > 0"
     return (
         series(
             "Failures of jobs",
@@ -225,7 +225,6 @@ def _troubles() -> tuple[Panel, ...]:
             "log says why.",
             "cps",
             prom(failed, "{{source}} {{exported_job}}"),
-            width=12,
         ),
         series(
             "Refusals",
@@ -233,7 +232,6 @@ def _troubles() -> tuple[Panel, ...]:
             "posts to an old address.",
             "cps",
             prom(refused, "{{reason}}"),
-            width=12,
         ),
         series(
             "Requests to sources",
@@ -258,13 +256,11 @@ def _troubles() -> tuple[Panel, ...]:
             "Problems of which a notification told only a part, or two things at once.",
             "short",
             prom(_best("refetch_waiting"), "{{source}}"),
-            width=12,
         ),
         series(
             "Answered from the journal",
             "Notifications that Postgres did not take in time; they are replayed.",
             "cps",
             prom(_grows("journalled_total", "source"), "{{source}}"),
-            width=12,
         ),
     )
