@@ -1,5 +1,6 @@
 """`config`: the settings in force, and where each comes from."""
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -10,7 +11,8 @@ from rich.text import Text
 
 from bridge.cli.options import Config, Json
 from bridge.settings import Settings, trace
-from bridge.settings.model import Key
+from bridge.settings.draft import Origin
+from bridge.settings.section import Key
 
 
 def config(
@@ -35,26 +37,32 @@ def config(
         console.print("# nothing is set, every key has its default")
     table: Key = ()
     for row in rows:
-        *above, _ = row["key"]
-        if tuple(above) != table:
-            table = tuple(above)
+        above = _table_of(row["key"])
+        if above != table:
+            table = above
             console.print(Text(f"\n[{'.'.join(table)}]", style="bold"), soft_wrap=True)
         console.print(_line(row), soft_wrap=True)
 
 
-def _rows(settings: Settings, origins: dict[Key, str]) -> Iterator[dict[str, Any]]:
+def _rows(settings: Settings, origins: dict[Key, Origin]) -> Iterator[dict[str, Any]]:
     """Key, value and origin of each setting, in the order of the documentation; the origin of a default is None."""
     for key, value in _leaves(settings.describe()):
         file = (*key[:-1], f"{key[-1]}_file")
-        origin = origins.get(key)
+        found = next((origins[key[:end]] for end in range(len(key), 0, -1) if key[:end] in origins), None)
+        origin = None if found is None else str(found)
         if file in origins and value:
             origin = f"{file[-1]}, {origins[file]}"
         yield {"key": key, "value": value, "from": origin}
 
 
+def _table_of(key: Key) -> Key:
+    """The table that a key is written in; tables within that are written as dotted keys."""
+    return key[: 2 if key[0] == "sources" else 1] if len(key) > 1 else ()
+
+
 def _leaves(tree: dict[str, Any], above: Key = ()) -> Iterator[tuple[Key, Any]]:
     for name, value in tree.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and (value or not above):
             yield from _leaves(value, (*above, name))
         else:
             yield (*above, name), value
@@ -63,7 +71,12 @@ def _leaves(tree: dict[str, Any], above: Key = ()) -> Iterator[tuple[Key, Any]]:
 def _line(row: dict[str, Any]) -> Text:
     """A line of TOML; what nobody set stands back."""
     written = orjson.dumps("" if row["value"] is None else row["value"]).decode()
-    line = Text(f"{row['key'][-1]} = {written}", style="dim" if row["from"] is None else "")
+    name = ".".join(map(_written_name, row["key"][len(_table_of(row["key"])) :]))
+    line = Text(f"{name} = {written}", style="dim" if row["from"] is None else "")
     if row["from"] is not None:
         line.append(f"  # {row['from']}", style="cyan")
     return line
+
+
+def _written_name(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else orjson.dumps(name).decode()

@@ -1,9 +1,9 @@
-"""The configuration: one TOML file, environment variables over it, secrets also from files.
+"""The configuration: one TOML file, environment variables over it, an overlay over both, secrets also from files.
 
 `load` is the one entrance. It reads everything once, at start, and either returns frozen `Settings` or raises one
-`ConfigurationError` with every fault found, so that an operator mends a file in one go. A fault names its key in TOML
-form, the value (never that of a secret, nor of a key that is not known, which may be a misspelt secret), what is wrong
-and what would be right. Nothing runs in parallel here and nothing is written.
+`ConfigurationError` with every fault found, so that an operator corrects a file in one go. A fault names its key in
+TOML form, the value (never that of a secret, nor of an unknown key, which may be a misspelt secret), what is wrong and
+what would be right. Nothing runs in parallel here and nothing is written.
 
 Relative paths count from the working directory.
 """
@@ -15,18 +15,20 @@ from bridge.settings.model import (
     LogSettings,
     RetentionSettings,
     Settings,
-    SourceSettings,
 )
 from bridge.settings.read import load, trace
+from bridge.settings.source import FilterSettings, SourceSettings, SystemSettings
 
 __all__ = [
     "DatabaseSettings",
+    "FilterSettings",
     "HttpSettings",
     "JournalSettings",
     "LogSettings",
     "RetentionSettings",
     "Settings",
     "SourceSettings",
+    "SystemSettings",
     "load",
     "trace",
 ]

@@ -1,10 +1,13 @@
 """What one value of the configuration may be. A validator raises ValueError saying what is wrong; all are collected."""
 
+import json
 import re
 from base64 import b64decode
+from datetime import UTC, date, datetime, time
+from enum import Enum
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo
@@ -13,6 +16,22 @@ _SOURCE_NAME = re.compile(r"[a-z0-9_-]+")
 _SHORTEST_KEY_BYTES = 16
 _SHORTEST_TOKEN = 16
 _CALLBACK_SECRET = re.compile(r"[A-Za-z0-9_-]{22,200}")
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_OWN_HEADERS = {"host", "content-length", "transfer-encoding", "connection", "authorization"}
+_COLUMN_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+_COLUMN_PATH = re.compile(r"\$.*|[^\s.$:]+(\.[^\s.$:]+)*")
+_COLUMN_TYPES = ("text", "numeric", "boolean", "timestamptz", "jsonb")
+
+StatusName = Literal[
+    "submitted", "acknowledged", "rejected", "pending", "held", "inProgress", "resolved", "cancelled", "closed"
+]
+_STATUSES: tuple[str, ...] = get_args(StatusName)
+
+
+class FileOfPairs(Enum):
+    """Marks a table of secrets: its `…_file` has a line `name: value` for each."""
+
+    MARK = 0
 
 
 def local_url(validated: dict[str, Any]) -> str:
@@ -139,6 +158,81 @@ def _lines(value: object) -> object:
     return tuple(filter(None, map(str.strip, value.split(";")))) if isinstance(value, str) else value
 
 
+def _pairs(value: object) -> object:
+    """A table, or (from the environment) JSON, or `name=value` separated by `;`."""
+    if not isinstance(value, str):
+        return value
+    if value.lstrip().startswith("{"):
+        try:
+            return json.loads(value)
+        except ValueError as error:
+            raise ValueError("should be JSON, or name=value separated by ;") from error
+    parts = [part.partition("=") for part in value.split(";") if part.strip()]
+    if not all(equals for _, equals, _ in parts):
+        raise ValueError("should be name=value separated by ;, or JSON")
+    return {name.strip(): text.strip() for name, _, text in parts}
+
+
+def _status(value: object) -> object:
+    """One of our statuses, however its case, blanks and hyphens are written."""
+    if not isinstance(value, str):
+        return value
+    plain = re.sub(r"[^a-z]", "", value.lower())
+    return next((status for status in _STATUSES if status.lower() == plain), value)
+
+
+def _no_empty_word(table: dict[str, Any]) -> dict[str, Any]:
+    if not all(map(str.strip, table)):
+        raise ValueError("has an empty word; name what the source writes")
+    return table
+
+
+def _headers(table: dict[str, SecretStr]) -> dict[str, SecretStr]:
+    for name, secret in table.items():
+        if not _HEADER_NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is not the name of a header")
+        if name.lower() in _OWN_HEADERS:
+            raise ValueError(f"{name} is set by the bridge; for Authorization give token, or username and password")
+        value = secret.get_secret_value()
+        if not value or value != value.strip() or not value.isprintable():
+            raise ValueError(f"{name} needs a value without line breaks or blanks around it")
+    return table
+
+
+def _columns(table: dict[str, str]) -> dict[str, str]:
+    for name, path in table.items():
+        if not _COLUMN_NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is not a name for a column; use a-z, 0-9 and _ only, 63 at most")
+        words, colons, kind = path.partition("::")
+        if not _COLUMN_PATH.fullmatch(words):
+            raise ValueError(f"{name} needs a path such as location.region or $.x[0].name, then ::numeric if wanted")
+        if colons and kind not in _COLUMN_TYPES:
+            raise ValueError(f"{name} has the type {kind!r}; use one of {', '.join(_COLUMN_TYPES)}")
+    return table
+
+
+def _resource_path(path: str) -> str:
+    if not path.startswith("/") or any(character <= " " or character in "?#" for character in path):
+        raise ValueError("should be a path such as /serviceProblem, without query")
+    return path.rstrip("/") or "/"
+
+
+def _instant(value: object) -> object:
+    """A date is its midnight; where no zone is given it is UTC."""
+    if value == "":
+        return None
+    if isinstance(value, str):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError as error:
+            raise ValueError("should be an instant such as 2026-01-31T00:00:00Z") from error
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime.combine(value, time())
+    if not isinstance(value, datetime):
+        raise ValueError("should be an instant such as 2026-01-31T00:00:00Z")  # noqa: TRY004 - pydantic collects ValueError only
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value
+
+
 def _networks(words: tuple[str, ...]) -> tuple[str, ...]:
     """Addresses with the length of their prefix, written in one way only."""
     found = []
@@ -194,3 +288,15 @@ Subjects = Annotated[tuple[str, ...], BeforeValidator(_lines)]
 Words = BeforeValidator(_words)
 OptionalPort = Annotated[Annotated[int, Field(ge=0, le=65535)] | None, BeforeValidator(_port)]
 SourceName = Annotated[str, AfterValidator(_source_name)]
+StatusWord = Annotated[StatusName, BeforeValidator(_status)]
+StatusMap = Annotated[dict[str, StatusWord], AfterValidator(_no_empty_word), BeforeValidator(_pairs)]
+PriorityMap = Annotated[
+    dict[str, Annotated[int, BeforeValidator(_no_bool), Field(ge=0, le=1000)]],
+    AfterValidator(_no_empty_word),
+    BeforeValidator(_pairs),
+]
+Columns = Annotated[dict[str, str], AfterValidator(_columns), BeforeValidator(_pairs)]
+Headers = Annotated[dict[str, SecretStr], AfterValidator(_headers), BeforeValidator(_pairs), FileOfPairs.MARK]
+Parameters = Annotated[dict[str, SecretStr], AfterValidator(_no_empty_word), BeforeValidator(_pairs), FileOfPairs.MARK]
+ResourcePath = Annotated[str, AfterValidator(_resource_path)]
+Instant = Annotated[datetime | None, BeforeValidator(_instant)]

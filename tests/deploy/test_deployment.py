@@ -56,6 +56,8 @@ def default_of(model: type[BaseModel], name: str) -> Any:
         return default.get_secret_value()
     if isinstance(default, tuple):
         return list(default)
+    if isinstance(default, BaseModel):
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in default}
     return "" if default is None else str(default) if isinstance(default, Path) else default
 
 

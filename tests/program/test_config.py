@@ -42,9 +42,9 @@ def test_it_says_what_is_in_force_and_where_it_was_set(capsys: pytest.CaptureFix
     assert rows["http.port"] == {"key": "http.port", "value": 9001, "from": "BRIDGE_HTTP__PORT"}
     assert (rows["sources.snow.url"]["value"], rows["sources.snow.url"]["from"]) == (
         "https://snow.example/v4",
-        "bridge.toml",
+        "bridge.toml:6",
     )
-    assert rows["http.metrics_token"]["from"] == "metrics_token_file, bridge.toml"
+    assert rows["http.metrics_token"]["from"] == "metrics_token_file, bridge.toml:3"
     assert rows["sources.snow.password"]["from"] == "BRIDGE_SOURCES__SNOW__PASSWORD"
     assert rows["database.dsn"]["value"].startswith("postgresql://bridge:***")
     assert (rows["sources.snow.page_size"]["value"], rows["sources.snow.page_size"]["from"]) == (500, None)
@@ -59,9 +59,9 @@ def test_only_what_is_set(capsys: pytest.CaptureFixture[str]) -> None:
         "http.trusted_proxies",
         "http.metrics_token",
         "sources.snow.url",
-        "sources.snow.poll_interval_seconds",
         "sources.snow.username",
         "sources.snow.password",
+        "sources.snow.poll_interval_seconds",
     ]
 
 

@@ -3,8 +3,9 @@
 import re
 import textwrap
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import HealthCheck, given
@@ -12,9 +13,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
+from bridge.domain.status import Status
 from bridge.errors import ConfigurationError
-from bridge.settings import Settings, SourceSettings, load
+from bridge.settings import Settings, SourceSettings, load, trace
 from bridge.settings.read import assemble
+from bridge.settings.values import StatusName
 
 URL = "https://snow.example/tmf-api/serviceProblemManagement/v4"
 SECRET = "s3cret-C4nary"
@@ -95,9 +98,10 @@ def test_a_file_that_cannot_be_read_is_one_fault(tmp_path: Path) -> None:
         load(None, {}, tmp_path)
 
 
-def test_bad_toml_is_one_fault_with_line_and_column(faults: Faults) -> None:
-    [fault] = faults("[http]\nport 1\n", BRIDGE_HTTP__PORT="x")
-    assert re.search(r"bridge\.toml: is not valid TOML: .*line 2, column 6", fault)
+def test_a_line_that_is_no_toml_is_named_beside_the_other_faults(faults: Faults) -> None:
+    first, second = faults("[http]\nport 1\n", BRIDGE_HTTP__PORT="x")
+    assert re.search(r"bridge\.toml, line 2: is not valid TOML: .*column 6.*write \[table\] or key = value", first)
+    assert second.startswith('http.port = "x" (from BRIDGE_HTTP__PORT)')
 
 
 def test_a_file_in_another_encoding_is_one_fault(tmp_path: Path) -> None:
@@ -447,3 +451,205 @@ def test_whatever_is_written_is_taken_or_refused_with_printable_faults(tree: dic
     except ConfigurationError as error:
         told = error.faults or [""]
     assert all(fault and fault.isprintable() for fault in told)
+
+
+HEADERS = 'headers = {"X-API-Key" = "s3cret-C4nary", "X-Tenant" = "seven-of-nine"}'
+
+
+def test_the_new_keys_of_a_source_are_read(configured: Load) -> None:
+    snow = configured(
+        source(
+            'status_map = {"Awaiting vendor" = "Pending", "In Work" = "in progress"}\npriority_map = {"Critical" = 1}\n'
+            'columns = {region = "location.region", cost = "$.x_cost::numeric"}\n'
+            'filter = {status = ["In Progress"], max_age_days = 30}\nsince = 2026-01-31\n'
+            'resource_path = "/ServiceProblem/"\n'
+            'oauth2_token_url = "https://idp.example/t"\noauth2_client_id = "x"\noauth2_client_secret = "y"\n'
+            f'oauth2_scope = "a b"\noauth2_parameters = {{audience = "tmf"}}\n{HEADERS}'
+        )
+    ).sources["snow"]
+    assert snow.status_map == {"Awaiting vendor": "pending", "In Work": "inProgress"}
+    assert snow.priority_map == {"Critical": 1}
+    assert snow.columns == {"region": "location.region", "cost": "$.x_cost::numeric"}
+    assert (snow.filter.status, snow.filter.max_age_days) == (("inProgress",), 30)
+    assert snow.since == datetime(2026, 1, 31, tzinfo=UTC)
+    assert snow.resource_path == "/ServiceProblem"
+    assert snow.headers["X-API-Key"].get_secret_value() == SECRET
+    assert snow.oauth2_parameters["audience"].get_secret_value() == "tmf"
+
+
+def test_tables_may_come_from_variables_and_headers_from_a_file(configured: Load, tmp_path: Path) -> None:
+    (tmp_path / "headers").write_text(f"X-API-Key: {SECRET}\nX-Url: https://h/\n")
+    snow = configured(
+        source(),
+        BRIDGE_SOURCES__SNOW__STATUS_MAP="Open=acknowledged; Done = closed",
+        BRIDGE_SOURCES__SNOW__PRIORITY_MAP='{"P1": 1}',
+        BRIDGE_SOURCES__SNOW__FILTER__STATUS="held, pending",
+        BRIDGE_SOURCES__SNOW__HEADERS_FILE="headers",
+    ).sources["snow"]
+    assert snow.status_map == {"Open": "acknowledged", "Done": "closed"}
+    assert snow.priority_map == {"P1": 1}
+    assert snow.filter.status == ("held", "pending")
+    assert {name: one.get_secret_value() for name, one in snow.headers.items()} == {
+        "X-API-Key": SECRET,
+        "X-Url": "https://h/",
+    }
+
+
+def test_values_of_headers_are_shown_nowhere(configured: Load) -> None:
+    settings = configured(source(HEADERS))
+    assert SECRET not in f"{settings!r}{settings.describe()}"
+    assert {SECRET, "seven-of-nine"} <= set(settings.secrets())
+
+
+@pytest.mark.parametrize(
+    ("lines", "fault"),
+    [
+        ('status_map = {"Open" = "opened"}', 'sources.snow.status_map.Open = "opened": should be'),
+        ('priority_map = {"High" = "x"}', 'sources.snow.priority_map.High = "x": should be a valid integer'),
+        ('columns = {"Région" = "a"}', "sources.snow.columns: 'Région' is not a name for a column"),
+        ('columns = {a = "b::money"}', "sources.snow.columns: a has the type 'money'; use one of text, numeric"),
+        (f'headers = {{"X Key" = "{SECRET}"}}', "sources.snow.headers: 'X Key' is not the name of a header"),
+        (
+            f'headers = {{"Authorization" = "{SECRET}"}}',
+            "sources.snow.headers: Authorization is set by the bridge; for",
+        ),
+        (f'headers = {{"X" = "{SECRET}\\n"}}', "sources.snow.headers: X needs a value without line breaks"),
+        (
+            'filter = {state = ["held"]}',
+            "sources.snow.filter.state: is not a key this program knows; did you mean status?",
+        ),
+        ('filter = {status = ["hold"]}', 'sources.snow.filter.status.0 = "hold": should be'),
+        ("since = 'yesterday'", 'sources.snow.since = "yesterday": should be an instant such as 2026-01-31T00:00:00Z'),
+        ("resource_path = 'x?y'", 'sources.snow.resource_path = "x?y": should be a path such as /serviceProblem'),
+        ("max_loss_share = 20", "sources.snow.max_loss_share = 20: should be less than or equal to 1"),
+        ("kind = 'jira'", "sources.snow.kind = \"jira\": should be 'tmf656' (kind of system"),
+        ("oauth2_scope = 'a'", "sources.snow.oauth2_scope: needs oauth2_token_url beside it"),
+    ],
+)
+def test_wrong_values_of_the_new_keys_are_named(faults: Faults, lines: str, fault: str) -> None:
+    [found] = faults(source(lines))
+    assert found.startswith(fault)
+    assert SECRET not in found
+
+
+@pytest.mark.parametrize(
+    ("toml", "fault"),
+    [
+        (f'[sources]\nurl = "{URL}"\npush = false', "sources.url: stands in [sources] itself; a source has a name"),
+        (f'[sources]\nsnow = "{URL}"', "sources.snow: should be a table; write [sources.snow] with url"),
+        (
+            f'[[sources]]\nname = "snow"\nurl = "{URL}"',
+            "sources: should be tables with a name each; write [sources.NAME]",
+        ),
+        (f'sources = "{URL}"', "sources: should be tables with a name each; write [sources.NAME]"),
+        (
+            f'[snow]\nurl = "{URL}"',
+            "snow: is not a key this program knows; a source is a table of its own: write [sources.snow]",
+        ),
+        (f'url = "{URL}"', "url: is not a key this program knows; it belongs below [sources.NAME]"),
+        ("[http]\ndsn = 'postgresql://h/d'", "http.dsn: is not a key this program knows; it belongs below [database]"),
+        (
+            "[database]\nhost = 'h'",
+            "database.host: is not a key this program knows; the whole address is one key: dsn =",
+        ),
+    ],
+)
+def test_f8_a_key_in_the_wrong_table_is_told_where_it_belongs(faults: Faults, toml: str, fault: str) -> None:
+    assert faults(toml)[0].startswith(fault)
+
+
+@pytest.mark.parametrize(
+    ("toml", "fault"),
+    [
+        (f"[sources.snow]\nurl = {URL}", rf'sources\.snow\.url \(.*, line 2\): a text stands .*: write url = "{URL}"'),
+        (
+            f"[sources.snow]\npassword = {SECRET}",
+            r'sources\.snow\.password \(.*line 2\): a text .*: write password = "…"',
+        ),
+        (f"[database]\ndsn = postgresql://u:{SECRET}@h/d", r'database\.dsn \(.*line 2\): a text .*: write dsn = "…"'),
+        (source("push = False"), r"sources\.snow\.push \(.*line 3\): write true or false, in lower case"),
+        (source("push = yes  # sure"), r"sources\.snow\.push \(.*line 3\): write true or false, in lower case"),
+        (source("poll_interval_seconds = 60s"), r"sources\.snow\.poll_interval_seconds \(.*line 3\): a text stands in"),
+        (source("page_size ="), r"sources\.snow\.page_size \(.*line 3\): has no value"),
+        (source('ca_file = "C:\\certs"'), r"sources\.snow\.ca_file \(.*line 3\): its text has no end, or a backslash"),
+        (source("callback_allow_from = [10.0.0.1]"), r"sources\.snow\.callback_allow_from \(.*line 3\): its list"),
+        (
+            source("push = true\npush = false"),
+            r"sources\.snow\.push \(.*4\): is given twice, on lines 3 and 4; keep one",
+        ),
+        (source() + source(), r"sources\.snow \(.*4\): \[sources\.snow\] begins twice, on lines 1 and 4; join the two"),
+        (f"[sources.snow\nurl = '{URL}'", r".*bridge\.toml, line 1: is not valid TOML: .*"),
+    ],
+)
+def test_f8_a_line_that_toml_cannot_read_is_named_by_its_key(faults: Faults, toml: str, fault: str) -> None:
+    found = faults(toml)[0]
+    assert re.match(fault, found), found
+    assert SECRET not in found
+
+
+def test_f8_all_faults_of_a_broken_file_are_listed(faults: Faults) -> None:
+    found = faults(f"[http]\nhost = localhost\nport = 70000\n[sources.snow]\nurl = {URL}\npsh = true\n")
+    assert [fault.split(" ")[0].rstrip(":") for fault in found] == [
+        "http.host",
+        "sources.snow.url",
+        "http.port",
+        "sources.snow.psh",
+    ]
+
+
+@pytest.mark.parametrize("key", ["dsn", "dsn_file"])
+def test_f12_an_empty_variable_does_not_replace_the_database_of_the_file(
+    faults: Faults, tmp_path: Path, key: str
+) -> None:
+    (tmp_path / "dsn").write_text(f"postgresql://u:{SECRET}@h/d")
+    value = "dsn" if key == "dsn_file" else f"postgresql://u:{SECRET}@h/d"
+    variable = f"BRIDGE_DATABASE__{key.upper()}"
+    [fault] = faults(f'[database]\n{key} = "{value}"', **{variable: ""})
+    assert fault == (
+        f"database.{key} (from {variable}): is empty, which would take the place of the value in bridge.toml:2 and "
+        f"start an embedded Postgres; unset {variable}, or take {key} out of the file"
+    )
+
+
+def test_f12_the_same_holds_for_every_secret_and_not_for_other_keys(configured: Load, faults: Faults) -> None:
+    [fault] = faults(source('token = "x"'), BRIDGE_SOURCES__SNOW__TOKEN="")
+    assert fault.startswith("sources.snow.token (from BRIDGE_SOURCES__SNOW__TOKEN): is empty")
+    assert configured(source('proxy = "http://p"'), BRIDGE_SOURCES__SNOW__PROXY="").sources["snow"].proxy is None
+    assert configured("", BRIDGE_DATABASE__DSN="").database.dsn.get_secret_value() == ""
+
+
+def test_the_origin_of_each_key_is_kept_and_the_overlay_wins(tmp_path: Path) -> None:
+    (tmp_path / "bridge.toml").write_text(
+        f"[http]\nport = 1\n\n[sources.snow]\nurl = '{URL}'\npage_size = 1\npush = true\n"
+    )
+    env = {"BRIDGE_SOURCES__SNOW__PUSH": "false", "BRIDGE_SOURCES__SNOW__PAGE_SIZE": "2"}
+    settings, origins = trace(None, env, tmp_path, {"sources.snow.page_size": 3})
+    assert (settings.sources["snow"].page_size, settings.sources["snow"].push) == (3, False)
+    found = {".".join(key): (origin.layer.value, str(origin)) for key, origin in origins.items()}
+    assert found == {
+        "http.port": ("file", "bridge.toml:2"),
+        "sources.snow.url": ("file", "bridge.toml:5"),
+        "sources.snow.page_size": ("overlay", "overlay"),
+        "sources.snow.push": ("environment", "BRIDGE_SOURCES__SNOW__PUSH"),
+    }
+
+
+def test_a_fault_of_the_overlay_is_named_as_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"sources\.snow\.page_size = 0 \(from overlay\): should be greater"):
+        load(None, {"BRIDGE_SOURCES__SNOW__URL": URL}, tmp_path, {"sources.snow.page_size": 0})
+
+
+def test_the_words_of_status_map_are_our_statuses() -> None:
+    assert set(get_args(StatusName)) == {status.value for status in Status} - {"unknown"}
+
+
+def test_the_line_of_a_key_is_found_in_every_way_to_write_toml(tmp_path: Path) -> None:
+    text = '# x\n[sources."snow"]\nurl = """\\\n  https://h/v4"""\nfilter.status = [\n  "held",\n]\n\n'
+    text += '[http]\r\nhost = "h" # y\r\n'
+    (tmp_path / "bridge.toml").write_bytes(text.encode())
+    _, origins = trace(None, {}, tmp_path)
+    assert {".".join(key): str(origin) for key, origin in origins.items()} == {
+        "sources.snow.url": "bridge.toml:3",
+        "sources.snow.filter.status": "bridge.toml:5",
+        "http.host": "bridge.toml:10",
+    }

@@ -1,0 +1,76 @@
+"""What is wrong between keys: found by which of them are given, since their values need not be valid yet."""
+
+from typing import Any
+
+from bridge.settings.draft import Draft
+from bridge.settings.model import DatabaseSettings, HttpSettings
+from bridge.settings.section import Key, keys_of
+from bridge.settings.source import SourceSettings
+
+
+def check_shape(draft: Draft) -> None:
+    """Find keys of a source that stand in [sources] itself, and sources that are no tables; take them out."""
+    sources = draft.tree.get("sources")
+    if sources is None or isinstance(sources, dict):
+        own = [name for name, value in (sources or {}).items() if not isinstance(value, dict)]
+        for name in own:
+            if name in keys_of(SourceSettings):
+                wrong = "stands in [sources] itself; a source has a name: write [sources.NAME] above it, [sources.snow]"
+            else:
+                wrong = f'should be a table; write [sources.{name}] with url = "…" below it'
+            draft.fault(("sources", name), wrong)
+            draft.tree["sources"].pop(name)
+    else:
+        draft.fault(("sources",), "should be tables with a name each; write [sources.NAME], [sources.snow] for example")
+        draft.tree.pop("sources")
+
+
+def check_together(draft: Draft) -> None:
+    """Find logins that are not whole, or more than one, and what one key needs of another."""
+    for key, table, model in draft.tables():
+        if issubclass(model, SourceSettings):
+            given = {name for name, value in table.items() if value not in ("", None, {})}
+            _check_authorisation(draft, key, given)
+            if "client_key_file" in given and "client_cert_file" not in given:
+                draft.fault((*key, "client_key_file"), "needs client_cert_file beside it")
+            _check_callback(draft, key, table, given)
+        if model is HttpSettings and not table.get("tls_cert_file"):
+            for name in ("tls_key_file", "tls_client_ca_file"):
+                if table.get(name):
+                    draft.fault((*key, name), "needs tls_cert_file beside it")
+        if model is DatabaseSettings:
+            least, most = (
+                table.get(name, model.model_fields[name].default) for name in ("pool_min_size", "pool_max_size")
+            )
+            if isinstance(least, int) and isinstance(most, int) and least > most:
+                draft.fault((*key, "pool_min_size"), f"should not be more than pool_max_size, which is {most}", least)
+
+
+def _check_callback(draft: Draft, key: Key, table: dict[str, Any], given: set[str]) -> None:
+    both = {"callback_username", "callback_password"}
+    if len(both & given) == 1:
+        (missing,), (present,) = both - given, both & given
+        draft.fault((*key, missing), f"is missing; {present} needs {missing} beside it")
+    http = draft.tree.get("http")
+    if table.get("callback_tls_subjects") and not (isinstance(http, dict) and http.get("tls_client_ca_file")):
+        draft.fault((*key, "callback_tls_subjects"), "needs http.tls_client_ca_file: who is to have signed them?")
+
+
+def _check_authorisation(draft: Draft, key: Key, given: set[str]) -> None:
+    oauth2 = ("oauth2_token_url", "oauth2_client_id", "oauth2_client_secret")
+    ways = {
+        "username and password": {"username", "password"} & given,
+        "token": {"token"} & given,
+        "oauth2_…": {*oauth2} & given,
+    }
+    used = [way for way, names in ways.items() if names]
+    if len(used) > 1:
+        draft.fault(key, f"has more than one way to log in ({', '.join(used)}); keep one")
+    for together in (("username", "password"), oauth2):
+        missing = [name for name in together if name not in given]
+        if missing and len(missing) < len(together):
+            present = next(name for name in together if name in given)
+            draft.fault((*key, missing[0]), f"is missing; {present} needs {' and '.join(missing)} beside it")
+    for extra in ("oauth2_scope", "oauth2_parameters"):
+        if extra in given and "oauth2_token_url" not in given:
+            draft.fault((*key, extra), "needs oauth2_token_url beside it")

@@ -1,0 +1,24 @@
+"""The reference of the configuration is what the classes say."""
+
+from pathlib import Path
+
+from bridge.settings.model import SECTIONS, Settings
+from bridge.settings.reference import reference
+from bridge.settings.source import FilterSettings, SourceSettings
+
+PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
+
+
+def test_the_page_is_made_of_the_classes() -> None:
+    assert PAGE.read_text(encoding="utf-8") == reference(), (
+        "python -m bridge.settings.reference > docs/configuration.md"
+    )
+
+
+def test_every_key_is_on_the_page_with_what_it_is_for() -> None:
+    for model in (*SECTIONS.values(), SourceSettings, FilterSettings):
+        for name, field in model.model_fields.items():
+            assert field.description, f"{model.__name__}.{name} has no docstring"
+            assert f"`{name}`" in reference() or f"`filter.{name}`" in reference() or name == "filter"
+    assert "`data_dir`" in reference()
+    assert set(Settings.model_fields) == {"data_dir", "sources", *SECTIONS}
