@@ -59,9 +59,12 @@ Glossary
     lag, drain        time since a source was last heard; answering what was received before stopping
 """
 
-from bridge import compiled
+from importlib.util import find_spec
 
 __version__ = "0.1.0"
 
-COMPILED = compiled.use()
-"""Is the hot part of the program in C here (`bridge.compiled`)?"""
+
+def is_compiled() -> bool:
+    """Were the modules that read and decide compiled to C when this package was built?"""
+    spec = find_spec("bridge.domain.merge_patch")
+    return spec is not None and not str(spec.origin).endswith(".py")

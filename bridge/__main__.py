@@ -1,24 +1,21 @@
 """`tmf656-bridge`, also `python -m bridge`."""
 
 import sys
-from importlib import import_module
 from types import TracebackType
 
-from bridge import lean
+from bridge.cli import main as run_command
 
 
 def main() -> None:
     """Run the command line and exit with its status; a defect ends the process with status 1 and a log line."""
-    lean.prepare()
     sys.excepthook = _log_defect
-    status = import_module("bridge.cli").main()
-    lean.finish()
-    sys.exit(status)
+    sys.exit(run_command())
 
 
 def _log_defect(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Log what nobody expected like everything else: as one line for machines, without secrets."""
-    structlog = import_module("structlog")
+    """Log an unexpected error like everything else: as one line for machines, without secrets."""
+    import structlog  # noqa: PLC0415 -- most commands never get here, and it takes as long to import as they take to run
+
     if structlog.is_configured() and issubclass(kind, Exception | BaseExceptionGroup):
         structlog.get_logger("bridge").critical("unexpected error, ending", exc_info=(kind, error, trace))
     else:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -17,7 +18,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCKS = ("requirements.lock", "requirements-build.lock", "requirements-test.lock")
+LOCKS = ("requirements.lock", "requirements-build.lock", "requirements-compile.lock", "requirements-test.lock")
 PEER_LOCKS = ("tests/bench/peers/dlt.lock",)
 PINNED = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>\S+)(?P<marker> ; [^\\]+)? \\$")
 HASH = re.compile(r"^ {4}--hash=sha256:[0-9a-f]{64}( \\)?$")
@@ -68,12 +69,13 @@ def test_a_lock_file_holds_pinned_packages_with_hashes_and_nothing_else(lock: st
 
 
 def test_every_dependency_is_locked_within_its_bounds(project: dict[str, Any]) -> None:
-    runtime, build, test = (pins(lock) for lock in LOCKS)
+    runtime, build, compiling, test = (pins(lock) for lock in LOCKS)
     groups = project["dependency-groups"]
     for wanted, locked in (
         (project["project"]["dependencies"], runtime),
         (project["build-system"]["requires"] + groups["build"], build),
-        (project["project"]["dependencies"] + groups["build"] + groups["test"], test),
+        (groups["build"] + groups["compile"], compiling),
+        (project["project"]["dependencies"] + groups["build"] + groups["compile"] + groups["test"], test),
     ):
         for requirement in map(Requirement, wanted):
             version = locked.get(canonicalize_name(requirement.name))
@@ -82,8 +84,8 @@ def test_every_dependency_is_locked_within_its_bounds(project: dict[str, Any]) -
 
 
 def test_the_tests_run_with_what_is_shipped() -> None:
-    runtime, build, test = (pins(lock) for lock in LOCKS)
-    assert {**test, **build, **runtime} == test
+    runtime, build, compiling, test = (pins(lock) for lock in LOCKS)
+    assert {**test, **compiling, **build, **runtime} == test
 
 
 @pytest.mark.parametrize("place", ["tests/peers", "tests/bench/peers"])
@@ -120,6 +122,44 @@ def test_the_wheel_carries_the_package_its_sql_and_the_licence(tmp_path: Path) -
     assert {f"bridge/{name}" for name in ours if name.startswith("sql/")} <= inside
     assert any(name.endswith("/licenses/LICENSE") for name in inside)
     assert not [name for name in inside if name.startswith(("tests/", "sql/"))]
+
+
+def test_a_wheel_built_with_the_switch_is_compiled_and_leaves_the_checkout_alone(tmp_path: Path) -> None:
+    """Without optimisation, which takes most of the time and changes nothing of what is shown here."""
+    checkout = tmp_path / "checkout"
+    for path in own_files():
+        name = path.relative_to(ROOT)
+        if name.parts[0] in {"bridge", "sql", "deploy", "grafana"} or name.name in {
+            "pyproject.toml",
+            "README.md",
+            "LICENSE",
+        }:
+            (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, checkout / name)
+    before = set(checkout.rglob("*"))
+    built = subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(tmp_path), "."],
+        cwd=checkout,
+        env=os.environ | {"HATCH_BUILD_HOOKS_ENABLE": "1", "CFLAGS": "-O0"},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert built.returncode == 0, built.stdout + built.stderr
+    assert set(checkout.rglob("*")) == before
+    [wheel] = tmp_path.glob("tmf656_bridge-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "installed")
+    shown = subprocess.run(
+        [sys.executable, "-m", "bridge", "--version"],
+        cwd=tmp_path / "installed",
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert shown.stdout.rstrip().endswith("(compiled)"), shown.stdout + shown.stderr
 
 
 def test_no_file_names_a_registry_or_a_path_of_this_machine() -> None:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from bridge import COMPILED, __version__
+from bridge import __version__, is_compiled
 from bridge.cli.commands import MARKUP, Group
 from bridge.errors import BridgeError, ConfigurationError
 
@@ -28,7 +28,7 @@ app = typer.Typer(
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"tmf656-bridge {_installed_version()} ({'compiled' if COMPILED else 'pure Python'})")
+        typer.echo(f"tmf656-bridge {_installed_version()} ({'compiled' if is_compiled() else 'pure Python'})")
         raise typer.Exit
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import psutil
 
-from bridge import COMPILED, __version__
+from bridge import __version__, is_compiled
 from tests.bench.postgres import SETTINGS
 
 _PEERS = Path(__file__).parent / "peers"
@@ -28,7 +28,7 @@ def described(postgres_version: str) -> dict[str, Any]:
             "system": platform.system(),
         },
         "versions": {
-            "tmf656-bridge": f"{__version__} ({'compiled' if COMPILED else 'pure Python'})",
+            "tmf656-bridge": f"{__version__} ({'compiled' if is_compiled() else 'pure Python'})",
             "Python": platform.python_version(),
             "Postgres": postgres_version,
             "aiohttp": version("aiohttp"),

@@ -95,6 +95,7 @@ def test_the_image_has_compiled_modules_and_no_compiler() -> None:
     assert "gcc" not in FINAL
     assert re.search(r"tmf656-bridge --version \| grep -w compiled$", BUILD, re.MULTILINE)
     assert "COPY --from=build /opt/tmf656-bridge /opt/tmf656-bridge" in FINAL
+    assert "HATCH_BUILD_HOOKS_ENABLE=1 /opt/build/bin/python -m pip wheel" in BUILD
     assert [line for line in FINAL.splitlines() if "--from=build" in line and "/opt/build" in line] == []
 
 
@@ -133,6 +134,7 @@ def test_the_steps_of_the_image_give_a_program_that_runs(tmp_path: Path) -> None
         if step == "COPY":
             for name in rest.split()[:-1]:
                 whole = ROOT / name
+                (tmp_path / "src" / name).parent.mkdir(parents=True, exist_ok=True)
                 (shutil.copytree if whole.is_dir() else shutil.copy)(whole, tmp_path / "src" / name)
             continue
         if rest.startswith("apt-get "):  # a compiler, which CI has too

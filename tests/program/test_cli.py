@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 import typer
 
-from bridge import COMPILED
+from bridge import is_compiled
 from bridge.cli import app, main
 from bridge.simulator import Simulator
 
@@ -80,7 +80,7 @@ def test_every_command_is_listed_here() -> None:
 
 def test_version_needs_no_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
-    form = "compiled" if COMPILED else "pure Python"
+    form = "compiled" if is_compiled() else "pure Python"
     assert re.fullmatch(rf"tmf656-bridge \d+\.\d+\S* \({form}\)\n", capsys.readouterr().out)
 
 
