@@ -150,7 +150,9 @@ async def rig_for(dsn: str, database: Database) -> AsyncIterator[Callable[..., A
 
         async def make(sim: Simulator | str, *, public_url: str = _NOBODY, **source: Any) -> Rig:
             url = sim if isinstance(sim, str) else sim.url
-            settings = SourceSettings.model_validate({"url": url, "callback_secret": "s3cr3t-" * 4, **source})
+            settings = SourceSettings.model_validate(
+                {"url": url, "callback_secret": "s3cr3t-" * 4, "by_id_rate_per_second": 0, **source}
+            )
             metrics = Metrics()
             client = await stack.enter_async_context(client_for("sim", settings, metrics))
             place = OpenDatabase(database, dsn, None, owned=False)

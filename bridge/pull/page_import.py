@@ -1,34 +1,32 @@
-"""One pass over a source's list into Postgres: the part that poll and reconcile share.
+"""Storing the pages of one pass over a source's list; poll, reconcile and the commands share it.
 
-Pages are asked for ahead, and a few stretches of their rows are under way at once (`bridge.pull.page_pipeline`). Where
-everything was read before, what is known word for word is passed over (`bridge.storage.list_digest`), a page at a time,
-and what is left is stored in batches as small as in any other pass. Each page is stamped with the moment its request
-was
-*started*: what is known from a notification that came later wins. A pass that breaks off has stored what it saw and
-moved no watermark.
+A page is stamped with the moment its request was *started*: a notification received later wins over it. A pass that
+breaks off has stored what it saw and moves no watermark.
 
-What is known is known by its text. Where two passes in a row had to read most rows only to find them unchanged, the
-server writes the attributes of a problem in another order each time; from then on its rows are compared in sorted
-order, which takes reading them, but not the door. For a source that is told of everything before it is polled, and
-where most of that changes between two polls, it costs a little and changes nothing.
+Where the whole list was read before, most rows are skipped: they are word for word what the current row was read from
+(`bridge.storage.list_digest`). A server may write the attributes of a problem in another order each time. That shows
+when two passes in a row read most rows only to find them unchanged; its rows are then compared in sorted order.
+
+A row that cannot be read, whatever the reason, becomes a dead letter and its neighbours are stored.
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
 
 import structlog
 
-from bridge.domain.observation import Observation, Via
+from bridge.domain.completeness import Completeness, Gap
+from bridge.domain.observation import Via
 from bridge.domain.problem_history import Outcome
 from bridge.errors import UnreadableError
 from bridge.pull.page_pipeline import ROWS, RowChunk, run_pipeline
+from bridge.schedule import now
+from bridge.sources.missed_push import expected_notification
 from bridge.sources.state import SourceState
 from bridge.storage import awaited_notification, list_digest
-from bridge.storage.awaited_notification import AwaitedNotification
 from bridge.storage.database import Connection, Database
 from bridge.storage.dead_letter import DeadLetter
 from bridge.storage.observation import Entry, Stored
@@ -39,202 +37,235 @@ from bridge.tmf656.client import ListPage
 from bridge.tmf656.reader import reader
 from bridge.tmf656.wire import Row
 
+_Digested = tuple[Row, bytes]
+"""A row and its digest."""
+
 log = structlog.get_logger(__name__)
 
-GRACE = timedelta(seconds=10)
-"""A change younger than this may still be on its way as a notification."""
+_CHUNK_ROWS_KNOWN = 1000
+"""Rows of a chunk of which most are skipped. Skipping is so cheap that larger chunks save questions to Postgres."""
 
-_SIEVED = 1000
-"""Rows of a stretch, at most, of which most are passed over. That takes 4 µs a row, and a question to Postgres takes 80
-whatever it asks for.
+_VERSION_SAMPLE = 8
+"""Skipped rows of a chunk that are read to find out the version of the source."""
+
+REORDERED_PASSES = 2
+"""Passes in a row that read most rows in vain before rows are compared in sorted order. One such pass is normal after
+an upgrade, or where everything was pushed.
 """
 
-_TASTED = 8
-"""Rows of a stretch, of those passed over, that are read to find out whose version they are."""
+CLOCK_TOLERANCE = timedelta(hours=1)
+"""An update time further ahead of the server's clock (ours, when it shows none) is a mistake: it moves no watermark."""
 
-_REWORDED = 2
-"""Passes in a row. One has to read everything after an upgrade, and where everything was pushed."""
+_CLOCK_ERROR = timedelta(days=1)
+"""A Date header that is further off than this states no time."""
 
-_SAME_CLOCK = timedelta(seconds=2)
-"""HTTP tells the time in whole seconds and takes a while: clocks that differ by less are taken for the same."""
+_FIRST_TIME = datetime(1970, 1, 2, tzinfo=UTC)
+"""Earlier update times mean "none" (year 1, the epoch)."""
+
+
+def plausible(at: datetime, clock: datetime) -> bool:
+    """Can a problem have been updated `at`, when a clock shows `clock`?"""
+    return at >= _FIRST_TIME and at - CLOCK_TOLERANCE <= clock
 
 
 @dataclass(slots=True)
 class Tally:
-    """What a pass found. `stamps` are the source's own times of change."""
+    """What a pass found."""
 
+    completeness: Completeness = field(default_factory=lambda: Completeness(Gap.UNFINISHED))
     problems: int = 0
-    passed_over: int = 0
-    """Problems that were known word for word."""
+    """Rows; pages may overlap."""
+    skipped: int = 0
+    """Rows that were known word for word."""
     pages: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     unreadable: int = 0
-    nameless: int = 0
+    without_id: int = 0
     """Unreadable rows of which not even the id could be read."""
     newest_stamp: datetime | None = None
+    """The latest plausible update time, by the source's clock."""
     server_at: datetime | None = None
+    """The source's clock when the pass began."""
     missed: int = 0
-    """Changes that a notification should have brought and that were overdue when the pass was over
-    (`sources.missed_push`).
-    """
+    """Changes whose notification was overdue when the pass was over (`bridge.sources.missed_push`)."""
     repaired: Counter[str] = field(default_factory=Counter)
     """Differences from before the poll's watermark, by kind of drift."""
     drift: int = 0
 
     @property
     def changed(self) -> int:
-        """Problems whose current row is different for it."""
+        """Rows that changed a current row."""
         return sum(self.outcomes[outcome] for outcome in Outcome if outcome.applied)
+
+    def _clock_usable(self, asked_at: datetime) -> bool:
+        return self.server_at is not None and abs(self.server_at - asked_at) < _CLOCK_ERROR
+
+    def bounded(self, changed_at: datetime | None) -> datetime | None:
+        """Return a watermark that is neither ahead of the server's clock when the pass began nor far ahead of ours."""
+        if changed_at is None:
+            return None
+        server_at = self.server_at if self._clock_usable(now()) else None
+        return min(at for at in (changed_at, server_at, now() + CLOCK_TOLERANCE) if at is not None)
+
+    def note_stamps(self, stamps: Iterable[datetime | None], asked_at: datetime) -> None:
+        """Keep the latest update time that is plausible."""
+        clock = (self.server_at if self._clock_usable(asked_at) else None) or asked_at
+        usable = [at for at in stamps if at is not None and plausible(at, clock)]
+        self.newest_stamp = max((at for at in (*usable, self.newest_stamp) if at is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True)
 class PageImport:
-    """Stores pages of one pass. `known_until`: changes up to here should be known already (None: nothing should).
-    `again`: everything was read before, so that most rows are known word for word (`bridge.storage.list_digest`).
-    """
+    """Stores the pages of one pass."""
 
     source: SourceState
     database: Database
     metrics: Metrics
     via: Via
     touch: bool
-    again: bool = False
+    """Also write that an unchanged problem was seen."""
+    read_before: bool = False
+    """The whole list was read before, so that most rows are known word for word."""
     known_until: datetime | None = None
+    """Changes up to here should be known already; None: none should."""
     on_page: Callable[[Tally, ListPage], None] | None = None
-    """Told of each page when its last rows are stored; those of the page before may still be on their way."""
+    """Called when the last rows of a page are stored; those of the page before may still be in progress."""
     on_stored: Callable[[Stored], None] | None = None
 
     async def run(self, pages: AsyncIterator[ListPage], tally: Tally) -> None:
         """Store all pages of a pass."""
-        await run_pipeline(pages, partial(self._stretch, tally), most=_SIEVED if self.again else ROWS)
-        if self.again and not self._in_any_order:
-            in_vain = tally.outcomes[Outcome.UNCHANGED] - tally.passed_over > tally.passed_over
-            self.source.reworded = self.source.reworded + 1 if in_vain else 0
-            if self.source.reworded == _REWORDED:
-                log.info(
-                    "most rows were read to be found unchanged, compared in sorted order now", source=self.source.name
-                )
+        rows = _CHUNK_ROWS_KNOWN if self.read_before else ROWS
+        await run_pipeline(pages, partial(self._store_chunk, tally), chunk_rows=rows)
+        if self.read_before and not self._sorted:
+            read_in_vain = tally.outcomes[Outcome.UNCHANGED] - tally.skipped > tally.skipped
+            passes = self.source.reordered_passes = self.source.reordered_passes + 1 if read_in_vain else 0
+            if passes == REORDERED_PASSES:
+                log.info("rows differ in order only, compared in sorted order", source=self.source.name)
 
     @property
-    def _in_any_order(self) -> bool:
-        return self.source.reworded >= _REWORDED
+    def _sorted(self) -> bool:
+        """Are rows compared in sorted order?"""
+        return self.source.reordered_passes >= REORDERED_PASSES
 
-    async def _stretch(self, tally: Tally, stretch: RowChunk) -> None:
-        if stretch.first:
+    async def _store_chunk(self, tally: Tally, chunk: RowChunk) -> None:
+        if chunk.first:
             if tally.pages == 0:
-                tally.server_at = stretch.page.server_at
+                tally.server_at = chunk.page.server_at
             tally.pages += 1
-        if stretch.rows:
-            await self._rows(stretch, tally)
-        if stretch.last and self.on_page is not None:
-            self.on_page(tally, stretch.page)
+        if chunk.rows:
+            await self._store_rows(chunk, tally)
+        if chunk.last and self.on_page is not None:
+            self.on_page(tally, chunk.page)
 
-    async def _rows(self, stretch: RowChunk, tally: Tally) -> None:
-        asked_at = stretch.page.asked_at
-        digests = wire.listed(stretch.rows, reader(), in_any_order=self._in_any_order)
-        rows = list(zip(stretch.rows, digests, strict=True))
-        if self.again:
-            rows = await self._unknown(rows, stretch.ids, tally)
+    async def _store_rows(self, chunk: RowChunk, tally: Tally) -> None:
+        asked_at = chunk.page.asked_at
+        digests = wire.listed(chunk.rows, reader(), in_any_order=self._sorted)
+        rows = list(zip(chunk.rows, digests, strict=True))
+        if self.read_before:
+            rows = await self._skip_known(rows, chunk, tally)
         for start in range(0, len(rows), ROWS):
             items = [self._item(row, digest, asked_at, tally) for row, digest in rows[start : start + ROWS]]
-            await stretch.turn()
-            then = None if self.source.expected_since is None else partial(self._await, asked_at, tally)
+            tally.note_stamps(_stamps(items), asked_at)
+            await chunk.wait_turn()
+            then = None if self.source.expected_since is None else partial(self._expect, asked_at, tally)
             stored = await store_items(self.database, items, touch=self.touch, then=then)
             self._count(items, stored, tally)
             if self.on_stored is not None:
                 self.on_stored(stored)
 
-    async def _unknown(
-        self, rows: list[tuple[Row, bytes]], ids: Sequence[str | None], tally: Tally
+    async def _skip_known(
+        self, rows: list[tuple[Row, bytes]], chunk: RowChunk, tally: Tally
     ) -> list[tuple[Row, bytes]]:
-        """Return the rows that have to be read, since they do not say word for word what is current.
+        """Return the rows that are not word for word what is current.
 
-        The newest time counts of those only that are passed over. Postgres knows it when it told of no others; else
-        what a problem says that changed, or is told of otherwise here, must not move the mark.
+        Only the skipped rows' update times count here. Postgres knows the newest of them when every problem it
+        returned is skipped; otherwise the rows themselves are looked at.
         """
+        ids = [each for each in chunk.ids if each is not None]
         async with self.database.session() as connection:
-            known, newest = await list_digest.current_digests(
-                connection, self.source.source_id, [each for each in ids if each is not None]
-            )
+            known, newest = await list_digest.current_digests(connection, self.source.source_id, ids)
         same = [row for row, digest in rows if digest in known]
         unknown = [each for each in rows if each[1] not in known] if len(same) < len(rows) else []
-        if not known.issubset(digest for _, digest in rows):
-            newest = max((at for at in map(wire.stamp, same) if at is not None), default=None)
+        asked_at = chunk.page.asked_at
+        all_skipped = known.issubset(digest for _, digest in rows)
+        if all_skipped and (newest is None or plausible(newest, tally.server_at or asked_at)):
+            tally.note_stamps([newest], asked_at)
+        else:
+            tally.note_stamps(map(wire.stamp, same), asked_at)
         tally.problems += len(same)
-        tally.passed_over += len(same)
+        tally.skipped += len(same)
         tally.outcomes[Outcome.UNCHANGED] += len(same)
-        if newest is not None and (tally.newest_stamp is None or newest > tally.newest_stamp):
-            tally.newest_stamp = newest
-        for row in same[:_TASTED] if self.source.version is None else ():
-            self._recognise(row.read())
+        if self.source.version is None:
+            for row in same[:_VERSION_SAMPLE]:
+                self._detect_version(row)
         return unknown
 
-    def _recognise(self, item: Any) -> None:
+    def _detect_version(self, row: Row) -> None:
         if self.source.version is None:
-            self.source.version = wire.detect_version(item)
+            self.source.version = wire.detect_version(row.read())
 
     def _item(self, row: Row, digest: bytes, asked_at: datetime, tally: Tally) -> Item:
         tally.problems += 1
         try:
-            item = row.read()
-            seen = wire.read_problem(item, asked_at=asked_at, via=self.via, digest=digest)
+            seen = wire.read_problem(row.read(), asked_at=asked_at, via=self.via, digest=digest)
+            self._detect_version(row)
         except UnreadableError as error:
-            tally.unreadable += 1
-            tally.nameless += error.problem_id is None
-            log.warning("unreadable row", source=self.source.name, reason=error.reason, detail=str(error))
-            return DeadLetter(
-                source_id=self.source.source_id,
-                received_at=asked_at,
-                raw=bytes(row.text),
-                reason=error.reason,
-                detail=str(error),
-                hint=error.hint,
-                problem_id=error.problem_id,
-                via=self.via.value,
+            return self._dead_letter(row, error, asked_at, tally)
+        except Exception as error:  # the bulkhead of a row: a defect of ours costs one row, not the pass
+            log.exception("row could not be read", source=self.source.name)
+            unexpected = UnreadableError(
+                "unexpected",
+                f"{type(error).__name__} while the row was read",
+                hint="please report it with the bytes of this letter",
+                problem_id=wire.usable_id(row.id),
             )
-        self._recognise(item)
-        if seen.stamped and (tally.newest_stamp is None or seen.effective_at > tally.newest_stamp):
-            tally.newest_stamp = seen.effective_at
+            return self._dead_letter(row, unexpected, asked_at, tally)
         return Entry(self.source.source_id, seen)
 
-    async def _await(
+    def _dead_letter(self, row: Row, error: UnreadableError, asked_at: datetime, tally: Tally) -> DeadLetter:
+        tally.unreadable += 1
+        tally.without_id += error.problem_id is None
+        log.warning("unreadable row", source=self.source.name, reason=error.reason, detail=str(error))
+        return DeadLetter(
+            source_id=self.source.source_id,
+            received_at=asked_at,
+            raw=bytes(row.text),
+            reason=error.reason,
+            detail=str(error),
+            hint=error.hint,
+            problem_id=error.problem_id,
+            via=self.via.value,
+        )
+
+    async def _expect(
         self, asked_at: datetime, tally: Tally, connection: Connection, entries: Sequence[Entry], stored: Stored
     ) -> None:
-        """Write down what a notification should bring, if it is not too late for it."""
-        awaited = [
-            self._awaited(entry.observation, asked_at, tally.server_at)
+        """Write down the notifications that should bring what this batch changed."""
+        expected = [
+            expected_notification(self.source, entry.observation, asked_at=asked_at, server_at=tally.server_at)
             for entry, outcome in zip(entries, stored.outcomes, strict=True)
             if entry.observation is not None and outcome in (Outcome.NEW, Outcome.CHANGED)
         ]
-        await awaited_notification.wait_for(connection, [each for each in awaited if each is not None])
-
-    def _awaited(self, seen: Observation, asked_at: datetime, server_at: datetime | None) -> AwaitedNotification | None:
-        """Nothing that changed before notifications were expected is anybody's fault."""
-        ahead = server_at - asked_at if server_at else timedelta(0)
-        ahead = ahead if abs(ahead) >= _SAME_CLOCK else timedelta(0)
-        changed_at = seen.effective_at - ahead if seen.stamped else asked_at - self._interval
-        expected_since = self.source.expected_since
-        if expected_since is None or changed_at <= expected_since:
-            return None
-        due_at = (min(asked_at, changed_at) if seen.stamped else asked_at) + GRACE
-        return AwaitedNotification(self.source.source_id, seen, changed_at, found_at=asked_at, due_at=due_at)
+        await awaited_notification.wait_for(connection, [each for each in expected if each is not None])
 
     def _count(self, items: Sequence[Item], stored: Stored, tally: Tally) -> None:
         count_changes(self.source, self.metrics, stored)
         tally.drift += stored.drift[self.source.source_id]
         for item, outcome in zip(items, stored.outcomes, strict=True):
             tally.outcomes[outcome] += 1
-            if isinstance(item, Entry) and item.observation and outcome in (Outcome.NEW, Outcome.CHANGED):
-                self._judge(item.observation, outcome, tally)
+            if not isinstance(item, Entry) or item.observation is None or self.known_until is None:
+                continue
+            seen = item.observation
+            if outcome in (Outcome.NEW, Outcome.CHANGED) and not (
+                seen.stamped and seen.effective_at > self.known_until
+            ):
+                tally.repaired["missing" if outcome == Outcome.NEW else "stale"] += 1
 
-    def _judge(self, seen: Observation, outcome: str, tally: Tally) -> None:
-        """Should this have been known before?"""
-        if self.known_until is not None and (not seen.stamped or seen.effective_at <= self.known_until):
-            tally.repaired["missing" if outcome == Outcome.NEW else "stale"] += 1
 
-    @property
-    def _interval(self) -> timedelta:
-        return timedelta(seconds=self.source.settings.poll_interval_seconds)
+def _stamps(items: Sequence[Item]) -> Iterator[datetime]:
+    for item in items:
+        if isinstance(item, Entry) and item.observation is not None and item.observation.stamped:
+            yield item.observation.effective_at
 
 
 def count_changes(source: SourceState, metrics: Metrics, stored: Stored) -> None:

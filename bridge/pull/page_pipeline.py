@@ -1,26 +1,16 @@
-"""Going through a source's list: pages are asked for ahead, and a few stretches of rows are under way at once.
+"""Reading a list page by page while a few chunks of its rows are being stored.
 
-A *stretch* is at most some hundred rows of one page, so that a page of thousands never holds up the listener for long
-(more where most need not be read: `bridge.pull.page_import`). Stretches begin in the order of the list, and do not care
-where a page ends: while Postgres works for some the next one is understood. What is in hand is bounded: the stretches
-under way, the page the next one comes from, the page behind it.
+A chunk is some hundred rows of one page, and not much more than a megabyte, so that a large page never holds up the
+event loop for long. Chunks start in the order of the list and do not care where a page ends: while Postgres stores one,
+the next one is read. Memory is bounded: the chunks in progress, the page the next one comes from, and the page behind
+it. No page is kept longer, hence each `del` below.
 
-Nobody holds on to a page that was passed on. It is half a megabyte and more, and with two of them kept until the next
-one came a pass over what is known took a tenth more (when a page was made of 1.7 MB of small objects). Hence each `del`
-below.
+Pages overlap by some rows (`bridge.tmf656.paging`), and two chunks with the same problem would race each other. So a
+chunk waits for earlier ones with the same problems (`RowChunk.wait_turn`), and the rows that also stood on the page
+before come last on theirs, when that wait is short.
 
-Pages overlap by some rows (`bridge.tmf656.paging`), so the end of one and the beginning of the next tell of the same
-problems; stored at the same time, one would lose the race against the other and be decided anew. So a stretch waits
-for those before it that tell of the same problems (`Stretch.turn`), and rows that stood on the page before come last on
-theirs, when nobody has to wait for long.
-
-The first failure ends it, first in the order of the list: no stretch begins after one, and those under way are gone
-through with. A page that cannot be had comes after everything that was had.
-
-With two stretches of one page at a time, and the next page begun when the last one was stored, our process had nothing
-to do but wait for 36 to 59 µs a row in a first pass over 20,000 problems, now for 20 to 24 (interleaved with others'
-work on two cores; a row takes some 100 µs of CPU here and 60 in Postgres). Two stretches at once wait for 30. The loop
-is busy between two of its turns for as long as before: 12 ms in nine of ten, 20 in 99 of a hundred (15 and 22 before).
+The first failure in the order of the list ends the pass: no further chunk starts, those in progress finish. A fetch
+error is raised after earlier pages are stored.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -38,19 +28,22 @@ from bridge.tmf656.client import ListPage
 from bridge.tmf656.wire import Row
 
 ROWS = 250
-"""Rows of a stretch, at most."""
+"""Rows of a chunk, at most."""
+
+CHUNK_BYTES = 1024 * 1024
+"""A chunk ends with the row that reaches this size; one row may be larger."""
 
 AT_ONCE = 3
-"""Stretches under way: one is understood, one in Postgres, and one between the two. More would wait for each other."""
+"""Chunks in progress: one is read, one is in Postgres, one is between the two. More would wait for each other."""
 
 _PAGE_TRIES = 3
-_PAGE_PATIENCE_SECONDS = 30.0
+_LONGEST_PAUSE_SECONDS = 30.0
 
 
 @dataclass(slots=True, eq=False)
 class RowChunk:
-    """Rows of a page. `ids`: the problem that each tells of, None for none; `first` and `last` on their page: both, on
-    a small one.
+    """Rows of a page. `ids`: the problem of each row, None where it has no usable id. `first`, `last`: on their page;
+    a small page is one chunk that is both.
     """
 
     page: ListPage
@@ -60,109 +53,124 @@ class RowChunk:
     last: bool
     done: anyio.Event = field(default_factory=anyio.Event)
     after: Sequence[anyio.Event] = ()
-    """When those before it that tell of the same problems are done."""
+    """The `done` of earlier chunks with the same problems."""
 
-    async def turn(self) -> None:
-        """Wait until none before it is under way that tells of the same problems."""
+    async def wait_turn(self) -> None:
+        """Wait until no earlier chunk with the same problems is in progress."""
         for done in self.after:
             await done.wait()
 
 
 async def run_pipeline(
-    pages: AsyncIterator[ListPage], handle: Callable[[RowChunk], Awaitable[None]], *, most: int = ROWS
+    pages: AsyncIterator[ListPage], handle: Callable[[RowChunk], Awaitable[None]], *, chunk_rows: int = ROWS
 ) -> None:
-    """Go through a pass `steadily`, a few stretches of at most so many rows at once. A page without rows is a stretch
-    without rows.
+    """Read all pages and `handle` their rows, a few chunks of at most `chunk_rows` at once. A page without rows is one
+    chunk without rows.
     """
-    await _Pipeline(handle, most).run(pages)
+    await _Pipeline(handle, chunk_rows).run(pages)
 
 
 class _Pipeline:
-    """One pass under way."""
+    """One pass."""
 
-    def __init__(self, handle: Callable[[RowChunk], Awaitable[None]], most: int) -> None:
+    def __init__(self, handle: Callable[[RowChunk], Awaitable[None]], chunk_rows: int) -> None:
         self._handle = handle
-        self._most = most
-        self._places = anyio.Semaphore(AT_ONCE)
-        self._asking = anyio.CancelScope()
-        self._begun = 0
-        self._under_way: dict[int, RowChunk] = {}
+        self._chunk_rows = chunk_rows
+        self._slots = anyio.Semaphore(AT_ONCE)
+        self._fetching = anyio.CancelScope()
+        self._started = 0
+        self._in_progress: dict[int, RowChunk] = {}
         self._failures: dict[int, BridgeError] = {}
-        self._cut_off: list[BridgeError] = []
+        self._fetch_errors: list[BridgeError] = []
 
     async def run(self, pages: AsyncIterator[ListPage]) -> None:
-        bring, brought = anyio.create_memory_object_stream[ListPage]()
-        async with anyio.create_task_group() as group, brought:
-            group.start_soon(self._ask, pages, bring)
-            before: frozenset[str | None] = frozenset()
-            async for page in brought:
+        send, receive = anyio.create_memory_object_stream[ListPage]()
+        async with anyio.create_task_group() as group, receive:
+            group.start_soon(self._fetch, pages, send)
+            ids_before: frozenset[str | None] = frozenset()
+            async for page in receive:
                 ids = [wire.usable_id(row.id) for row in page.items]
-                for stretch in _cut(page, ids, before, self._most):
-                    await self._begin(stretch, group)
-                before = frozenset(ids)
-                del page, stretch
-        failures = [self._failures[number] for number in sorted(self._failures)] + self._cut_off
+                for chunk in _chunks(page, ids, ids_before, self._chunk_rows):
+                    await self._start(chunk, group)
+                ids_before = frozenset(ids)
+                del page, chunk
+        failures = [self._failures[number] for number in sorted(self._failures)] + self._fetch_errors
         self._failures.clear()
-        self._cut_off.clear()
+        self._fetch_errors.clear()
         if failures:
             raise_first(failures)
 
-    async def _ask(self, pages: AsyncIterator[ListPage], bring: MemoryObjectSendStream[ListPage]) -> None:
-        """Ask for page after page, each once the one before was taken."""
-        async with bring:
-            with self._asking:
+    async def _fetch(self, pages: AsyncIterator[ListPage], send: MemoryObjectSendStream[ListPage]) -> None:
+        """Fetch page after page, each once the one before was taken."""
+        async with send:
+            with self._fetching:
                 try:
-                    async for page in steadily(pages):
-                        await bring.send(page)
+                    async for page in _retrying(pages):
+                        await send.send(page)
                         del page
                 except BridgeError as error:
-                    self._cut_off.append(error)
+                    self._fetch_errors.append(error)
 
-    async def _begin(self, stretch: RowChunk, group: TaskGroup) -> None:
-        await self._places.acquire()
+    async def _start(self, chunk: RowChunk, group: TaskGroup) -> None:
+        await self._slots.acquire()
         if self._failures:
-            self._places.release()
+            self._slots.release()
             return
-        ids = frozenset(stretch.ids).difference((None,))
-        stretch.after = [each.done for each in self._under_way.values() if not ids.isdisjoint(each.ids)]
-        self._begun += 1
-        self._under_way[self._begun] = stretch
-        group.start_soon(self._go_through, self._begun, stretch)
+        ids = frozenset(chunk.ids).difference((None,))
+        chunk.after = [each.done for each in self._in_progress.values() if not ids.isdisjoint(each.ids)]
+        self._started += 1
+        self._in_progress[self._started] = chunk
+        group.start_soon(self._run_chunk, self._started, chunk)
 
-    async def _go_through(self, number: int, stretch: RowChunk) -> None:
+    async def _run_chunk(self, number: int, chunk: RowChunk) -> None:
         try:
-            await self._handle(stretch)
+            await self._handle(chunk)
         except BridgeError as error:
             self._failures[number] = error
-            self._asking.cancel()
+            self._fetching.cancel()
         finally:
-            del self._under_way[number]
-            stretch.done.set()
-            self._places.release()
+            del self._in_progress[number]
+            chunk.done.set()
+            self._slots.release()
 
 
-def _cut(page: ListPage, ids: Sequence[str | None], before: frozenset[str | None], most: int) -> Iterator[RowChunk]:
-    """Cut a page into stretches, rows of problems that stood on the page before (whose ids are `before`) last."""
+def _chunks(
+    page: ListPage, ids: Sequence[str | None], ids_before: frozenset[str | None], most: int
+) -> Iterator[RowChunk]:
+    """Cut a page into chunks, problems that also stood on the page before (`ids_before`) last."""
     rows: Sequence[Row] = page.items
-    again = before.intersection(ids).difference((None,))
-    if again:
-        order = [place for place, each in enumerate(ids) if each not in again]
-        order += [place for place, each in enumerate(ids) if each in again]
+    repeated = ids_before.intersection(ids).difference((None,))
+    if repeated:
+        order = [place for place, each in enumerate(ids) if each not in repeated]
+        order += [place for place, each in enumerate(ids) if each in repeated]
         rows, ids = [rows[place] for place in order], [ids[place] for place in order]
-    for start in range(0, len(rows) or 1, most):
-        end = start + most
+    start = 0
+    while True:
+        end = _chunk_end(rows, start, most)
         yield RowChunk(page, rows[start:end], ids[start:end], first=start == 0, last=end >= len(rows))
+        start = end
+        if start >= len(rows):
+            return
 
 
-async def steadily(pages: AsyncIterator[ListPage]) -> AsyncIterator[ListPage]:
-    """Go through a pass, asking a few times again for a page that fails: a long pass need not start anew because of
-    one.
+def _chunk_end(rows: Sequence[Row], start: int, most: int) -> int:
+    """Return where the chunk ends that starts at `start`."""
+    size_bytes, end = 0, start
+    stop = min(start + most, len(rows))
+    while end < stop and size_bytes < CHUNK_BYTES:
+        size_bytes += len(rows[end].text)
+        end += 1
+    return end
 
-    The first page is not asked for again, nor is one that is refused or to be waited for long: that is for the job to
-    tell and to back off from.
+
+async def _retrying(pages: AsyncIterator[ListPage]) -> AsyncIterator[ListPage]:
+    """Yield the pages of a pass; fetch a page that failed a few times again, so that one bad answer does not end a long
+    pass.
+
+    The first page is not retried, nor one that is refused or asks for a long pause: the job backs off from these.
     """
     backoff = Backoff(first_seconds=0.2, last_seconds=2.0)
-    begun = False
+    started = False
     while True:
         try:
             page = await anext(pages)
@@ -171,12 +179,12 @@ async def steadily(pages: AsyncIterator[ListPage]) -> AsyncIterator[ListPage]:
         except UnauthorisedError:
             raise
         except TransientError as error:
-            patient = (error.retry_after_seconds or 0) <= _PAGE_PATIENCE_SECONDS
-            if not begun or not patient or backoff.failures >= _PAGE_TRIES:
+            short = (error.retry_after_seconds or 0) <= _LONGEST_PAUSE_SECONDS
+            if not started or not short or backoff.failures >= _PAGE_TRIES:
                 raise
             await anyio.sleep(backoff.next_seconds(error.retry_after_seconds))
             continue
-        begun = True
+        started = True
         backoff.reset()
         yield page
         del page

@@ -1,18 +1,19 @@
-"""Polling: what changed since the watermark, every poll interval and whenever somebody calls.
+"""Polling: read what changed since the watermark, every poll interval and when called.
 
-It runs also while push works: a notification that is lost is noticed by nobody else. The first pass over a source
-without a watermark reads everything (and counts as a reconcile pass); after that it asks for changes since the newest
-change it has seen, less an overlap.
+It runs also while push works: a lost notification is found by nothing else. The first pass over a source reads
+everything and counts as a reconcile pass; later ones ask for changes since the newest change seen, less an overlap.
 
-No filter is trusted before it has shown its worth: the first filtered pass asks for a time at which something is known
-to have changed, so an empty answer means that the server does not understand the question. A server that ignores or
-refuses every way of asking is read in full each time. The watermark never runs ahead of the server's clock at the start
-of the pass, so that what changes while pages are read is not skipped; it is stored after the last page, and a pass that
-breaks off, or may have missed rows, leaves it where it was.
+A filter is used only after it has proven itself: the first filtered pass asks for a time at which something is known to
+have changed, so an empty answer shows that the server does not understand the filter. A server that ignores or refuses
+every filter is read in full each time.
+
+The watermark is never ahead of the server's clock at the start of the pass, nor an hour ahead of ours, so that a change
+made while pages are read is not skipped. It is stored after the last page; a pass that breaks off, or may have missed
+rows, leaves it. A stored watermark that cannot be right is ignored and replaced.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from time import monotonic
 
@@ -20,10 +21,10 @@ import anyio
 import structlog
 
 from bridge.domain.observation import Via
-from bridge.errors import BridgeError, DatabaseUnavailableError
-from bridge.pull.page_import import PageImport, Tally
+from bridge.errors import DatabaseUnavailableError
+from bridge.pull.page_import import PageImport, Tally, plausible
 from bridge.pull.reconcile import Reconciler
-from bridge.schedule import Backoff, jittered, now
+from bridge.schedule import jittered, now, run_job
 from bridge.sources.missed_push import count_missed_pushes
 from bridge.sources.state import SourceState
 from bridge.storage import source as source_table
@@ -39,10 +40,12 @@ from bridge.tmf656.paging import FilterStyle
 log = structlog.get_logger(__name__)
 
 _STYLES = (FilterStyle.DOT_GTE, FilterStyle.OPERATOR, FilterStyle.JSONPATH)
-_FIRST_TRIES = 3
-_GAPS = 3
+_FIRST_PASSES = 3
+"""After so many first passes an incomplete one is accepted as the start of polling."""
+_INCOMPLETE_PASSES = 3
+"""Of so many incomplete passes in a row the last one moves the watermark all the same."""
 _BETWEEN_CALLS_SECONDS = 1.0
-"""A flood of calls is one poll a second."""
+"""However often it is called, there is one poll a second."""
 
 
 @dataclass(slots=True)
@@ -56,39 +59,37 @@ class Poller:
     on_stored: Callable[[Stored], None] | None = None
     on_page: Callable[[Tally, ListPage], None] | None = None
     _useless: set[FilterStyle] = field(default_factory=set, init=False)
-    _first_tries: int = field(default=0, init=False)
-    _gaps: int = field(default=0, init=False)
+    _first_passes: int = field(default=0, init=False)
+    _incomplete_passes: int = field(default=0, init=False)
+    _started: float = field(default=0.0, init=False)
 
     async def run(self) -> None:
-        """Poll at once, then every interval and at every call, backing off while the source or Postgres is away."""
-        backoff = Backoff()
-        while True:
-            started = monotonic()
-            try:
-                tally = await self.run_once()
-            except BridgeError as error:
-                delay_seconds = backoff.after(error)
-                if not isinstance(error, DatabaseUnavailableError):
-                    self.source.last_error = str(error)
-                self.metrics.polls.labels(self.source.name, "poll", "failed").inc()
-                log.warning(
-                    "poll failed", source=self.source.name, error=str(error), retry_in_seconds=round(delay_seconds, 1)
-                )
-                await anyio.sleep(delay_seconds)
-                continue
-            backoff.reset()
-            self.source.last_error = None
-            self.source.first_pass.set()
-            if tally.changed:
-                log.info(
-                    "polled", source=self.source.name, problems=tally.problems, changed=tally.changed, pages=tally.pages
-                )
-            called = await self.source.poll_wake.wait(jittered(self.source.settings.poll_interval_seconds))
-            if called is not None:
-                await anyio.sleep(max(0.0, started + _BETWEEN_CALLS_SECONDS - monotonic()))
+        """Poll at once, then every interval and at every call."""
+        job = self.source.job("poll", self.metrics)
+        await run_job(job, self._poll, self._wait, on_failure=self._failed)
+
+    async def _poll(self) -> None:
+        self._started = monotonic()
+        tally = await self.run_once()
+        self.source.last_error = None
+        self.source.first_pass.set()
+        if tally.changed:
+            log.info(
+                "polled", source=self.source.name, problems=tally.problems, changed=tally.changed, pages=tally.pages
+            )
+
+    async def _wait(self) -> None:
+        called = await self.source.poll_wake.wait(jittered(self.source.settings.poll_interval_seconds))
+        if called is not None:
+            await anyio.sleep(max(0.0, self._started + _BETWEEN_CALLS_SECONDS - monotonic()))
+
+    def _failed(self, error: Exception) -> None:
+        if not isinstance(error, DatabaseUnavailableError):
+            self.source.last_error = self.source.job("poll", self.metrics).error
+        self.metrics.polls.labels(self.source.name, "poll", "failed").inc()
 
     async def run_once(self) -> Tally:
-        """Read what changed. TransientError when the source or Postgres is away; what was read till then is stored."""
+        """Read what changed. TransientError when the source or Postgres is away; what was read until then is stored."""
         async with self.source.passing:
             started = monotonic()
             async with self.database.connection() as connection:
@@ -102,17 +103,20 @@ class Poller:
         return tally
 
     async def _first(self) -> Tally:
-        """Read everything; after some tries take also a pass that could not be shown to be complete."""
+        """Read everything; after some passes accept one that was not complete."""
         started_at = now()
         tally = await self.reconciler.pass_once()
-        self._first_tries += 1
-        if not self.reconciler.complete and self._first_tries >= _FIRST_TRIES:
+        self._first_passes += 1
+        if not tally.completeness.complete and self._first_passes >= _FIRST_PASSES:
             await self._advance(tally, None, None, started_at=started_at)
         return tally
 
     async def _since(self, mark: Watermark) -> Tally:
         if mark.changed_at is None or mark.filter_style == FilterStyle.NONE.value:
             return await self._pass(mark, FilterStyle.NONE, None)
+        if not plausible(mark.changed_at, now()):
+            log.warning("implausible watermark ignored", source=self.source.name, changed_at=str(mark.changed_at))
+            return await self._pass(replace(mark, changed_at=None), FilterStyle.NONE, None)
         since = mark.changed_at - timedelta(seconds=self.source.settings.poll_overlap_seconds)
         proven = None if mark.filter_style is None else FilterStyle(mark.filter_style)
         for style in _STYLES if proven is None else (proven, *_STYLES):
@@ -139,7 +143,7 @@ class Poller:
             self.metrics,
             Via.POLL,
             touch=style is not FilterStyle.NONE,
-            again=style is FilterStyle.NONE,
+            read_before=style is FilterStyle.NONE,
             on_stored=self.on_stored,
             on_page=self.on_page,
         )
@@ -148,6 +152,7 @@ class Poller:
             changed_since=since, filter_style=style, version=self.source.version, stamp=wire.stamp
         )
         await page_import.run(pages, tally)
+        tally.completeness = pages.completeness
         proven: FilterStyle | None = style
         if mark.changed_at is None:
             proven = None  # nothing could be asked for yet, so nothing was learned about filters
@@ -156,15 +161,17 @@ class Poller:
             self._useless.add(style)
             proven = None
         if tally.problems or mark.filter_style == style.value:
-            await self._advance(tally, mark, proven, started_at=started_at, whole=self._whole(complete=pages.complete))
+            moves = self._may_move(complete=tally.completeness.complete)
+            await self._advance(tally, mark, proven, started_at=started_at, moves=moves)
         return tally
 
-    def _whole(self, *, complete: bool) -> bool:
-        """May the mark move? Rows may have been missed in a pass that could not be shown to be complete; where none
-        ever can, the mark still has to move now and then.
+    def _may_move(self, *, complete: bool) -> bool:
+        """May the watermark move? An incomplete pass may have missed rows; where none is ever complete, the watermark
+        still has to move now and then.
         """
-        self._gaps = 0 if complete or self._gaps + 1 >= _GAPS else self._gaps + 1
-        return self._gaps == 0
+        enough = complete or self._incomplete_passes + 1 >= _INCOMPLETE_PASSES
+        self._incomplete_passes = 0 if enough else self._incomplete_passes + 1
+        return enough
 
     async def _advance(
         self,
@@ -173,13 +180,13 @@ class Poller:
         style: FilterStyle | None,
         *,
         started_at: datetime,
-        whole: bool = True,
+        moves: bool = True,
     ) -> None:
-        newest = tally.newest_stamp if whole else None
-        changed_at = max((at for at in (newest, mark.changed_at if mark else None) if at is not None), default=None)
-        if changed_at is not None and tally.server_at is not None:
-            changed_at = min(changed_at, tally.server_at)
-        next_mark = Watermark(changed_at, style.value if style else None, started_at, now(), tally.problems)
+        times = (tally.newest_stamp if moves else None, mark.changed_at if mark else None)
+        changed_at = max((at for at in times if at is not None), default=None)
+        next_mark = Watermark(
+            tally.bounded(changed_at), style.value if style else None, started_at, now(), tally.problems
+        )
         async with self.database.transaction() as connection:
             await self.source.fence.hold(connection)
             await watermark.advance(connection, self.source.source_id, "poll", next_mark)

@@ -112,7 +112,7 @@ class Reconciler:
             self.metrics,
             Via.RECONCILE,
             touch=False,
-            again=polled is not None,
+            read_before=polled is not None,
             known_until=polled.changed_at if polled else None,
             on_stored=self.on_stored,
             on_page=self.on_page,
@@ -122,7 +122,8 @@ class Reconciler:
             changed_since=None, filter_style=FilterStyle.NONE, version=self.source.version, stamp=wire.stamp
         )
         await page_import.run(pages, tally)
-        self.complete = pages.complete
+        tally.completeness = pages.completeness
+        self.complete = tally.completeness.complete
         if self.complete:
             await self._close(tally, polled, before, started_at, pages)
         self._count(tally)
@@ -145,12 +146,9 @@ class Reconciler:
             await watermark.advance(connection, self.source.source_id, "reconcile", mark)
             await source_table.write_version(connection, self.source.source_id, self.source.version)
             if polled is None or polled.filter_style == FilterStyle.NONE.value:
-                changed_at = tally.newest_stamp
-                if changed_at is not None and tally.server_at is not None:
-                    changed_at = min(changed_at, tally.server_at)
-                fresh = Watermark(changed_at, None, started_at, now(), problems)
+                fresh = Watermark(tally.bounded(tally.newest_stamp), None, started_at, now(), problems)
                 await watermark.advance(connection, self.source.source_id, "poll", fresh)
-        if gone and await self._really_gone(gone, sure=tally.nameless == 0):
+        if gone and await self._really_gone(gone, sure=tally.without_id == 0):
             await self._bury(gone, started_at, tally)
 
     async def _really_gone(self, problem_ids: Sequence[str], *, sure: bool) -> bool:

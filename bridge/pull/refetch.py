@@ -1,27 +1,25 @@
 """Fetching problems by id whose state is partial, tied or unclear.
 
-The door writes the requests (in the transaction that made them necessary) and settles them (an answer to a question
-asked later), so a crash loses none, and what another process asks for is found within seconds. What fails goes behind
-what waits, so that a problem the source stumbles over holds up no other. A problem that is not to be had by id is
-dropped from the list after some tries with growing delays: only two complete passes say that it is gone, except when a
-delete event had already said so. A source that is away uses up no tries.
+Requests are written in the transaction that made them necessary, and settled by an answer to a later question. So a
+crash loses none, and what another process requests is found within seconds. A problem whose fetch failed goes behind
+those that wait, so it delays no other. After some tries with growing delays a problem that the server does not give is
+dropped from the list. It counts as deleted only when an event had said so; else two complete passes have to miss it
+(`bridge.pull.deletion`). While the source is away no tries are used up.
 
-In a storm, when more waits than can be fetched one by one, a poll is called: it brings the same answers by the page,
-and settles them.
+When more waits than can be fetched one by one, a poll is called: its pages bring the same answers and settle them.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-import anyio
 import structlog
 
-from bridge.domain.observation import TOMBSTONE_HASH, Kind, Observation, Via
 from bridge.domain.problem_history import DELETION_REASONS
-from bridge.errors import BridgeError, PermanentError, TransientError, UnreadableError, raise_first
+from bridge.errors import BridgeError, TransientError, raise_first
+from bridge.pull.by_id import ByIdAnswer, ask_by_id
 from bridge.pull.page_import import count_changes
-from bridge.schedule import Backoff, now
+from bridge.schedule import now, run_job
 from bridge.sources.state import SourceState
 from bridge.storage import refetch
 from bridge.storage.database import Connection, Database
@@ -29,33 +27,31 @@ from bridge.storage.observation import Entry, Stored
 from bridge.storage.observation_store import Item, store_items
 from bridge.storage.refetch import RefetchRequest
 from bridge.telemetry.metrics import Metrics
-from bridge.tmf656 import wire
-from bridge.tmf656.client import NotFoundError
 
 log = structlog.get_logger(__name__)
 
-_AT_ONCE = 8
 _BATCH = 64
-_STORM = 256
+_BACKLOG = 256
+"""Requests waiting, beyond which a poll is called."""
 _TRIES = 4
-_LATER_SECONDS = 5.0
+_FIRST_DELAY_SECONDS = 5.0
 _IDLE_SECONDS = 2.0
-"""Another process may have asked for something; it wakes nobody here."""
+"""Another process that writes a request wakes nobody here."""
 
 
 @dataclass(slots=True)
-class _Round:
-    """What a round of asking came to. `in_vain`: answered, but with nothing that helps."""
+class _RefetchBatch:
+    """What came of a batch of requests. `unsettled`: answered, but with nothing that helps."""
 
-    answers: list[tuple[RefetchRequest, Item]] = field(default_factory=list)
-    in_vain: list[RefetchRequest] = field(default_factory=list)
-    failures: list[tuple[RefetchRequest, TransientError]] = field(default_factory=list)
+    answered: list[tuple[RefetchRequest, Item]] = field(default_factory=list)
+    unsettled: list[RefetchRequest] = field(default_factory=list)
+    failed: list[tuple[RefetchRequest, TransientError]] = field(default_factory=list)
 
-    def let_go(self) -> list[BridgeError]:
-        """Return what failed, and forget it."""
-        failures: list[BridgeError] = [error for _, error in self.failures]
-        self.failures.clear()
-        return failures
+    def release_errors(self) -> list[BridgeError]:
+        """Return what failed, and keep nothing of it: an error holds the frames that hold the batch."""
+        errors: list[BridgeError] = [error for _, error in self.failed]
+        self.failed.clear()
+        return errors
 
 
 @dataclass(slots=True)
@@ -69,120 +65,85 @@ class Refetcher:
 
     async def run(self) -> None:
         """Fetch what is due, then wait for a call or for the next one to fall due."""
-        backoff = Backoff()
-        while True:
-            try:
-                fetched = await self.run_once()
-                pause_seconds = 0.0 if fetched else await self._pause_seconds()
-                backoff.reset()
-            except BridgeError as error:
-                pause_seconds = backoff.after(error)
-                self.metrics.polls.labels(self.source.name, "refetch", "failed").inc()
-                log.warning(
-                    "refetch failed",
-                    source=self.source.name,
-                    error=str(error),
-                    retry_in_seconds=round(pause_seconds, 1),
-                )
-                await anyio.sleep(pause_seconds)
-                continue
-            if pause_seconds:
-                await self.source.refetch_wake.wait(pause_seconds)
+        job = self.source.job("refetch", self.metrics)
+        await run_job(job, self.run_once, self._wait, on_failure=self._failed)
+
+    async def _wait(self) -> None:
+        await self.source.refetch_wake.wait(await self._pause_seconds())
+
+    def _failed(self, _: Exception) -> None:
+        self.metrics.polls.labels(self.source.name, "refetch", "failed").inc()
 
     async def run_once(self) -> int:
-        """Fetch what is due, at most a batch; return how many were asked for. TransientError when the source is
-        away.
-        """
+        """Fetch what is due, at most a batch; return how many were due. TransientError when the source is away."""
         async with self.database.connection() as connection:
             due = await refetch.due(connection, self.source.source_id, now(), _BATCH)
             _, waiting = await refetch.next_due(connection, self.source.source_id)
         self.metrics.refetch_waiting.labels(self.source.name).set(waiting)
         if not due:
             return 0
-        if waiting > _STORM:
+        if waiting > _BACKLOG:
             self.source.poll_wake.call("refetch backlog")
-        found = _Round()
-        limiter = anyio.CapacityLimiter(_AT_ONCE)
-        async with anyio.create_task_group() as group:
-            for request in due:
-                group.start_soon(self._fetch, request, limiter, found)
-        await self._keep(found)
-        if found.failures:
-            raise_first(found.let_go())
+        requests = {request.problem_id: request for request in due}
+        batch = _RefetchBatch()
+        for answer in await ask_by_id(self.source, list(requests)):
+            self._sort(requests[answer.problem_id], answer, batch)
+            del answer
+        await self._store(batch)
+        if batch.failed:
+            raise_first(batch.release_errors())
         self.metrics.polls.labels(self.source.name, "refetch", "ok").inc()
         return len(due)
 
-    async def _fetch(self, request: RefetchRequest, limiter: anyio.CapacityLimiter, found: _Round) -> None:
-        """Ask for one problem; nothing is written here, so that an error of Postgres comes out as it is."""
-        async with limiter:
-            if found.failures:
-                return
-            asked_at = now()
-            try:
-                fetched = await self.source.client.get(request.problem_id)
-                seen = wire.read_problem(fetched.item, asked_at=fetched.asked_at, via=Via.REFETCH)
-            except NotFoundError:
-                if request.reason in DELETION_REASONS:
-                    found.answers.append((request, self._tombstone(request, asked_at)))
-                else:
-                    found.in_vain.append(request)
-            except TransientError as error:
-                found.failures.append((request, error))
-            except (PermanentError, UnreadableError) as error:
-                log.info("cannot be fetched", source=self.source.name, problem_id=request.problem_id, error=str(error))
-                found.in_vain.append(request)
-            else:
-                if seen.problem_id == request.problem_id:
-                    found.answers.append((request, Entry(self.source.source_id, seen)))
-                else:
-                    found.in_vain.append(request)
+    def _sort(self, request: RefetchRequest, answer: ByIdAnswer, batch: _RefetchBatch) -> None:
+        """Put an answer where it belongs."""
+        if answer.observation is not None:
+            batch.answered.append((request, Entry(self.source.source_id, answer.observation)))
+        elif answer.gone and request.reason in DELETION_REASONS:
+            batch.answered.append((request, Entry(self.source.source_id, answer.tombstone())))
+        elif isinstance(answer.error, TransientError):
+            batch.failed.append((request, answer.error))
+        else:
+            if answer.error is not None:
+                log.info(
+                    "cannot be fetched",
+                    source=self.source.name,
+                    problem_id=request.problem_id,
+                    error=str(answer.error),
+                )
+            batch.unsettled.append(request)
 
-    def _tombstone(self, request: RefetchRequest, asked_at: datetime) -> Entry:
-        return Entry(
-            self.source.source_id,
-            Observation(
-                problem_id=request.problem_id,
-                kind=Kind.TOMBSTONE,
-                via=Via.REFETCH,
-                observed_at=asked_at,
-                effective_at=asked_at,
-                stamped=False,
-                body=b"{}",
-                content_hash=TOMBSTONE_HASH,
-            ),
-        )
-
-    async def _keep(self, found: _Round) -> None:
-        """Store the answers, and put off what was asked for in vain."""
-        if found.answers:
-            stored = await store_items(self.database, [item for _, item in found.answers])
+    async def _store(self, batch: _RefetchBatch) -> None:
+        """Store the answers, and postpone the other requests."""
+        if batch.answered:
+            stored = await store_items(self.database, [item for _, item in batch.answered])
             count_changes(self.source, self.metrics, stored)
             if self.on_stored is not None:
                 self.on_stored(stored)
-            refused = zip(found.answers, stored.outcomes, strict=True)
-            found.in_vain += [request for (request, _), outcome in refused if outcome == "dead_letter"]
-        answering = bool(found.answers or found.in_vain) or self._answers_polls
+            outcomes = zip(batch.answered, stored.outcomes, strict=True)
+            batch.unsettled += [request for (request, _), outcome in outcomes if outcome == "dead_letter"]
+        answering = bool(batch.answered or batch.unsettled) or self._answers_polls
         async with self.database.transaction() as connection:
-            for request in found.in_vain:
-                await self._put_off(connection, request)
-            for request, error in found.failures:
+            for request in batch.unsettled:
+                await self._postpone(connection, request)
+            for request, error in batch.failed:
                 if answering and error.retry_after_seconds is None:
-                    await self._put_off(connection, request)
+                    await self._postpone(connection, request)
                 else:
-                    at = _later(0)
+                    at = _due_after(0)
                     await refetch.postpone(connection, self.source.source_id, request, at, counted=False)
 
     @property
     def _answers_polls(self) -> bool:
-        """Then a problem that cannot be fetched is itself to blame, and not a source that is away."""
+        """Is the source there? Then a problem that cannot be fetched is itself the cause."""
         return self.source.first_pass.is_set() and self.source.last_error is None
 
-    async def _put_off(self, connection: Connection, request: RefetchRequest) -> None:
+    async def _postpone(self, connection: Connection, request: RefetchRequest) -> None:
         if request.attempts + 1 >= _TRIES:
             log.info("given up", source=self.source.name, problem_id=request.problem_id, reason=request.reason)
             await refetch.drop(connection, self.source.source_id, request)
             return
-        await refetch.postpone(connection, self.source.source_id, request, _later(request.attempts))
+        await refetch.postpone(connection, self.source.source_id, request, _due_after(request.attempts))
 
     async def _pause_seconds(self) -> float:
         async with self.database.connection() as connection:
@@ -190,8 +151,8 @@ class Refetcher:
         self.metrics.refetch_waiting.labels(self.source.name).set(waiting)
         if due_at is None:
             return _IDLE_SECONDS
-        return min(_IDLE_SECONDS, max(0.01, (due_at - now()).total_seconds()))
+        return min(_IDLE_SECONDS, max(0.0, (due_at - now()).total_seconds()))
 
 
-def _later(attempts: int) -> datetime:
-    return now() + timedelta(seconds=_LATER_SECONDS * 4**attempts)
+def _due_after(attempts: int) -> datetime:
+    return now() + timedelta(seconds=_FIRST_DELAY_SECONDS * 4**attempts)

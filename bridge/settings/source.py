@@ -157,9 +157,11 @@ class PullSettings(Section):
     """instant of the oldest change that the first pass asks for, 2026-01-31T00:00:00Z; empty: everything there is"""
     backfill_rate_per_second: Seconds = Field(default=0, ge=0, le=1_000_000)
     """problems taken each second by the first pass over a source, 0 (any number) to 1000000"""
+    by_id_rate_per_second: Seconds = Field(default=50, ge=0, le=1_000_000)
+    """problems asked for by id each second, 0 (any number) to 1000000"""
     max_loss_share: Seconds = Field(default=0.2, ge=0, le=1)
     """share of the known problems, 0 to 1, that may be missing from a list; a pass that misses more (and more than
-    20) deletes nothing until `sync SOURCE --accept-deletions`"""
+    20) is held back: GET by id has to confirm each deletion, or `sync SOURCE --accept-deletions`"""
 
 
 class MappingSettings(Section):

@@ -17,6 +17,7 @@ import anyio
 from bridge.domain.push_health import ArrivalInterval, PushTrust
 from bridge.schedule import Job, Wake
 from bridge.settings import SourceSettings
+from bridge.sources.request_pace import RequestPace
 from bridge.storage.lease import LeaderFence
 from bridge.telemetry.metrics import Metrics
 from bridge.tmf656.client import Client
@@ -68,17 +69,20 @@ class SourceState:
     reconcile_wake: Wake = field(default_factory=Wake)
     first_pass: anyio.Event = field(default_factory=anyio.Event)
     """Set once a pass over the source has succeeded."""
-    reworded: int = 0
-    """Passes in a row that had to read most of what they then found unchanged (`bridge.pull.page_import`)."""
+    reordered_passes: int = 0
+    """Passes in a row that read most rows only to find them unchanged (`bridge.pull.page_import`)."""
     passing: anyio.Lock = field(default_factory=anyio.Lock)
     """Held by the pass under way: one pass over a source at a time."""
     on_mode: Callable[["SourceState"], None] | None = None
     arrivals: ArrivalInterval = field(init=False)
+    by_id_pace: RequestPace = field(init=False)
+    """How fast single problems are asked for by id, for whatever reason."""
     _told: Mode | None = None
 
     def __post_init__(self) -> None:
         """Begin to learn what is usual."""
         self.arrivals = ArrivalInterval(self.settings.silence_min_seconds, self.settings.silence_max_seconds)
+        self.by_id_pace = RequestPace(self.settings.by_id_rate_per_second)
 
     def job(self, name: str, metrics: Metrics) -> Job:
         """Return the job of that name."""

@@ -1,10 +1,9 @@
-"""Changes that were found by asking, and whose notification may still come.
+"""Changes that a poll or reconcile found first and whose notification may still come.
 
-A poll that runs while push works often finds a change a moment before its notification arrives: nothing is missed then.
-So what a poll or reconcile found first is written down in the transaction that stores it, crossed out by the door when
-a notification says the same (same time of change or content; a part need not say when), and judged once it has come or
-is overdue. Judging takes the row out and counts it in the same statement, so every change is counted once, whoever
-judges and whenever it crashes. A notification that comes after the verdict changes nothing any more.
+A poll that runs while push works often finds a change a moment before its notification arrives: nothing was missed. So
+the change is written down in the transaction that stores it, and marked when a notification says the same (same time of
+change or content; a partial one need not state a time). It is counted once it has arrived or is overdue, in the
+statement that deletes it: each change is counted once, whichever process counts and whenever it crashes.
 """
 
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ _AT_ONCE = 5000
 
 @dataclass(frozen=True, slots=True)
 class AwaitedNotification:
-    """A change that was found by asking. `changed_at`, `found_at`, `due_at`: our clock."""
+    """A change that a poll or reconcile found. `changed_at`, `found_at`, `due_at`: our clock."""
 
     source_id: int
     seen: Observation
@@ -31,7 +30,7 @@ class AwaitedNotification:
 
 @dataclass(frozen=True, slots=True)
 class OverdueCount:
-    """What became of those that were due. `changed_at`: the newest change that was missed, by our clock."""
+    """What became of those due. `changed_at`: the newest change that was missed, by our clock."""
 
     missed: int
     late: int
@@ -58,7 +57,9 @@ async def wait_for(connection: Connection, awaited: Sequence[AwaitedNotification
 
 
 async def mark_arrived(connection: Connection, notified: Sequence[tuple[int, Observation]]) -> None:
-    """(source id, observation) of notifications that were not news; part of the transaction that stores them."""
+    """Mark what these notifications, (source id, observation), brought after it was known; part of the transaction that
+    stores them.
+    """
     rows = [
         (
             source_id,
@@ -75,7 +76,7 @@ async def mark_arrived(connection: Connection, notified: Sequence[tuple[int, Obs
 
 
 async def count_overdue(connection: Connection, source_id: int, at: datetime) -> OverdueCount:
-    """Count what has come or is overdue at `at`, and forget it."""
+    """Count what has arrived or is overdue at `at`, and delete it."""
     row = await connection.fetchrow(queries("awaited_notification")["judge"], source_id, at, _AT_ONCE)
     return OverdueCount(0, 0, None) if row is None else OverdueCount(row["missed"], row["late"], row["changed_at"])
 

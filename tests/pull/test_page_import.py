@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bridge.domain.completeness import Completeness, Gap
 from bridge.domain.observation import Via
 from bridge.pull.page_import import PageImport, Tally
 from bridge.simulator import Simulator
@@ -25,13 +26,13 @@ def about(**problem: Any) -> dict[str, Any]:
     return {"event": {"serviceProblem": problem}}
 
 
-@pytest.mark.parametrize("reworded", [0, 2])
+@pytest.mark.parametrize("reordered_passes", [0, 2])
 async def test_a_number_of_any_length_in_a_row_that_cannot_be_kept_spoils_neither_page_nor_process(
-    rig_for: RigFor, reworded: int
+    rig_for: RigFor, reordered_passes: int
 ) -> None:
     rig = await rig_for("http://127.0.0.1:9")
-    rig.source.reworded = reworded
-    page_import = PageImport(rig.source, rig.database, rig.metrics, Via.POLL, touch=True, again=True)
+    rig.source.reordered_passes = reordered_passes
+    page_import = PageImport(rig.source, rig.database, rig.metrics, Via.POLL, touch=True, read_before=True)
     tally = Tally()
     digits = b"1" * 5000
     rows = wire.rows_in(
@@ -45,7 +46,7 @@ async def test_a_number_of_any_length_in_a_row_that_cannot_be_kept_spoils_neithe
 
     await page_import.run(pages(), tally)
     assert set(await rig.rows()) == {"a", "b"}
-    assert (tally.unreadable, tally.nameless) == (3, 1)
+    assert (tally.unreadable, tally.without_id) == (3, 1)
     named = await rig.value("select array_agg(problem_id order by problem_id) from bridge.dead_letter")
     assert named == ["c", "d", None]
 
@@ -61,7 +62,7 @@ async def test_a_filtered_pass_that_may_have_missed_rows_does_not_move_the_mark(
         await rig.execute("update bridge.watermark set changed_at = changed_at - interval '1 hour'")
         before = await rig.value(CHANGED_AT)
         with monkeypatch.context() as patching:
-            patching.setattr(ListPass, "complete", property(lambda _: False))
+            patching.setattr(ListPass, "completeness", property(lambda _: Completeness(Gap.NOT_JOINED)))
             assert (await rig.poller.run_once()).problems
             assert await rig.value(CHANGED_AT) == before
         await rig.poller.run_once()
@@ -77,7 +78,7 @@ async def test_a_server_whose_passes_can_never_be_shown_complete_is_followed_all
         await rig.poller.run_once()
         before = await rig.value(CHANGED_AT)
         await rig.execute("update bridge.watermark set changed_at = changed_at - interval '1 hour'")
-        monkeypatch.setattr(ListPass, "complete", property(lambda _: False))
+        monkeypatch.setattr(ListPass, "completeness", property(lambda _: Completeness(Gap.NOT_JOINED)))
         for _ in range(3):
             await rig.poller.run_once()
         assert await rig.value(CHANGED_AT) == before

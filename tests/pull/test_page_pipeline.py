@@ -44,7 +44,7 @@ class Server:
 
 
 class Gates:
-    """Handles stretches, each of which ends when the test opens the gate of its page."""
+    """Handles chunks, each of which ends when the test opens the gate of its page."""
 
     def __init__(self) -> None:
         self.began: list[int] = []
@@ -53,10 +53,10 @@ class Gates:
         self.failures: dict[int, BridgeError] = {}
         self._gates: defaultdict[int, anyio.Event] = defaultdict(anyio.Event)
 
-    async def handle(self, stretch: RowChunk) -> None:
-        number = stretch.page.number
+    async def handle(self, chunk: RowChunk) -> None:
+        number = chunk.page.number
         self.began.append(number)
-        await stretch.turn()
+        await chunk.wait_turn()
         self.turned.append(number)
         await self._gates[number].wait()
         if number in self.failures:
@@ -93,7 +93,7 @@ class Failing:
         return self._failure
 
 
-async def test_stretches_begin_in_order_whatever_page_they_are_on_and_only_few_are_in_hand() -> None:
+async def test_chunks_begin_in_order_whatever_page_they_are_on_and_only_few_are_in_hand() -> None:
     server, gates = Server(*small_pages(20)), Gates()
     async with background() as tasks:
         tasks.start_soon(run_pipeline, aiter(server), gates.handle)
@@ -119,29 +119,29 @@ async def test_a_page_of_many_rows_is_cut_and_the_next_one_begins_before_its_end
         assert gates.ended == [1, 1, 2, 2]
 
 
-async def test_every_page_has_a_first_and_a_last_stretch_also_one_without_rows() -> None:
+async def test_every_page_has_a_first_and_a_last_chunk_also_one_without_rows() -> None:
     seen: list[tuple[int, int, bool, bool]] = []
 
-    async def handle(stretch: RowChunk) -> None:
-        seen.append((stretch.page.number, len(stretch.rows), stretch.first, stretch.last))
+    async def handle(chunk: RowChunk) -> None:
+        seen.append((chunk.page.number, len(chunk.rows), chunk.first, chunk.last))
 
     await run_pipeline(aiter(Server(a_page(1, []), a_page(2, range(ROWS)), a_page(3, range(ROWS + 1)))), handle)
     assert seen == [(1, 0, True, True), (2, ROWS, True, True), (3, ROWS, True, False), (3, 1, False, True)]
 
 
 async def test_what_stands_on_two_pages_comes_last_on_the_second_and_waits_for_the_first() -> None:
-    stretches: list[list[Any]] = []
+    chunks: list[list[Any]] = []
     gates = Gates()
 
-    async def handle(stretch: RowChunk) -> None:
-        stretches.append([row.id for row in stretch.rows])
-        await gates.handle(stretch)
+    async def handle(chunk: RowChunk) -> None:
+        chunks.append([row.id for row in chunk.rows])
+        await gates.handle(chunk)
 
     pages = a_page(1, ["a", "b", "c"]), a_page(2, ["c", {"odd": 1}, "d", "c", None]), a_page(3, ["e"])
     async with background() as tasks:
         tasks.start_soon(run_pipeline, aiter(Server(*pages)), handle)
         await anyio.wait_all_tasks_blocked()
-        assert stretches == [["a", "b", "c"], [{"odd": 1}, "d", None, "c", "c"], ["e"]]
+        assert chunks == [["a", "b", "c"], [{"odd": 1}, "d", None, "c", "c"], ["e"]]
         assert gates.turned == [1, 3]
         await gates.open(1)
         assert gates.turned == [1, 3, 2]

@@ -375,7 +375,7 @@ async def test_rows_that_come_in_another_order_each_time_are_known_all_the_same_
             read.clear()
             tally = await rig.reconciler.run_once()
             assert (tally.changed, rig.reconciler.complete) == (0, True)
-            assert tally.passed_over + len(read) == tally.problems
+            assert tally.skipped + len(read) == tally.problems
             counts.append(len(read))
     assert counts == rows_read
 
