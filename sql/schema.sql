@@ -88,64 +88,6 @@ CREATE TYPE bridge.version_row AS (
 );
 COMMENT ON TYPE bridge.version_row IS 'A row of bridge.service_problem_version';
 
-CREATE TABLE bridge.change (
-    committed xid8 DEFAULT pg_current_xact_id() NOT NULL,
-    id bigint NOT NULL,
-    changed_at timestamp with time zone DEFAULT now() NOT NULL,
-    source_id smallint NOT NULL,
-    problem_ids text[] NOT NULL
-);
-ALTER TABLE bridge.change ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME bridge.change_id_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1
-);
-ALTER TABLE ONLY bridge.change
-    ADD CONSTRAINT change_pkey PRIMARY KEY (committed, id);
-COMMENT ON TABLE bridge.change IS 'One row a transaction and source: the problems whose present or history it changed; kept for a day';
-COMMENT ON COLUMN bridge.change.committed IS 'The transaction; read only those below pg_snapshot_xmin(pg_current_snapshot()), and none is missed';
-COMMENT ON COLUMN bridge.change.id IS 'Tells rows of one transaction apart';
-COMMENT ON COLUMN bridge.change.changed_at IS 'When the transaction began';
-COMMENT ON COLUMN bridge.change.source_id IS 'Source';
-COMMENT ON COLUMN bridge.change.problem_ids IS 'Problems whose current row, versions or statuses are others now, or that were pruned';
-
-CREATE TABLE bridge.summary (
-    singleton boolean DEFAULT true NOT NULL,
-    complete boolean DEFAULT false NOT NULL,
-    committed xid8 DEFAULT '0'::xid8 NOT NULL,
-    change_id bigint DEFAULT 0 NOT NULL,
-    walked_source_id smallint DEFAULT 0 NOT NULL,
-    walked_id text DEFAULT ''::text NOT NULL,
-    walked_at timestamp with time zone,
-    alive_at timestamp with time zone,
-    CONSTRAINT summary_singleton_check CHECK (singleton)
-);
-ALTER TABLE ONLY bridge.summary
-    ADD CONSTRAINT summary_pkey PRIMARY KEY (singleton);
-COMMENT ON TABLE bridge.summary IS 'How far the summaries have come; one row';
-COMMENT ON COLUMN bridge.summary.singleton IS 'There is one row';
-COMMENT ON COLUMN bridge.summary.complete IS 'Every problem has been summarised once; false: compute reports from the facts';
-COMMENT ON COLUMN bridge.summary.committed IS 'Changes up to here (bridge.change.committed) …';
-COMMENT ON COLUMN bridge.summary.change_id IS '… and here (bridge.change.id) are in the summaries';
-COMMENT ON COLUMN bridge.summary.walked_source_id IS 'How far the walk over all problems has come: source …';
-COMMENT ON COLUMN bridge.summary.walked_id IS '… and problem';
-COMMENT ON COLUMN bridge.summary.walked_at IS 'When the last complete walk ended';
-COMMENT ON COLUMN bridge.summary.alive_at IS 'The leader''s clock: when the summaries were last tended';
-
-CREATE FUNCTION bridge.changed() RETURNS TABLE(source_id smallint, id text)
-    LANGUAGE sql STABLE SECURITY DEFINER ROWS 100 PARALLEL SAFE
-    BEGIN ATOMIC
- SELECT DISTINCT c.source_id,
-     u.id
-    FROM ((bridge.summary m
-      JOIN bridge.change c ON ((ROW(c.committed, c.id) > ROW(m.committed, m.change_id))))
-      CROSS JOIN LATERAL unnest(c.problem_ids) u(id));
-END;
-COMMENT ON FUNCTION bridge.changed() IS 'Problems that changed after the summaries were made';
-
 CREATE FUNCTION bridge.changed_keys(before jsonb, after jsonb) RETURNS text[]
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$
@@ -155,6 +97,13 @@ CREATE FUNCTION bridge.changed_keys(before jsonb, after jsonb) RETURNS text[]
     where before is not null and a.value is distinct from b.value
 $$;
 COMMENT ON FUNCTION bridge.changed_keys(before jsonb, after jsonb) IS 'First-level attributes that differ between two bodies; empty when there is no earlier one';
+
+CREATE FUNCTION bridge.daily_flow_code(at timestamp with time zone, kind integer) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT (((((at AT TIME ZONE 'UTC'::text))::date - '2000-01-01'::date) * 16) + kind);
+END;
+COMMENT ON FUNCTION bridge.daily_flow_code(at timestamp with time zone, kind integer) IS 'Day and kind as one number';
 
 CREATE FUNCTION bridge.drop_notification_day(day date) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
@@ -180,30 +129,33 @@ end
 $$;
 COMMENT ON FUNCTION bridge.drop_notification_day(day date) IS 'Drop the partition of a day of the log that is a week old or older; in the owner''s name';
 
-CREATE FUNCTION bridge.element(list jsonb, word text) RETURNS TABLE(place integer, item jsonb)
+CREATE FUNCTION bridge.list_element(list jsonb, word text) RETURNS TABLE(ordinal integer, item jsonb)
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     BEGIN ATOMIC
- SELECT (e.ordinality)::integer AS place,
+ SELECT (e.ordinality)::integer AS ordinal,
          CASE
              WHEN (jsonb_typeof(e.value) = 'object'::text) THEN e.value
-             ELSE jsonb_build_object(element.word, e.value)
+             ELSE jsonb_build_object(list_element.word, e.value)
          END AS item
     FROM jsonb_array_elements(
          CASE
-             WHEN (jsonb_typeof(element.list) = 'array'::text) THEN element.list
-             WHEN (jsonb_typeof(element.list) <> 'null'::text) THEN jsonb_build_array(element.list)
+             WHEN (jsonb_typeof(list_element.list) = 'array'::text) THEN list_element.list
+             WHEN (jsonb_typeof(list_element.list) <> 'null'::text) THEN jsonb_build_array(list_element.list)
              ELSE NULL::jsonb
          END) WITH ORDINALITY e(value, ordinality)
    WHERE (jsonb_typeof(e.value) <> 'null'::text);
 END;
-COMMENT ON FUNCTION bridge.element(list jsonb, word text) IS 'The elements of a list, as objects. What came without its list is a list of one; what is no object is the value of attribute `word`';
+COMMENT ON FUNCTION bridge.list_element(list jsonb, word text) IS 'The elements of a list, as objects. What came without its list is a list of one; what is no object is the value of attribute `word`';
 
-CREATE FUNCTION bridge.flow_code(at timestamp with time zone, kind integer) RETURNS integer
+CREATE FUNCTION bridge.element_names(list jsonb, word text) RETURNS text[]
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     BEGIN ATOMIC
- SELECT (((((at AT TIME ZONE 'UTC'::text))::date - '2000-01-01'::date) * 16) + kind);
+ SELECT COALESCE(array_agg(DISTINCT (n.name COLLATE "C") ORDER BY (n.name COLLATE "C")), '{}'::text[]) AS "coalesce"
+    FROM ( SELECT COALESCE((e.item ->> 'name'::text), (e.item ->> 'id'::text)) AS name
+            FROM bridge.list_element(element_names.list, element_names.word) e(ordinal, item)) n
+   WHERE (n.name IS NOT NULL);
 END;
-COMMENT ON FUNCTION bridge.flow_code(at timestamp with time zone, kind integer) IS 'Day and kind as one number';
+COMMENT ON FUNCTION bridge.element_names(list jsonb, word text) IS 'The names, else ids, of the elements of a list, each once; what is no object is the value of attribute `word`';
 
 CREATE FUNCTION bridge.hour_of(at timestamp with time zone) RETURNS timestamp with time zone
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -212,7 +164,115 @@ CREATE FUNCTION bridge.hour_of(at timestamp with time zone) RETURNS timestamp wi
 END;
 COMMENT ON FUNCTION bridge.hour_of(at timestamp with time zone) IS 'Begin of the hour, in UTC';
 
-CREATE FUNCTION bridge.instant(value jsonb) RETURNS timestamp with time zone
+CREATE FUNCTION bridge.make_notification_day(day date) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    part text := 'notification_' || to_char(day, 'YYYYMMDD');
+begin
+    if day is null or abs(day - current_date) > 3660 then
+        raise exception 'no partition is made for %', day using errcode = 'check_violation';
+    end if;
+    perform pg_advisory_xact_lock(656000002);
+    if exists (
+        select from pg_inherits as i
+        where i.inhparent = 'bridge.notification'::regclass and i.inhrelid = to_regclass(format('bridge.%I', part))
+    ) then
+        return;
+    end if;
+    execute format('drop table if exists bridge.%I', part);  -- left over when its removal broke off
+    execute format('create table bridge.%I (like bridge.notification including all)', part);
+    execute format('comment on table bridge.%I is %L', part, format('Notifications received on %s (UTC)', day));
+    execute format(
+        'alter table bridge.notification attach partition bridge.%I for values from (%L) to (%L)',
+        part, day || ' 00:00+00', (day + 1) || ' 00:00+00'
+    );
+end
+$$;
+COMMENT ON FUNCTION bridge.make_notification_day(day date) IS 'Make the partition of a day of the log, unless it is there; in the owner''s name';
+
+CREATE TABLE bridge.source (
+    id smallint NOT NULL,
+    name text NOT NULL,
+    url text DEFAULT ''::text NOT NULL,
+    version text,
+    callback_secret text DEFAULT ''::text NOT NULL,
+    mode text DEFAULT 'poll'::text NOT NULL,
+    mode_since timestamp with time zone DEFAULT now() NOT NULL,
+    last_push_at timestamp with time zone,
+    last_error text,
+    last_error_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    current_secret text,
+    previous_secret text,
+    retired_secrets bytea[] DEFAULT '{}'::bytea[] NOT NULL,
+    fallback_reason text,
+    poll_requested_at timestamp with time zone,
+    CONSTRAINT source_mode_check CHECK ((mode = ANY (ARRAY['push'::text, 'fallback'::text, 'poll'::text, 'disabled'::text])))
+);
+ALTER TABLE bridge.source ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME bridge.source_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+ALTER TABLE ONLY bridge.source
+    ADD CONSTRAINT source_name_key UNIQUE (name);
+ALTER TABLE ONLY bridge.source
+    ADD CONSTRAINT source_pkey PRIMARY KEY (id);
+COMMENT ON TABLE bridge.source IS 'A TMF656 server we take service problems from, by its name in the configuration';
+COMMENT ON COLUMN bridge.source.id IS 'Short key used in every other table';
+COMMENT ON COLUMN bridge.source.name IS 'Name in the configuration, [sources.NAME]';
+COMMENT ON COLUMN bridge.source.url IS 'API base path as last configured';
+COMMENT ON COLUMN bridge.source.version IS 'Version of TMF656 it speaks, as its problems look; null while not known';
+COMMENT ON COLUMN bridge.source.callback_secret IS 'Last part of the callback path when the configuration sets none; made once';
+COMMENT ON COLUMN bridge.source.mode IS 'push: notifications arrive; fallback: they should but do not; poll: no push wanted or offered; disabled';
+COMMENT ON COLUMN bridge.source.mode_since IS 'When the mode last changed';
+COMMENT ON COLUMN bridge.source.last_push_at IS 'When a notification was last accepted (written at most every few seconds)';
+COMMENT ON COLUMN bridge.source.last_error IS 'What last went wrong with this source, in words; null when it works';
+COMMENT ON COLUMN bridge.source.last_error_at IS 'When it last went wrong';
+COMMENT ON COLUMN bridge.source.created_at IS 'When the bridge first knew of this source';
+COMMENT ON COLUMN bridge.source.current_secret IS 'Secret in the callback as last registered: the configured one, else callback_secret';
+COMMENT ON COLUMN bridge.source.previous_secret IS 'The one before, still accepted; null when there was none';
+COMMENT ON COLUMN bridge.source.retired_secrets IS 'Hashes of older ones, answered 410';
+COMMENT ON COLUMN bridge.source.fallback_reason IS 'Why the mode is fallback, in words; null in any other';
+COMMENT ON COLUMN bridge.source.poll_requested_at IS 'When a process that does not poll asked the leader for a poll, mostly because an event names no problem; null once the poll has begun';
+
+CREATE FUNCTION bridge.notify_change(changed_source_id smallint, changed_ids text[]) RETURNS void
+    LANGUAGE sql
+    BEGIN ATOMIC
+ SELECT pg_notify('service_problem_changed'::text,
+         CASE
+             WHEN (octet_length(t.payload) < 8000) THEN t.payload
+             ELSE (json_build_object('source', t.name, 'more', true))::text
+         END) AS pg_notify
+    FROM ( SELECT s.name,
+             (json_build_object('source', s.name, 'ids', notify_change.changed_ids))::text AS payload
+            FROM bridge.source s
+           WHERE ((s.id = notify_change.changed_source_id) AND (pg_notification_queue_usage() < (0.5)::double precision))) t;
+END;
+COMMENT ON FUNCTION bridge.notify_change(changed_source_id smallint, changed_ids text[]) IS 'Notifies listeners of changed problems: {"source", "ids"}, or {"source", "more": true} where that would exceed the 8,000 bytes of a notification. Nothing is sent while the queue of Postgres is half full (a listener does not fetch), because a full queue fails every commit; bridge.change has every change';
+
+CREATE FUNCTION bridge.parse_integer(value jsonb) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT
+         CASE
+             WHEN ((n.number = trunc(n.number)) AND ((n.number >= ('-2147483648'::integer)::numeric) AND (n.number <= (2147483647)::numeric))) THEN (n.number)::integer
+             ELSE NULL::integer
+         END AS "case"
+    FROM ( SELECT
+                 CASE
+                     WHEN ((jsonb_typeof(parse_integer.value) = 'number'::text) OR ((jsonb_typeof(parse_integer.value) = 'string'::text) AND ((parse_integer.value #>> '{}'::text[]) ~ '^\s*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?\s*$'::text))) THEN ((parse_integer.value #>> '{}'::text[]))::numeric
+                     ELSE NULL::numeric
+                 END AS number) n;
+END;
+COMMENT ON FUNCTION bridge.parse_integer(value jsonb) IS 'A whole number of 32 bits that may have been sent as text or as 1.0, else null';
+
+CREATE FUNCTION bridge.parse_timestamp(value jsonb) RETURNS timestamp with time zone
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     AS $_$
 declare
@@ -291,103 +351,39 @@ begin
     return at;
 end
 $_$;
-COMMENT ON FUNCTION bridge.instant(value jsonb) IS 'An instant in any form that sources write (ISO 8601 and its relatives, UTC when no zone is given; epoch seconds or milliseconds), else null';
+COMMENT ON FUNCTION bridge.parse_timestamp(value jsonb) IS 'An instant in any form that sources write (ISO 8601 and its relatives, UTC when no zone is given; epoch seconds or milliseconds), else null';
 
-CREATE FUNCTION bridge.make_notification_day(day date) RETURNS void
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-declare
-    part text := 'notification_' || to_char(day, 'YYYYMMDD');
-begin
-    if day is null or abs(day - current_date) > 3660 then
-        raise exception 'no partition is made for %', day using errcode = 'check_violation';
-    end if;
-    perform pg_advisory_xact_lock(656000002);
-    if exists (
-        select from pg_inherits as i
-        where i.inhparent = 'bridge.notification'::regclass and i.inhrelid = to_regclass(format('bridge.%I', part))
-    ) then
-        return;
-    end if;
-    execute format('drop table if exists bridge.%I', part);  -- left over when its removal broke off
-    execute format('create table bridge.%I (like bridge.notification including all)', part);
-    execute format('comment on table bridge.%I is %L', part, format('Notifications received on %s (UTC)', day));
-    execute format(
-        'alter table bridge.notification attach partition bridge.%I for values from (%L) to (%L)',
-        part, day || ' 00:00+00', (day + 1) || ' 00:00+00'
-    );
-end
-$$;
-COMMENT ON FUNCTION bridge.make_notification_day(day date) IS 'Make the partition of a day of the log, unless it is there; in the owner''s name';
-
-CREATE FUNCTION bridge.names(list jsonb, word text) RETURNS text[]
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    BEGIN ATOMIC
- SELECT COALESCE(array_agg(DISTINCT (n.name COLLATE "C") ORDER BY (n.name COLLATE "C")), '{}'::text[]) AS "coalesce"
-    FROM ( SELECT COALESCE((e.item ->> 'name'::text), (e.item ->> 'id'::text)) AS name
-            FROM bridge.element(names.list, names.word) e(place, item)) n
-   WHERE (n.name IS NOT NULL);
-END;
-COMMENT ON FUNCTION bridge.names(list jsonb, word text) IS 'The names, else ids, of the elements of a list, each once; what is no object is the value of attribute `word`';
-
-CREATE FUNCTION bridge.raced() RETURNS void
+CREATE FUNCTION bridge.raise_concurrent_update() RETURNS void
     LANGUAGE plpgsql
     AS $$
 begin
     raise serialization_failure using message = 'another writer changed the same problems first';
 end
 $$;
-COMMENT ON FUNCTION bridge.raced() IS 'Undoes the statement that calls it: fewer rows were written than decided, because another writer was faster';
+COMMENT ON FUNCTION bridge.raise_concurrent_update() IS 'Raises serialization_failure, which undoes the statement: another writer changed the same problems first';
 
-CREATE TABLE bridge.source (
-    id smallint NOT NULL,
-    name text NOT NULL,
-    url text DEFAULT ''::text NOT NULL,
-    version text,
-    callback_secret text DEFAULT ''::text NOT NULL,
-    mode text DEFAULT 'poll'::text NOT NULL,
-    mode_since timestamp with time zone DEFAULT now() NOT NULL,
-    last_push_at timestamp with time zone,
-    last_error text,
-    last_error_at timestamp with time zone,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    current_secret text,
-    previous_secret text,
-    retired_secrets bytea[] DEFAULT '{}'::bytea[] NOT NULL,
-    fallback_reason text,
-    poll_wanted_at timestamp with time zone,
-    CONSTRAINT source_mode_check CHECK ((mode = ANY (ARRAY['push'::text, 'fallback'::text, 'poll'::text, 'disabled'::text])))
+CREATE TABLE bridge.summary (
+    singleton boolean DEFAULT true NOT NULL,
+    complete boolean DEFAULT false NOT NULL,
+    committed xid8 DEFAULT '0'::xid8 NOT NULL,
+    change_id bigint DEFAULT 0 NOT NULL,
+    scanned_source_id smallint DEFAULT 0 NOT NULL,
+    scanned_id text DEFAULT ''::text NOT NULL,
+    scanned_at timestamp with time zone,
+    maintained_at timestamp with time zone,
+    CONSTRAINT summary_singleton_check CHECK (singleton)
 );
-ALTER TABLE bridge.source ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME bridge.source_id_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1
-);
-ALTER TABLE ONLY bridge.source
-    ADD CONSTRAINT source_name_key UNIQUE (name);
-ALTER TABLE ONLY bridge.source
-    ADD CONSTRAINT source_pkey PRIMARY KEY (id);
-COMMENT ON TABLE bridge.source IS 'A TMF656 server we take service problems from, by its name in the configuration';
-COMMENT ON COLUMN bridge.source.id IS 'Short key used in every other table';
-COMMENT ON COLUMN bridge.source.name IS 'Name in the configuration, [sources.NAME]';
-COMMENT ON COLUMN bridge.source.url IS 'API base path as last configured';
-COMMENT ON COLUMN bridge.source.version IS 'Version of TMF656 it speaks, as its problems look; null while not known';
-COMMENT ON COLUMN bridge.source.callback_secret IS 'Last part of the callback path when the configuration sets none; made once';
-COMMENT ON COLUMN bridge.source.mode IS 'push: notifications arrive; fallback: they should but do not; poll: no push wanted or offered; disabled';
-COMMENT ON COLUMN bridge.source.mode_since IS 'When the mode last changed';
-COMMENT ON COLUMN bridge.source.last_push_at IS 'When a notification was last accepted (written at most every few seconds)';
-COMMENT ON COLUMN bridge.source.last_error IS 'What last went wrong with this source, in words; null when it works';
-COMMENT ON COLUMN bridge.source.last_error_at IS 'When it last went wrong';
-COMMENT ON COLUMN bridge.source.created_at IS 'When the bridge first knew of this source';
-COMMENT ON COLUMN bridge.source.current_secret IS 'Secret in the callback as last registered: the configured one, else callback_secret';
-COMMENT ON COLUMN bridge.source.previous_secret IS 'The one before, still accepted; null when there was none';
-COMMENT ON COLUMN bridge.source.retired_secrets IS 'Hashes of older ones, answered 410';
-COMMENT ON COLUMN bridge.source.fallback_reason IS 'Why the mode is fallback, in words; null in any other';
-COMMENT ON COLUMN bridge.source.poll_wanted_at IS 'When a process that does not poll itself wished for a poll (an event that could not be attributed to a problem, mostly); null once it is under way';
+ALTER TABLE ONLY bridge.summary
+    ADD CONSTRAINT summary_pkey PRIMARY KEY (singleton);
+COMMENT ON TABLE bridge.summary IS 'How far the summaries have come; one row';
+COMMENT ON COLUMN bridge.summary.singleton IS 'There is one row';
+COMMENT ON COLUMN bridge.summary.complete IS 'Every problem has been summarised once; false: compute reports from the facts';
+COMMENT ON COLUMN bridge.summary.committed IS 'Changes up to here (bridge.change.committed) …';
+COMMENT ON COLUMN bridge.summary.change_id IS '… and here (bridge.change.id) are in the summaries';
+COMMENT ON COLUMN bridge.summary.scanned_source_id IS 'How far the scan of all problems has come: source …';
+COMMENT ON COLUMN bridge.summary.scanned_id IS '… and problem';
+COMMENT ON COLUMN bridge.summary.scanned_at IS 'When the last complete scan ended; null while one runs';
+COMMENT ON COLUMN bridge.summary.maintained_at IS 'The leader''s clock: when the summaries were last maintained';
 
 CREATE TABLE bridge.watermark (
     source_id smallint NOT NULL,
@@ -410,47 +406,51 @@ COMMENT ON COLUMN bridge.watermark.started_at IS 'Our clock: when the last compl
 COMMENT ON COLUMN bridge.watermark.finished_at IS 'Our clock: when it ended';
 COMMENT ON COLUMN bridge.watermark.problems IS 'How many different problems that pass returned';
 
-CREATE FUNCTION bridge.summarised() RETURNS boolean
+CREATE FUNCTION bridge.summary_usable() RETURNS boolean
     LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE
     BEGIN ATOMIC
  SELECT (m.complete AND (m.committed <= pg_snapshot_xmax(pg_current_snapshot())) AND (NOT (EXISTS ( SELECT
             FROM (bridge.source s
               LEFT JOIN bridge.watermark w ON ((s.id = w.source_id)))
-           WHERE (GREATEST(s.last_push_at, w.finished_at) > (m.alive_at + '00:05:00'::interval))))))
+           WHERE (GREATEST(s.last_push_at, w.finished_at) > (m.maintained_at + '00:05:00'::interval))))))
     FROM bridge.summary m;
 END;
-COMMENT ON FUNCTION bridge.summarised() IS 'Can bridge.resolution be relied on, together with bridge.changed()? Not before it is complete, not with the numbers of another server''s transactions, and not when sources were heard minutes after the summaries were last tended: by a release that does not note what changes';
+COMMENT ON FUNCTION bridge.summary_usable() IS 'Whether reports may use bridge.resolution together with bridge.unsummarised(). No before it is complete, no when the position counts transactions of another server (restored dump), and no when something was received five minutes after the summaries were last maintained';
 
-CREATE FUNCTION bridge.tell(changed_source_id smallint, changed_ids text[]) RETURNS void
-    LANGUAGE sql
-    BEGIN ATOMIC
- SELECT pg_notify('service_problem_changed'::text,
-         CASE
-             WHEN (octet_length(t.payload) < 8000) THEN t.payload
-             ELSE (json_build_object('source', t.name, 'more', true))::text
-         END) AS pg_notify
-    FROM ( SELECT s.name,
-             (json_build_object('source', s.name, 'ids', tell.changed_ids))::text AS payload
-            FROM bridge.source s
-           WHERE ((s.id = tell.changed_source_id) AND (pg_notification_queue_usage() < (0.5)::double precision))) t;
-END;
-COMMENT ON FUNCTION bridge.tell(changed_source_id smallint, changed_ids text[]) IS 'Tells listeners which problems changed: {"source", "ids"}, or, where that would not go into a notification (8,000 bytes), {"source", "more": true}. A listener who does not fetch for long fills the queue, and a full one would fail every commit: half full, nothing is put into it any more; bridge.change has it all the same';
+CREATE TABLE bridge.change (
+    committed xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    id bigint NOT NULL,
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    source_id smallint NOT NULL,
+    problem_ids text[] NOT NULL
+);
+ALTER TABLE bridge.change ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME bridge.change_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+ALTER TABLE ONLY bridge.change
+    ADD CONSTRAINT change_pkey PRIMARY KEY (committed, id);
+COMMENT ON TABLE bridge.change IS 'The problems that a transaction changed, one row for each transaction and source; kept for a day';
+COMMENT ON COLUMN bridge.change.committed IS 'The transaction. Who reads only transactions below pg_snapshot_xmin(pg_current_snapshot()) misses none';
+COMMENT ON COLUMN bridge.change.id IS 'Tells rows of one transaction apart';
+COMMENT ON COLUMN bridge.change.changed_at IS 'When the transaction began';
+COMMENT ON COLUMN bridge.change.source_id IS 'Source';
+COMMENT ON COLUMN bridge.change.problem_ids IS 'Problems whose current row, versions or statuses changed or were pruned';
 
-CREATE FUNCTION bridge.whole_number(value jsonb) RETURNS integer
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+CREATE FUNCTION bridge.unsummarised() RETURNS TABLE(source_id smallint, id text)
+    LANGUAGE sql STABLE SECURITY DEFINER ROWS 100 PARALLEL SAFE
     BEGIN ATOMIC
- SELECT
-         CASE
-             WHEN ((n.number = trunc(n.number)) AND ((n.number >= ('-2147483648'::integer)::numeric) AND (n.number <= (2147483647)::numeric))) THEN (n.number)::integer
-             ELSE NULL::integer
-         END AS "case"
-    FROM ( SELECT
-                 CASE
-                     WHEN ((jsonb_typeof(whole_number.value) = 'number'::text) OR ((jsonb_typeof(whole_number.value) = 'string'::text) AND ((whole_number.value #>> '{}'::text[]) ~ '^\s*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?\s*$'::text))) THEN ((whole_number.value #>> '{}'::text[]))::numeric
-                     ELSE NULL::numeric
-                 END AS number) n;
+ SELECT DISTINCT c.source_id,
+     u.id
+    FROM ((bridge.summary m
+      JOIN bridge.change c ON ((ROW(c.committed, c.id) > ROW(m.committed, m.change_id))))
+      CROSS JOIN LATERAL unnest(c.problem_ids) u(id));
 END;
-COMMENT ON FUNCTION bridge.whole_number(value jsonb) IS 'A whole number of 32 bits that may have been sent as text or as 1.0, else null';
+COMMENT ON FUNCTION bridge.unsummarised() IS 'Problems that changed after the summaries were computed';
 
 CREATE FUNCTION report.parameter(name text, fallback text) RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -489,7 +489,7 @@ CREATE TABLE bridge.service_problem (
     content_hash bytea,
     doubt_hash bytea,
     body jsonb,
-    listed bytea
+    list_digest bytea
 )
 WITH (fillfactor='85');
 ALTER TABLE ONLY bridge.service_problem
@@ -497,7 +497,7 @@ ALTER TABLE ONLY bridge.service_problem
 CREATE INDEX service_problem_created_at_idx ON bridge.service_problem USING btree (created_at);
 CREATE INDEX service_problem_missed_idx ON bridge.service_problem USING btree (source_id, id) WHERE (missed_at IS NOT NULL);
 CREATE INDEX service_problem_updated_at_status_idx ON bridge.service_problem USING btree (updated_at, status, source_id);
-COMMENT ON TABLE bridge.service_problem IS 'A service problem as it is now: the newest whole statement with the patches since merged over it; with its body: bridge.service_problem_now';
+COMMENT ON TABLE bridge.service_problem IS 'A service problem as it is now: the newest whole statement with the patches since merged over it; with its body: bridge.service_problem_with_body';
 COMMENT ON COLUMN bridge.service_problem.source_id IS 'Source';
 COMMENT ON COLUMN bridge.service_problem.priority IS 'Priority, 1 highest';
 COMMENT ON COLUMN bridge.service_problem.affected_services IS 'affectedNumberOfServices, else how many are listed';
@@ -527,20 +527,20 @@ COMMENT ON COLUMN bridge.service_problem.category IS 'Category';
 COMMENT ON COLUMN bridge.service_problem.content_hash IS 'Hash of the last whole statement';
 COMMENT ON COLUMN bridge.service_problem.doubt_hash IS 'Hash of an answer that looked older than what is known; believed when it comes again';
 COMMENT ON COLUMN bridge.service_problem.body IS 'The whole problem, v4 attribute names; null: it is as the last whole statement has it, in the version of content_at and content_hash';
-COMMENT ON COLUMN bridge.service_problem.listed IS 'Memo: digest of a row of the source''s list as it came (and of the release that read it), followed by the content_hash it was read as';
+COMMENT ON COLUMN bridge.service_problem.list_digest IS 'Digest of a row of the source''s list as received, salted with the code that reads rows, followed by the content_hash of what was read from it';
 
-CREATE VIEW bridge.known AS
+CREATE VIEW bridge.known_problem AS
  SELECT p.source_id,
     p.id,
     s.name AS source,
     p.first_seen_at
    FROM (bridge.service_problem p
      JOIN bridge.source s ON ((p.source_id = s.id)));
-COMMENT ON VIEW bridge.known IS 'Problems ever heard of, for report.service_problem_at';
-COMMENT ON COLUMN bridge.known.source_id IS 'Source';
-COMMENT ON COLUMN bridge.known.id IS 'Problem';
-COMMENT ON COLUMN bridge.known.source IS 'Name of the source';
-COMMENT ON COLUMN bridge.known.first_seen_at IS 'When the bridge first heard of it';
+COMMENT ON VIEW bridge.known_problem IS 'Problems ever received, with the name of their source, for report.service_problem_at';
+COMMENT ON COLUMN bridge.known_problem.source_id IS 'Source';
+COMMENT ON COLUMN bridge.known_problem.id IS 'Problem';
+COMMENT ON COLUMN bridge.known_problem.source IS 'Name of the source';
+COMMENT ON COLUMN bridge.known_problem.first_seen_at IS 'When the bridge first heard of it';
 
 CREATE TABLE bridge.service_problem_version (
     source_id smallint NOT NULL,
@@ -578,7 +578,7 @@ COMMENT ON COLUMN bridge.service_problem_version.body_hash IS 'Hash of body wher
 COMMENT ON COLUMN bridge.service_problem_version.patch IS 'The merge patch as received (partial only)';
 COMMENT ON COLUMN bridge.service_problem_version.body IS 'The problem as it was, v4 attribute names; that of the last whole statement is the current one too where bridge.service_problem has none';
 
-CREATE VIEW bridge.service_problem_now AS
+CREATE VIEW bridge.service_problem_with_body AS
  SELECT p.source_id,
     p.id,
     p.revision,
@@ -599,27 +599,27 @@ CREATE VIEW bridge.service_problem_now AS
     COALESCE(p.body, v.body) AS body
    FROM (bridge.service_problem p
      LEFT JOIN bridge.service_problem_version v ON (((p.source_id = v.source_id) AND (p.id = v.problem_id) AND (p.content_at = v.effective_at) AND (p.content_hash = v.content_hash) AND (p.body IS NULL))));
-COMMENT ON VIEW bridge.service_problem_now IS 'What there is to tell of a service problem as it is now, with its body';
-COMMENT ON COLUMN bridge.service_problem_now.source_id IS 'As in bridge.service_problem';
-COMMENT ON COLUMN bridge.service_problem_now.id IS 'As in bridge.service_problem';
-COMMENT ON COLUMN bridge.service_problem_now.revision IS 'As in bridge.service_problem';
-COMMENT ON COLUMN bridge.service_problem_now.status IS 'As in bridge.service_problem';
-COMMENT ON COLUMN bridge.service_problem_now.status_raw IS 'As in bridge.service_problem';
-COMMENT ON COLUMN bridge.service_problem_now.category IS 'As in bridge.service_problem';
-COMMENT ON COLUMN bridge.service_problem_now.priority IS 'As in bridge.service_problem';
-COMMENT ON COLUMN bridge.service_problem_now.affected_services IS 'As in bridge.service_problem';
-COMMENT ON COLUMN bridge.service_problem_now.created_at IS 'As in bridge.service_problem';
-COMMENT ON COLUMN bridge.service_problem_now.updated_at IS 'As in bridge.service_problem';
-COMMENT ON COLUMN bridge.service_problem_now.status_changed_at IS 'As in bridge.service_problem';
-COMMENT ON COLUMN bridge.service_problem_now.resolved_at IS 'As in bridge.service_problem';
-COMMENT ON COLUMN bridge.service_problem_now.first_seen_at IS 'As in bridge.service_problem';
-COMMENT ON COLUMN bridge.service_problem_now.last_seen_at IS 'As in bridge.service_problem';
-COMMENT ON COLUMN bridge.service_problem_now.missed_at IS 'As in bridge.service_problem';
-COMMENT ON COLUMN bridge.service_problem_now.deleted_at IS 'As in bridge.service_problem';
-COMMENT ON COLUMN bridge.service_problem_now.via IS 'As in bridge.service_problem';
-COMMENT ON COLUMN bridge.service_problem_now.body IS 'The whole problem, v4 attribute names';
+COMMENT ON VIEW bridge.service_problem_with_body IS 'A service problem as it is now, with its body, which the table keeps only in its version';
+COMMENT ON COLUMN bridge.service_problem_with_body.source_id IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_with_body.id IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_with_body.revision IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_with_body.status IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_with_body.status_raw IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_with_body.category IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_with_body.priority IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_with_body.affected_services IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_with_body.created_at IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_with_body.updated_at IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_with_body.status_changed_at IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_with_body.resolved_at IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_with_body.first_seen_at IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_with_body.last_seen_at IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_with_body.missed_at IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_with_body.deleted_at IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_with_body.via IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_with_body.body IS 'The whole problem, v4 attribute names';
 
-CREATE VIEW bridge.told AS
+CREATE VIEW bridge.valid_version AS
  SELECT source_id,
     problem_id,
     effective_at,
@@ -637,18 +637,18 @@ CREATE VIEW bridge.told AS
     body
    FROM bridge.service_problem_version v
   WHERE (NOT superseded);
-COMMENT ON VIEW bridge.told IS 'What is known to have been said of problems, for report.service_problem_at';
-COMMENT ON COLUMN bridge.told.source_id IS 'Source';
-COMMENT ON COLUMN bridge.told.problem_id IS 'Problem';
-COMMENT ON COLUMN bridge.told.effective_at IS 'Since when it was so';
-COMMENT ON COLUMN bridge.told.kind IS 'full, partial or tombstone; of equal times the later in the alphabet holds';
-COMMENT ON COLUMN bridge.told.confirmed_at IS 'Of equal times and kinds, the one confirmed last holds';
-COMMENT ON COLUMN bridge.told.tie IS 'Decides among whole statements that contradict each other until the source is asked';
-COMMENT ON COLUMN bridge.told.content_hash IS 'Decides when all else is equal';
-COMMENT ON COLUMN bridge.told.observed_at IS 'When the bridge heard of it, or asked for it';
-COMMENT ON COLUMN bridge.told.via IS 'Which way it came';
-COMMENT ON COLUMN bridge.told.status IS 'Normalised status';
-COMMENT ON COLUMN bridge.told.body IS 'The problem as it was';
+COMMENT ON VIEW bridge.valid_version IS 'Versions that no later answer contradicts, for report.service_problem_at';
+COMMENT ON COLUMN bridge.valid_version.source_id IS 'Source';
+COMMENT ON COLUMN bridge.valid_version.problem_id IS 'Problem';
+COMMENT ON COLUMN bridge.valid_version.effective_at IS 'Since when it was so';
+COMMENT ON COLUMN bridge.valid_version.kind IS 'full, partial or tombstone; of equal times the later in the alphabet holds';
+COMMENT ON COLUMN bridge.valid_version.confirmed_at IS 'Of equal times and kinds, the one confirmed last holds';
+COMMENT ON COLUMN bridge.valid_version.tie IS 'Decides among whole statements that contradict each other until the source is asked';
+COMMENT ON COLUMN bridge.valid_version.content_hash IS 'Decides when all else is equal';
+COMMENT ON COLUMN bridge.valid_version.observed_at IS 'When the bridge received it, or sent the request that it answers';
+COMMENT ON COLUMN bridge.valid_version.via IS 'Which way it came';
+COMMENT ON COLUMN bridge.valid_version.status IS 'Normalised status';
+COMMENT ON COLUMN bridge.valid_version.body IS 'The problem as it was';
 
 CREATE VIEW report.service_problem AS
  SELECT s.name AS source,
@@ -679,7 +679,7 @@ CREATE VIEW report.service_problem AS
     p.via AS last_changed_via,
     p.deleted_at,
     p.body
-   FROM ((bridge.service_problem_now p
+   FROM ((bridge.service_problem_with_body p
      JOIN bridge.source s ON ((p.source_id = s.id)))
      LEFT JOIN bridge.watermark w ON (((p.source_id = w.source_id) AND (w.kind = 'reconcile'::text))));
 COMMENT ON VIEW report.service_problem IS 'A service problem as it is now; deleted ones too (deleted_at is set)';
@@ -718,18 +718,18 @@ CREATE FUNCTION report.service_problem_at(at timestamp with time zone) RETURNS S
      t.status,
      (t.body ->> 'status'::text) AS status_raw,
      (t.body ->> 'category'::text) AS category,
-     bridge.whole_number((t.body -> 'priority'::text)) AS priority,
+     bridge.parse_integer((t.body -> 'priority'::text)) AS priority,
      (t.body ->> 'description'::text) AS description,
      (t.body ->> 'reason'::text) AS reason,
      (t.body ->> 'originatingSystem'::text) AS originating_system,
      COALESCE(((t.body -> 'originatorParty'::text) ->> 'name'::text), ((t.body -> 'originatorParty'::text) ->> 'id'::text), (t.body ->> 'originatorParty'::text)) AS originator,
      COALESCE(((t.body -> 'responsibleParty'::text) ->> 'name'::text), ((t.body -> 'responsibleParty'::text) ->> 'id'::text), (t.body ->> 'responsibleParty'::text)) AS responsible,
      (((t.body -> 'externalIdentifier'::text) -> 0) ->> 'id'::text) AS external_id,
-     bridge.instant((t.body -> 'creationDate'::text)) AS created_at,
-     bridge.instant((t.body -> 'lastUpdate'::text)) AS updated_at,
-     bridge.instant((t.body -> 'statusChangeDate'::text)) AS status_changed_at,
-     bridge.instant((t.body -> 'resolutionDate'::text)) AS resolved_at,
-     COALESCE(bridge.whole_number((t.body -> 'affectedNumberOfServices'::text)),
+     bridge.parse_timestamp((t.body -> 'creationDate'::text)) AS created_at,
+     bridge.parse_timestamp((t.body -> 'lastUpdate'::text)) AS updated_at,
+     bridge.parse_timestamp((t.body -> 'statusChangeDate'::text)) AS status_changed_at,
+     bridge.parse_timestamp((t.body -> 'resolutionDate'::text)) AS resolved_at,
+     COALESCE(bridge.parse_integer((t.body -> 'affectedNumberOfServices'::text)),
          CASE
              WHEN (jsonb_typeof((t.body -> 'affectedService'::text)) = 'array'::text) THEN jsonb_array_length((t.body -> 'affectedService'::text))
              ELSE NULL::integer
@@ -740,18 +740,18 @@ CREATE FUNCTION report.service_problem_at(at timestamp with time zone) RETURNS S
      NULL::timestamp with time zone AS deleted_at,
      t.body
     FROM ((( SELECT service_problem_at.at AS until) m
-      CROSS JOIN bridge.known k)
+      CROSS JOIN bridge.known_problem k)
       CROSS JOIN LATERAL ( SELECT v.kind,
              v.status,
              v.observed_at,
              v.via,
              v.body
-            FROM bridge.told v
+            FROM bridge.valid_version v
            WHERE ((v.source_id = k.source_id) AND (v.problem_id = k.id) AND (v.effective_at <= m.until))
            ORDER BY v.effective_at DESC, v.kind DESC, v.confirmed_at DESC NULLS LAST, v.tie DESC NULLS LAST, v.content_hash DESC
           LIMIT 1) t)
    WHERE ((t.kind = 'full'::text) OR ((t.kind = 'partial'::text) AND (( SELECT v.kind
-            FROM bridge.told v
+            FROM bridge.valid_version v
            WHERE ((v.source_id = k.source_id) AND (v.problem_id = k.id) AND (v.effective_at <= m.until) AND (v.kind <> 'partial'::text))
            ORDER BY v.effective_at DESC, v.kind DESC
           LIMIT 1) IS DISTINCT FROM 'tombstone'::text)));
@@ -765,22 +765,331 @@ CREATE TABLE bridge.awaited_notification (
     changed_at timestamp with time zone NOT NULL,
     found_at timestamp with time zone NOT NULL,
     due_at timestamp with time zone NOT NULL,
-    told_at timestamp with time zone,
+    arrived_at timestamp with time zone,
     problem_id text NOT NULL,
     content_hash bytea NOT NULL
 );
 ALTER TABLE ONLY bridge.awaited_notification
     ADD CONSTRAINT awaited_notification_pkey PRIMARY KEY (source_id, problem_id, effective_at, content_hash);
-COMMENT ON TABLE bridge.awaited_notification IS 'Changes that were found by asking although a notification should bring them; gone once it has come, or is overdue';
+COMMENT ON TABLE bridge.awaited_notification IS 'Changes that a poll or reconcile pass found before their notification; deleted when it arrives or is overdue';
 COMMENT ON COLUMN bridge.awaited_notification.source_id IS 'Source';
-COMMENT ON COLUMN bridge.awaited_notification.stamped IS 'The source states the time of the change; else any notification about the problem is the one';
-COMMENT ON COLUMN bridge.awaited_notification.effective_at IS 'Time of the change as stored; a notification that names it is the one';
+COMMENT ON COLUMN bridge.awaited_notification.stamped IS 'The source states the time of the change; else any notification about the problem counts as this one';
+COMMENT ON COLUMN bridge.awaited_notification.effective_at IS 'Time of the change as stored; a notification with this time counts as this one';
 COMMENT ON COLUMN bridge.awaited_notification.changed_at IS 'Time of the change by our clock';
-COMMENT ON COLUMN bridge.awaited_notification.found_at IS 'Our clock: when the question was asked that found it';
-COMMENT ON COLUMN bridge.awaited_notification.due_at IS 'Our clock: not come until then, it is missed';
-COMMENT ON COLUMN bridge.awaited_notification.told_at IS 'When the notification came';
+COMMENT ON COLUMN bridge.awaited_notification.found_at IS 'Our clock: when the request that found it was sent';
+COMMENT ON COLUMN bridge.awaited_notification.due_at IS 'Our clock: the notification is missed when it has not arrived until then';
+COMMENT ON COLUMN bridge.awaited_notification.arrived_at IS 'When the notification arrived';
 COMMENT ON COLUMN bridge.awaited_notification.problem_id IS 'Problem';
-COMMENT ON COLUMN bridge.awaited_notification.content_hash IS 'What was found; a notification that says the same is the one';
+COMMENT ON COLUMN bridge.awaited_notification.content_hash IS 'Hash of what was found; a notification with this content counts as this one';
+
+CREATE VIEW bridge.computed_open_problem AS
+ SELECT source_id,
+    id,
+    revision,
+    status,
+    priority,
+    category,
+    created_at,
+    bridge.element_names((body -> 'affectedService'::text), 'id'::text) AS services,
+    bridge.element_names((body -> 'affectedResource'::text), 'id'::text) AS resources,
+    bridge.element_names((body -> 'affectedLocation'::text), 'name'::text) AS places
+   FROM bridge.service_problem_with_body p
+  WHERE ((deleted_at IS NULL) AND (status <> ALL (ARRAY['resolved'::text, 'closed'::text, 'cancelled'::text, 'rejected'::text])));
+COMMENT ON VIEW bridge.computed_open_problem IS 'A row of report.open_problem as it follows from the current row now';
+COMMENT ON COLUMN bridge.computed_open_problem.source_id IS 'Source';
+COMMENT ON COLUMN bridge.computed_open_problem.id IS 'Problem';
+COMMENT ON COLUMN bridge.computed_open_problem.revision IS 'Revision of the current row';
+COMMENT ON COLUMN bridge.computed_open_problem.status IS 'As in report.open_problem';
+COMMENT ON COLUMN bridge.computed_open_problem.priority IS 'As in report.open_problem';
+COMMENT ON COLUMN bridge.computed_open_problem.category IS 'As in report.open_problem';
+COMMENT ON COLUMN bridge.computed_open_problem.created_at IS 'As in report.open_problem';
+COMMENT ON COLUMN bridge.computed_open_problem.services IS 'As in report.open_problem';
+COMMENT ON COLUMN bridge.computed_open_problem.resources IS 'As in report.open_problem';
+COMMENT ON COLUMN bridge.computed_open_problem.places IS 'As in report.open_problem';
+
+CREATE TABLE bridge.status_change (
+    source_id smallint NOT NULL,
+    partial boolean DEFAULT false NOT NULL,
+    superseded boolean DEFAULT false NOT NULL,
+    effective_at timestamp with time zone NOT NULL,
+    stated_at timestamp with time zone NOT NULL,
+    observed_at timestamp with time zone NOT NULL,
+    confirmed_at timestamp with time zone,
+    problem_id text NOT NULL,
+    status text NOT NULL,
+    status_raw text,
+    via text NOT NULL
+);
+ALTER TABLE ONLY bridge.status_change
+    ADD CONSTRAINT status_change_pkey PRIMARY KEY (source_id, problem_id, effective_at, status);
+COMMENT ON TABLE bridge.status_change IS 'Facts: since effective_at the problem had this status';
+COMMENT ON COLUMN bridge.status_change.source_id IS 'Source';
+COMMENT ON COLUMN bridge.status_change.partial IS 'Only patches have said so';
+COMMENT ON COLUMN bridge.status_change.superseded IS 'The patch that said so was overtaken by a later answer of the source';
+COMMENT ON COLUMN bridge.status_change.effective_at IS 'statusChangeDate, else the time of the version that says so';
+COMMENT ON COLUMN bridge.status_change.stated_at IS 'Time of the earliest version that says so';
+COMMENT ON COLUMN bridge.status_change.observed_at IS 'Our clock: when it was first received, or asked for';
+COMMENT ON COLUMN bridge.status_change.confirmed_at IS 'Our clock: when we asked and the source said so';
+COMMENT ON COLUMN bridge.status_change.problem_id IS 'Problem';
+COMMENT ON COLUMN bridge.status_change.status IS 'Normalised status';
+COMMENT ON COLUMN bridge.status_change.status_raw IS 'As the source wrote it';
+COMMENT ON COLUMN bridge.status_change.via IS 'Which way it came first';
+
+CREATE VIEW report.status_interval AS
+ WITH stated AS (
+         SELECT s.name AS source,
+            c.problem_id AS id,
+            c.status,
+            c.stated_at,
+            c.confirmed_at,
+            p.deleted_at,
+                CASE
+                    WHEN (lag(c.effective_at) OVER history = c.effective_at) THEN GREATEST(c.effective_at, c.stated_at)
+                    ELSE c.effective_at
+                END AS entered_at
+           FROM ((bridge.status_change c
+             JOIN bridge.source s ON ((c.source_id = s.id)))
+             JOIN bridge.service_problem p ON (((c.source_id = p.source_id) AND (c.problem_id = p.id))))
+          WHERE (NOT c.superseded)
+          WINDOW history AS (PARTITION BY s.name, c.problem_id ORDER BY c.effective_at, c.stated_at, c.confirmed_at NULLS FIRST, (c.status COLLATE "C"))
+        ), stated_or_current AS (
+         SELECT t.source,
+            t.id,
+            t.status,
+            t.stated_at,
+            t.confirmed_at,
+            t.deleted_at,
+            t.entered_at,
+            false AS current
+           FROM stated t
+        UNION ALL
+         SELECT s.name AS source,
+            p.id,
+            p.status,
+            p.effective_at AS stated_at,
+            NULL::timestamp with time zone AS confirmed_at,
+            p.deleted_at,
+            p.effective_at AS entered_at,
+            true AS current
+           FROM (bridge.service_problem p
+             JOIN bridge.source s ON ((p.source_id = s.id)))
+          WHERE (p.status_raw IS NOT NULL)
+        ), entered AS (
+         SELECT t.source,
+            t.id,
+            t.status,
+            t.deleted_at,
+                CASE
+                    WHEN t.current THEN GREATEST(t.entered_at, lag(t.entered_at) OVER history)
+                    ELSE t.entered_at
+                END AS entered_at,
+            lag(t.status) OVER history AS status_before,
+            row_number() OVER history AS place
+           FROM stated_or_current t
+          WINDOW history AS (PARTITION BY t.source, t.id ORDER BY t.current, t.entered_at, t.stated_at, t.confirmed_at NULLS FIRST, (t.status COLLATE "C"))
+        ), bounded AS (
+         SELECT e.source,
+            e.id,
+            e.status,
+            e.entered_at,
+            COALESCE(lead(e.entered_at) OVER (PARTITION BY e.source, e.id ORDER BY e.place),
+                CASE
+                    WHEN (e.deleted_at IS NOT NULL) THEN GREATEST(e.deleted_at, e.entered_at)
+                    ELSE NULL::timestamp with time zone
+                END) AS left_at
+           FROM entered e
+          WHERE (e.status IS DISTINCT FROM e.status_before)
+        )
+ SELECT source,
+    id,
+    status,
+    entered_at,
+    left_at,
+    (EXTRACT(epoch FROM (COALESCE(left_at, now()) - entered_at)))::double precision AS seconds
+   FROM bounded b;
+COMMENT ON VIEW report.status_interval IS 'A time a service problem spent in one status without leaving it';
+COMMENT ON COLUMN report.status_interval.source IS 'Name of the source in the bridge''s configuration';
+COMMENT ON COLUMN report.status_interval.id IS 'Id of the problem at its source';
+COMMENT ON COLUMN report.status_interval.status IS 'The status';
+COMMENT ON COLUMN report.status_interval.entered_at IS 'When it came into this status, by the source''s clock';
+COMMENT ON COLUMN report.status_interval.left_at IS 'When it left it (also by being deleted); null while it is in it';
+COMMENT ON COLUMN report.status_interval.seconds IS 'How long it was, or has been, in it';
+
+CREATE VIEW bridge.status_entry AS
+ SELECT s.name AS source,
+    p.id,
+    l.status,
+    l.phase,
+    l.status_before,
+    l.phase_before,
+    l.is_last,
+    l.known_at,
+    l.seconds,
+    GREATEST(l.entered_at, p.created_at) AS entered_at,
+    GREATEST(
+        CASE
+            WHEN ((l.phase = 'done'::text) AND (l.phase_before <> 'done'::text) AND (p.resolved_at < l.entered_at) AND (p.resolved_at >= GREATEST(l.entered_before, p.created_at, '-infinity'::timestamp with time zone))) THEN p.resolved_at
+            ELSE l.entered_at
+        END, p.created_at) AS phase_entered_at,
+        CASE
+            WHEN (l.left_at IS NULL) THEN l.began_at
+            ELSE NULL::timestamp with time zone
+        END AS lasting_since
+   FROM ((bridge.service_problem p
+     JOIN bridge.source s ON ((p.source_id = s.id)))
+     CROSS JOIN LATERAL ( SELECT k.status,
+            k.phase,
+            k.entered_at,
+            k.left_at,
+            k.entered_at AS began_at,
+            k.known_at,
+            k.seconds,
+            lag(k.status) OVER history AS status_before,
+            lag(k.entered_at) OVER history AS entered_before,
+            lag(k.phase, 1, 'open'::text) OVER history AS phase_before,
+            (lead(k.phase) OVER history IS NULL) AS is_last
+           FROM ( SELECT i.status,
+                    i.entered_at,
+                    i.left_at,
+                    i.seconds,
+                    min(i.entered_at) OVER () AS known_at,
+                        CASE
+                            WHEN (i.status = ANY (ARRAY['resolved'::text, 'closed'::text])) THEN 'done'::text
+                            WHEN (i.status = ANY (ARRAY['cancelled'::text, 'rejected'::text])) THEN 'dropped'::text
+                            WHEN (i.status <> 'unknown'::text) THEN 'open'::text
+                            ELSE NULL::text
+                        END AS phase
+                   FROM report.status_interval i
+                  WHERE ((i.source = s.name) AND (i.id = p.id))) k
+          WHERE (k.phase IS NOT NULL)
+          WINDOW history AS (ORDER BY k.entered_at, k.left_at)) l);
+COMMENT ON VIEW bridge.status_entry IS 'Each status a problem entered, with the one before. Status unknown is left out: the status before it goes on';
+COMMENT ON COLUMN bridge.status_entry.source IS 'Source';
+COMMENT ON COLUMN bridge.status_entry.id IS 'Problem';
+COMMENT ON COLUMN bridge.status_entry.status IS 'The status it came into';
+COMMENT ON COLUMN bridge.status_entry.phase IS 'open; done: resolved or closed; dropped: cancelled or rejected';
+COMMENT ON COLUMN bridge.status_entry.status_before IS 'The status it came from; null at first';
+COMMENT ON COLUMN bridge.status_entry.phase_before IS 'The phase it came from; a problem begins open';
+COMMENT ON COLUMN bridge.status_entry.is_last IS 'Nothing known came after it';
+COMMENT ON COLUMN bridge.status_entry.known_at IS 'Since when anything is known of its status';
+COMMENT ON COLUMN bridge.status_entry.seconds IS 'How long it was, or has been, in this status';
+COMMENT ON COLUMN bridge.status_entry.entered_at IS 'When it came into this status, by the source''s clock; never before it was raised';
+COMMENT ON COLUMN bridge.status_entry.phase_entered_at IS 'When it came into this phase: as entered_at, but resolutionDate where that fits';
+COMMENT ON COLUMN bridge.status_entry.lasting_since IS 'Since when, as its source says, while it is still in this status; else null';
+
+CREATE VIEW bridge.computed_resolution AS
+ SELECT p.source_id,
+    p.id,
+    p.revision,
+    p.status,
+    p.category,
+    p.priority,
+    p.created_at,
+    t.acknowledged_at,
+    t.resolved_at,
+    t.closed_at,
+    t.seconds_held,
+    t.held_since,
+    t.seconds_pending,
+    t.pending_since,
+    t.times_reopened,
+    p.deleted_at,
+    ((COALESCE(t.flow, '{}'::integer[]) || bridge.daily_flow_code(COALESCE(p.created_at, t.known_at, p.first_seen_at), 0)) ||
+        CASE
+            WHEN ((p.deleted_at IS NOT NULL) AND (COALESCE(t.last_phase, 'open'::text) = 'open'::text)) THEN ARRAY[bridge.daily_flow_code(GREATEST(p.deleted_at, p.created_at, t.last_entered_at), 8)]
+            ELSE NULL::integer[]
+        END) AS flow
+   FROM ((bridge.service_problem p
+     JOIN bridge.source s ON ((p.source_id = s.id)))
+     CROSS JOIN LATERAL ( SELECT min(u.phase_entered_at) FILTER (WHERE ((u.phase <> 'dropped'::text) AND (u.status <> 'submitted'::text))) AS acknowledged_at,
+                CASE
+                    WHEN bool_or((u.phase = 'done'::text)) FILTER (WHERE u.is_last) THEN max(u.phase_entered_at) FILTER (WHERE ((u.phase = 'done'::text) AND (u.phase_before <> 'done'::text)))
+                    ELSE NULL::timestamp with time zone
+                END AS resolved_at,
+                CASE
+                    WHEN bool_or((u.status = 'closed'::text)) FILTER (WHERE u.is_last) THEN max(u.entered_at) FILTER (WHERE ((u.status = 'closed'::text) AND (u.status_before IS DISTINCT FROM 'closed'::text)))
+                    ELSE NULL::timestamp with time zone
+                END AS closed_at,
+            COALESCE(sum(u.seconds) FILTER (WHERE ((u.status = 'held'::text) AND (u.lasting_since IS NULL))), (0)::double precision) AS seconds_held,
+            min(u.lasting_since) FILTER (WHERE (u.status = 'held'::text)) AS held_since,
+            COALESCE(sum(u.seconds) FILTER (WHERE ((u.status = 'pending'::text) AND (u.lasting_since IS NULL))), (0)::double precision) AS seconds_pending,
+            min(u.lasting_since) FILTER (WHERE (u.status = 'pending'::text)) AS pending_since,
+            (count(*) FILTER (WHERE ((u.phase = 'open'::text) AND (u.phase_before = 'done'::text))))::integer AS times_reopened,
+            min(u.known_at) AS known_at,
+            max(u.phase) FILTER (WHERE u.is_last) AS last_phase,
+            max(u.entered_at) FILTER (WHERE u.is_last) AS last_entered_at,
+            (array_agg(bridge.daily_flow_code(u.phase_entered_at,
+                CASE u.phase
+                    WHEN 'done'::text THEN
+                    CASE u.phase_before
+                        WHEN 'open'::text THEN 1
+                        ELSE 2
+                    END
+                    WHEN 'open'::text THEN
+                    CASE u.phase_before
+                        WHEN 'done'::text THEN 4
+                        ELSE 5
+                    END
+                    ELSE
+                    CASE u.phase_before
+                        WHEN 'open'::text THEN 6
+                        ELSE 7
+                    END
+                END)) FILTER (WHERE (u.phase <> u.phase_before)) || array_agg(bridge.daily_flow_code(u.entered_at, 3)) FILTER (WHERE ((u.status = 'closed'::text) AND (u.status_before IS DISTINCT FROM 'closed'::text)))) AS flow
+           FROM bridge.status_entry u
+          WHERE ((u.source = s.name) AND (u.id = p.id))) t);
+COMMENT ON VIEW bridge.computed_resolution IS 'A row of bridge.resolution as it follows from the facts now';
+COMMENT ON COLUMN bridge.computed_resolution.source_id IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.computed_resolution.id IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.computed_resolution.revision IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.computed_resolution.status IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.computed_resolution.category IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.computed_resolution.priority IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.computed_resolution.created_at IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.computed_resolution.acknowledged_at IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.computed_resolution.resolved_at IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.computed_resolution.closed_at IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.computed_resolution.seconds_held IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.computed_resolution.held_since IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.computed_resolution.seconds_pending IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.computed_resolution.pending_since IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.computed_resolution.times_reopened IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.computed_resolution.deleted_at IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.computed_resolution.flow IS 'As in bridge.resolution';
+
+CREATE TABLE bridge.daily_flow (
+    source_id smallint NOT NULL,
+    day date NOT NULL,
+    kind integer NOT NULL,
+    times bigint NOT NULL
+);
+ALTER TABLE ONLY bridge.daily_flow
+    ADD CONSTRAINT daily_flow_pkey PRIMARY KEY (source_id, day, kind);
+COMMENT ON TABLE bridge.daily_flow IS 'Sums of bridge.resolution.flow';
+COMMENT ON COLUMN bridge.daily_flow.source_id IS 'Source';
+COMMENT ON COLUMN bridge.daily_flow.day IS 'Day, in UTC';
+COMMENT ON COLUMN bridge.daily_flow.kind IS 'What happened: bridge.daily_flow_kind';
+COMMENT ON COLUMN bridge.daily_flow.times IS 'How often';
+
+CREATE VIEW bridge.daily_flow_kind AS
+ SELECT kind,
+    created,
+    resolved,
+    closed,
+    reopened,
+    cancelled,
+    deleted,
+    opened
+   FROM ( VALUES (0,1,0,0,0,0,0,1), (1,0,1,0,0,0,0,'-1'::integer), (2,0,1,0,0,0,0,0), (3,0,0,1,0,0,0,0), (4,0,0,0,1,0,0,1), (5,0,0,0,0,0,0,1), (6,0,0,0,0,1,0,'-1'::integer), (7,0,0,0,0,1,0,0), (8,0,0,0,0,0,1,'-1'::integer)) k(kind, created, resolved, closed, reopened, cancelled, deleted, opened);
+COMMENT ON VIEW bridge.daily_flow_kind IS 'What can happen to a problem on a day, and what each adds to the columns of report.daily_flow';
+COMMENT ON COLUMN bridge.daily_flow_kind.kind IS 'Its number in bridge.resolution.flow';
+COMMENT ON COLUMN bridge.daily_flow_kind.created IS 'Counts as created';
+COMMENT ON COLUMN bridge.daily_flow_kind.resolved IS 'Counts as resolved';
+COMMENT ON COLUMN bridge.daily_flow_kind.closed IS 'Counts as closed';
+COMMENT ON COLUMN bridge.daily_flow_kind.reopened IS 'Counts as reopened';
+COMMENT ON COLUMN bridge.daily_flow_kind.cancelled IS 'Counts as cancelled';
+COMMENT ON COLUMN bridge.daily_flow_kind.deleted IS 'Counts as deleted';
+COMMENT ON COLUMN bridge.daily_flow_kind.opened IS 'How many more are open after it';
 
 CREATE TABLE bridge.dead_letter (
     id bigint NOT NULL,
@@ -828,40 +1137,6 @@ COMMENT ON COLUMN bridge.dead_letter.digest IS 'Hash of raw';
 COMMENT ON COLUMN bridge.dead_letter.raw IS 'The bytes as received';
 COMMENT ON COLUMN bridge.dead_letter.state IS 'waiting, replayed, discarded';
 COMMENT ON COLUMN bridge.dead_letter.settled_at IS 'When it was replayed or discarded';
-
-CREATE TABLE bridge.flow (
-    source_id smallint NOT NULL,
-    day date NOT NULL,
-    kind integer NOT NULL,
-    times bigint NOT NULL
-);
-ALTER TABLE ONLY bridge.flow
-    ADD CONSTRAINT flow_pkey PRIMARY KEY (source_id, day, kind);
-COMMENT ON TABLE bridge.flow IS 'Sums of bridge.resolution.flow';
-COMMENT ON COLUMN bridge.flow.source_id IS 'Source';
-COMMENT ON COLUMN bridge.flow.day IS 'Day, in UTC';
-COMMENT ON COLUMN bridge.flow.kind IS 'What happened: bridge.flow_kind';
-COMMENT ON COLUMN bridge.flow.times IS 'How often';
-
-CREATE VIEW bridge.flow_kind AS
- SELECT kind,
-    created,
-    resolved,
-    closed,
-    reopened,
-    cancelled,
-    deleted,
-    opened
-   FROM ( VALUES (0,1,0,0,0,0,0,1), (1,0,1,0,0,0,0,'-1'::integer), (2,0,1,0,0,0,0,0), (3,0,0,1,0,0,0,0), (4,0,0,0,1,0,0,1), (5,0,0,0,0,0,0,1), (6,0,0,0,0,1,0,'-1'::integer), (7,0,0,0,0,1,0,0), (8,0,0,0,0,0,1,'-1'::integer)) k(kind, created, resolved, closed, reopened, cancelled, deleted, opened);
-COMMENT ON VIEW bridge.flow_kind IS 'What can happen to a problem on a day, and what each adds to the columns of report.daily_flow';
-COMMENT ON COLUMN bridge.flow_kind.kind IS 'Its number in bridge.resolution.flow';
-COMMENT ON COLUMN bridge.flow_kind.created IS 'Counts as created';
-COMMENT ON COLUMN bridge.flow_kind.resolved IS 'Counts as resolved';
-COMMENT ON COLUMN bridge.flow_kind.closed IS 'Counts as closed';
-COMMENT ON COLUMN bridge.flow_kind.reopened IS 'Counts as reopened';
-COMMENT ON COLUMN bridge.flow_kind.cancelled IS 'Counts as cancelled';
-COMMENT ON COLUMN bridge.flow_kind.deleted IS 'Counts as deleted';
-COMMENT ON COLUMN bridge.flow_kind.opened IS 'How many more are open after it';
 
 CREATE TABLE bridge.lease (
     name text NOT NULL,
@@ -915,49 +1190,24 @@ CREATE TABLE bridge.notification_digest (
 ALTER TABLE ONLY bridge.notification_digest
     ADD CONSTRAINT notification_digest_pkey PRIMARY KEY (source_id, digest);
 CREATE INDEX notification_digest_received_at_idx ON bridge.notification_digest USING brin (received_at);
-COMMENT ON TABLE bridge.notification_digest IS 'Events that were stored, to tell a repeat; not those where an equal event may be a new one';
+COMMENT ON TABLE bridge.notification_digest IS 'Digests of stored events, to recognise a duplicate; without events of which an equal one may be new';
 COMMENT ON COLUMN bridge.notification_digest.received_at IS 'When it first arrived';
 COMMENT ON COLUMN bridge.notification_digest.source_id IS 'Source';
 COMMENT ON COLUMN bridge.notification_digest.digest IS 'Hash of the whole event';
 
-CREATE VIEW bridge.open_now AS
- SELECT source_id,
-    id,
-    revision,
-    status,
-    priority,
-    category,
-    created_at,
-    bridge.names((body -> 'affectedService'::text), 'id'::text) AS services,
-    bridge.names((body -> 'affectedResource'::text), 'id'::text) AS resources,
-    bridge.names((body -> 'affectedLocation'::text), 'name'::text) AS places
-   FROM bridge.service_problem_now p
-  WHERE ((deleted_at IS NULL) AND (status <> ALL (ARRAY['resolved'::text, 'closed'::text, 'cancelled'::text, 'rejected'::text])));
-COMMENT ON VIEW bridge.open_now IS 'A row of report.open_problem as it follows from the current row now';
-COMMENT ON COLUMN bridge.open_now.source_id IS 'Source';
-COMMENT ON COLUMN bridge.open_now.id IS 'Problem';
-COMMENT ON COLUMN bridge.open_now.revision IS 'Revision of the current row';
-COMMENT ON COLUMN bridge.open_now.status IS 'As in report.open_problem';
-COMMENT ON COLUMN bridge.open_now.priority IS 'As in report.open_problem';
-COMMENT ON COLUMN bridge.open_now.category IS 'As in report.open_problem';
-COMMENT ON COLUMN bridge.open_now.created_at IS 'As in report.open_problem';
-COMMENT ON COLUMN bridge.open_now.services IS 'As in report.open_problem';
-COMMENT ON COLUMN bridge.open_now.resources IS 'As in report.open_problem';
-COMMENT ON COLUMN bridge.open_now.places IS 'As in report.open_problem';
-
-CREATE TABLE bridge.push_verdict (
+CREATE TABLE bridge.push_outcome (
     source_id smallint NOT NULL,
     hour timestamp with time zone NOT NULL,
     missed bigint NOT NULL,
     late bigint NOT NULL
 );
-ALTER TABLE ONLY bridge.push_verdict
-    ADD CONSTRAINT push_verdict_pkey PRIMARY KEY (source_id, hour);
-COMMENT ON TABLE bridge.push_verdict IS 'What became of awaited notifications, by hour';
-COMMENT ON COLUMN bridge.push_verdict.source_id IS 'Source';
-COMMENT ON COLUMN bridge.push_verdict.hour IS 'Hour (UTC) in which the changes were found';
-COMMENT ON COLUMN bridge.push_verdict.missed IS 'Changes whose notification did not come';
-COMMENT ON COLUMN bridge.push_verdict.late IS 'Changes whose notification came after they had been found';
+ALTER TABLE ONLY bridge.push_outcome
+    ADD CONSTRAINT push_outcome_pkey PRIMARY KEY (source_id, hour);
+COMMENT ON TABLE bridge.push_outcome IS 'How many awaited notifications were missed or late, by hour';
+COMMENT ON COLUMN bridge.push_outcome.source_id IS 'Source';
+COMMENT ON COLUMN bridge.push_outcome.hour IS 'Hour (UTC) in which the changes were found';
+COMMENT ON COLUMN bridge.push_outcome.missed IS 'Changes whose notification did not come';
+COMMENT ON COLUMN bridge.push_outcome.late IS 'Changes whose notification came after they had been found';
 
 CREATE TABLE bridge.refetch (
     source_id smallint NOT NULL,
@@ -969,7 +1219,7 @@ CREATE TABLE bridge.refetch (
 );
 ALTER TABLE ONLY bridge.refetch
     ADD CONSTRAINT refetch_pkey PRIMARY KEY (source_id, problem_id);
-COMMENT ON TABLE bridge.refetch IS 'Problems to be fetched by id, because what is known of them is partial, tied or unclear';
+COMMENT ON TABLE bridge.refetch IS 'Problems to be fetched by id, because what is known of them is partial or contradicts itself';
 COMMENT ON COLUMN bridge.refetch.source_id IS 'Source';
 COMMENT ON COLUMN bridge.refetch.attempts IS 'Tries that failed';
 COMMENT ON COLUMN bridge.refetch.requested_at IS 'Our clock: an answer to a question asked later settles it';
@@ -998,7 +1248,7 @@ CREATE TABLE bridge.resolution (
     services text[],
     resources text[],
     places text[],
-    listed_revision integer
+    names_revision integer
 )
 WITH (fillfactor='90');
 ALTER TABLE ONLY bridge.resolution
@@ -1006,11 +1256,11 @@ ALTER TABLE ONLY bridge.resolution
 CREATE INDEX resolution_created_at_idx ON bridge.resolution USING btree (created_at);
 CREATE INDEX resolution_open_idx ON bridge.resolution USING btree (created_at) WHERE ((deleted_at IS NULL) AND (status <> ALL (ARRAY['resolved'::text, 'closed'::text, 'cancelled'::text, 'rejected'::text])));
 CREATE INDEX resolution_resolved_at_idx ON bridge.resolution USING btree (resolved_at);
-CREATE INDEX resolution_unlisted_idx ON bridge.resolution USING btree (source_id, id) WHERE ((deleted_at IS NULL) AND (status <> ALL (ARRAY['resolved'::text, 'closed'::text, 'cancelled'::text, 'rejected'::text])) AND (listed_revision IS DISTINCT FROM revision));
-COMMENT ON TABLE bridge.resolution IS 'What report.resolution and report.daily_flow tell of a problem, as of bridge.summary';
+CREATE INDEX resolution_without_names_idx ON bridge.resolution USING btree (source_id, id) WHERE ((deleted_at IS NULL) AND (status <> ALL (ARRAY['resolved'::text, 'closed'::text, 'cancelled'::text, 'rejected'::text])) AND (names_revision IS DISTINCT FROM revision));
+COMMENT ON TABLE bridge.resolution IS 'What report.resolution, report.open_problem and report.daily_flow say of a problem, as of bridge.summary';
 COMMENT ON COLUMN bridge.resolution.source_id IS 'Source';
 COMMENT ON COLUMN bridge.resolution.priority IS 'Priority';
-COMMENT ON COLUMN bridge.resolution.revision IS 'Revision of the current row it was computed from; a walk finds those that differ';
+COMMENT ON COLUMN bridge.resolution.revision IS 'Revision of the current row it was computed from; a scan finds rows that differ';
 COMMENT ON COLUMN bridge.resolution.times_reopened IS 'How often it went from resolved or closed back to work';
 COMMENT ON COLUMN bridge.resolution.created_at IS 'When it was raised';
 COMMENT ON COLUMN bridge.resolution.acknowledged_at IS 'When it was first taken up';
@@ -1019,276 +1269,16 @@ COMMENT ON COLUMN bridge.resolution.closed_at IS 'When it was closed; null while
 COMMENT ON COLUMN bridge.resolution.held_since IS 'Since when it is held; null while it is not';
 COMMENT ON COLUMN bridge.resolution.pending_since IS 'Since when it is pending; null while it is not';
 COMMENT ON COLUMN bridge.resolution.deleted_at IS 'Since when it is gone at the source';
-COMMENT ON COLUMN bridge.resolution.seconds_held IS 'How long it was held, without a stay that goes on';
-COMMENT ON COLUMN bridge.resolution.seconds_pending IS 'How long it was pending, without a stay that goes on';
+COMMENT ON COLUMN bridge.resolution.seconds_held IS 'How long it was held, without a hold that goes on (held_since)';
+COMMENT ON COLUMN bridge.resolution.seconds_pending IS 'How long it was pending, without a wait that goes on (pending_since)';
 COMMENT ON COLUMN bridge.resolution.id IS 'Problem';
 COMMENT ON COLUMN bridge.resolution.status IS 'Status now';
 COMMENT ON COLUMN bridge.resolution.category IS 'Category';
-COMMENT ON COLUMN bridge.resolution.flow IS 'What it adds to daily flow: days since 2000-01-01, times 16, plus bridge.flow_kind.kind';
+COMMENT ON COLUMN bridge.resolution.flow IS 'What it adds to daily flow: days since 2000-01-01, times 16, plus bridge.daily_flow_kind.kind';
 COMMENT ON COLUMN bridge.resolution.services IS 'Names of the affected services of an open problem; null when it is not open';
 COMMENT ON COLUMN bridge.resolution.resources IS 'Names of the affected resources of an open problem; null when it is not open';
 COMMENT ON COLUMN bridge.resolution.places IS 'Names of the affected locations of an open problem; null when it is not open';
-COMMENT ON COLUMN bridge.resolution.listed_revision IS 'Revision of the current row that these names were taken from';
-
-CREATE TABLE bridge.status_change (
-    source_id smallint NOT NULL,
-    partial boolean DEFAULT false NOT NULL,
-    superseded boolean DEFAULT false NOT NULL,
-    effective_at timestamp with time zone NOT NULL,
-    stated_at timestamp with time zone NOT NULL,
-    observed_at timestamp with time zone NOT NULL,
-    confirmed_at timestamp with time zone,
-    problem_id text NOT NULL,
-    status text NOT NULL,
-    status_raw text,
-    via text NOT NULL
-);
-ALTER TABLE ONLY bridge.status_change
-    ADD CONSTRAINT status_change_pkey PRIMARY KEY (source_id, problem_id, effective_at, status);
-COMMENT ON TABLE bridge.status_change IS 'Facts: since effective_at the problem had this status';
-COMMENT ON COLUMN bridge.status_change.source_id IS 'Source';
-COMMENT ON COLUMN bridge.status_change.partial IS 'Only patches have said so';
-COMMENT ON COLUMN bridge.status_change.superseded IS 'The patch that said so was overtaken by a later answer of the source';
-COMMENT ON COLUMN bridge.status_change.effective_at IS 'statusChangeDate, else the time of the version that says so';
-COMMENT ON COLUMN bridge.status_change.stated_at IS 'Time of the earliest version that says so';
-COMMENT ON COLUMN bridge.status_change.observed_at IS 'Our clock: when it was first received, or asked for';
-COMMENT ON COLUMN bridge.status_change.confirmed_at IS 'Our clock: when we asked and the source said so';
-COMMENT ON COLUMN bridge.status_change.problem_id IS 'Problem';
-COMMENT ON COLUMN bridge.status_change.status IS 'Normalised status';
-COMMENT ON COLUMN bridge.status_change.status_raw IS 'As the source wrote it';
-COMMENT ON COLUMN bridge.status_change.via IS 'Which way it came first';
-
-CREATE VIEW report.status_interval AS
- WITH stated AS (
-         SELECT s.name AS source,
-            c.problem_id AS id,
-            c.status,
-            c.stated_at,
-            c.confirmed_at,
-            p.deleted_at,
-                CASE
-                    WHEN (lag(c.effective_at) OVER life = c.effective_at) THEN GREATEST(c.effective_at, c.stated_at)
-                    ELSE c.effective_at
-                END AS entered_at
-           FROM ((bridge.status_change c
-             JOIN bridge.source s ON ((c.source_id = s.id)))
-             JOIN bridge.service_problem p ON (((c.source_id = p.source_id) AND (c.problem_id = p.id))))
-          WHERE (NOT c.superseded)
-          WINDOW life AS (PARTITION BY s.name, c.problem_id ORDER BY c.effective_at, c.stated_at, c.confirmed_at NULLS FIRST, (c.status COLLATE "C"))
-        ), told AS (
-         SELECT t.source,
-            t.id,
-            t.status,
-            t.stated_at,
-            t.confirmed_at,
-            t.deleted_at,
-            t.entered_at,
-            false AS current
-           FROM stated t
-        UNION ALL
-         SELECT s.name AS source,
-            p.id,
-            p.status,
-            p.effective_at AS stated_at,
-            NULL::timestamp with time zone AS confirmed_at,
-            p.deleted_at,
-            p.effective_at AS entered_at,
-            true AS current
-           FROM (bridge.service_problem p
-             JOIN bridge.source s ON ((p.source_id = s.id)))
-          WHERE (p.status_raw IS NOT NULL)
-        ), entered AS (
-         SELECT t.source,
-            t.id,
-            t.status,
-            t.deleted_at,
-                CASE
-                    WHEN t.current THEN GREATEST(t.entered_at, lag(t.entered_at) OVER life)
-                    ELSE t.entered_at
-                END AS entered_at,
-            lag(t.status) OVER life AS status_before,
-            row_number() OVER life AS place
-           FROM told t
-          WINDOW life AS (PARTITION BY t.source, t.id ORDER BY t.current, t.entered_at, t.stated_at, t.confirmed_at NULLS FIRST, (t.status COLLATE "C"))
-        ), bounded AS (
-         SELECT e.source,
-            e.id,
-            e.status,
-            e.entered_at,
-            COALESCE(lead(e.entered_at) OVER (PARTITION BY e.source, e.id ORDER BY e.place),
-                CASE
-                    WHEN (e.deleted_at IS NOT NULL) THEN GREATEST(e.deleted_at, e.entered_at)
-                    ELSE NULL::timestamp with time zone
-                END) AS left_at
-           FROM entered e
-          WHERE (e.status IS DISTINCT FROM e.status_before)
-        )
- SELECT source,
-    id,
-    status,
-    entered_at,
-    left_at,
-    (EXTRACT(epoch FROM (COALESCE(left_at, now()) - entered_at)))::double precision AS seconds
-   FROM bounded b;
-COMMENT ON VIEW report.status_interval IS 'A time a service problem spent in one status without leaving it';
-COMMENT ON COLUMN report.status_interval.source IS 'Name of the source in the bridge''s configuration';
-COMMENT ON COLUMN report.status_interval.id IS 'Id of the problem at its source';
-COMMENT ON COLUMN report.status_interval.status IS 'The status';
-COMMENT ON COLUMN report.status_interval.entered_at IS 'When it came into this status, by the source''s clock';
-COMMENT ON COLUMN report.status_interval.left_at IS 'When it left it (also by being deleted); null while it is in it';
-COMMENT ON COLUMN report.status_interval.seconds IS 'How long it was, or has been, in it';
-
-CREATE VIEW bridge.turn AS
- SELECT s.name AS source,
-    p.id,
-    l.status,
-    l.phase,
-    l.status_before,
-    l.phase_before,
-    l.is_last,
-    l.known_at,
-    l.seconds,
-    GREATEST(l.entered_at, p.created_at) AS entered_at,
-    GREATEST(
-        CASE
-            WHEN ((l.phase = 'done'::text) AND (l.phase_before <> 'done'::text) AND (p.resolved_at < l.entered_at) AND (p.resolved_at >= GREATEST(l.entered_before, p.created_at, '-infinity'::timestamp with time zone))) THEN p.resolved_at
-            ELSE l.entered_at
-        END, p.created_at) AS turned_at,
-        CASE
-            WHEN (l.left_at IS NULL) THEN l.began_at
-            ELSE NULL::timestamp with time zone
-        END AS open_since
-   FROM ((bridge.service_problem p
-     JOIN bridge.source s ON ((p.source_id = s.id)))
-     CROSS JOIN LATERAL ( SELECT k.status,
-            k.phase,
-            k.entered_at,
-            k.left_at,
-            k.entered_at AS began_at,
-            k.known_at,
-            k.seconds,
-            lag(k.status) OVER life AS status_before,
-            lag(k.entered_at) OVER life AS entered_before,
-            lag(k.phase, 1, 'open'::text) OVER life AS phase_before,
-            (lead(k.phase) OVER life IS NULL) AS is_last
-           FROM ( SELECT i.status,
-                    i.entered_at,
-                    i.left_at,
-                    i.seconds,
-                    min(i.entered_at) OVER () AS known_at,
-                        CASE
-                            WHEN (i.status = ANY (ARRAY['resolved'::text, 'closed'::text])) THEN 'done'::text
-                            WHEN (i.status = ANY (ARRAY['cancelled'::text, 'rejected'::text])) THEN 'dropped'::text
-                            WHEN (i.status <> 'unknown'::text) THEN 'open'::text
-                            ELSE NULL::text
-                        END AS phase
-                   FROM report.status_interval i
-                  WHERE ((i.source = s.name) AND (i.id = p.id))) k
-          WHERE (k.phase IS NOT NULL)
-          WINDOW life AS (ORDER BY k.entered_at, k.left_at)) l);
-COMMENT ON VIEW bridge.turn IS 'Every status a problem came into, with what it was before. An unknown status says nothing: the one before it goes on';
-COMMENT ON COLUMN bridge.turn.source IS 'Source';
-COMMENT ON COLUMN bridge.turn.id IS 'Problem';
-COMMENT ON COLUMN bridge.turn.status IS 'The status it came into';
-COMMENT ON COLUMN bridge.turn.phase IS 'open; done: resolved or closed; dropped: cancelled or rejected';
-COMMENT ON COLUMN bridge.turn.status_before IS 'The status it came from; null at first';
-COMMENT ON COLUMN bridge.turn.phase_before IS 'The phase it came from; a problem begins open';
-COMMENT ON COLUMN bridge.turn.is_last IS 'Nothing known came after it';
-COMMENT ON COLUMN bridge.turn.known_at IS 'Since when anything is known of its status';
-COMMENT ON COLUMN bridge.turn.seconds IS 'How long it was, or has been, in this status';
-COMMENT ON COLUMN bridge.turn.entered_at IS 'When it came into this status, by the source''s clock; never before it was raised';
-COMMENT ON COLUMN bridge.turn.turned_at IS 'When it came into this phase: as entered_at, but resolutionDate where that fits';
-COMMENT ON COLUMN bridge.turn.open_since IS 'Since when, as its source says, while it is still in this status; else null';
-
-CREATE VIEW bridge.resolution_now AS
- SELECT p.source_id,
-    p.id,
-    p.revision,
-    p.status,
-    p.category,
-    p.priority,
-    p.created_at,
-    t.acknowledged_at,
-    t.resolved_at,
-    t.closed_at,
-    t.seconds_held,
-    t.held_since,
-    t.seconds_pending,
-    t.pending_since,
-    t.times_reopened,
-    p.deleted_at,
-    ((COALESCE(t.flow, '{}'::integer[]) || bridge.flow_code(COALESCE(p.created_at, t.known_at, p.first_seen_at), 0)) ||
-        CASE
-            WHEN ((p.deleted_at IS NOT NULL) AND (COALESCE(t.last_phase, 'open'::text) = 'open'::text)) THEN ARRAY[bridge.flow_code(GREATEST(p.deleted_at, p.created_at, t.last_entered_at), 8)]
-            ELSE NULL::integer[]
-        END) AS flow
-   FROM ((bridge.service_problem p
-     JOIN bridge.source s ON ((p.source_id = s.id)))
-     CROSS JOIN LATERAL ( SELECT min(u.turned_at) FILTER (WHERE ((u.phase <> 'dropped'::text) AND (u.status <> 'submitted'::text))) AS acknowledged_at,
-                CASE
-                    WHEN bool_or((u.phase = 'done'::text)) FILTER (WHERE u.is_last) THEN max(u.turned_at) FILTER (WHERE ((u.phase = 'done'::text) AND (u.phase_before <> 'done'::text)))
-                    ELSE NULL::timestamp with time zone
-                END AS resolved_at,
-                CASE
-                    WHEN bool_or((u.status = 'closed'::text)) FILTER (WHERE u.is_last) THEN max(u.entered_at) FILTER (WHERE ((u.status = 'closed'::text) AND (u.status_before IS DISTINCT FROM 'closed'::text)))
-                    ELSE NULL::timestamp with time zone
-                END AS closed_at,
-            COALESCE(sum(u.seconds) FILTER (WHERE ((u.status = 'held'::text) AND (u.open_since IS NULL))), (0)::double precision) AS seconds_held,
-            min(u.open_since) FILTER (WHERE (u.status = 'held'::text)) AS held_since,
-            COALESCE(sum(u.seconds) FILTER (WHERE ((u.status = 'pending'::text) AND (u.open_since IS NULL))), (0)::double precision) AS seconds_pending,
-            min(u.open_since) FILTER (WHERE (u.status = 'pending'::text)) AS pending_since,
-            (count(*) FILTER (WHERE ((u.phase = 'open'::text) AND (u.phase_before = 'done'::text))))::integer AS times_reopened,
-            min(u.known_at) AS known_at,
-            max(u.phase) FILTER (WHERE u.is_last) AS last_phase,
-            max(u.entered_at) FILTER (WHERE u.is_last) AS last_entered_at,
-            (array_agg(bridge.flow_code(u.turned_at,
-                CASE u.phase
-                    WHEN 'done'::text THEN
-                    CASE u.phase_before
-                        WHEN 'open'::text THEN 1
-                        ELSE 2
-                    END
-                    WHEN 'open'::text THEN
-                    CASE u.phase_before
-                        WHEN 'done'::text THEN 4
-                        ELSE 5
-                    END
-                    ELSE
-                    CASE u.phase_before
-                        WHEN 'open'::text THEN 6
-                        ELSE 7
-                    END
-                END)) FILTER (WHERE (u.phase <> u.phase_before)) || array_agg(bridge.flow_code(u.entered_at, 3)) FILTER (WHERE ((u.status = 'closed'::text) AND (u.status_before IS DISTINCT FROM 'closed'::text)))) AS flow
-           FROM bridge.turn u
-          WHERE ((u.source = s.name) AND (u.id = p.id))) t);
-COMMENT ON VIEW bridge.resolution_now IS 'A row of bridge.resolution as it follows from the facts now';
-COMMENT ON COLUMN bridge.resolution_now.source_id IS 'As in bridge.resolution';
-COMMENT ON COLUMN bridge.resolution_now.id IS 'As in bridge.resolution';
-COMMENT ON COLUMN bridge.resolution_now.revision IS 'As in bridge.resolution';
-COMMENT ON COLUMN bridge.resolution_now.status IS 'As in bridge.resolution';
-COMMENT ON COLUMN bridge.resolution_now.category IS 'As in bridge.resolution';
-COMMENT ON COLUMN bridge.resolution_now.priority IS 'As in bridge.resolution';
-COMMENT ON COLUMN bridge.resolution_now.created_at IS 'As in bridge.resolution';
-COMMENT ON COLUMN bridge.resolution_now.acknowledged_at IS 'As in bridge.resolution';
-COMMENT ON COLUMN bridge.resolution_now.resolved_at IS 'As in bridge.resolution';
-COMMENT ON COLUMN bridge.resolution_now.closed_at IS 'As in bridge.resolution';
-COMMENT ON COLUMN bridge.resolution_now.seconds_held IS 'As in bridge.resolution';
-COMMENT ON COLUMN bridge.resolution_now.held_since IS 'As in bridge.resolution';
-COMMENT ON COLUMN bridge.resolution_now.seconds_pending IS 'As in bridge.resolution';
-COMMENT ON COLUMN bridge.resolution_now.pending_since IS 'As in bridge.resolution';
-COMMENT ON COLUMN bridge.resolution_now.times_reopened IS 'As in bridge.resolution';
-COMMENT ON COLUMN bridge.resolution_now.deleted_at IS 'As in bridge.resolution';
-COMMENT ON COLUMN bridge.resolution_now.flow IS 'As in bridge.resolution';
-
-CREATE UNLOGGED TABLE bridge.sighting (
-    source_id smallint NOT NULL,
-    problem_id text NOT NULL
-);
-ALTER TABLE ONLY bridge.sighting
-    ADD CONSTRAINT sighting_pkey PRIMARY KEY (source_id, problem_id);
-COMMENT ON TABLE bridge.sighting IS 'Not used any more: problems seen by the reconcile pass of the release before';
-COMMENT ON COLUMN bridge.sighting.source_id IS 'Source';
-COMMENT ON COLUMN bridge.sighting.problem_id IS 'Problem';
+COMMENT ON COLUMN bridge.resolution.names_revision IS 'Revision of the current row that these names were taken from';
 
 CREATE TABLE bridge.subscription (
     id bigint NOT NULL,
@@ -1344,16 +1334,16 @@ COMMENT ON COLUMN bridge_migration.applied.breaking IS 'Programs that do not kno
 CREATE VIEW report.affected_location AS
  SELECT s.name AS source,
     p.id,
-    e.place AS "position",
+    e.ordinal AS "position",
     (e.item ->> 'id'::text) AS location_id,
     (e.item ->> 'name'::text) AS name,
     (e.item ->> 'role'::text) AS role,
     (e.item ->> 'href'::text) AS href,
     COALESCE((e.item ->> '@referredType'::text), (e.item ->> '@type'::text)) AS type,
     e.item AS body
-   FROM ((bridge.service_problem_now p
+   FROM ((bridge.service_problem_with_body p
      JOIN bridge.source s ON ((p.source_id = s.id)))
-     CROSS JOIN LATERAL bridge.element((p.body -> 'affectedLocation'::text), 'name'::text) e(place, item))
+     CROSS JOIN LATERAL bridge.list_element((p.body -> 'affectedLocation'::text), 'name'::text) e(ordinal, item))
   WHERE (p.deleted_at IS NULL);
 COMMENT ON VIEW report.affected_location IS 'A place that a living problem affects; those of deleted problems are found in report.service_problem (body)';
 COMMENT ON COLUMN report.affected_location.source IS 'Name of the source in the bridge''s configuration';
@@ -1369,15 +1359,15 @@ COMMENT ON COLUMN report.affected_location.body IS 'Everything the source says o
 CREATE VIEW report.affected_resource AS
  SELECT s.name AS source,
     p.id,
-    e.place AS "position",
+    e.ordinal AS "position",
     (e.item ->> 'id'::text) AS resource_id,
     (e.item ->> 'name'::text) AS name,
     (e.item ->> 'href'::text) AS href,
     COALESCE((e.item ->> '@referredType'::text), (e.item ->> '@type'::text)) AS type,
     e.item AS body
-   FROM ((bridge.service_problem_now p
+   FROM ((bridge.service_problem_with_body p
      JOIN bridge.source s ON ((p.source_id = s.id)))
-     CROSS JOIN LATERAL bridge.element((p.body -> 'affectedResource'::text), 'id'::text) e(place, item))
+     CROSS JOIN LATERAL bridge.list_element((p.body -> 'affectedResource'::text), 'id'::text) e(ordinal, item))
   WHERE (p.deleted_at IS NULL);
 COMMENT ON VIEW report.affected_resource IS 'A resource (a device, a line, a site) that a living problem affects; those of deleted problems are found in report.service_problem (body)';
 COMMENT ON COLUMN report.affected_resource.source IS 'Name of the source in the bridge''s configuration';
@@ -1392,15 +1382,15 @@ COMMENT ON COLUMN report.affected_resource.body IS 'Everything the source says o
 CREATE VIEW report.affected_service AS
  SELECT s.name AS source,
     p.id,
-    e.place AS "position",
+    e.ordinal AS "position",
     (e.item ->> 'id'::text) AS service_id,
     (e.item ->> 'name'::text) AS name,
     (e.item ->> 'href'::text) AS href,
     COALESCE((e.item ->> '@referredType'::text), (e.item ->> '@type'::text)) AS type,
     e.item AS body
-   FROM ((bridge.service_problem_now p
+   FROM ((bridge.service_problem_with_body p
      JOIN bridge.source s ON ((p.source_id = s.id)))
-     CROSS JOIN LATERAL bridge.element((p.body -> 'affectedService'::text), 'id'::text) e(place, item))
+     CROSS JOIN LATERAL bridge.list_element((p.body -> 'affectedService'::text), 'id'::text) e(ordinal, item))
   WHERE (p.deleted_at IS NULL);
 COMMENT ON VIEW report.affected_service IS 'A service that a living problem affects; those of deleted problems are found in report.service_problem (body)';
 COMMENT ON COLUMN report.affected_service.source IS 'Name of the source in the bridge''s configuration';
@@ -1415,15 +1405,15 @@ COMMENT ON COLUMN report.affected_service.body IS 'Everything the source says of
 CREATE VIEW report.characteristic AS
  SELECT s.name AS source,
     p.id,
-    e.place AS "position",
+    e.ordinal AS "position",
     (e.item ->> 'id'::text) AS characteristic_id,
     (e.item ->> 'name'::text) AS name,
     (e.item ->> 'value'::text) AS value,
     (e.item ->> 'valueType'::text) AS value_type,
     e.item AS body
-   FROM ((bridge.service_problem_now p
+   FROM ((bridge.service_problem_with_body p
      JOIN bridge.source s ON ((p.source_id = s.id)))
-     CROSS JOIN LATERAL bridge.element((p.body -> 'characteristic'::text), 'name'::text) e(place, item))
+     CROSS JOIN LATERAL bridge.list_element((p.body -> 'characteristic'::text), 'name'::text) e(ordinal, item))
   WHERE (p.deleted_at IS NULL);
 COMMENT ON VIEW report.characteristic IS 'An additional, named value of a living problem; those of deleted problems are found in report.service_problem (body)';
 COMMENT ON COLUMN report.characteristic.source IS 'Name of the source in the bridge''s configuration';
@@ -1441,8 +1431,8 @@ CREATE VIEW report.daily_flow AS
             f.day,
             f.kind,
             f.times
-           FROM bridge.flow f
-          WHERE ( SELECT bridge.summarised() AS summarised)
+           FROM bridge.daily_flow f
+          WHERE ( SELECT bridge.summary_usable() AS summary_usable)
         UNION ALL
          SELECT a.source_id,
             ('2000-01-01'::date + (a.code >> 4)) AS day,
@@ -1451,25 +1441,25 @@ CREATE VIEW report.daily_flow AS
            FROM ( SELECT r.source_id,
                     u.code,
                     '-1'::integer AS times
-                   FROM ((bridge.changed() c_1(source_id, id)
+                   FROM ((bridge.unsummarised() c_1(source_id, id)
                      JOIN bridge.resolution r ON (((c_1.source_id = r.source_id) AND (c_1.id = r.id))))
                      CROSS JOIN LATERAL unnest(r.flow) u(code))
-                  WHERE ( SELECT bridge.summarised() AS summarised)
+                  WHERE ( SELECT bridge.summary_usable() AS summary_usable)
                 UNION ALL
                  SELECT n.source_id,
                     u.code,
                     1 AS times
-                   FROM ((bridge.changed() c_1(source_id, id)
-                     JOIN bridge.resolution_now n ON (((c_1.source_id = n.source_id) AND (c_1.id = n.id))))
+                   FROM ((bridge.unsummarised() c_1(source_id, id)
+                     JOIN bridge.computed_resolution n ON (((c_1.source_id = n.source_id) AND (c_1.id = n.id))))
                      CROSS JOIN LATERAL unnest(n.flow) u(code))
-                  WHERE ( SELECT bridge.summarised() AS summarised)
+                  WHERE ( SELECT bridge.summary_usable() AS summary_usable)
                 UNION ALL
                  SELECT n.source_id,
                     u.code,
                     1 AS times
-                   FROM (bridge.resolution_now n
+                   FROM (bridge.computed_resolution n
                      CROSS JOIN LATERAL unnest(n.flow) u(code))
-                  WHERE (NOT ( SELECT bridge.summarised() AS summarised))) a
+                  WHERE (NOT ( SELECT bridge.summary_usable() AS summary_usable))) a
         ), summed AS (
          SELECT h.source_id,
             h.day,
@@ -1489,7 +1479,7 @@ CREATE VIEW report.daily_flow AS
             (sum((m.times * (k.deleted)::numeric)))::bigint AS deleted,
             (sum((m.times * (k.opened)::numeric)))::bigint AS opened
            FROM ((summed m
-             JOIN bridge.flow_kind k ON ((m.kind = k.kind)))
+             JOIN bridge.daily_flow_kind k ON ((m.kind = k.kind)))
              JOIN bridge.source s ON ((m.source_id = s.id)))
           GROUP BY s.name, m.day
         ), carried AS (
@@ -1502,10 +1492,10 @@ CREATE VIEW report.daily_flow AS
             f.cancelled,
             f.deleted,
             f.opened,
-            sum(f.opened) OVER life AS open,
-            COALESCE(lead(f.day) OVER life, (GREATEST(f.day, ((now() AT TIME ZONE 'UTC'::text))::date) + 1)) AS next_day
+            sum(f.opened) OVER history AS open,
+            COALESCE(lead(f.day) OVER history, (GREATEST(f.day, ((now() AT TIME ZONE 'UTC'::text))::date) + 1)) AS next_day
            FROM eventful f
-          WINDOW life AS (PARTITION BY f.source ORDER BY f.day)
+          WINDOW history AS (PARTITION BY f.source ORDER BY f.day)
         )
  SELECT c.source,
     (c.day + g.later) AS day,
@@ -1575,16 +1565,16 @@ COMMENT ON COLUMN report.hourly_change.by_refetch IS 'Answers to questions about
 CREATE VIEW report.note AS
  SELECT s.name AS source,
     p.id,
-    e.place AS "position",
+    e.ordinal AS "position",
     (e.item ->> 'id'::text) AS note_id,
-    bridge.instant((e.item -> 'date'::text)) AS written_at,
+    bridge.parse_timestamp((e.item -> 'date'::text)) AS written_at,
     COALESCE(((e.item -> 'author'::text) ->> 'name'::text), ((e.item -> 'author'::text) ->> 'id'::text), (e.item ->> 'author'::text)) AS author,
     (e.item ->> 'system'::text) AS system,
     (e.item ->> 'text'::text) AS text,
     e.item AS body
-   FROM ((bridge.service_problem_now p
+   FROM ((bridge.service_problem_with_body p
      JOIN bridge.source s ON ((p.source_id = s.id)))
-     CROSS JOIN LATERAL bridge.element((p.body -> 'note'::text), 'text'::text) e(place, item))
+     CROSS JOIN LATERAL bridge.list_element((p.body -> 'note'::text), 'text'::text) e(ordinal, item))
   WHERE (p.deleted_at IS NULL);
 COMMENT ON VIEW report.note IS 'A note or comment on a living problem; those of deleted problems are found in report.service_problem (body)';
 COMMENT ON COLUMN report.note.source IS 'Name of the source in the bridge''s configuration';
@@ -1620,7 +1610,7 @@ COMMENT ON COLUMN report.notification.outcome IS 'applied; unchanged: nothing ne
 COMMENT ON COLUMN report.notification.body IS 'The event as received; null for a duplicate and for what is no JSON. The problem in it goes when its version is pruned';
 
 CREATE VIEW report.open_problem AS
- WITH told AS (
+ WITH problem AS (
          SELECT k.source_id,
             k.id,
             k.status,
@@ -1631,8 +1621,8 @@ CREATE VIEW report.open_problem AS
             k.resources,
             k.places
            FROM bridge.resolution k
-          WHERE (( SELECT bridge.summarised() AS summarised) AND (k.deleted_at IS NULL) AND (k.status <> ALL (ARRAY['resolved'::text, 'closed'::text, 'cancelled'::text, 'rejected'::text])) AND (k.listed_revision = k.revision) AND (NOT (EXISTS ( SELECT
-                   FROM bridge.changed() c(source_id, id)
+          WHERE (( SELECT bridge.summary_usable() AS summary_usable) AND (k.deleted_at IS NULL) AND (k.status <> ALL (ARRAY['resolved'::text, 'closed'::text, 'cancelled'::text, 'rejected'::text])) AND (k.names_revision = k.revision) AND (NOT (EXISTS ( SELECT
+                   FROM bridge.unsummarised() c(source_id, id)
                   WHERE ((c.source_id = k.source_id) AND (c.id = k.id))))))
         UNION ALL
          SELECT n.source_id,
@@ -1645,9 +1635,9 @@ CREATE VIEW report.open_problem AS
             n.resources,
             n.places
            FROM (bridge.resolution k
-             JOIN bridge.open_now n ON (((k.source_id = n.source_id) AND (k.id = n.id))))
-          WHERE (( SELECT bridge.summarised() AS summarised) AND (k.deleted_at IS NULL) AND (k.status <> ALL (ARRAY['resolved'::text, 'closed'::text, 'cancelled'::text, 'rejected'::text])) AND (k.listed_revision IS DISTINCT FROM k.revision) AND (NOT (EXISTS ( SELECT
-                   FROM bridge.changed() c(source_id, id)
+             JOIN bridge.computed_open_problem n ON (((k.source_id = n.source_id) AND (k.id = n.id))))
+          WHERE (( SELECT bridge.summary_usable() AS summary_usable) AND (k.deleted_at IS NULL) AND (k.status <> ALL (ARRAY['resolved'::text, 'closed'::text, 'cancelled'::text, 'rejected'::text])) AND (k.names_revision IS DISTINCT FROM k.revision) AND (NOT (EXISTS ( SELECT
+                   FROM bridge.unsummarised() c(source_id, id)
                   WHERE ((c.source_id = k.source_id) AND (c.id = k.id))))))
         UNION ALL
          SELECT n.source_id,
@@ -1659,9 +1649,9 @@ CREATE VIEW report.open_problem AS
             n.services,
             n.resources,
             n.places
-           FROM (bridge.changed() c(source_id, id)
-             JOIN bridge.open_now n ON (((c.source_id = n.source_id) AND (c.id = n.id))))
-          WHERE ( SELECT bridge.summarised() AS summarised)
+           FROM (bridge.unsummarised() c(source_id, id)
+             JOIN bridge.computed_open_problem n ON (((c.source_id = n.source_id) AND (c.id = n.id))))
+          WHERE ( SELECT bridge.summary_usable() AS summary_usable)
         UNION ALL
          SELECT n.source_id,
             n.id,
@@ -1672,8 +1662,8 @@ CREATE VIEW report.open_problem AS
             n.services,
             n.resources,
             n.places
-           FROM bridge.open_now n
-          WHERE (NOT ( SELECT bridge.summarised() AS summarised))
+           FROM bridge.computed_open_problem n
+          WHERE (NOT ( SELECT bridge.summary_usable() AS summary_usable))
         )
  SELECT s.name AS source,
     t.id,
@@ -1684,7 +1674,7 @@ CREATE VIEW report.open_problem AS
     t.services,
     t.resources,
     t.places
-   FROM (told t
+   FROM (problem t
      JOIN bridge.source s ON ((t.source_id = s.id)));
 COMMENT ON VIEW report.open_problem IS 'The open service problems, and what each affects, in a narrow row that is quick to count; report.service_problem has all that is known of each';
 COMMENT ON COLUMN report.open_problem.source IS 'Name of the source in the bridge''s configuration';
@@ -1732,7 +1722,7 @@ CREATE VIEW report.push_quality AS
             NULL::double precision AS delay_seconds,
             p.missed,
             p.late
-           FROM (bridge.push_verdict p
+           FROM (bridge.push_outcome p
              JOIN bridge.source s ON ((p.source_id = s.id)))
         )
  SELECT source,
@@ -1764,16 +1754,16 @@ COMMENT ON COLUMN report.push_quality.late IS 'Changes found by asking, of which
 CREATE VIEW report.related_party AS
  SELECT s.name AS source,
     p.id,
-    e.place AS "position",
+    e.ordinal AS "position",
     COALESCE((e.item ->> 'partyId'::text), (e.item ->> 'id'::text)) AS party_id,
     COALESCE((e.item ->> 'partyName'::text), (e.item ->> 'name'::text)) AS name,
     (e.item ->> 'role'::text) AS role,
     (e.item ->> 'href'::text) AS href,
     COALESCE((e.item ->> '@referredType'::text), (e.item ->> '@type'::text)) AS type,
     e.item AS body
-   FROM ((bridge.service_problem_now p
+   FROM ((bridge.service_problem_with_body p
      JOIN bridge.source s ON ((p.source_id = s.id)))
-     CROSS JOIN LATERAL bridge.element((p.body -> 'relatedParty'::text), 'name'::text) e(place, item))
+     CROSS JOIN LATERAL bridge.list_element((p.body -> 'relatedParty'::text), 'name'::text) e(ordinal, item))
   WHERE (p.deleted_at IS NULL);
 COMMENT ON VIEW report.related_party IS 'A person or an organisation that has to do with a living problem; those of deleted problems are found in report.service_problem (body)';
 COMMENT ON COLUMN report.related_party.source IS 'Name of the source in the bridge''s configuration';
@@ -1787,7 +1777,7 @@ COMMENT ON COLUMN report.related_party.type IS 'Kind of party: Individual, Organ
 COMMENT ON COLUMN report.related_party.body IS 'Everything the source says of it; a bare text stands under name';
 
 CREATE VIEW report.resolution AS
- WITH told AS (
+ WITH problem AS (
          SELECT s.name AS source,
             k.id,
             k.status,
@@ -1805,8 +1795,8 @@ CREATE VIEW report.resolution AS
             k.deleted_at
            FROM (bridge.resolution k
              JOIN bridge.source s ON ((k.source_id = s.id)))
-          WHERE (( SELECT bridge.summarised() AS summarised) AND (NOT (EXISTS ( SELECT
-                   FROM bridge.changed() c(source_id, id)
+          WHERE (( SELECT bridge.summary_usable() AS summary_usable) AND (NOT (EXISTS ( SELECT
+                   FROM bridge.unsummarised() c(source_id, id)
                   WHERE ((c.source_id = k.source_id) AND (c.id = k.id))))))
         UNION ALL
          SELECT s.name AS source,
@@ -1824,10 +1814,10 @@ CREATE VIEW report.resolution AS
             n.pending_since,
             n.times_reopened,
             n.deleted_at
-           FROM ((bridge.changed() c(source_id, id)
-             JOIN bridge.resolution_now n ON (((c.source_id = n.source_id) AND (c.id = n.id))))
+           FROM ((bridge.unsummarised() c(source_id, id)
+             JOIN bridge.computed_resolution n ON (((c.source_id = n.source_id) AND (c.id = n.id))))
              JOIN bridge.source s ON ((n.source_id = s.id)))
-          WHERE ( SELECT bridge.summarised() AS summarised)
+          WHERE ( SELECT bridge.summary_usable() AS summary_usable)
         UNION ALL
          SELECT s.name AS source,
             n.id,
@@ -1844,9 +1834,9 @@ CREATE VIEW report.resolution AS
             n.pending_since,
             n.times_reopened,
             n.deleted_at
-           FROM (bridge.resolution_now n
+           FROM (bridge.computed_resolution n
              JOIN bridge.source s ON ((n.source_id = s.id)))
-          WHERE (NOT ( SELECT bridge.summarised() AS summarised))
+          WHERE (NOT ( SELECT bridge.summary_usable() AS summary_usable))
         )
  SELECT source,
     id,
@@ -1864,7 +1854,7 @@ CREATE VIEW report.resolution AS
     (seconds_pending + COALESCE((EXTRACT(epoch FROM (now() - pending_since)))::double precision, (0)::double precision)) AS seconds_pending,
     times_reopened,
     deleted_at
-   FROM told t;
+   FROM problem t;
 COMMENT ON VIEW report.resolution IS 'How long it took to take up, resolve and close each service problem; deleted ones too. Times are the source''s';
 COMMENT ON COLUMN report.resolution.source IS 'Name of the source in the bridge''s configuration';
 COMMENT ON COLUMN report.resolution.id IS 'Id of the problem at its source';
@@ -1884,7 +1874,7 @@ COMMENT ON COLUMN report.resolution.times_reopened IS 'How often it went from re
 COMMENT ON COLUMN report.resolution.deleted_at IS 'Since when it is gone at the source; null while it exists';
 
 CREATE VIEW report.service_problem_version AS
- WITH said AS (
+ WITH fact AS (
          SELECT s.name AS source,
             v.problem_id AS id,
             v.effective_at,
@@ -1894,19 +1884,19 @@ CREATE VIEW report.service_problem_version AS
             v.status,
             v.body,
             COALESCE(v.body_hash, v.content_hash) AS body_hash,
-            row_number() OVER life AS place,
-            lead(v.effective_at) OVER life AS next_at,
-            max(v.effective_at) FILTER (WHERE (v.kind = 'full'::text)) OVER life AS whole_at,
-            max(v.effective_at) FILTER (WHERE (v.kind = 'tombstone'::text)) OVER life AS gone_at
+            row_number() OVER history AS place,
+            lead(v.effective_at) OVER history AS next_at,
+            max(v.effective_at) FILTER (WHERE (v.kind = 'full'::text)) OVER history AS whole_at,
+            max(v.effective_at) FILTER (WHERE (v.kind = 'tombstone'::text)) OVER history AS gone_at
            FROM (bridge.service_problem_version v
              JOIN bridge.source s ON ((v.source_id = s.id)))
           WHERE (NOT v.superseded)
-          WINDOW life AS (PARTITION BY s.name, v.problem_id ORDER BY v.effective_at, (v.kind COLLATE "C"), v.confirmed_at NULLS FIRST, (
+          WINDOW history AS (PARTITION BY s.name, v.problem_id ORDER BY v.effective_at, (v.kind COLLATE "C"), v.confirmed_at NULLS FIRST, (
                 CASE
                     WHEN (v.kind = 'full'::text) THEN v.status
                     ELSE NULL::text
                 END COLLATE "C"), v.content_hash)
-        ), held AS (
+        ), effective AS (
          SELECT d.source,
             d.id,
             d.effective_at,
@@ -1921,9 +1911,9 @@ CREATE VIEW report.service_problem_version AS
             d.whole_at,
             d.gone_at,
             lag(d.body_hash) OVER (PARTITION BY d.source, d.id ORDER BY d.place) AS body_hash_before
-           FROM said d
+           FROM fact d
           WHERE ((d.next_at IS DISTINCT FROM d.effective_at) AND ((d.kind <> 'partial'::text) OR (d.gone_at IS NULL) OR (d.whole_at > d.gone_at)))
-        ), lived AS (
+        ), version AS (
          SELECT h.source,
             h.id,
             h.effective_at,
@@ -1938,15 +1928,15 @@ CREATE VIEW report.service_problem_version AS
             h.whole_at,
             h.gone_at,
             h.body_hash_before,
-            lead(h.effective_at) OVER life AS valid_to,
+            lead(h.effective_at) OVER history AS valid_to,
             lag(
                 CASE
                     WHEN (h.kind <> 'tombstone'::text) THEN h.body
                     ELSE NULL::jsonb
-                END) OVER life AS body_before
-           FROM held h
+                END) OVER history AS body_before
+           FROM effective h
           WHERE (h.body_hash IS DISTINCT FROM h.body_hash_before)
-          WINDOW life AS (PARTITION BY h.source, h.id ORDER BY h.place)
+          WINDOW history AS (PARTITION BY h.source, h.id ORDER BY h.place)
         )
  SELECT source,
     id,
@@ -1957,7 +1947,7 @@ CREATE VIEW report.service_problem_version AS
     status,
     bridge.changed_keys(body_before, body) AS changed,
     body
-   FROM lived l
+   FROM version l
   WHERE (kind <> 'tombstone'::text);
 COMMENT ON VIEW report.service_problem_version IS 'A service problem as it was between two changes; late information finds its place';
 COMMENT ON COLUMN report.service_problem_version.source IS 'Name of the source in the bridge''s configuration';
@@ -1973,16 +1963,16 @@ COMMENT ON COLUMN report.service_problem_version.body IS 'All attributes as they
 CREATE VIEW report.tracking_record AS
  SELECT s.name AS source,
     p.id,
-    e.place AS "position",
+    e.ordinal AS "position",
     (e.item ->> 'id'::text) AS record_id,
-    bridge.instant((e.item -> 'time'::text)) AS recorded_at,
+    bridge.parse_timestamp((e.item -> 'time'::text)) AS recorded_at,
     COALESCE(((e.item -> 'user'::text) ->> 'name'::text), ((e.item -> 'user'::text) ->> 'id'::text), (e.item ->> 'user'::text)) AS author,
     (e.item ->> 'systemId'::text) AS system,
     (e.item ->> 'description'::text) AS description,
     e.item AS body
-   FROM ((bridge.service_problem_now p
+   FROM ((bridge.service_problem_with_body p
      JOIN bridge.source s ON ((p.source_id = s.id)))
-     CROSS JOIN LATERAL bridge.element((p.body -> 'trackingRecord'::text), 'description'::text) e(place, item))
+     CROSS JOIN LATERAL bridge.list_element((p.body -> 'trackingRecord'::text), 'description'::text) e(ordinal, item))
   WHERE (p.deleted_at IS NULL);
 COMMENT ON VIEW report.tracking_record IS 'A step in the handling of a living problem, as its source recorded it; those of deleted problems are found in report.service_problem (body)';
 COMMENT ON COLUMN report.tracking_record.source IS 'Name of the source in the bridge''s configuration';
@@ -1998,15 +1988,15 @@ COMMENT ON COLUMN report.tracking_record.body IS 'Everything the source says of 
 CREATE VIEW report.trouble_ticket AS
  SELECT s.name AS source,
     p.id,
-    e.place AS "position",
+    e.ordinal AS "position",
     (e.item ->> 'id'::text) AS ticket_id,
     (e.item ->> 'name'::text) AS name,
     (e.item ->> 'href'::text) AS href,
     COALESCE((e.item ->> '@referredType'::text), (e.item ->> '@type'::text)) AS type,
     e.item AS body
-   FROM ((bridge.service_problem_now p
+   FROM ((bridge.service_problem_with_body p
      JOIN bridge.source s ON ((p.source_id = s.id)))
-     CROSS JOIN LATERAL bridge.element((p.body -> 'troubleTicket'::text), 'id'::text) e(place, item))
+     CROSS JOIN LATERAL bridge.list_element((p.body -> 'troubleTicket'::text), 'id'::text) e(ordinal, item))
   WHERE (p.deleted_at IS NULL);
 COMMENT ON VIEW report.trouble_ticket IS 'A trouble ticket that belongs to a living problem; those of deleted problems are found in report.service_problem (body)';
 COMMENT ON COLUMN report.trouble_ticket.source IS 'Name of the source in the bridge''s configuration';
@@ -2028,39 +2018,39 @@ ALTER TABLE ONLY bridge.watermark
 GRANT USAGE ON SCHEMA bridge TO bridge_writer;
 GRANT USAGE ON SCHEMA bridge_migration TO bridge_writer;
 GRANT USAGE ON SCHEMA report TO bridge_reader;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.change TO bridge_writer;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.summary TO bridge_writer;
 REVOKE ALL ON FUNCTION bridge.drop_notification_day(day date) FROM PUBLIC;
 GRANT ALL ON FUNCTION bridge.drop_notification_day(day date) TO bridge_writer;
 REVOKE ALL ON FUNCTION bridge.make_notification_day(day date) FROM PUBLIC;
 GRANT ALL ON FUNCTION bridge.make_notification_day(day date) TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.source TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.summary TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.watermark TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.change TO bridge_writer;
+GRANT ALL ON FUNCTION report.parameter(name text, fallback text) TO bridge_reader;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.service_problem TO bridge_writer;
-GRANT SELECT ON TABLE bridge.known TO PUBLIC;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.known TO bridge_writer;
+GRANT SELECT ON TABLE bridge.known_problem TO PUBLIC;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.known_problem TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.service_problem_version TO bridge_writer;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.service_problem_now TO bridge_writer;
-GRANT SELECT ON TABLE bridge.told TO PUBLIC;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.told TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.service_problem_with_body TO bridge_writer;
+GRANT SELECT ON TABLE bridge.valid_version TO PUBLIC;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.valid_version TO bridge_writer;
 GRANT SELECT ON TABLE report.service_problem TO bridge_reader;
 GRANT ALL ON FUNCTION report.service_problem_at(at timestamp with time zone) TO bridge_reader;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.awaited_notification TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.computed_open_problem TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.status_change TO bridge_writer;
+GRANT SELECT ON TABLE report.status_interval TO bridge_reader;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.status_entry TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.computed_resolution TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.daily_flow TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.daily_flow_kind TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.dead_letter TO bridge_writer;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.flow TO bridge_writer;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.flow_kind TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.lease TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.notification TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.notification_digest TO bridge_writer;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.open_now TO bridge_writer;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.push_verdict TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.push_outcome TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.refetch TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.resolution TO bridge_writer;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.status_change TO bridge_writer;
-GRANT SELECT ON TABLE report.status_interval TO bridge_reader;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.turn TO bridge_writer;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.resolution_now TO bridge_writer;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.sighting TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.subscription TO bridge_writer;
 GRANT SELECT ON TABLE bridge_migration.applied TO bridge_writer;
 GRANT SELECT ON TABLE report.affected_location TO bridge_reader;

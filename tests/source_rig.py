@@ -108,7 +108,7 @@ def refuse_poison() -> Callable[[Database], Awaitable[None]]:
 async def rows_of(database: Database) -> dict[str, Any]:
     """Bodies of the living problems by id."""
     async with database.connection() as connection:
-        rows = await connection.fetch("select id, body from bridge.service_problem_now where deleted_at is null")
+        rows = await connection.fetch("select id, body from bridge.service_problem_with_body where deleted_at is null")
     return {row["id"]: orjson.loads(row["body"]) for row in rows}
 
 

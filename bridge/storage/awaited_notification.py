@@ -53,7 +53,7 @@ async def wait_for(connection: Connection, awaited: Sequence[AwaitedNotification
         for each in awaited
     ]
     if rows:
-        await connection.execute(queries("awaited_notification")["await"], *_columns(rows))
+        await connection.execute(queries("awaited_notification")["add"], *_columns(rows))
 
 
 async def mark_arrived(connection: Connection, notified: Sequence[tuple[int, Observation]]) -> None:
@@ -72,12 +72,12 @@ async def mark_arrived(connection: Connection, notified: Sequence[tuple[int, Obs
         for source_id, seen in notified
     ]
     if rows:
-        await connection.execute(queries("awaited_notification")["told"], *_columns(rows))
+        await connection.execute(queries("awaited_notification")["mark_arrived"], *_columns(rows))
 
 
 async def count_overdue(connection: Connection, source_id: int, at: datetime) -> OverdueCount:
     """Count what has arrived or is overdue at `at`, and delete it."""
-    row = await connection.fetchrow(queries("awaited_notification")["judge"], source_id, at, _AT_ONCE)
+    row = await connection.fetchrow(queries("awaited_notification")["count_overdue"], source_id, at, _AT_ONCE)
     return OverdueCount(0, 0, None) if row is None else OverdueCount(row["missed"], row["late"], row["changed_at"])
 
 

@@ -25,7 +25,7 @@ async def correct_future_times(connection: Connection, now: datetime) -> int:
     """Date everything that decisions rest on and that claims to be from after `now` to `now`, in the caller's
     transaction; return of how many problems. Reads all current rows.
     """
-    problems = await connection.fetchval(queries("clock")["mend_problems"], now)
+    problems = await connection.fetchval(queries("clock")["correct_problems"], now)
     for statement in ("mend_requests", "mend_awaited", "mend_watermarks", "mend_sources"):
         await connection.execute(queries("clock")[statement], now)
     return int(problems)

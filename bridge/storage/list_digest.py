@@ -29,11 +29,11 @@ async def current_digests(
 
     An id that contains the separator is taken for other ids: its row is then read, not skipped.
     """
-    (found,) = await connection.fetch(queries("listed")["current"], source_id, _SEPARATOR.join(problem_ids))
+    (found,) = await connection.fetch(queries("list_digest")["current"], source_id, _SEPARATOR.join(problem_ids))
     return frozenset(found["digests"] or ()), found["newest"]
 
 
 async def remember(connection: Connection, rows: Sequence[row_builder.Row]) -> None:
     """Keep (source id, problem id, digest and content hash) of problems whose current row is not written."""
     if rows:
-        await connection.execute(queries("listed")["remember"], *row_builder.columns(rows))
+        await connection.execute(queries("list_digest")["remember"], *row_builder.columns(rows))

@@ -1,10 +1,12 @@
-"""The schema: forward-only migrations `sql/migrations/NNNN_name.sql`, each applied once, checked by checksum.
+"""The schema: forward-only migrations `sql/migrations/NNNN_name.sql`, each applied once and checked by checksum.
 
-One advisory lock keeps two processes from migrating at once; each migration and its record commit together, so a crash
-leaves either all or nothing of it. A program refuses a schema that is missing or older than itself (run `migrate`).
+One advisory lock keeps two processes from migrating at once. Each migration commits together with its record, so a
+crash leaves all of it or nothing. A program refuses a schema that is missing or older than itself (run `migrate`).
 
-A newer one it takes (an update was rolled back, or comes to one process after the other): migrations only add. One that
-does not says so in a line that begins `-- breaking:`; the record keeps that, and older programs refuse the schema.
+A program accepts a newer schema (an update was rolled back, or reaches one process after the other), because
+migrations only add. A migration that takes something away says so in a line that begins `-- breaking:`; the record
+keeps that, and older programs refuse the schema. A database of the last development version is carried over
+(`bridge.storage.carry_over`).
 """
 
 import hashlib
@@ -18,6 +20,7 @@ import asyncpg
 import structlog
 
 from bridge.errors import SchemaError
+from bridge.storage import carry_over
 from bridge.storage.database import Connection
 from bridge.storage.queries import sql_dir
 
@@ -43,18 +46,19 @@ comment on column bridge_migration.applied.applied_at is 'When';
 alter table bridge_migration.applied add column if not exists breaking boolean not null default false;
 comment on column bridge_migration.applied.breaking is 'Programs that do not know this migration cannot run on it';
 """
-_LET_READER_IN = """
+_GRANT_TO_READER = """
 do $$
 begin
     if to_regnamespace('report') is not null and not has_schema_privilege('bridge_reader', 'report', 'usage') then
         grant usage on schema report to bridge_reader;
         grant select on all tables in schema report to bridge_reader;
+        grant execute on all functions in schema report to bridge_reader;
         alter default privileges in schema report grant select on tables to bridge_reader;
     end if;
 end
 $$
 """
-_LET_WRITER_IN = """
+_GRANT_TO_WRITER = """
 do $$
 begin
     if to_regprocedure('bridge.make_notification_day(date)') is not null
@@ -85,8 +89,8 @@ exception
 end
 $$
 """
-"""Reports hold ready what they would compute without summaries, so Postgres expects them to cost a thousand times what
-they do, and compiles all of it: 4.7 s for a question of 23 ms (Postgres 15). Whoever wants it on sets it on.
+"""Reports contain the branch that computes everything without summaries. Postgres counts its cost although it does not
+run, and compiles all of it: 4.7 s for a query of 23 ms (Postgres 15). A setting made by the operator stays.
 """
 _COMPILES = """
     select pg_jit_available() and coalesce(
@@ -103,7 +107,6 @@ _REFUSALS = (
     asyncpg.SyntaxOrAccessError,
     asyncpg.DataError,
     asyncpg.IntegrityConstraintViolationError,
-    asyncpg.DependentObjectsStillExistError,
     asyncpg.ObjectNotInPrerequisiteStateError,
     asyncpg.FeatureNotSupportedError,
     asyncpg.RaiseError,
@@ -150,6 +153,11 @@ async def pending(connection: Connection, directory: Path | None = None) -> list
     """
     known = available(directory)
     applied = await _applied(connection)
+    if _is_development_version(applied):
+        raise SchemaError(
+            "the schema was made by the development version before the first release: "
+            "stop the bridge, back up the database and run `tmf656-bridge migrate`, which carries it over"
+        )
     newest = known[-1].version if known else 0
     newer = {version: one for version, one in applied.items() if version > newest}
     if newer:
@@ -181,17 +189,36 @@ async def migrate(connection: Connection, directory: Path | None = None) -> list
     try:
         with _explained("the record of migrations cannot be kept"):
             await connection.execute(_LEDGER)
+        carried_over = await _carry_over(connection, available(directory))
         todo = await pending(connection, directory)
         for migration in todo:
             await _apply(connection, migration)
-        for role, let_in in (("bridge_reader", _LET_READER_IN), ("bridge_writer", _LET_WRITER_IN)):
+        for role, grant in (("bridge_reader", _GRANT_TO_READER), ("bridge_writer", _GRANT_TO_WRITER)):
             if await _exists(connection, role):
-                with _explained(f"role {role} cannot be let in"):
-                    await connection.execute(let_in)
+                with _explained(f"role {role} cannot be granted its rights"):
+                    await connection.execute(grant)
         await connection.execute(_NO_JIT)
-        return todo
+        return carried_over + todo
     finally:
         await connection.execute("select pg_advisory_unlock($1)", _LOCK)
+
+
+def _is_development_version(applied: dict[int, "_Applied"]) -> bool:
+    return carry_over.recognises({version: one.checksum for version, one in applied.items()})
+
+
+async def _carry_over(connection: Connection, known: list[Migration]) -> list[Migration]:
+    if not _is_development_version(await _applied(connection)):
+        return []
+    made = [migration for migration in known if migration.name in carry_over.MADE]
+    with _explained("the database of the development version was not carried over and is as it was"):
+        async with connection.transaction():
+            await connection.execute("set local lock_timeout = '10s'")
+            await carry_over.rename(connection, {migration.name: migration.sql for migration in made})
+            for migration in made:
+                await _record(connection, migration)
+    log.info("schema carried over from the development version", migrations=[one.title for one in made])
+    return made
 
 
 async def compiles(connection: Connection) -> bool:
@@ -216,13 +243,17 @@ async def _apply(connection: Connection, migration: Migration) -> None:
         async with connection.transaction():
             await connection.execute("set local lock_timeout = '10s'")
             await connection.execute(migration.sql)
-            await connection.execute(
-                "insert into bridge_migration.applied (version, name, checksum, breaking) values ($1, $2, $3, $4)",
-                migration.version,
-                migration.name,
-                migration.checksum,
-                migration.breaking,
-            )
+            await _record(connection, migration)
+
+
+async def _record(connection: Connection, migration: Migration) -> None:
+    await connection.execute(
+        "insert into bridge_migration.applied (version, name, checksum, breaking) values ($1, $2, $3, $4)",
+        migration.version,
+        migration.name,
+        migration.checksum,
+        migration.breaking,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,5 +284,8 @@ def _explained(what: str) -> Iterator[None]:
         raise SchemaError(f"{what}: {error} ({remedy})") from error
     except asyncpg.LockNotAvailableError as error:
         raise SchemaError(f"{what}: {error} (something else uses the tables: try again when it has ended)") from error
+    except asyncpg.DependentObjectsStillExistError as error:
+        remedy = "drop it, or have it read schema report, then migrate again"
+        raise SchemaError(f"{what}: {error.args[0]}: {error.detail} ({remedy})") from error
     except _REFUSALS as error:
         raise SchemaError(f"{what}: {error}") from error

@@ -332,7 +332,7 @@ async def _read(connection: Connection, keys: Collection[Key], digests: Sequence
     if not keys and not digests:
         return []
     return await connection.fetch(
-        queries("observation")["known"],
+        queries("observation")["read_current"],
         [key[0] for key in keys],
         [key[1] for key in keys],
         [key[0] for key in digests],
@@ -385,7 +385,7 @@ async def _facts(
 ) -> dict[Key, dict[tuple[datetime, bytes], Fact]]:
     if not stretches:
         return {}
-    rows = await connection.fetch(queries("service_problem_version")["recent"], *row_builder.columns(stretches))
+    rows = await connection.fetch(queries("service_problem_version")["history_range"], *row_builder.columns(stretches))
     facts: dict[Key, dict[tuple[datetime, bytes], Fact]] = {}
     for row in rows:
         fact = Fact(
@@ -420,13 +420,13 @@ async def _write_rare(connection: Connection, decision: Decision) -> None:
     """What few batches have."""
     histories, present = decision.histories, decision.present
     if present.noted:
-        noted = await connection.fetch(queries("service_problem")["note"], *row_builder.columns(present.noted))
+        noted = await connection.fetch(queries("service_problem")["update_state"], *row_builder.columns(present.noted))
         if len(noted) != len(present.noted):
             raise ConcurrentUpdateError("another writer changed the same problems first")
     if decision.touch and present.touched:
         await connection.execute(queries("service_problem")["touch"], *row_builder.columns(present.touched))
     if mended := row_builder.mended_versions(histories):
-        await connection.execute(queries("service_problem_version")["mend"], *row_builder.columns(mended))
+        await connection.execute(queries("service_problem_version")["correct"], *row_builder.columns(mended))
     if overtaken := row_builder.overtaken_statuses(histories):
         await connection.execute(queries("status_change")["supersede"], *row_builder.columns(overtaken))
     await awaited_notification.mark_arrived(connection, decision.no_news)

@@ -1,4 +1,4 @@
-"""What the door has decided, as rows of the tables: pure, in the order of the columns of `sql/migrations/0017_rows.sql`
+"""What the door has decided, as rows of the tables: pure, in the order of the columns of `sql/migrations/0001_core.sql`
 and of the parameters in `sql/queries`.
 
 Rows of tables stand in the order of their keys, problems by code point, whatever order they were told in: Postgres

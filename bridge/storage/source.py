@@ -42,7 +42,7 @@ async def ensure(connection: Connection, name: str, url: str, configured_secret:
         retired |= {digest(previous)} if previous else set()
         previous = row["current_secret"]
         retired -= {digest(current)} | ({digest(previous)} if previous else set())
-        await connection.execute(queries("source")["rotate"], row["id"], current, previous, sorted(retired))
+        await connection.execute(queries("source")["write_secrets"], row["id"], current, previous, sorted(retired))
     return SourceRow(row["id"], row["version"], (current, previous) if previous else (current,), frozenset(retired))
 
 
@@ -50,7 +50,9 @@ async def rotate_secret(connection: Connection, name: str) -> bool:
     """Put another secret of our own making in force, as `ensure` does with a configured one; False when the tables do
     not know that source. Run inside a transaction.
     """
-    url = await connection.fetchval(queries("source")["renew"], name, secrets.token_urlsafe(_SECRET_BYTES))
+    url = await connection.fetchval(
+        queries("source")["write_callback_secret"], name, secrets.token_urlsafe(_SECRET_BYTES)
+    )
     if url is None:
         return False
     await ensure(connection, name, url)
@@ -90,29 +92,31 @@ async def write_state(
     """Keep what the source is doing, and with a mode the `reason` for it; None for mode or time leaves what stands
     there. Return when any process last heard of it.
     """
-    at: datetime | None = await connection.fetchval(queries("source")["note"], source_id, mode, last_push_at, reason)
+    at: datetime | None = await connection.fetchval(
+        queries("source")["write_state"], source_id, mode, last_push_at, reason
+    )
     return at
 
 
 async def request_poll(connection: Connection, source_id: int) -> None:
     """Wish for a poll, for the process that polls to grant."""
-    await connection.execute(queries("source")["want_poll"], source_id)
+    await connection.execute(queries("source")["request_poll"], source_id)
 
 
 async def take_poll_request(connection: Connection, source_id: int) -> bool:
     """Did any process wish for a poll? It has to be made then: the wish is forgotten."""
-    return await connection.fetchval(queries("source")["take_poll_wish"], source_id) is not None
+    return await connection.fetchval(queries("source")["take_poll_request"], source_id) is not None
 
 
 async def write_version(connection: Connection, source_id: int, version: str | None) -> None:
     """Keep the version that the source's problems look like; None keeps what is known."""
     if version is not None:
-        await connection.execute(queries("source")["recognise"], source_id, version)
+        await connection.execute(queries("source")["write_version"], source_id, version)
 
 
 async def write_error(connection: Connection, source_id: int, error: str | None) -> None:
     """Keep what last went wrong, or None when it works again."""
-    await connection.execute(queries("source")["fail"], source_id, error)
+    await connection.execute(queries("source")["write_error"], source_id, error)
 
 
 async def mode(connection: Connection, source_id: int) -> str:

@@ -54,4 +54,4 @@ async def replace(
 
 async def gone(connection: Connection, subscription_id: int) -> None:
     """The hub does not have it any more."""
-    await connection.execute(queries("subscription")["gone"], subscription_id)
+    await connection.execute(queries("subscription")["mark_deleted"], subscription_id)

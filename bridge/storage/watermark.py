@@ -55,7 +55,7 @@ async def mark_missed(connection: Connection, source_id: int, *, started_at: dat
         if seen:
             await connection.execute(queries("service_problem")["clear_missed"], source_id, sorted(seen))
     gone: list[str] = []
-    async for ids in _portions(connection, "unheard", source_id, started_at):
+    async for ids in _portions(connection, "not_seen_since", source_id, started_at):
         missing = unseen(ids)
         if missing:
             rows = await connection.fetch(queries("service_problem")["mark_missed"], source_id, started_at, missing)

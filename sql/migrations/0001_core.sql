@@ -1,13 +1,16 @@
--- The core: what the sources hold (service_problem), everything that was ever true of it (service_problem_version,
--- status_change), everything that was received (notification, dead_letter), and what the jobs need to remember.
+-- The core: what the sources hold now (service_problem), what was ever true of it (service_problem_version, status_change), what
+-- was received (notification, dead_letter), and what the jobs remember.
 --
--- Hot tables have no foreign key to bridge.source: a source is never deleted, and the check would cost a lookup per row.
+-- Tables that every change writes have no foreign key to bridge.source: the check would cost a lookup for each row. `forget` deletes
+-- the rows of a source itself.
 
 create schema bridge;
 comment on schema bridge is 'Private tables of tmf656-bridge; read schema report instead';
 
 create schema report;
 comment on schema report is 'Public views of tmf656-bridge: stable names, every column commented, readable by role bridge_reader';
+
+-- Sources and what is remembered of talking to them
 
 create table bridge.source (
     id smallint generated always as identity primary key,
@@ -20,7 +23,12 @@ create table bridge.source (
     last_push_at timestamptz,
     last_error text,
     last_error_at timestamptz,
-    created_at timestamptz not null default now()
+    created_at timestamptz not null default now(),
+    current_secret text,
+    previous_secret text,
+    retired_secrets bytea[] not null default '{}',
+    fallback_reason text,
+    poll_requested_at timestamptz
 );
 comment on table bridge.source is 'A TMF656 server we take service problems from, by its name in the configuration';
 comment on column bridge.source.id is 'Short key used in every other table';
@@ -34,6 +42,12 @@ comment on column bridge.source.last_push_at is 'When a notification was last ac
 comment on column bridge.source.last_error is 'What last went wrong with this source, in words; null when it works';
 comment on column bridge.source.last_error_at is 'When it last went wrong';
 comment on column bridge.source.created_at is 'When the bridge first knew of this source';
+comment on column bridge.source.current_secret is 'Secret in the callback as last registered: the configured one, else callback_secret';
+comment on column bridge.source.previous_secret is 'The one before, still accepted; null when there was none';
+comment on column bridge.source.retired_secrets is 'Hashes of older ones, answered 410';
+comment on column bridge.source.fallback_reason is 'Why the mode is fallback, in words; null in any other';
+comment on column bridge.source.poll_requested_at is
+'When a process that does not poll asked the leader for a poll, mostly because an event names no problem; null once the poll has begun';
 
 create table bridge.subscription (
     id bigint generated always as identity primary key,
@@ -46,8 +60,6 @@ create table bridge.subscription (
     registered_at timestamptz not null default now(),
     retired_at timestamptz
 );
-create unique index subscription_active_key on bridge.subscription (source_id) where state = 'active';
-create index subscription_source_id_idx on bridge.subscription (source_id);
 comment on table bridge.subscription is 'Registrations at a source''s hub; kept because no version of the standard can list them';
 comment on column bridge.subscription.id is 'Key';
 comment on column bridge.subscription.source_id is 'Whose hub';
@@ -58,6 +70,8 @@ comment on column bridge.subscription.query is 'Query as registered; empty asks 
 comment on column bridge.subscription.state is 'active: in use (one a source); retired: replaced, still to be deleted at the hub while retired_at is null';
 comment on column bridge.subscription.registered_at is 'When the hub accepted it';
 comment on column bridge.subscription.retired_at is 'When it was deleted at the hub, or found gone';
+create unique index subscription_active_key on bridge.subscription (source_id) where state = 'active';
+create index subscription_source_id_idx on bridge.subscription (source_id);
 
 create table bridge.watermark (
     source_id smallint not null constraint watermark_source_id_fkey references bridge.source (id),
@@ -78,14 +92,45 @@ comment on column bridge.watermark.started_at is 'Our clock: when the last compl
 comment on column bridge.watermark.finished_at is 'Our clock: when it ended';
 comment on column bridge.watermark.problems is 'How many different problems that pass returned';
 
-create unlogged table bridge.sighting (
+create table bridge.refetch (
     source_id smallint not null,
+    attempts integer not null default 0,
+    requested_at timestamptz not null,
+    due_at timestamptz not null,
     problem_id text not null,
+    reason text not null,
     primary key (source_id, problem_id)
 );
-comment on table bridge.sighting is 'Problems seen by the reconcile pass under way; may vanish in a crash, which makes the pass incomplete';
-comment on column bridge.sighting.source_id is 'Source';
-comment on column bridge.sighting.problem_id is 'Problem';
+comment on table bridge.refetch is 'Problems to be fetched by id, because what is known of them is partial or contradicts itself';
+comment on column bridge.refetch.source_id is 'Source';
+comment on column bridge.refetch.problem_id is 'Problem';
+comment on column bridge.refetch.reason is 'partial, tie, regression, unstamped, task, deleted, …';
+comment on column bridge.refetch.requested_at is 'Our clock: an answer to a question asked later settles it';
+comment on column bridge.refetch.due_at is 'Not before';
+comment on column bridge.refetch.attempts is 'Tries that failed';
+
+create table bridge.lease (
+    name text primary key,
+    holder text not null,
+    token bigint not null,
+    taken_at timestamptz not null,
+    expires_at timestamptz not null
+);
+comment on table bridge.lease is 'Work that only one process does at a time';
+comment on column bridge.lease.name is 'The work';
+comment on column bridge.lease.holder is 'Process that holds it: host, process id and a random part';
+comment on column bridge.lease.token is 'Grows with every change of holder; what is written under an older one is refused';
+comment on column bridge.lease.taken_at is 'Since when this holder has it';
+comment on column bridge.lease.expires_at is 'Postgres'' clock: when anybody may take it';
+
+-- Service problems
+
+create function bridge.hour_of(at timestamptz) returns timestamptz
+language sql immutable parallel safe
+begin atomic
+    select date_bin(interval '1 hour', at, timestamptz '2000-01-01 00:00:00+00');
+end;
+comment on function bridge.hour_of(timestamptz) is 'Begin of the hour, in UTC';
 
 create table bridge.service_problem (
     source_id smallint not null,
@@ -116,11 +161,12 @@ create table bridge.service_problem (
     category text,
     content_hash bytea,
     doubt_hash bytea,
-    body jsonb not null,
+    body jsonb,
+    list_digest bytea,
     primary key (source_id, id)
 ) with (fillfactor = 85);
-create index service_problem_missed_idx on bridge.service_problem (source_id, id) where missed_at is not null;
-comment on table bridge.service_problem is 'A service problem as it is now: the newest whole statement with the patches since merged over it';
+comment on table bridge.service_problem is
+'A service problem as it is now: the newest whole statement with the patches since merged over it; with its body: bridge.service_problem_with_body';
 comment on column bridge.service_problem.source_id is 'Source';
 comment on column bridge.service_problem.id is 'Id of the problem at its source';
 comment on column bridge.service_problem.revision is 'Counts writes of this row; a writer that read an older revision starts over';
@@ -149,7 +195,13 @@ comment on column bridge.service_problem.via is 'Which way the last change came:
 comment on column bridge.service_problem.status is 'Normalised status';
 comment on column bridge.service_problem.status_raw is 'Status as the source wrote it';
 comment on column bridge.service_problem.category is 'Category';
-comment on column bridge.service_problem.body is 'The whole problem, v4 attribute names';
+comment on column bridge.service_problem.body is
+'The whole problem, v4 attribute names; null: it is as the last whole statement has it, in the version of content_at and content_hash';
+comment on column bridge.service_problem.list_digest is
+'Digest of a row of the source''s list as received, salted with the code that reads rows, followed by the content_hash of what was read from it';
+create index service_problem_missed_idx on bridge.service_problem (source_id, id) where missed_at is not null;
+create index service_problem_created_at_idx on bridge.service_problem (created_at);
+create index service_problem_updated_at_status_idx on bridge.service_problem (updated_at, status, source_id);
 
 create table bridge.service_problem_version (
     source_id smallint not null,
@@ -182,7 +234,9 @@ comment on column bridge.service_problem_version.status is 'Normalised status of
 comment on column bridge.service_problem_version.superseded is 'A patch that a later answer of the source has overtaken; not part of the timeline';
 comment on column bridge.service_problem_version.body_hash is 'Hash of body where it differs from what was said (patches)';
 comment on column bridge.service_problem_version.patch is 'The merge patch as received (partial only)';
-comment on column bridge.service_problem_version.body is 'The problem as it was, v4 attribute names';
+comment on column bridge.service_problem_version.body is
+'The problem as it was, v4 attribute names; that of the last whole statement is the current one too where bridge.service_problem has none';
+create index service_problem_version_hour_idx on bridge.service_problem_version using brin (bridge.hour_of(observed_at));
 
 create table bridge.status_change (
     source_id smallint not null,
@@ -211,6 +265,8 @@ comment on column bridge.status_change.via is 'Which way it came first';
 comment on column bridge.status_change.partial is 'Only patches have said so';
 comment on column bridge.status_change.superseded is 'The patch that said so was overtaken by a later answer of the source';
 
+-- What was received
+
 create table bridge.notification (
     received_at timestamptz not null,
     event_time timestamptz,
@@ -220,9 +276,10 @@ create table bridge.notification (
     event_type text,
     event_id text,
     problem_id text,
-    body jsonb
+    body jsonb,
+    effective_at timestamptz,
+    content_hash bytea
 ) partition by range (received_at);
-create index notification_received_at_idx on bridge.notification (source_id, received_at);
 comment on table bridge.notification is 'Everything that was received and answered; a partition a day, made ahead and dropped whole';
 comment on column bridge.notification.received_at is 'Our clock: when it arrived';
 comment on column bridge.notification.event_time is 'eventTime, in UTC';
@@ -231,7 +288,13 @@ comment on column bridge.notification.outcome is 'applied, unchanged, duplicate,
 comment on column bridge.notification.event_type is 'Event in v5''s spelling, or the source''s word';
 comment on column bridge.notification.event_id is 'eventId as sent';
 comment on column bridge.notification.problem_id is 'Problem it is about';
-comment on column bridge.notification.body is 'The event as received; null for a repeat and for what is no JSON';
+comment on column bridge.notification.body is
+'The event as received, without its problem where a version has that; null for a repeat and for what is no JSON';
+comment on column bridge.notification.effective_at is
+'Time of the version that holds the problem of this event word for word; null where body has all of it';
+comment on column bridge.notification.content_hash is 'Hash of that version';
+create index notification_received_at_idx on bridge.notification (source_id, received_at);
+create index notification_hour_idx on bridge.notification using brin (bridge.hour_of(received_at));
 
 create table bridge.notification_digest (
     received_at timestamptz not null,
@@ -239,11 +302,11 @@ create table bridge.notification_digest (
     digest bytea not null,
     primary key (source_id, digest)
 );
-create index notification_digest_received_at_idx on bridge.notification_digest using brin (received_at);
-comment on table bridge.notification_digest is 'Events that were stored, to tell a repeat; not those where an equal event may be a new one';
+comment on table bridge.notification_digest is 'Digests of stored events, to recognise a duplicate; without events of which an equal one may be new';
 comment on column bridge.notification_digest.received_at is 'When it first arrived';
 comment on column bridge.notification_digest.source_id is 'Source';
 comment on column bridge.notification_digest.digest is 'Hash of the whole event';
+create index notification_digest_received_at_idx on bridge.notification_digest using brin (received_at);
 
 create table bridge.dead_letter (
     id bigint generated always as identity primary key,
@@ -262,8 +325,6 @@ create table bridge.dead_letter (
     state text not null default 'waiting' constraint dead_letter_state_check check (state in ('waiting', 'replayed', 'discarded')),
     settled_at timestamptz
 );
-create unique index dead_letter_waiting_key on bridge.dead_letter (source_id, digest) where state = 'waiting';
-create index dead_letter_source_id_idx on bridge.dead_letter (source_id);
 comment on table bridge.dead_letter is 'What could not be understood or stored, with its bytes, until it is replayed or discarded';
 comment on column bridge.dead_letter.id is 'Number used by tmf656-bridge dead-letters';
 comment on column bridge.dead_letter.source_id is 'Source';
@@ -280,310 +341,227 @@ comment on column bridge.dead_letter.digest is 'Hash of raw';
 comment on column bridge.dead_letter.raw is 'The bytes as received';
 comment on column bridge.dead_letter.state is 'waiting, replayed, discarded';
 comment on column bridge.dead_letter.settled_at is 'When it was replayed or discarded';
+create unique index dead_letter_waiting_key on bridge.dead_letter (source_id, digest) where state = 'waiting';
+create index dead_letter_source_id_idx on bridge.dead_letter (source_id);
 
-create table bridge.refetch (
+create table bridge.awaited_notification (
     source_id smallint not null,
-    attempts integer not null default 0,
-    requested_at timestamptz not null,
+    stamped boolean not null,
+    effective_at timestamptz not null,
+    changed_at timestamptz not null,
+    found_at timestamptz not null,
     due_at timestamptz not null,
+    arrived_at timestamptz,
     problem_id text not null,
-    reason text not null,
-    primary key (source_id, problem_id)
+    content_hash bytea not null,
+    primary key (source_id, problem_id, effective_at, content_hash)
 );
-comment on table bridge.refetch is 'Problems to be fetched by id, because what is known of them is partial, tied or unclear';
-comment on column bridge.refetch.source_id is 'Source';
-comment on column bridge.refetch.problem_id is 'Problem';
-comment on column bridge.refetch.reason is 'partial, tie, regression, unstamped, task, deleted, …';
-comment on column bridge.refetch.requested_at is 'Our clock: an answer to a question asked later settles it';
-comment on column bridge.refetch.due_at is 'Not before';
-comment on column bridge.refetch.attempts is 'Tries that failed';
+comment on table bridge.awaited_notification is
+'Changes that a poll or reconcile pass found before their notification; deleted when it arrives or is overdue';
+comment on column bridge.awaited_notification.source_id is 'Source';
+comment on column bridge.awaited_notification.problem_id is 'Problem';
+comment on column bridge.awaited_notification.effective_at is 'Time of the change as stored; a notification with this time counts as this one';
+comment on column bridge.awaited_notification.content_hash is 'Hash of what was found; a notification with this content counts as this one';
+comment on column bridge.awaited_notification.stamped is 'The source states the time of the change; else any notification about the problem counts as this one';
+comment on column bridge.awaited_notification.changed_at is 'Time of the change by our clock';
+comment on column bridge.awaited_notification.found_at is 'Our clock: when the request that found it was sent';
+comment on column bridge.awaited_notification.due_at is 'Our clock: the notification is missed when it has not arrived until then';
+comment on column bridge.awaited_notification.arrived_at is 'When the notification arrived';
 
-create view report.service_problem as
-select
-    s.name as source,
-    p.id,
-    p.body ->> 'href' as href,
-    p.body ->> 'name' as name,
-    p.status,
-    p.status_raw,
-    p.category,
-    p.priority,
-    p.body ->> 'description' as description,
-    p.body ->> 'reason' as reason,
-    p.body ->> 'originatingSystem' as originating_system,
-    coalesce(
-        p.body -> 'originatorParty' ->> 'name', p.body -> 'originatorParty' ->> 'id', p.body ->> 'originatorParty'
-    ) as originator,
-    coalesce(
-        p.body -> 'responsibleParty' ->> 'name', p.body -> 'responsibleParty' ->> 'id', p.body ->> 'responsibleParty'
-    ) as responsible,
-    p.body -> 'externalIdentifier' -> 0 ->> 'id' as external_id,
-    p.created_at,
-    p.updated_at,
-    p.status_changed_at,
-    p.resolved_at,
-    p.affected_services,
-    p.first_seen_at,
-    greatest(
-        p.last_seen_at, case when p.missed_at is null and p.deleted_at is null then w.started_at end
-    ) as last_seen_at,
-    p.via as last_changed_via,
-    p.deleted_at,
-    p.body
-from bridge.service_problem as p
-inner join bridge.source as s on p.source_id = s.id
-left join bridge.watermark as w on p.source_id = w.source_id and w.kind = 'reconcile';
-comment on view report.service_problem is 'A service problem as it is now; deleted ones too (deleted_at is set)';
-comment on column report.service_problem.source is 'Name of the source in the bridge''s configuration';
-comment on column report.service_problem.id is 'Id of the problem at its source';
-comment on column report.service_problem.href is 'Link to the problem at its source';
-comment on column report.service_problem.name is 'Short name';
-comment on column report.service_problem.status is
-'submitted, acknowledged, rejected, pending, held, inProgress, resolved, cancelled, closed or unknown';
-comment on column report.service_problem.status_raw is 'The status as the source wrote it';
-comment on column report.service_problem.category is 'Who raised it: serviceProvider.declarer, supplier.originated, system.originated, …';
-comment on column report.service_problem.priority is '1 (highest) to 10 (lowest)';
-comment on column report.service_problem.description is 'What is wrong, in words';
-comment on column report.service_problem.reason is 'Why, in words';
-comment on column report.service_problem.originating_system is 'System that raised it';
-comment on column report.service_problem.originator is 'Party that raised it (name, else id)';
-comment on column report.service_problem.responsible is 'Party that handles it (name, else id)';
-comment on column report.service_problem.external_id is 'First id in another system (correlationId in versions 2 and 3)';
-comment on column report.service_problem.created_at is 'When it was raised, by the source''s clock';
-comment on column report.service_problem.updated_at is 'When it last changed, by the source''s clock';
-comment on column report.service_problem.status_changed_at is 'When its status last changed, by the source''s clock';
-comment on column report.service_problem.resolved_at is 'When it was resolved, by the source''s clock';
-comment on column report.service_problem.affected_services is 'How many services are affected';
-comment on column report.service_problem.first_seen_at is 'When the bridge first heard of it';
-comment on column report.service_problem.last_seen_at is 'When the bridge last heard of it or saw it at the source';
-comment on column report.service_problem.last_changed_via is 'How the last change came: push, poll, reconcile or refetch';
-comment on column report.service_problem.deleted_at is 'Since when it is gone at the source; null while it exists';
-comment on column report.service_problem.body is 'All attributes, under their version 4 names, unknown ones included';
+create table bridge.push_outcome (
+    source_id smallint not null,
+    hour timestamptz not null,
+    missed bigint not null,
+    late bigint not null,
+    primary key (source_id, hour)
+);
+comment on table bridge.push_outcome is 'How many awaited notifications were missed or late, by hour';
+comment on column bridge.push_outcome.source_id is 'Source';
+comment on column bridge.push_outcome.hour is 'Hour (UTC) in which the changes were found';
+comment on column bridge.push_outcome.missed is 'Changes whose notification did not come';
+comment on column bridge.push_outcome.late is 'Changes whose notification came after they had been found';
 
-create function bridge.changed_keys(before jsonb, after jsonb) returns text[]
-language sql immutable parallel safe
+-- What changed, for those who follow
+
+create table bridge.change (
+    committed xid8 not null default pg_current_xact_id(),
+    id bigint generated always as identity,
+    changed_at timestamptz not null default now(),
+    source_id smallint not null,
+    problem_ids text[] not null,
+    primary key (committed, id)
+);
+comment on table bridge.change is 'The problems that a transaction changed, one row for each transaction and source; kept for a day';
+comment on column bridge.change.committed is 'The transaction. Who reads only transactions below pg_snapshot_xmin(pg_current_snapshot()) misses none';
+comment on column bridge.change.id is 'Tells rows of one transaction apart';
+comment on column bridge.change.changed_at is 'When the transaction began';
+comment on column bridge.change.source_id is 'Source';
+comment on column bridge.change.problem_ids is 'Problems whose current row, versions or statuses changed or were pruned';
+
+create function bridge.notify_change(changed_source_id smallint, changed_ids text[]) returns void
+language sql volatile
+begin atomic
+    select
+        pg_notify(
+            'service_problem_changed',
+            case
+                when octet_length(t.payload) < 8000 then t.payload
+                else json_build_object('source', t.name, 'more', true)::text
+            end
+        )
+    from (
+        select
+            s.name,
+            json_build_object('source', s.name, 'ids', changed_ids)::text as payload
+        from bridge.source as s
+        where s.id = changed_source_id and pg_notification_queue_usage() < 0.5
+    ) as t;
+end;
+comment on function bridge.notify_change(smallint, text[]) is
+'Notifies listeners of changed problems: {"source", "ids"}, or {"source", "more": true} where that would exceed the 8,000 bytes of a notification. '
+'Nothing is sent while the queue of Postgres is half full (a listener does not fetch), because a full queue fails every commit; bridge.change has every change';
+
+-- The write of a batch is one statement (sql/queries/observation.sql): rows come as arrays of these types, and the statement raises
+-- an error by itself when another writer was faster.
+
+create type bridge.problem_row as (
+    source_id smallint,
+    id text,
+    revision integer,
+    patched boolean,
+    has_partials boolean,
+    effective_at timestamptz,
+    observed_at timestamptz,
+    content_at timestamptz,
+    content_observed_at timestamptz,
+    confirmed_at timestamptz,
+    doubt_at timestamptz,
+    deleted_at timestamptz,
+    seen_at timestamptz,
+    created_at timestamptz,
+    updated_at timestamptz,
+    status_changed_at timestamptz,
+    resolved_at timestamptz,
+    priority integer,
+    affected_services integer,
+    via text,
+    content_via text,
+    status text,
+    status_raw text,
+    category text,
+    content_hash bytea,
+    doubt_hash bytea,
+    body jsonb
+);
+comment on type bridge.problem_row is 'A row of bridge.service_problem as decided; revision: the one the decision was made on, 0 for a new problem';
+
+create type bridge.version_row as (
+    source_id smallint,
+    problem_id text,
+    effective_at timestamptz,
+    content_hash bytea,
+    kind text,
+    observed_at timestamptz,
+    confirmed_at timestamptz,
+    via text,
+    event_type text,
+    status text,
+    superseded boolean,
+    body_hash bytea,
+    patch jsonb,
+    body jsonb
+);
+comment on type bridge.version_row is 'A row of bridge.service_problem_version';
+
+create type bridge.status_row as (
+    source_id smallint,
+    problem_id text,
+    effective_at timestamptz,
+    status text,
+    status_raw text,
+    stated_at timestamptz,
+    observed_at timestamptz,
+    confirmed_at timestamptz,
+    via text,
+    partial boolean
+);
+comment on type bridge.status_row is 'A row of bridge.status_change';
+
+create type bridge.notification_row as (
+    source_id smallint,
+    received_at timestamptz,
+    event_id text,
+    event_type text,
+    event_time timestamptz,
+    problem_id text,
+    outcome text,
+    effective_at timestamptz,
+    content_hash bytea,
+    digest bytea,
+    body jsonb
+);
+comment on type bridge.notification_row is 'A row of bridge.notification; digest: to be remembered, or null';
+
+create function bridge.raise_concurrent_update() returns void language plpgsql as $$
+begin
+    raise serialization_failure using message = 'another writer changed the same problems first';
+end
+$$;
+comment on function bridge.raise_concurrent_update() is
+'Raises serialization_failure, which undoes the statement: another writer changed the same problems first';
+
+-- The log has a partition for each day. Its owner makes and drops them; these two functions let role bridge_writer do so for days
+-- within bounds. A drop within a function cannot detach concurrently: it waits for at most a second and is tried again.
+
+create function bridge.make_notification_day(day date) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
 as $$
-    select coalesce(array_agg(coalesce(a.key, b.key) order by coalesce(a.key, b.key)), '{}')
-    from jsonb_each(after) as a
-    full join jsonb_each(before) as b on a.key = b.key
-    where before is not null and a.value is distinct from b.value
-$$;
-comment on function bridge.changed_keys(jsonb, jsonb) is
-'First-level attributes that differ between two bodies; empty when there is no earlier one';
-
-create view report.service_problem_version as
-with said as (
-    select
-        s.name as source,
-        v.problem_id as id,
-        v.effective_at,
-        v.kind,
-        v.via,
-        v.event_type,
-        v.status,
-        v.body,
-        coalesce(v.body_hash, v.content_hash) as body_hash,
-        row_number() over life as place,
-        lead(v.effective_at) over life as next_at
-    from bridge.service_problem_version as v
-    inner join bridge.source as s on v.source_id = s.id
-    where not v.superseded
-    window life as (
-        partition by s.name, v.problem_id
-        order by
-            v.effective_at,
-            v.kind collate "C",
-            v.confirmed_at nulls first,
-            case when v.kind = 'full' then v.status end collate "C",
-            v.content_hash
-    )
-),
-
--- of several statements about one moment only the last one holds
-held as (
-    select
-        d.*,
-        lag(d.body_hash) over (partition by d.source, d.id order by d.place) as body_hash_before
-    from said as d
-    where d.next_at is distinct from d.effective_at
-),
-
--- a statement that repeats the one before is no new version
-lived as (
-    select
-        h.*,
-        lead(h.effective_at) over life as valid_to,
-        lag(case when h.kind <> 'tombstone' then h.body end) over life as body_before
-    from held as h
-    where h.body_hash is distinct from h.body_hash_before
-    window life as (partition by h.source, h.id order by h.place)
-)
-
-select
-    l.source,
-    l.id,
-    l.effective_at as valid_from,
-    l.valid_to,
-    l.via,
-    l.event_type,
-    l.status,
-    bridge.changed_keys(l.body_before, l.body) as changed,
-    l.body
-from lived as l
-where l.kind <> 'tombstone';
-
-create view report.status_interval as
-with stated as (
-    select
-        s.name as source,
-        c.problem_id as id,
-        c.status,
-        c.stated_at,
-        c.confirmed_at,
-        p.deleted_at,
-        case
-            when lag(c.effective_at) over life = c.effective_at then greatest(c.effective_at, c.stated_at)
-            else c.effective_at
-        end as entered_at
-    from bridge.status_change as c
-    inner join bridge.source as s on c.source_id = s.id
-    inner join bridge.service_problem as p on c.source_id = p.source_id and c.problem_id = p.id
-    where not c.superseded
-    window life as (
-        partition by s.name, c.problem_id
-        order by c.effective_at, c.stated_at, c.confirmed_at nulls first, c.status collate "C"
-    )
-),
-
--- Sources that do not keep their status dates can leave another status last: the current row has the last word.
-told as (
-    select
-        t.source,
-        t.id,
-        t.status,
-        t.stated_at,
-        t.confirmed_at,
-        t.deleted_at,
-        t.entered_at,
-        false as current
-    from stated as t
-    union all
-    select
-        s.name as source,
-        p.id,
-        p.status,
-        p.effective_at as stated_at,
-        null::timestamptz as confirmed_at,
-        p.deleted_at,
-        p.effective_at as entered_at,
-        true as current
-    from bridge.service_problem as p
-    inner join bridge.source as s on p.source_id = s.id
-    where p.status_raw is not null
-),
-
-entered as (
-    select
-        t.source,
-        t.id,
-        t.status,
-        t.deleted_at,
-        case when t.current then greatest(t.entered_at, lag(t.entered_at) over life) else t.entered_at end as entered_at,
-        lag(t.status) over life as status_before,
-        row_number() over life as place
-    from told as t
-    window life as (
-        partition by t.source, t.id
-        order by t.current, t.entered_at, t.stated_at, t.confirmed_at nulls first, t.status collate "C"
-    )
-),
-
-bounded as (
-    select
-        e.source,
-        e.id,
-        e.status,
-        e.entered_at,
-        coalesce(
-            lead(e.entered_at) over (partition by e.source, e.id order by e.place),
-            case when e.deleted_at is not null then greatest(e.deleted_at, e.entered_at) end
-        ) as left_at
-    from entered as e
-    where e.status is distinct from e.status_before
-)
-
-select
-    b.source,
-    b.id,
-    b.status,
-    b.entered_at,
-    b.left_at,
-    extract(epoch from coalesce(b.left_at, now()) - b.entered_at)::double precision as seconds
-from bounded as b;
-
-create view report.notification as
-select
-    s.name as source,
-    n.received_at,
-    n.event_id,
-    n.event_type,
-    n.event_time,
-    n.problem_id,
-    n.outcome,
-    n.body
-from bridge.notification as n
-inner join bridge.source as s on n.source_id = s.id;
-
-comment on view report.service_problem_version is 'A service problem as it was between two changes; late information finds its place';
-comment on column report.service_problem_version.source is 'Name of the source in the bridge''s configuration';
-comment on column report.service_problem_version.id is 'Id of the problem at its source';
-comment on column report.service_problem_version.valid_from is 'Since when it was so, by the source''s clock';
-comment on column report.service_problem_version.valid_to is 'Until when (the next change or deletion); null while it is so';
-comment on column report.service_problem_version.via is 'How this version came first: push, poll, reconcile or refetch';
-comment on column report.service_problem_version.event_type is 'Event that brought it; null when the bridge asked';
-comment on column report.service_problem_version.status is 'Status in this version';
-comment on column report.service_problem_version.changed is
-'Attributes that differ from the version before; empty for the first one';
-comment on column report.service_problem_version.body is 'All attributes as they were, under their version 4 names';
-
-comment on view report.status_interval is 'A time a service problem spent in one status without leaving it';
-comment on column report.status_interval.source is 'Name of the source in the bridge''s configuration';
-comment on column report.status_interval.id is 'Id of the problem at its source';
-comment on column report.status_interval.status is 'The status';
-comment on column report.status_interval.entered_at is 'When it came into this status, by the source''s clock';
-comment on column report.status_interval.left_at is 'When it left it (also by being deleted); null while it is in it';
-comment on column report.status_interval.seconds is 'How long it was, or has been, in it';
-
-comment on view report.notification is 'Every notification that was answered';
-comment on column report.notification.source is 'Name of the source in the bridge''s configuration';
-comment on column report.notification.received_at is 'When it arrived, by the bridge''s clock';
-comment on column report.notification.event_id is 'Id the sender gave it; null when it gave none';
-comment on column report.notification.event_type is 'Kind of event, in version 5 spelling where it is a known one';
-comment on column report.notification.event_time is 'When it happened, by the sender''s clock';
-comment on column report.notification.problem_id is 'Problem it is about; null when it names none';
-comment on column report.notification.outcome is
-'applied; unchanged: nothing new in it; duplicate; stale: older than what was known; dead_letter: kept, not understood';
-comment on column report.notification.body is 'The event as received; null for a duplicate and for what is no JSON';
-
-do $$
+declare
+    part text := 'notification_' || to_char(day, 'YYYYMMDD');
 begin
-    if not exists (select from pg_roles where rolname = 'bridge_reader') then
-        create role bridge_reader nologin;
+    if day is null or abs(day - current_date) > 3660 then
+        raise exception 'no partition is made for %', day using errcode = 'check_violation';
     end if;
-exception
-    when insufficient_privilege then
-        raise notice 'role bridge_reader could not be created: ask an administrator for "create role bridge_reader", then migrate again';
-    when duplicate_object or unique_violation then
-        null;
+    perform pg_advisory_xact_lock(656000002);
+    if exists (
+        select from pg_inherits as i
+        where i.inhparent = 'bridge.notification'::regclass and i.inhrelid = to_regclass(format('bridge.%I', part))
+    ) then
+        return;
+    end if;
+    execute format('drop table if exists bridge.%I', part);  -- left over when its removal broke off
+    execute format('create table bridge.%I (like bridge.notification including all)', part);
+    execute format('comment on table bridge.%I is %L', part, format('Notifications received on %s (UTC)', day));
+    execute format(
+        'alter table bridge.notification attach partition bridge.%I for values from (%L) to (%L)',
+        part, day || ' 00:00+00', (day + 1) || ' 00:00+00'
+    );
 end
 $$;
-
-do $$
+comment on function bridge.make_notification_day(date) is 'Make the partition of a day of the log, unless it is there; in the owner''s name';
+create function bridge.drop_notification_day(day date) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+set lock_timeout = '1s'
+as $$
+declare
+    part text := 'notification_' || to_char(day, 'YYYYMMDD');
+    detaching boolean;
 begin
-    if exists (select from pg_roles where rolname = 'bridge_reader') then
-        grant usage on schema report to bridge_reader;
-        grant select on all tables in schema report to bridge_reader;
-        alter default privileges in schema report grant select on tables to bridge_reader;
+    if day is null or day > current_date - 7 then
+        raise exception 'the log of % is kept', day using errcode = 'check_violation';
     end if;
+    perform pg_advisory_xact_lock(656000002);
+    select i.inhdetachpending into detaching
+    from pg_inherits as i
+    where i.inhparent = 'bridge.notification'::regclass and i.inhrelid = to_regclass(format('bridge.%I', part));
+    if found then
+        execute format('alter table bridge.notification detach partition bridge.%I', part) || case when detaching then ' finalize' else '' end;
+    end if;
+    execute format('drop table if exists bridge.%I', part);
 end
 $$;
+comment on function bridge.drop_notification_day(date) is 'Drop the partition of a day of the log that is a week old or older; in the owner''s name';
+revoke execute on function bridge.make_notification_day(date) from public;
+revoke execute on function bridge.drop_notification_day(date) from public;

@@ -1,4 +1,4 @@
--- name: await
+-- name: add
 -- Found by asking; the same found again is awaited once. Not what a notification told already, though in part: one about the same change,
 -- or (a part that states no time of the change) about the same problem since.
 insert into bridge.awaited_notification (
@@ -21,17 +21,17 @@ where
     )
 on conflict do nothing;
 
--- name: told
+-- name: mark_arrived
 -- Notifications came that brought nothing new, or only a part: they may be those awaited.
-update bridge.awaited_notification as a set told_at = n.told_at
+update bridge.awaited_notification as a set arrived_at = n.arrived_at
 from unnest($1::smallint[], $2::text[], $3::timestamptz[], $4::bytea[], $5::boolean[], $6::timestamptz[]) as n (
-    source_id, problem_id, effective_at, content_hash, partial, told_at
+    source_id, problem_id, effective_at, content_hash, partial, arrived_at
 )
 where
-    a.source_id = n.source_id and a.problem_id = n.problem_id and a.told_at is null
+    a.source_id = n.source_id and a.problem_id = n.problem_id and a.arrived_at is null
     and (a.effective_at = n.effective_at or a.content_hash = n.content_hash or not a.stamped or n.partial);
 
--- name: judge
+-- name: count_overdue
 -- Take out what has come or is overdue at $2, at most $3, and count it by hour.
 with judged as (
     delete from bridge.awaited_notification as a
@@ -39,24 +39,24 @@ with judged as (
         a.ctid = any(
             array(
                 select w.ctid from bridge.awaited_notification as w
-                where w.source_id = $1 and (w.due_at <= $2 or w.told_at is not null)
+                where w.source_id = $1 and (w.due_at <= $2 or w.arrived_at is not null)
                 limit $3
                 for update skip locked
             )
         )
-    returning a.found_at, a.changed_at, a.told_at
+    returning a.found_at, a.changed_at, a.arrived_at
 ),
 
 kept as (
-    insert into bridge.push_verdict as v (source_id, hour, missed, late)
-    select $1, bridge.hour_of(j.found_at), count(*) filter (where j.told_at is null), count(j.told_at)
+    insert into bridge.push_outcome as v (source_id, hour, missed, late)
+    select $1, bridge.hour_of(j.found_at), count(*) filter (where j.arrived_at is null), count(j.arrived_at)
     from judged as j
     group by bridge.hour_of(j.found_at)
     on conflict (source_id, hour) do update set missed = v.missed + excluded.missed, late = v.late + excluded.late
 )
 
 select
-    count(*) filter (where j.told_at is null) as missed,
-    count(j.told_at) as late,
-    max(j.changed_at) filter (where j.told_at is null) as changed_at
+    count(*) filter (where j.arrived_at is null) as missed,
+    count(j.arrived_at) as late,
+    max(j.changed_at) filter (where j.arrived_at is null) as changed_at
 from judged as j;

@@ -31,5 +31,5 @@ select
     p.source_id, s.name as source, p.id, p.status, p.status_raw, p.priority, p.category, p.updated_at, p.status_changed_at,
     p.deleted_at, p.via, p.body
 from unnest($1::smallint[], $2::text[]) as k (source_id, id)
-inner join bridge.service_problem_now as p on k.source_id = p.source_id and k.id = p.id
+inner join bridge.service_problem_with_body as p on k.source_id = p.source_id and k.id = p.id
 inner join bridge.source as s on p.source_id = s.id;

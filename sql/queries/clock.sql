@@ -14,7 +14,7 @@ select greatest(
     (select max(w.finished_at) from bridge.watermark as w)
 ) as latest;
 
--- name: mend_problems
+-- name: correct_problems
 -- What is known of problems as of later than $1 is taken to be as of $1; a writer under way starts over.
 with mended as (
     update bridge.service_problem as p set
@@ -48,18 +48,18 @@ statuses as (
 
 select count(*) from mended;
 
--- name: mend_requests
+-- name: correct_requests
 update bridge.refetch as r set requested_at = $1, due_at = least(r.due_at, $1)
 where r.requested_at > $1;
 
--- name: mend_awaited
+-- name: correct_awaited
 update bridge.awaited_notification as a set found_at = $1, due_at = a.due_at - (a.found_at - $1)
 where a.found_at > $1;
 
--- name: mend_watermarks
+-- name: correct_watermarks
 update bridge.watermark as w set started_at = least(w.started_at, $1), finished_at = least(w.finished_at, $1)
 where w.finished_at > $1;
 
--- name: mend_sources
+-- name: correct_sources
 update bridge.source as s set last_push_at = $1
 where s.last_push_at > $1;

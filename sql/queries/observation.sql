@@ -1,4 +1,4 @@
--- name: known
+-- name: read_current
 -- What the door needs to know of these problems ($1, $2), no bodies; and which of these events ($3, $4) were stored before: rows without an
 -- id, with the digest as content_hash.
 select
@@ -38,14 +38,14 @@ inner join bridge.notification_digest as d on h.source_id = d.source_id and h.di
 -- and is written even if it is there: so it stays, though it be pruned meanwhile. Facts ($2, $3) already there stay, but learn what is new: when they
 -- were last confirmed, that what had come as a patch is the whole problem, and of a status the earliest statement. In the log ($4), with effective_at and
 -- content_hash, the body lacks the problem: the version of that key has it. The problems that are others now, or have another past ($5, $6), are noted,
--- and told (`bridge.tell`). $7: memos for the current rows, if there are any (`bridge.storage.list_digest`).
+-- and told (`bridge.notify_change`). $7: memos for the current rows, if there are any (`bridge.storage.list_digest`).
 -- Rows come in the order of their keys, the order of `lock`, and are written in it: so two writers wait for, not on each other. To have them sorted
 -- here as well, bodies and all, took Postgres a twentieth of its time for batches of 4 and 20, and a tenth for 250 answers.
 with problem as (
     insert into bridge.service_problem as p (
         source_id, id, revision, patched, has_partials, effective_at, observed_at, content_at, content_observed_at, confirmed_at,
         doubt_at, deleted_at, first_seen_at, last_seen_at, created_at, updated_at, status_changed_at, resolved_at, priority,
-        affected_services, via, content_via, status, status_raw, category, content_hash, doubt_hash, body, listed
+        affected_services, via, content_via, status, status_raw, category, content_hash, doubt_hash, body, list_digest
     )
     select
         n.source_id, n.id, n.revision + 1, n.patched, n.has_partials, n.effective_at, n.observed_at, n.content_at,
@@ -80,7 +80,7 @@ with problem as (
     content_hash = excluded.content_hash,
     doubt_hash = excluded.doubt_hash,
     body = excluded.body,
-    listed = coalesce(excluded.listed, p.listed)
+    list_digest = coalesce(excluded.list_digest, p.list_digest)
     where p.revision = excluded.revision - 1
     returning p.xmax = 0 as added
 ),
@@ -125,13 +125,13 @@ status as (
         or c.superseded
 ),
 
-heard as (
+received as (
     select n.* from unnest($4::bridge.notification_row[]) as n
 ),
 
 digest as (
     insert into bridge.notification_digest (source_id, digest, received_at)
-    select h.source_id, h.digest, h.received_at from heard as h
+    select h.source_id, h.digest, h.received_at from received as h
     where h.digest is not null
     order by h.source_id, h.digest
     on conflict (source_id, digest) do nothing
@@ -145,7 +145,7 @@ logged as (
     select
         h.source_id, h.received_at, h.event_id, h.event_type, h.event_time, h.problem_id, h.outcome, h.effective_at,
         h.content_hash, h.body
-    from heard as h
+    from received as h
 ),
 
 changed as (
@@ -160,7 +160,7 @@ select
     case
         when
             (select count(*) <> cardinality($1) or count(*) filter (where p.added) <> $8 from problem as p)
-            or (select count(*) from digest) <> (select count(h.digest) from heard as h)
-            then bridge.raced()
+            or (select count(*) from digest) <> (select count(h.digest) from received as h)
+            then bridge.raise_concurrent_update()
     end as stands,
-    (select count(bridge.tell(c.source_id, c.problem_ids)) from changed as c) as told;
+    (select count(bridge.notify_change(c.source_id, c.problem_ids)) from changed as c) as notified;

@@ -7,7 +7,7 @@ inner join bridge.service_problem as p on k.source_id = p.source_id and k.id = p
 order by p.source_id, p.id collate "C"
 for update of p;
 
--- name: note
+-- name: update_state
 -- Change what is known about rows whose body stays as it is (deleted, doubted, seen again after being missed, same content later).
 update bridge.service_problem as p set
     revision = p.revision + 1,
@@ -77,7 +77,7 @@ order by m.id;
 update bridge.service_problem as p set missed_at = null, revision = p.revision + 1
 where p.source_id = $1 and p.id = any($2::text[]) and p.missed_at is not null;
 
--- name: unheard
+-- name: not_seen_since
 -- The next 10,000 problems behind $3, by id, that nothing was heard of since $2: should a pass that began then not have returned them, they
 -- are missing.
 select array_agg(k.id) as ids

@@ -1,4 +1,4 @@
--- name: mend
+-- name: correct
 -- Patches whose body came out differently, or that were overtaken; answers that were confirmed again.
 update bridge.service_problem_version as v set
     superseded = n.superseded,
@@ -14,7 +14,7 @@ where
     v.source_id = n.source_id and v.problem_id = n.problem_id and v.effective_at = n.effective_at
     and v.content_hash = n.content_hash;
 
--- name: recent
+-- name: history_range
 -- All that folding a patch that holds since $3 can depend on: the facts from the last whole statement at or before it up to the next one
 -- ($4: up to the last). Overtaken patches matter only where one like it may come again.
 with stretch as (

@@ -17,12 +17,12 @@ returning s.id, s.callback_secret, s.version, s.current_secret, s.previous_secre
 select s.id from bridge.source as s
 where s.name = $1;
 
--- name: rotate
+-- name: write_secrets
 -- Another secret is in force: the one before is still accepted, an older one is retired.
 update bridge.source as s set current_secret = $2, previous_secret = $3, retired_secrets = $4
 where s.id = $1;
 
--- name: renew
+-- name: write_callback_secret
 -- Another secret of our own making, for ensure to put in force.
 update bridge.source as s set callback_secret = $2
 where s.name = $1
@@ -37,7 +37,7 @@ select
 from bridge.source as s
 where s.current_secret is not null;
 
--- name: note
+-- name: write_state
 -- What a source is doing; nulls leave the old value.
 update bridge.source as s set
     mode_since = case when s.mode is distinct from coalesce($2, s.mode) then now() else s.mode_since end,
@@ -47,22 +47,22 @@ update bridge.source as s set
 where s.id = $1
 returning s.last_push_at;
 
--- name: recognise
+-- name: write_version
 update bridge.source as s set version = $2
 where s.id = $1 and s.version is distinct from $2;
 
--- name: fail
+-- name: write_error
 update bridge.source as s set last_error = $2, last_error_at = case when $2::text is null then s.last_error_at else now() end
 where s.id = $1 and s.last_error is distinct from $2;
 
--- name: want_poll
-update bridge.source as s set poll_wanted_at = now()
+-- name: request_poll
+update bridge.source as s set poll_requested_at = now()
 where s.id = $1;
 
--- name: take_poll_wish
+-- name: take_poll_request
 -- Does any process wish for a poll? The wish is granted by this.
-update bridge.source as s set poll_wanted_at = null
-where s.id = $1 and s.poll_wanted_at is not null
+update bridge.source as s set poll_requested_at = null
+where s.id = $1 and s.poll_requested_at is not null
 returning 1 as wished;
 
 -- name: mode
@@ -119,7 +119,7 @@ left join lateral (
     select
         coalesce(sum(h.missed), 0)::bigint as missed_24h,
         coalesce(sum(h.late), 0)::bigint as late_24h
-    from bridge.push_verdict as h
+    from bridge.push_outcome as h
     where h.source_id = s.id and h.hour > now() - interval '24 hours'
 ) as q on true
 order by s.name;

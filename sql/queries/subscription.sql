@@ -24,6 +24,6 @@ insert into bridge.subscription (source_id, hub_id, url, callback, query, state)
 values ($1, $2, $3, $4, $5, 'active')
 returning id;
 
--- name: gone
+-- name: mark_deleted
 update bridge.subscription as s set state = 'retired', retired_at = now()
 where s.id = $1;

@@ -128,7 +128,7 @@ async def test_what_is_said_again_of_seeded_problems_is_unchanged(connection: Co
     found = await connection.fetch(
         """
         select n.source_id, n.id, n.body
-        from bridge.service_problem_now as n
+        from bridge.service_problem_with_body as n
         inner join bridge.service_problem as p on n.source_id = p.source_id and n.id = p.id
         where p.deleted_at is null and p.doubt_hash is null"""
     )

@@ -33,15 +33,15 @@ When = Literal["before", "after"]
 _STRIDE = 9
 _TRIES = 4
 _TABLES = """
-    bridge.source, bridge.watermark, bridge.sighting, bridge.service_problem, bridge.service_problem_version,
+    bridge.source, bridge.watermark, bridge.service_problem, bridge.service_problem_version,
     bridge.status_change, bridge.notification, bridge.notification_digest, bridge.dead_letter, bridge.refetch,
-    bridge.awaited_notification, bridge.change, bridge.subscription, bridge.push_verdict
+    bridge.awaited_notification, bridge.change, bridge.subscription, bridge.push_outcome
 """
 _LEFT = {
     "current": """
         select p.id, p.status, p.priority, p.content_at, p.deleted_at is not null, n.body, p.body is null
         from bridge.service_problem as p
-        inner join bridge.service_problem_now as n on p.source_id = n.source_id and p.id = n.id
+        inner join bridge.service_problem_with_body as n on p.source_id = n.source_id and p.id = n.id
         order by p.id""",
     "facts": """
         select v.problem_id, v.kind, case when v.kind <> 'tombstone' then v.effective_at end, v.superseded, v.body

@@ -50,9 +50,9 @@ async def test_the_table_fits_and_says_below_what_needs_a_person(
         select id, now(), now(), 'not_json', 'x', 'x', 'x' from bridge.source where name = 'snow';
         insert into bridge.watermark (source_id, kind, started_at, finished_at)
         select id, 'poll', now(), now() - interval '2 days' from bridge.source;
-        insert into bridge.push_verdict (source_id, hour, missed, late)
+        insert into bridge.push_outcome (source_id, hour, missed, late)
         select id, date_trunc('hour', now()), 3, 1 from bridge.source where name = 'snow';
-        insert into bridge.push_verdict (source_id, hour, missed, late)
+        insert into bridge.push_outcome (source_id, hour, missed, late)
         select id, now() - interval '2 days', 100, 0 from bridge.source where name = 'snow';
         update bridge.source set fallback_reason = 'not registered at its hub' where mode = 'fallback'
     """)

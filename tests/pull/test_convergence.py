@@ -100,7 +100,7 @@ class Observer:
             return list(await connection.fetch(query))
 
     async def rows(self) -> dict[str, Any]:
-        rows = await self.fetch("select id, body from bridge.service_problem_now where deleted_at is null")
+        rows = await self.fetch("select id, body from bridge.service_problem_with_body where deleted_at is null")
         return {row["id"]: orjson.loads(row["body"]) for row in rows}
 
     async def consistent(self) -> None:

@@ -222,7 +222,7 @@ class Counting:
 
     async def fetch(self, query: str, *arguments: Any) -> Any:
         rows = await self.connection.fetch(query, *arguments)
-        if query == queries("service_problem_version")["recent"]:
+        if query == queries("service_problem_version")["history_range"]:
             self.facts += len(rows)
         return rows
 

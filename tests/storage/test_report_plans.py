@@ -45,7 +45,7 @@ async def connection(database: Database) -> AsyncIterator[Connection]:
             """
             insert into bridge.resolution (
                 source_id, revision, times_reopened, created_at, resolved_at, seconds_held, seconds_pending, id, status,
-                flow, services, listed_revision
+                flow, services, names_revision
             )
             select
                 1, 1, 0, $1::timestamptz + n * interval '1 minute',
@@ -144,7 +144,7 @@ async def test_open_problems_whose_names_are_not_kept_are_found_by_an_index_of_t
     connection: Connection,
 ) -> None:
     await connection.execute("update bridge.resolution set status = 'held' where id like '%7'")
-    await connection.execute("update bridge.resolution set listed_revision = null where id = 'SP-7'")
+    await connection.execute("update bridge.resolution set names_revision = null where id = 'SP-7'")
     await connection.execute("analyze bridge.resolution")
     plan = "\n".join(row[0] for row in await connection.fetch("explain select services from report.open_problem"))
     assert "resolution_unlisted_idx" in plan, plan

@@ -243,7 +243,7 @@ async def test_changes_are_counted_by_the_way_they_were_found_and_the_hour(conne
         await say(connection, minute, via=via)
     await say(connection, 6, via=Via.PUSH, later=60)
     await say(connection, 70, via=Via.REFETCH, later=100)
-    await connection.execute("insert into bridge.push_verdict values (1, $1, 1, 1), (1, $2, 7, 0)", NOON, at(180))
+    await connection.execute("insert into bridge.push_outcome values (1, $1, 1, 1), (1, $2, 7, 0)", NOON, at(180))
     assert await quality(connection) == [
         ("snow", NOON, 3, 1, 1, 1, 1 / 5, None, None, 1, 1),
         ("snow", at(60), 1, 0, 0, 0, 0, None, None, 0, 0),
@@ -327,7 +327,7 @@ async def test_the_reader_reads_every_report_and_asks_what_was_then_but_names_no
         await connection.fetch(f"select * from {view['name']}")  # noqa: S608 -- names out of the catalog
     (row,) = await connection.fetch("select * from report.service_problem_at($1) where source = 'snow'", at(1))
     assert (row["id"], row["created_at"]) == ("SP-1", NOON)
-    for private in ("bridge.told", "bridge.known", "bridge.turn"):
+    for private in ("bridge.valid_version", "bridge.known_problem", "bridge.status_entry"):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             async with connection.transaction():
                 await connection.fetch(f"select * from {private}")  # noqa: S608 -- names from above

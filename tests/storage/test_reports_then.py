@@ -297,7 +297,8 @@ async def test_instants_are_read_as_the_bridge_reads_them(database: Database, va
     expected = [timestamp.parse(value) for value in values]
     async with database.connection() as connection:
         rows = await connection.fetch(
-            "select bridge.instant(u.value) from unnest($1::jsonb[]) with ordinality as u (value, n) order by u.n",
+            "select bridge.parse_timestamp(u.value) "
+            "from unnest($1::jsonb[]) with ordinality as u (value, n) order by u.n",
             [orjson.dumps(value) for value in values],
         )
     for value, read, (found,) in zip(values, expected, rows, strict=True):
@@ -318,7 +319,7 @@ async def test_instants_are_read_as_the_bridge_reads_them(database: Database, va
 )
 async def test_whole_numbers_are_read_as_the_bridge_reads_them(database: Database, value: Any) -> None:
     async with database.connection() as connection:
-        assert await connection.fetchval("select bridge.whole_number($1)", orjson.dumps(value)) == whole_number(value)
+        assert await connection.fetchval("select bridge.parse_integer($1)", orjson.dumps(value)) == whole_number(value)
 
 
 async def test_a_text_where_a_number_is_expected_agrees_with_the_current_row(connection: Connection) -> None:

@@ -1,10 +1,10 @@
 """Reports say the same with summaries as without, whatever is told, pruned, broken off or forgotten in between."""
 
 import itertools
-import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -20,11 +20,11 @@ from bridge.storage import lease, retention, summary
 from bridge.storage.database import Connection, Database
 from bridge.storage.lease import LEADER, LeaderFence, LeaseLostError
 from bridge.storage.observation import Entry, store
-from bridge.storage.queries import sql_dir
 from bridge.tmf656 import wire
 
 pytestmark = pytest.mark.anyio
 
+FROM_FACTS = Path(__file__).parent / "reports_from_facts.sql"
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 DAY = 24 * 60
 STATUSES = (
@@ -98,11 +98,7 @@ async def connection(database: Database) -> AsyncIterator[Connection]:
     async with database.connection() as connection:
         await connection.execute("insert into bridge.source (name) values ('snow'), ('oss')")
         await connection.execute("create schema pure")
-        written = (sql_dir() / "migrations/0002_reports.sql").read_text()
-        for view in ("resolution", "daily_flow"):
-            body = re.search(rf"create view report\.{view} as\n.*?;", written, re.DOTALL)
-            assert body
-            await connection.execute(body[0].replace(f"report.{view}", f"pure.{view}", 1))
+        await connection.execute(FROM_FACTS.read_text())
         await connection.execute(PURE_OPEN_PROBLEM)
         yield connection
 
@@ -139,8 +135,10 @@ async def do(database: Database, connection: Connection, steps: Sequence[Step]) 
             await job.begin()
         elif what == "pass":
             await job.run_once()
-        elif what == "walk":
-            await connection.execute("update bridge.summary set walked_at = null, walked_id = '', walked_source_id = 0")
+        elif what == "scan":
+            await connection.execute(
+                "update bridge.summary set scanned_at = null, scanned_id = '', scanned_source_id = 0"
+            )
         await agree(connection)
 
 
@@ -177,7 +175,7 @@ STEPS = st.one_of(
     st.tuples(st.just("tell"), st.lists(ENTRIES, min_size=1, max_size=4)),
     st.tuples(st.just("pass"), st.none()),
     st.tuples(st.just("begin"), st.none()),
-    st.tuples(st.just("walk"), st.none()),
+    st.tuples(st.just("scan"), st.none()),
     st.tuples(
         st.just("prune"),
         st.tuples(
@@ -226,17 +224,17 @@ async def test_reports_are_the_same_with_summaries(
     await connection.execute(
         """
         truncate bridge.service_problem, bridge.service_problem_version, bridge.status_change, bridge.refetch,
-            bridge.change, bridge.resolution, bridge.flow;
-        update bridge.summary set complete = false, committed = '0', alive_at = null, walked_at = null"""
+            bridge.change, bridge.resolution, bridge.daily_flow;
+        update bridge.summary set complete = false, committed = '0', maintained_at = null, scanned_at = null"""
     )
     await do(database, connection, steps)
     job = Summariser(database)
     await job.begin()
     await job.run_once()
     await job.run_once()
-    assert await summary.reliable(connection)
+    assert await summary.usable(connection)
     await agree(connection)
-    assert await connection.fetchval("select count(*) from bridge.changed()") == 0
+    assert await connection.fetchval("select count(*) from bridge.unsummarised()") == 0
 
 
 async def summarised(database: Database, connection: Connection) -> Summariser:
@@ -247,7 +245,7 @@ async def summarised(database: Database, connection: Connection) -> Summariser:
     await job.begin()
     while not await job.run_once():
         pass
-    assert await summary.reliable(connection)
+    assert await summary.usable(connection)
     assert await connection.fetchval("select count(*) from bridge.resolution") == 2
     return job
 
@@ -265,12 +263,12 @@ async def test_what_breaks_off_before_the_commit_is_done_again(database: Databas
     job = await summarised(database, connection)
     async with connection.transaction():
         await store(connection, [told("closed", 2 * DAY)])
-    before = await summary.hold(connection)
+    before = await summary.lock(connection)
     transaction = connection.transaction()
     await transaction.start()
-    assert (await summary.follow(connection, before, problems=10)).renewed == 1
+    assert (await summary.follow(connection, before, problems=10)).computed == 1
     await transaction.rollback()
-    assert await summary.hold(connection) == before
+    assert await summary.lock(connection) == before
     await agree(connection)
     await job.run_once()
     assert await connection.fetchval("select status from bridge.resolution where id = 'SP-1'") == "closed"
@@ -297,13 +295,13 @@ async def test_writes_of_a_release_that_notes_no_changes_are_told_and_found(
         await connection.execute("delete from bridge.service_problem where id = 'SP-2'")
         await connection.execute("delete from bridge.change")
         await connection.execute("update bridge.source set last_push_at = now() + interval '6 minutes'")
-    assert not await summary.reliable(connection)
+    assert not await summary.usable(connection)
     await agree(connection)
     await job.begin()
     await connection.execute("update bridge.source set last_push_at = now()")
     while not await job.run_once():
         await agree(connection)
-    assert await summary.reliable(connection)
+    assert await summary.usable(connection)
     await agree(connection)
     assert {row["id"] for row in await connection.fetch("select id from bridge.resolution")} == {"SP-1", "SP-3"}
 
@@ -336,7 +334,7 @@ async def test_what_open_problems_affect_is_told_each_once_by_name_or_else_by_id
     await job.begin()
     while not await job.run_once():
         pass
-    assert await summary.reliable(connection)
+    assert await summary.usable(connection)
     assert await connection.fetchval("select count(*) from bridge.resolution where services is not null") == 2
     assert await found() == wanted
     async with connection.transaction():
@@ -358,20 +356,20 @@ async def test_summaries_of_a_release_that_knows_no_names_are_told_and_filled_in
             times_reopened, flow
         )
         select n.source_id, n.id, n.revision, n.status, n.priority, n.category, n.created_at, 0, 0, 0, '{}'
-        from bridge.resolution_now as n where n.id in ('SP-2', 'SP-3')
+        from bridge.computed_resolution as n where n.id in ('SP-2', 'SP-3')
         on conflict (source_id, id) do update set revision = excluded.revision, status = excluded.status;
         update bridge.summary set (committed, change_id) = (
             select c.committed, c.id from bridge.change as c order by c.committed desc, c.id desc limit 1
         )"""
     )
-    assert await connection.fetchval("select count(*) from bridge.changed()") == 0
+    assert await connection.fetchval("select count(*) from bridge.unsummarised()") == 0
     both_rows = await both(connection, "open_problem")
     assert both_rows[0] == both_rows[1]
     assert [row[6] for row in both_rows[0]] == [["S8"], []]
-    await connection.execute("update bridge.summary set walked_source_id = 0, walked_id = '', walked_at = null")
-    while await connection.fetchval("select walked_at is null from bridge.summary"):
+    await connection.execute("update bridge.summary set scanned_source_id = 0, scanned_id = '', scanned_at = null")
+    while await connection.fetchval("select scanned_at is null from bridge.summary"):
         await job.run_once()
-        assert await summary.reliable(connection), "summaries stay in use meanwhile"
+        assert await summary.usable(connection), "summaries stay in use meanwhile"
     told_now = await connection.fetch("select id, services from bridge.resolution where id <> 'SP-1' order by id")
     assert [tuple(row) for row in told_now] == [("SP-2", ["S8"]), ("SP-3", [])]
     await agree(connection)
@@ -382,14 +380,14 @@ async def test_the_dump_of_another_server_is_summarised_anew(database: Database,
     await connection.execute("update bridge.summary set committed = '999999999'")
     async with connection.transaction():
         await store(connection, [told("closed", 2 * DAY)])
-    assert not await summary.reliable(connection)
+    assert not await summary.usable(connection)
     await agree(connection)
     await job.begin(again=False)
     assert await connection.fetchval("select count(*) from bridge.resolution") == 0
     while not await job.run_once():
         await agree(connection)
     await agree(connection)
-    assert await summary.reliable(connection)
+    assert await summary.usable(connection)
 
 
 async def test_a_change_that_is_not_summarised_is_not_pruned(database: Database, connection: Connection) -> None:
@@ -429,7 +427,7 @@ async def test_the_leader_makes_and_keeps_the_summaries(database: Database, conn
         with anyio.fail_after(30):
             while not await passes.receive():
                 pass
-            assert await summary.reliable(connection)
+            assert await summary.usable(connection)
             async with connection.transaction():
                 await store(connection, [told("closed", DAY, "SP-7")])
             while await connection.fetchval("select status from bridge.resolution where id = 'SP-7'") != "closed":
@@ -453,8 +451,8 @@ async def test_who_follows_more_slowly_than_it_changes_still_says_that_the_summa
 
     monkeypatch.setattr(Summariser, "_step", after_one_more)
     monkeypatch.setattr(summary, "_CHANGES", 1)
-    await connection.execute("update bridge.summary set alive_at = alive_at - interval '1 hour'")
-    before = await connection.fetchval("select alive_at from bridge.summary")
+    await connection.execute("update bridge.summary set maintained_at = maintained_at - interval '1 hour'")
+    before = await connection.fetchval("select maintained_at from bridge.summary")
     ticks = itertools.count()
     monkeypatch.setattr(
         report_summary, "monotonic", lambda: next(ticks) / 1000
@@ -463,7 +461,7 @@ async def test_who_follows_more_slowly_than_it_changes_still_says_that_the_summa
     with anyio.fail_after(30):
         assert await job.run_once()
     assert told_of > 2
-    assert await connection.fetchval("select alive_at from bridge.summary") > before
+    assert await connection.fetchval("select maintained_at from bridge.summary") > before
     await agree(connection)
 
 
@@ -477,9 +475,9 @@ async def test_a_step_is_as_large_as_is_done_in_a_moment(
     async def timed(connection: Connection, state: summary.SummaryState, *, problems: int) -> summary.SummaryStep:
         nonlocal clock
         step = await follow(connection, state, problems=problems)
-        clock += cost_seconds * step.seen
-        if step.seen:
-            sizes.append(step.seen)
+        clock += cost_seconds * step.compared
+        if step.compared:
+            sizes.append(step.compared)
         return step
 
     async def change(problems: int, minute: float) -> None:

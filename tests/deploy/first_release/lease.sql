@@ -23,7 +23,3 @@ for share;
 -- name: release
 update bridge.lease as l set expires_at = '-infinity'
 where l.name = $1 and l.holder = $2;
-
--- name: holder
-select l.holder, l.expires_at > clock_timestamp() as held from bridge.lease as l
-where l.name = $1;

@@ -10,7 +10,9 @@ where
     );
 
 -- name: versions
--- Facts from before $1 that a later whole statement, itself from before $1, has taken the place of.
+-- Facts from before $1 that a later whole statement, itself from before $1, has taken the place of; never the one that the current row refers to
+-- (of a deleted problem it need not be the latest). A row that refers to another one meanwhile has that written in the same statement: what was
+-- written after this one began is not deleted, and what is deleted is written anew.
 delete from bridge.service_problem_version as v
 where
     v.ctid = any(
@@ -18,6 +20,12 @@ where
             select o.ctid from bridge.service_problem_version as o
             where
                 o.effective_at < $1
+                and not exists (
+                    select from bridge.service_problem as p
+                    where
+                        p.source_id = o.source_id and p.id = o.problem_id
+                        and p.content_at = o.effective_at and p.content_hash = o.content_hash
+                )
                 and exists (
                     select from bridge.service_problem_version as l
                     where
@@ -29,22 +37,37 @@ where
     );
 
 -- name: status_changes
-delete from bridge.status_change as c
-where
-    c.ctid = any(
-        array(
-            select o.ctid from bridge.status_change as o
-            where
-                o.effective_at < $1
-                and exists (
-                    select from bridge.status_change as l
-                    where
-                        l.source_id = o.source_id and l.problem_id = o.problem_id
-                        and l.effective_at > o.effective_at and l.effective_at < $1 and not l.superseded
-                )
-            limit $2
+-- Summaries of lives rest on them, so their going is noted as a change.
+with gone as (
+    delete from bridge.status_change as c
+    where
+        c.ctid = any(
+            array(
+                select o.ctid from bridge.status_change as o
+                where
+                    o.effective_at < $1
+                    and exists (
+                        select from bridge.status_change as l
+                        where
+                            l.source_id = o.source_id and l.problem_id = o.problem_id
+                            and l.effective_at > o.effective_at and l.effective_at < $1 and not l.superseded
+                    )
+                limit $2
+            )
         )
-    );
+    returning c.source_id, c.problem_id
+),
+
+noted as (
+    insert into bridge.change (source_id, problem_ids)
+    select
+        g.source_id,
+        array_agg(distinct g.problem_id order by g.problem_id)
+    from gone as g
+    group by g.source_id
+)
+
+select count(*) from gone;
 
 -- name: tombstones
 -- Problems deleted at their source before $1, with all that is known of them.
@@ -78,6 +101,13 @@ requests as (
     delete from bridge.refetch as r
     using gone as g
     where r.source_id = g.source_id and r.problem_id = g.id
+),
+
+noted as (
+    insert into bridge.change (source_id, problem_ids)
+    select g.source_id, array_agg(g.id order by g.id)
+    from gone as g
+    group by g.source_id
 )
 
 select count(*) from gone;
@@ -90,4 +120,35 @@ where
         where o.last_received_at < $1
         order by o.id
         limit $2
+    );
+
+-- name: changes
+-- The oldest, in their order, as far as all up to the next one are from before $1, and in the summaries: the last of them stays, so that it
+-- can be told from which position on nothing is missing. And, after a restore from a dump, those that count the transactions of another server.
+delete from bridge.change as c
+where
+    c.ctid = any(
+        array(
+            select o.ctid
+            from (
+                select
+                    f.ctid,
+                    f.committed,
+                    f.id,
+                    max(f.changed_at) over (order by f.committed, f.id rows between unbounded preceding and 1 following) as newest_at,
+                    lead(f.id) over (order by f.committed, f.id) as next_id
+                from (
+                    select e.ctid, e.committed, e.id, e.changed_at from bridge.change as e
+                    order by e.committed, e.id
+                    limit $2::bigint + 1
+                ) as f
+            ) as o
+            inner join bridge.summary as m on (o.committed, o.id) <= (m.committed, m.change_id)
+            where o.newest_at < $1 and o.next_id is not null
+        )
+        || array(
+            select f.ctid from bridge.change as f
+            where f.committed >= pg_snapshot_xmax(pg_current_snapshot())
+            limit $2
+        )
     );

@@ -1,92 +1,13 @@
--- name: known
--- What the door needs to know of these problems: no bodies.
-select
-    k.source_id,
-    k.id,
-    p.revision,
-    p.content_at,
-    p.content_hash,
-    p.content_observed_at,
-    p.content_via,
-    p.confirmed_at,
-    p.effective_at,
-    p.observed_at,
-    p.patched,
-    p.has_partials,
-    p.deleted_at,
-    p.doubt_hash,
-    p.doubt_at,
-    p.missed_at,
-    p.status,
-    p.status_changed_at,
-    p.updated_at,
-    p.via
-from unnest($1::smallint[], $2::text[]) as k (source_id, id)
-inner join bridge.service_problem as p on k.source_id = p.source_id and k.id = p.id;
-
 -- name: lock
--- Keep other writers off these problems until the end of the transaction; always in the same order, so that two wait for, not on each other.
+-- Keep other writers off these problems until the end of the transaction; always in the same order, in which the door writes, so that two wait
+-- for, not on each other.
 select 1 as locked
 from unnest($1::smallint[], $2::text[]) as k (source_id, id)
 inner join bridge.service_problem as p on k.source_id = p.source_id and k.id = p.id
-order by p.source_id, p.id
+order by p.source_id, p.id collate "C"
 for update of p;
 
--- name: write
--- Insert or replace current rows. A row is replaced only when it still has the revision the decision was made on, so the caller counts
--- the rows that come back: fewer than sent means another writer was faster, and the whole batch is decided again.
-insert into bridge.service_problem as p (
-    source_id, id, revision, patched, has_partials, effective_at, observed_at, content_at, content_observed_at, confirmed_at,
-    doubt_at, deleted_at, first_seen_at, last_seen_at, created_at, updated_at, status_changed_at, resolved_at, priority,
-    affected_services, via, content_via, status, status_raw, category, content_hash, doubt_hash, body
-)
-select
-    n.source_id, n.id, n.revision + 1, n.patched, n.has_partials, n.effective_at, n.observed_at, n.content_at,
-    n.content_observed_at, n.confirmed_at, n.doubt_at, n.deleted_at, n.seen_at, n.seen_at, n.created_at, n.updated_at,
-    n.status_changed_at, n.resolved_at, n.priority, n.affected_services, n.via, n.content_via, n.status, n.status_raw,
-    n.category, n.content_hash, n.doubt_hash, n.body
-from unnest(
-    $1::smallint[], $2::text[], $3::integer[], $4::boolean[], $5::boolean[], $6::timestamptz[], $7::timestamptz[],
-    $8::timestamptz[], $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[],
-    $14::timestamptz[], $15::timestamptz[], $16::timestamptz[], $17::timestamptz[], $18::integer[], $19::integer[], $20::text[],
-    $21::text[], $22::text[], $23::text[], $24::text[], $25::bytea[], $26::bytea[], $27::jsonb[]
-) as n (
-    source_id, id, revision, patched, has_partials, effective_at, observed_at, content_at, content_observed_at, confirmed_at,
-    doubt_at, deleted_at, seen_at, created_at, updated_at, status_changed_at, resolved_at, priority, affected_services, via,
-    content_via, status, status_raw, category, content_hash, doubt_hash, body
-)
-order by n.source_id, n.id
-on conflict (source_id, id) do update set
-revision = excluded.revision,
-patched = excluded.patched,
-has_partials = excluded.has_partials,
-effective_at = excluded.effective_at,
-observed_at = excluded.observed_at,
-content_at = excluded.content_at,
-content_observed_at = excluded.content_observed_at,
-confirmed_at = excluded.confirmed_at,
-doubt_at = excluded.doubt_at,
-missed_at = null,
-deleted_at = excluded.deleted_at,
-last_seen_at = greatest(p.last_seen_at, excluded.last_seen_at),
-created_at = excluded.created_at,
-updated_at = excluded.updated_at,
-status_changed_at = excluded.status_changed_at,
-resolved_at = excluded.resolved_at,
-priority = excluded.priority,
-affected_services = excluded.affected_services,
-via = excluded.via,
-content_via = excluded.content_via,
-status = excluded.status,
-status_raw = excluded.status_raw,
-category = excluded.category,
-content_hash = excluded.content_hash,
-doubt_hash = excluded.doubt_hash,
-body = excluded.body
-where p.revision = excluded.revision - 1
-returning 1;
-
--- name: note
+-- name: update_state
 -- Change what is known about rows whose body stays as it is (deleted, doubted, seen again after being missed, same content later).
 update bridge.service_problem as p set
     revision = p.revision + 1,
@@ -128,16 +49,15 @@ where p.deleted_at is null
 group by p.source_id, p.status;
 
 -- name: mark_missed
--- After a complete pass that began at $2: problems it did not return and that nothing was heard of since it began. Already missed by the
--- complete pass before ($3): returned as gone. Missed for the first time: marked.
+-- After a complete pass that began at $2: of the problems that it did not return ($3) those that nothing was heard of since it began. Already
+-- missed by the complete pass before: returned as gone. Missed for the first time: marked.
 with missed as (
     select p.id, p.missed_at
-    from bridge.service_problem as p
-    left join bridge.sighting as g on p.source_id = g.source_id and p.id = g.problem_id
+    from unnest($3::text[]) as n (id)
+    inner join bridge.service_problem as p on n.id = p.id
     where
         p.source_id = $1
         and p.deleted_at is null
-        and g.problem_id is null
         and p.observed_at < $2
         and p.last_seen_at < $2
 ),
@@ -153,7 +73,39 @@ where m.missed_at is not null
 order by m.id;
 
 -- name: clear_missed
--- Problems a pass did return are not missed any more.
+-- Problems a pass did return ($2) are not missed any more.
 update bridge.service_problem as p set missed_at = null, revision = p.revision + 1
-from bridge.sighting as g
-where p.source_id = $1 and g.source_id = $1 and p.id = g.problem_id and p.missed_at is not null;
+where p.source_id = $1 and p.id = any($2::text[]) and p.missed_at is not null;
+
+-- name: not_seen_since
+-- The next 10,000 problems behind $3, by id, that nothing was heard of since $2: should a pass that began then not have returned them, they
+-- are missing.
+select array_agg(k.id) as ids
+from (
+    select p.id
+    from bridge.service_problem as p
+    where
+        p.source_id = $1
+        and p.id > $3
+        and p.deleted_at is null
+        and p.observed_at < $2
+        and p.last_seen_at < $2
+    order by p.id
+    limit 10000
+) as k;
+
+-- name: missed
+-- The next 10,000 problems behind $2, by id, that the last complete pass did not return.
+select array_agg(k.id) as ids
+from (
+    select p.id
+    from bridge.service_problem as p
+    where p.source_id = $1 and p.id > $2 and p.missed_at is not null
+    order by p.id
+    limit 10000
+) as k;
+
+-- name: by_key
+-- The rest of the transaction goes through problems in the order of their key: to read all that is left, and sort it, for each portion looks
+-- cheaper.
+select set_config('enable_sort', 'off', true), set_config('enable_bitmapscan', 'off', true);

@@ -1,25 +1,4 @@
--- name: add
--- Facts; those already there stay, but learn when they were last confirmed.
-insert into bridge.service_problem_version as v (
-    source_id, problem_id, effective_at, content_hash, kind, observed_at, confirmed_at, via, event_type, status, superseded,
-    body_hash, patch, body
-)
-select
-    n.source_id, n.problem_id, n.effective_at, n.content_hash, n.kind, n.observed_at, n.confirmed_at, n.via, n.event_type,
-    n.status, n.superseded, n.body_hash, n.patch, n.body
-from unnest(
-    $1::smallint[], $2::text[], $3::timestamptz[], $4::bytea[], $5::text[], $6::timestamptz[], $7::timestamptz[], $8::text[],
-    $9::text[], $10::text[], $11::boolean[], $12::bytea[], $13::jsonb[], $14::jsonb[]
-) as n (
-    source_id, problem_id, effective_at, content_hash, kind, observed_at, confirmed_at, via, event_type, status, superseded,
-    body_hash, patch, body
-)
-order by n.source_id, n.problem_id, n.effective_at, n.content_hash
-on conflict (source_id, problem_id, effective_at, content_hash) do update set
-confirmed_at = excluded.confirmed_at
-where excluded.confirmed_at > coalesce(v.confirmed_at, '-infinity');
-
--- name: mend
+-- name: correct
 -- Patches whose body came out differently, or that were overtaken; answers that were confirmed again.
 update bridge.service_problem_version as v set
     superseded = n.superseded,
@@ -35,7 +14,7 @@ where
     v.source_id = n.source_id and v.problem_id = n.problem_id and v.effective_at = n.effective_at
     and v.content_hash = n.content_hash;
 
--- name: recent
+-- name: history_range
 -- All that folding a patch that holds since $3 can depend on: the facts from the last whole statement at or before it up to the next one
 -- ($4: up to the last). Overtaken patches matter only where one like it may come again.
 with stretch as (

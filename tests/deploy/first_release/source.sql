@@ -17,26 +17,53 @@ returning s.id, s.callback_secret, s.version, s.current_secret, s.previous_secre
 select s.id from bridge.source as s
 where s.name = $1;
 
--- name: rotate
+-- name: write_secrets
 -- Another secret is in force: the one before is still accepted, an older one is retired.
 update bridge.source as s set current_secret = $2, previous_secret = $3, retired_secrets = $4
 where s.id = $1;
 
--- name: note
+-- name: write_callback_secret
+-- Another secret of our own making, for ensure to put in force.
+update bridge.source as s set callback_secret = $2
+where s.name = $1
+returning s.url;
+
+-- name: accepted
+select
+    s.id,
+    s.current_secret,
+    s.previous_secret,
+    s.retired_secrets
+from bridge.source as s
+where s.current_secret is not null;
+
+-- name: write_state
 -- What a source is doing; nulls leave the old value.
 update bridge.source as s set
     mode_since = case when s.mode is distinct from coalesce($2, s.mode) then now() else s.mode_since end,
     mode = coalesce($2, s.mode),
+    fallback_reason = case when $2::text is null then s.fallback_reason else $4 end,
     last_push_at = greatest(s.last_push_at, $3)
-where s.id = $1;
+where s.id = $1
+returning s.last_push_at;
 
--- name: recognise
+-- name: write_version
 update bridge.source as s set version = $2
 where s.id = $1 and s.version is distinct from $2;
 
--- name: fail
+-- name: write_error
 update bridge.source as s set last_error = $2, last_error_at = case when $2::text is null then s.last_error_at else now() end
 where s.id = $1 and s.last_error is distinct from $2;
+
+-- name: request_poll
+update bridge.source as s set poll_requested_at = now()
+where s.id = $1;
+
+-- name: take_poll_request
+-- Does any process wish for a poll? The wish is granted by this.
+update bridge.source as s set poll_requested_at = null
+where s.id = $1 and s.poll_requested_at is not null
+returning 1 as wished;
 
 -- name: mode
 select s.mode from bridge.source as s
@@ -57,6 +84,15 @@ select
     s.last_push_at,
     s.last_error,
     s.last_error_at,
+    s.fallback_reason,
+    q.missed_24h,
+    q.late_24h,
+    (
+        select count(*) from bridge.service_problem_version as v
+        where
+            v.source_id = s.id and v.via = 'push' and v.kind <> 'tombstone' and v.effective_at >= s.created_at
+            and bridge.hour_of(v.observed_at) > now() - interval '24 hours'
+    ) as pushed_24h,
     w.finished_at as last_poll_at,
     r.finished_at as last_reconcile_at,
     w.filter_style,
@@ -79,4 +115,11 @@ from bridge.source as s
 left join bridge.watermark as w on s.id = w.source_id and w.kind = 'poll'
 left join bridge.watermark as r on s.id = r.source_id and r.kind = 'reconcile'
 left join bridge.subscription as u on s.id = u.source_id and u.state = 'active'
+left join lateral (
+    select
+        coalesce(sum(h.missed), 0)::bigint as missed_24h,
+        coalesce(sum(h.late), 0)::bigint as late_24h
+    from bridge.push_outcome as h
+    where h.source_id = s.id and h.hour > now() - interval '24 hours'
+) as q on true
 order by s.name;

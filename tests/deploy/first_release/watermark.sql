@@ -14,16 +14,3 @@ started_at = excluded.started_at,
 finished_at = excluded.finished_at,
 problems = excluded.problems
 where w.started_at <= excluded.started_at;
-
--- name: begin_pass
-delete from bridge.sighting as g
-where g.source_id = $1;
-
--- name: see
-insert into bridge.sighting (source_id, problem_id)
-select $1, n.problem_id from unnest($2::text[]) as n (problem_id)
-on conflict do nothing;
-
--- name: sightings
-select count(*) from bridge.sighting as g
-where g.source_id = $1;

@@ -1,0 +1,2083 @@
+-- The whole schema on one page, to be read: made by `make schema` out of sql/migrations, which is what is applied.
+-- Roles bridge_reader and bridge_writer, to whom the last lines grant, are made by the migrations.
+
+CREATE SCHEMA bridge;
+COMMENT ON SCHEMA bridge IS 'Private tables of tmf656-bridge; read schema report instead';
+
+CREATE SCHEMA bridge_migration;
+COMMENT ON SCHEMA bridge_migration IS 'Which migrations of tmf656-bridge were applied';
+
+CREATE SCHEMA report;
+COMMENT ON SCHEMA report IS 'Public views of tmf656-bridge: stable names, every column commented, readable by role bridge_reader';
+
+CREATE TYPE bridge.notification_row AS (
+	source_id smallint,
+	received_at timestamp with time zone,
+	event_id text,
+	event_type text,
+	event_time timestamp with time zone,
+	problem_id text,
+	outcome text,
+	effective_at timestamp with time zone,
+	content_hash bytea,
+	digest bytea,
+	body jsonb
+);
+COMMENT ON TYPE bridge.notification_row IS 'A row of bridge.notification; digest: to be remembered, or null';
+
+CREATE TYPE bridge.problem_row AS (
+	source_id smallint,
+	id text,
+	revision integer,
+	patched boolean,
+	has_partials boolean,
+	effective_at timestamp with time zone,
+	observed_at timestamp with time zone,
+	content_at timestamp with time zone,
+	content_observed_at timestamp with time zone,
+	confirmed_at timestamp with time zone,
+	doubt_at timestamp with time zone,
+	deleted_at timestamp with time zone,
+	seen_at timestamp with time zone,
+	created_at timestamp with time zone,
+	updated_at timestamp with time zone,
+	status_changed_at timestamp with time zone,
+	resolved_at timestamp with time zone,
+	priority integer,
+	affected_services integer,
+	via text,
+	content_via text,
+	status text,
+	status_raw text,
+	category text,
+	content_hash bytea,
+	doubt_hash bytea,
+	body jsonb
+);
+COMMENT ON TYPE bridge.problem_row IS 'A row of bridge.service_problem as decided; revision: the one the decision was made on, 0 for a new problem';
+
+CREATE TYPE bridge.status_row AS (
+	source_id smallint,
+	problem_id text,
+	effective_at timestamp with time zone,
+	status text,
+	status_raw text,
+	stated_at timestamp with time zone,
+	observed_at timestamp with time zone,
+	confirmed_at timestamp with time zone,
+	via text,
+	partial boolean
+);
+COMMENT ON TYPE bridge.status_row IS 'A row of bridge.status_change';
+
+CREATE TYPE bridge.version_row AS (
+	source_id smallint,
+	problem_id text,
+	effective_at timestamp with time zone,
+	content_hash bytea,
+	kind text,
+	observed_at timestamp with time zone,
+	confirmed_at timestamp with time zone,
+	via text,
+	event_type text,
+	status text,
+	superseded boolean,
+	body_hash bytea,
+	patch jsonb,
+	body jsonb
+);
+COMMENT ON TYPE bridge.version_row IS 'A row of bridge.service_problem_version';
+
+CREATE TABLE bridge.change (
+    committed xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    id bigint NOT NULL,
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    source_id smallint NOT NULL,
+    problem_ids text[] NOT NULL
+);
+ALTER TABLE bridge.change ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME bridge.change_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+ALTER TABLE ONLY bridge.change
+    ADD CONSTRAINT change_pkey PRIMARY KEY (committed, id);
+COMMENT ON TABLE bridge.change IS 'One row a transaction and source: the problems whose present or history it changed; kept for a day';
+COMMENT ON COLUMN bridge.change.committed IS 'The transaction; read only those below pg_snapshot_xmin(pg_current_snapshot()), and none is missed';
+COMMENT ON COLUMN bridge.change.id IS 'Tells rows of one transaction apart';
+COMMENT ON COLUMN bridge.change.changed_at IS 'When the transaction began';
+COMMENT ON COLUMN bridge.change.source_id IS 'Source';
+COMMENT ON COLUMN bridge.change.problem_ids IS 'Problems whose current row, versions or statuses are others now, or that were pruned';
+
+CREATE TABLE bridge.summary (
+    singleton boolean DEFAULT true NOT NULL,
+    complete boolean DEFAULT false NOT NULL,
+    committed xid8 DEFAULT '0'::xid8 NOT NULL,
+    change_id bigint DEFAULT 0 NOT NULL,
+    walked_source_id smallint DEFAULT 0 NOT NULL,
+    walked_id text DEFAULT ''::text NOT NULL,
+    walked_at timestamp with time zone,
+    alive_at timestamp with time zone,
+    CONSTRAINT summary_singleton_check CHECK (singleton)
+);
+ALTER TABLE ONLY bridge.summary
+    ADD CONSTRAINT summary_pkey PRIMARY KEY (singleton);
+COMMENT ON TABLE bridge.summary IS 'How far the summaries have come; one row';
+COMMENT ON COLUMN bridge.summary.singleton IS 'There is one row';
+COMMENT ON COLUMN bridge.summary.complete IS 'Every problem has been summarised once; false: compute reports from the facts';
+COMMENT ON COLUMN bridge.summary.committed IS 'Changes up to here (bridge.change.committed) …';
+COMMENT ON COLUMN bridge.summary.change_id IS '… and here (bridge.change.id) are in the summaries';
+COMMENT ON COLUMN bridge.summary.walked_source_id IS 'How far the walk over all problems has come: source …';
+COMMENT ON COLUMN bridge.summary.walked_id IS '… and problem';
+COMMENT ON COLUMN bridge.summary.walked_at IS 'When the last complete walk ended';
+COMMENT ON COLUMN bridge.summary.alive_at IS 'The leader''s clock: when the summaries were last tended';
+
+CREATE FUNCTION bridge.changed() RETURNS TABLE(source_id smallint, id text)
+    LANGUAGE sql STABLE SECURITY DEFINER ROWS 100 PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT DISTINCT c.source_id,
+     u.id
+    FROM ((bridge.summary m
+      JOIN bridge.change c ON ((ROW(c.committed, c.id) > ROW(m.committed, m.change_id))))
+      CROSS JOIN LATERAL unnest(c.problem_ids) u(id));
+END;
+COMMENT ON FUNCTION bridge.changed() IS 'Problems that changed after the summaries were made';
+
+CREATE FUNCTION bridge.changed_keys(before jsonb, after jsonb) RETURNS text[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    select coalesce(array_agg(coalesce(a.key, b.key) order by coalesce(a.key, b.key)), '{}')
+    from jsonb_each(after) as a
+    full join jsonb_each(before) as b on a.key = b.key
+    where before is not null and a.value is distinct from b.value
+$$;
+COMMENT ON FUNCTION bridge.changed_keys(before jsonb, after jsonb) IS 'First-level attributes that differ between two bodies; empty when there is no earlier one';
+
+CREATE FUNCTION bridge.drop_notification_day(day date) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '1s'
+    AS $$
+declare
+    part text := 'notification_' || to_char(day, 'YYYYMMDD');
+    detaching boolean;
+begin
+    if day is null or day > current_date - 7 then
+        raise exception 'the log of % is kept', day using errcode = 'check_violation';
+    end if;
+    perform pg_advisory_xact_lock(656000002);
+    select i.inhdetachpending into detaching
+    from pg_inherits as i
+    where i.inhparent = 'bridge.notification'::regclass and i.inhrelid = to_regclass(format('bridge.%I', part));
+    if found then
+        execute format('alter table bridge.notification detach partition bridge.%I', part) || case when detaching then ' finalize' else '' end;
+    end if;
+    execute format('drop table if exists bridge.%I', part);
+end
+$$;
+COMMENT ON FUNCTION bridge.drop_notification_day(day date) IS 'Drop the partition of a day of the log that is a week old or older; in the owner''s name';
+
+CREATE FUNCTION bridge.element(list jsonb, word text) RETURNS TABLE(place integer, item jsonb)
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT (e.ordinality)::integer AS place,
+         CASE
+             WHEN (jsonb_typeof(e.value) = 'object'::text) THEN e.value
+             ELSE jsonb_build_object(element.word, e.value)
+         END AS item
+    FROM jsonb_array_elements(
+         CASE
+             WHEN (jsonb_typeof(element.list) = 'array'::text) THEN element.list
+             WHEN (jsonb_typeof(element.list) <> 'null'::text) THEN jsonb_build_array(element.list)
+             ELSE NULL::jsonb
+         END) WITH ORDINALITY e(value, ordinality)
+   WHERE (jsonb_typeof(e.value) <> 'null'::text);
+END;
+COMMENT ON FUNCTION bridge.element(list jsonb, word text) IS 'The elements of a list, as objects. What came without its list is a list of one; what is no object is the value of attribute `word`';
+
+CREATE FUNCTION bridge.flow_code(at timestamp with time zone, kind integer) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT (((((at AT TIME ZONE 'UTC'::text))::date - '2000-01-01'::date) * 16) + kind);
+END;
+COMMENT ON FUNCTION bridge.flow_code(at timestamp with time zone, kind integer) IS 'Day and kind as one number';
+
+CREATE FUNCTION bridge.hour_of(at timestamp with time zone) RETURNS timestamp with time zone
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT date_bin('01:00:00'::interval, at, '2000-01-01 00:00:00+00'::timestamp with time zone) AS date_bin;
+END;
+COMMENT ON FUNCTION bridge.hour_of(at timestamp with time zone) IS 'Begin of the hour, in UTC';
+
+CREATE FUNCTION bridge.instant(value jsonb) RETURNS timestamp with time zone
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    AS $_$
+declare
+    common constant text := '^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?'
+        || '(Z|[+-](0[0-9]|1[0-4]):[0-5][0-9])$';
+    form constant text := '^\s*([0-9]{4})-?([0-9]{2})-?([0-9]{2})'
+        || '(?:(?:[T_]| +)([0-9]{2})(?::?([0-9]{2})(?::?([0-9]{2})(?:[.,]([0-9]*))?)?)?)?'
+        || ' *(?:(?:Z|UTC|GMT)|([+-])([0-9]{2})(?::?([0-9]{2})(?::?([0-9]{2})(?:\.[0-9]+)?)?)?)?\s*$';
+    written constant text := value #>> '{}';
+    part text[];
+    clock integer[];
+    month_begin timestamp;
+    ahead interval;
+    seconds numeric;
+    at timestamptz;
+begin
+    -- what nearly all sources write, ten times faster
+    if jsonb_typeof(value) = 'string' and written ~ common and written !~ '^000' then
+        return written::timestamptz;
+    end if;
+    if jsonb_typeof(value) = 'string' then
+        part := regexp_match(written, form, 'i');
+    elsif jsonb_typeof(value) is distinct from 'number' then
+        return null;
+    end if;
+    if part is null then
+        if jsonb_typeof(value) = 'string' and written !~ '^\s*[+-]?[0-9]{9,16}(\.[0-9]{1,9})?\s*$' then
+            return null;
+        end if;
+        seconds := written::numeric;
+        if abs(seconds) >= 100000000000 then
+            seconds := seconds / 1000;
+        end if;
+        if seconds not between -62135596800 and 253402300800 then
+            return null;
+        end if;
+        at := timestamptz '1970-01-01 00:00:00+00'
+            + make_interval(days => div(seconds, 86400)::integer, secs => mod(seconds, 86400)::double precision);
+    else
+        -- year, month, day, hour, minute, second, microsecond
+        clock := array[
+            part[1], part[2], part[3], coalesce(part[4], '0'), coalesce(part[5], '0'), coalesce(part[6], '0'),
+            rpad(left(coalesce(part[7], ''), 6), 6, '0')
+        ]::integer[];
+        if clock[1] = 0 or clock[2] not between 1 and 12 then
+            return null;
+        end if;
+        month_begin := make_timestamp(clock[1], clock[2], 1, 0, 0, 0);
+        if clock[3] not between 1 and extract(day from month_begin + interval '1 month - 1 day') then
+            return null;
+        end if;
+        -- 24:00 ends a day, and a leap second is the 61st of its minute
+        if clock[4] > 24 or clock[5] > 59 or clock[6] > 60 or (clock[6] = 60 and clock[5] <> 59)
+            or (clock[4] = 24 and clock[5] + clock[6] + clock[7] > 0)
+        then
+            return null;
+        end if;
+        ahead := make_interval(
+            hours => coalesce(part[9], '0')::integer,
+            mins => coalesce(part[10], '0')::integer,
+            secs => coalesce(part[11], '0')::integer
+        );
+        if ahead >= interval '24 hours' then
+            return null;
+        end if;
+        at := (
+            month_begin
+            + make_interval(days => clock[3] - 1, hours => clock[4], mins => clock[5], secs => clock[6])
+            + clock[7] * interval '1 microsecond'
+            - case part[8] when '-' then -ahead else ahead end
+        ) at time zone 'UTC';
+    end if;
+    if at < timestamptz '0001-01-01 00:00:00+00' or at >= timestamptz '10000-01-01 00:00:00+00' then
+        return null;
+    end if;
+    return at;
+end
+$_$;
+COMMENT ON FUNCTION bridge.instant(value jsonb) IS 'An instant in any form that sources write (ISO 8601 and its relatives, UTC when no zone is given; epoch seconds or milliseconds), else null';
+
+CREATE FUNCTION bridge.make_notification_day(day date) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    part text := 'notification_' || to_char(day, 'YYYYMMDD');
+begin
+    if day is null or abs(day - current_date) > 3660 then
+        raise exception 'no partition is made for %', day using errcode = 'check_violation';
+    end if;
+    perform pg_advisory_xact_lock(656000002);
+    if exists (
+        select from pg_inherits as i
+        where i.inhparent = 'bridge.notification'::regclass and i.inhrelid = to_regclass(format('bridge.%I', part))
+    ) then
+        return;
+    end if;
+    execute format('drop table if exists bridge.%I', part);  -- left over when its removal broke off
+    execute format('create table bridge.%I (like bridge.notification including all)', part);
+    execute format('comment on table bridge.%I is %L', part, format('Notifications received on %s (UTC)', day));
+    execute format(
+        'alter table bridge.notification attach partition bridge.%I for values from (%L) to (%L)',
+        part, day || ' 00:00+00', (day + 1) || ' 00:00+00'
+    );
+end
+$$;
+COMMENT ON FUNCTION bridge.make_notification_day(day date) IS 'Make the partition of a day of the log, unless it is there; in the owner''s name';
+
+CREATE FUNCTION bridge.names(list jsonb, word text) RETURNS text[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT COALESCE(array_agg(DISTINCT (n.name COLLATE "C") ORDER BY (n.name COLLATE "C")), '{}'::text[]) AS "coalesce"
+    FROM ( SELECT COALESCE((e.item ->> 'name'::text), (e.item ->> 'id'::text)) AS name
+            FROM bridge.element(names.list, names.word) e(place, item)) n
+   WHERE (n.name IS NOT NULL);
+END;
+COMMENT ON FUNCTION bridge.names(list jsonb, word text) IS 'The names, else ids, of the elements of a list, each once; what is no object is the value of attribute `word`';
+
+CREATE FUNCTION bridge.raced() RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+begin
+    raise serialization_failure using message = 'another writer changed the same problems first';
+end
+$$;
+COMMENT ON FUNCTION bridge.raced() IS 'Undoes the statement that calls it: fewer rows were written than decided, because another writer was faster';
+
+CREATE TABLE bridge.source (
+    id smallint NOT NULL,
+    name text NOT NULL,
+    url text DEFAULT ''::text NOT NULL,
+    version text,
+    callback_secret text DEFAULT ''::text NOT NULL,
+    mode text DEFAULT 'poll'::text NOT NULL,
+    mode_since timestamp with time zone DEFAULT now() NOT NULL,
+    last_push_at timestamp with time zone,
+    last_error text,
+    last_error_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    current_secret text,
+    previous_secret text,
+    retired_secrets bytea[] DEFAULT '{}'::bytea[] NOT NULL,
+    fallback_reason text,
+    poll_wanted_at timestamp with time zone,
+    CONSTRAINT source_mode_check CHECK ((mode = ANY (ARRAY['push'::text, 'fallback'::text, 'poll'::text, 'disabled'::text])))
+);
+ALTER TABLE bridge.source ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME bridge.source_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+ALTER TABLE ONLY bridge.source
+    ADD CONSTRAINT source_name_key UNIQUE (name);
+ALTER TABLE ONLY bridge.source
+    ADD CONSTRAINT source_pkey PRIMARY KEY (id);
+COMMENT ON TABLE bridge.source IS 'A TMF656 server we take service problems from, by its name in the configuration';
+COMMENT ON COLUMN bridge.source.id IS 'Short key used in every other table';
+COMMENT ON COLUMN bridge.source.name IS 'Name in the configuration, [sources.NAME]';
+COMMENT ON COLUMN bridge.source.url IS 'API base path as last configured';
+COMMENT ON COLUMN bridge.source.version IS 'Version of TMF656 it speaks, as its problems look; null while not known';
+COMMENT ON COLUMN bridge.source.callback_secret IS 'Last part of the callback path when the configuration sets none; made once';
+COMMENT ON COLUMN bridge.source.mode IS 'push: notifications arrive; fallback: they should but do not; poll: no push wanted or offered; disabled';
+COMMENT ON COLUMN bridge.source.mode_since IS 'When the mode last changed';
+COMMENT ON COLUMN bridge.source.last_push_at IS 'When a notification was last accepted (written at most every few seconds)';
+COMMENT ON COLUMN bridge.source.last_error IS 'What last went wrong with this source, in words; null when it works';
+COMMENT ON COLUMN bridge.source.last_error_at IS 'When it last went wrong';
+COMMENT ON COLUMN bridge.source.created_at IS 'When the bridge first knew of this source';
+COMMENT ON COLUMN bridge.source.current_secret IS 'Secret in the callback as last registered: the configured one, else callback_secret';
+COMMENT ON COLUMN bridge.source.previous_secret IS 'The one before, still accepted; null when there was none';
+COMMENT ON COLUMN bridge.source.retired_secrets IS 'Hashes of older ones, answered 410';
+COMMENT ON COLUMN bridge.source.fallback_reason IS 'Why the mode is fallback, in words; null in any other';
+COMMENT ON COLUMN bridge.source.poll_wanted_at IS 'When a process that does not poll itself wished for a poll (an event that could not be attributed to a problem, mostly); null once it is under way';
+
+CREATE TABLE bridge.watermark (
+    source_id smallint NOT NULL,
+    kind text NOT NULL,
+    changed_at timestamp with time zone,
+    filter_style text,
+    started_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone NOT NULL,
+    problems bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT watermark_kind_check CHECK ((kind = ANY (ARRAY['poll'::text, 'reconcile'::text])))
+);
+ALTER TABLE ONLY bridge.watermark
+    ADD CONSTRAINT watermark_pkey PRIMARY KEY (source_id, kind);
+COMMENT ON TABLE bridge.watermark IS 'How far polling and reconciling have come';
+COMMENT ON COLUMN bridge.watermark.source_id IS 'Source';
+COMMENT ON COLUMN bridge.watermark.kind IS 'poll: changes since; reconcile: everything';
+COMMENT ON COLUMN bridge.watermark.changed_at IS 'Source''s clock: changes up to here have been read (poll only)';
+COMMENT ON COLUMN bridge.watermark.filter_style IS 'The way of asking for changes this server honours; null while not known';
+COMMENT ON COLUMN bridge.watermark.started_at IS 'Our clock: when the last complete pass began';
+COMMENT ON COLUMN bridge.watermark.finished_at IS 'Our clock: when it ended';
+COMMENT ON COLUMN bridge.watermark.problems IS 'How many different problems that pass returned';
+
+CREATE FUNCTION bridge.summarised() RETURNS boolean
+    LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT (m.complete AND (m.committed <= pg_snapshot_xmax(pg_current_snapshot())) AND (NOT (EXISTS ( SELECT
+            FROM (bridge.source s
+              LEFT JOIN bridge.watermark w ON ((s.id = w.source_id)))
+           WHERE (GREATEST(s.last_push_at, w.finished_at) > (m.alive_at + '00:05:00'::interval))))))
+    FROM bridge.summary m;
+END;
+COMMENT ON FUNCTION bridge.summarised() IS 'Can bridge.resolution be relied on, together with bridge.changed()? Not before it is complete, not with the numbers of another server''s transactions, and not when sources were heard minutes after the summaries were last tended: by a release that does not note what changes';
+
+CREATE FUNCTION bridge.tell(changed_source_id smallint, changed_ids text[]) RETURNS void
+    LANGUAGE sql
+    BEGIN ATOMIC
+ SELECT pg_notify('service_problem_changed'::text,
+         CASE
+             WHEN (octet_length(t.payload) < 8000) THEN t.payload
+             ELSE (json_build_object('source', t.name, 'more', true))::text
+         END) AS pg_notify
+    FROM ( SELECT s.name,
+             (json_build_object('source', s.name, 'ids', tell.changed_ids))::text AS payload
+            FROM bridge.source s
+           WHERE ((s.id = tell.changed_source_id) AND (pg_notification_queue_usage() < (0.5)::double precision))) t;
+END;
+COMMENT ON FUNCTION bridge.tell(changed_source_id smallint, changed_ids text[]) IS 'Tells listeners which problems changed: {"source", "ids"}, or, where that would not go into a notification (8,000 bytes), {"source", "more": true}. A listener who does not fetch for long fills the queue, and a full one would fail every commit: half full, nothing is put into it any more; bridge.change has it all the same';
+
+CREATE FUNCTION bridge.whole_number(value jsonb) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT
+         CASE
+             WHEN ((n.number = trunc(n.number)) AND ((n.number >= ('-2147483648'::integer)::numeric) AND (n.number <= (2147483647)::numeric))) THEN (n.number)::integer
+             ELSE NULL::integer
+         END AS "case"
+    FROM ( SELECT
+                 CASE
+                     WHEN ((jsonb_typeof(whole_number.value) = 'number'::text) OR ((jsonb_typeof(whole_number.value) = 'string'::text) AND ((whole_number.value #>> '{}'::text[]) ~ '^\s*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?\s*$'::text))) THEN ((whole_number.value #>> '{}'::text[]))::numeric
+                     ELSE NULL::numeric
+                 END AS number) n;
+END;
+COMMENT ON FUNCTION bridge.whole_number(value jsonb) IS 'A whole number of 32 bits that may have been sent as text or as 1.0, else null';
+
+CREATE FUNCTION report.parameter(name text, fallback text) RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT COALESCE(NULLIF(current_setting(('report.'::text || name), true), ''::text), fallback) AS "coalesce";
+END;
+COMMENT ON FUNCTION report.parameter(name text, fallback text) IS 'A parameter of a ready-made query: what `set report.NAME = …` has set in this session, else the second argument';
+
+CREATE TABLE bridge.service_problem (
+    source_id smallint NOT NULL,
+    priority integer,
+    affected_services integer,
+    revision integer NOT NULL,
+    patched boolean DEFAULT false NOT NULL,
+    has_partials boolean DEFAULT false NOT NULL,
+    effective_at timestamp with time zone NOT NULL,
+    observed_at timestamp with time zone NOT NULL,
+    content_at timestamp with time zone,
+    content_observed_at timestamp with time zone,
+    confirmed_at timestamp with time zone,
+    doubt_at timestamp with time zone,
+    missed_at timestamp with time zone,
+    deleted_at timestamp with time zone,
+    first_seen_at timestamp with time zone NOT NULL,
+    last_seen_at timestamp with time zone NOT NULL,
+    created_at timestamp with time zone,
+    updated_at timestamp with time zone,
+    status_changed_at timestamp with time zone,
+    resolved_at timestamp with time zone,
+    id text NOT NULL,
+    via text NOT NULL,
+    content_via text,
+    status text NOT NULL,
+    status_raw text,
+    category text,
+    content_hash bytea,
+    doubt_hash bytea,
+    body jsonb,
+    listed bytea
+)
+WITH (fillfactor='85');
+ALTER TABLE ONLY bridge.service_problem
+    ADD CONSTRAINT service_problem_pkey PRIMARY KEY (source_id, id);
+CREATE INDEX service_problem_created_at_idx ON bridge.service_problem USING btree (created_at);
+CREATE INDEX service_problem_missed_idx ON bridge.service_problem USING btree (source_id, id) WHERE (missed_at IS NOT NULL);
+CREATE INDEX service_problem_updated_at_status_idx ON bridge.service_problem USING btree (updated_at, status, source_id);
+COMMENT ON TABLE bridge.service_problem IS 'A service problem as it is now: the newest whole statement with the patches since merged over it; with its body: bridge.service_problem_now';
+COMMENT ON COLUMN bridge.service_problem.source_id IS 'Source';
+COMMENT ON COLUMN bridge.service_problem.priority IS 'Priority, 1 highest';
+COMMENT ON COLUMN bridge.service_problem.affected_services IS 'affectedNumberOfServices, else how many are listed';
+COMMENT ON COLUMN bridge.service_problem.revision IS 'Counts writes of this row; a writer that read an older revision starts over';
+COMMENT ON COLUMN bridge.service_problem.patched IS 'Patches stand on top of the last whole statement';
+COMMENT ON COLUMN bridge.service_problem.has_partials IS 'Some version of this problem came as a patch';
+COMMENT ON COLUMN bridge.service_problem.effective_at IS 'Latest time any current statement claims';
+COMMENT ON COLUMN bridge.service_problem.observed_at IS 'Our clock: when what is current was received, or asked for';
+COMMENT ON COLUMN bridge.service_problem.content_at IS 'Since when the last whole statement holds; null while only patches are known';
+COMMENT ON COLUMN bridge.service_problem.content_observed_at IS 'Our clock: when that was received, or asked for';
+COMMENT ON COLUMN bridge.service_problem.confirmed_at IS 'Our clock: when we asked and the source answered exactly that; null when only pushed';
+COMMENT ON COLUMN bridge.service_problem.doubt_at IS 'When that answer was asked for';
+COMMENT ON COLUMN bridge.service_problem.missed_at IS 'Start of the complete reconcile pass that did not return this problem; a second one in a row deletes it';
+COMMENT ON COLUMN bridge.service_problem.deleted_at IS 'Since when the problem is gone at its source';
+COMMENT ON COLUMN bridge.service_problem.first_seen_at IS 'Our clock: when the bridge first heard of it';
+COMMENT ON COLUMN bridge.service_problem.last_seen_at IS 'Our clock: when it was last heard of, other than by a reconcile pass';
+COMMENT ON COLUMN bridge.service_problem.created_at IS 'creationDate (timeRaised)';
+COMMENT ON COLUMN bridge.service_problem.updated_at IS 'lastUpdate (timeChanged)';
+COMMENT ON COLUMN bridge.service_problem.status_changed_at IS 'statusChangeDate';
+COMMENT ON COLUMN bridge.service_problem.resolved_at IS 'resolutionDate';
+COMMENT ON COLUMN bridge.service_problem.id IS 'Id of the problem at its source';
+COMMENT ON COLUMN bridge.service_problem.via IS 'Which way the last change came: push, poll, reconcile, refetch';
+COMMENT ON COLUMN bridge.service_problem.content_via IS 'Which way it came';
+COMMENT ON COLUMN bridge.service_problem.status IS 'Normalised status';
+COMMENT ON COLUMN bridge.service_problem.status_raw IS 'Status as the source wrote it';
+COMMENT ON COLUMN bridge.service_problem.category IS 'Category';
+COMMENT ON COLUMN bridge.service_problem.content_hash IS 'Hash of the last whole statement';
+COMMENT ON COLUMN bridge.service_problem.doubt_hash IS 'Hash of an answer that looked older than what is known; believed when it comes again';
+COMMENT ON COLUMN bridge.service_problem.body IS 'The whole problem, v4 attribute names; null: it is as the last whole statement has it, in the version of content_at and content_hash';
+COMMENT ON COLUMN bridge.service_problem.listed IS 'Memo: digest of a row of the source''s list as it came (and of the release that read it), followed by the content_hash it was read as';
+
+CREATE VIEW bridge.known AS
+ SELECT p.source_id,
+    p.id,
+    s.name AS source,
+    p.first_seen_at
+   FROM (bridge.service_problem p
+     JOIN bridge.source s ON ((p.source_id = s.id)));
+COMMENT ON VIEW bridge.known IS 'Problems ever heard of, for report.service_problem_at';
+COMMENT ON COLUMN bridge.known.source_id IS 'Source';
+COMMENT ON COLUMN bridge.known.id IS 'Problem';
+COMMENT ON COLUMN bridge.known.source IS 'Name of the source';
+COMMENT ON COLUMN bridge.known.first_seen_at IS 'When the bridge first heard of it';
+
+CREATE TABLE bridge.service_problem_version (
+    source_id smallint NOT NULL,
+    superseded boolean DEFAULT false NOT NULL,
+    effective_at timestamp with time zone NOT NULL,
+    observed_at timestamp with time zone NOT NULL,
+    confirmed_at timestamp with time zone,
+    problem_id text NOT NULL,
+    kind text NOT NULL,
+    via text NOT NULL,
+    event_type text,
+    status text NOT NULL,
+    content_hash bytea NOT NULL,
+    body_hash bytea,
+    patch jsonb,
+    body jsonb NOT NULL,
+    CONSTRAINT service_problem_version_kind_check CHECK ((kind = ANY (ARRAY['full'::text, 'partial'::text, 'tombstone'::text])))
+);
+ALTER TABLE ONLY bridge.service_problem_version
+    ADD CONSTRAINT service_problem_version_pkey PRIMARY KEY (source_id, problem_id, effective_at, content_hash);
+CREATE INDEX service_problem_version_hour_idx ON bridge.service_problem_version USING brin (bridge.hour_of(observed_at));
+COMMENT ON TABLE bridge.service_problem_version IS 'Facts: since effective_at the problem was so. A set: order of arrival does not matter';
+COMMENT ON COLUMN bridge.service_problem_version.source_id IS 'Source';
+COMMENT ON COLUMN bridge.service_problem_version.superseded IS 'A patch that a later answer of the source has overtaken; not part of the timeline';
+COMMENT ON COLUMN bridge.service_problem_version.effective_at IS 'Since when it was so';
+COMMENT ON COLUMN bridge.service_problem_version.observed_at IS 'Our clock: when it was received, or asked for';
+COMMENT ON COLUMN bridge.service_problem_version.confirmed_at IS 'Our clock: when we asked and got exactly this';
+COMMENT ON COLUMN bridge.service_problem_version.problem_id IS 'Problem';
+COMMENT ON COLUMN bridge.service_problem_version.kind IS 'full: the whole problem; partial: a merge patch; tombstone: deleted';
+COMMENT ON COLUMN bridge.service_problem_version.via IS 'Which way it came first';
+COMMENT ON COLUMN bridge.service_problem_version.event_type IS 'Event that brought it; null for answers';
+COMMENT ON COLUMN bridge.service_problem_version.status IS 'Normalised status of body';
+COMMENT ON COLUMN bridge.service_problem_version.content_hash IS 'Hash of what was said (16 zero bytes: deleted)';
+COMMENT ON COLUMN bridge.service_problem_version.body_hash IS 'Hash of body where it differs from what was said (patches)';
+COMMENT ON COLUMN bridge.service_problem_version.patch IS 'The merge patch as received (partial only)';
+COMMENT ON COLUMN bridge.service_problem_version.body IS 'The problem as it was, v4 attribute names; that of the last whole statement is the current one too where bridge.service_problem has none';
+
+CREATE VIEW bridge.service_problem_now AS
+ SELECT p.source_id,
+    p.id,
+    p.revision,
+    p.status,
+    p.status_raw,
+    p.category,
+    p.priority,
+    p.affected_services,
+    p.created_at,
+    p.updated_at,
+    p.status_changed_at,
+    p.resolved_at,
+    p.first_seen_at,
+    p.last_seen_at,
+    p.missed_at,
+    p.deleted_at,
+    p.via,
+    COALESCE(p.body, v.body) AS body
+   FROM (bridge.service_problem p
+     LEFT JOIN bridge.service_problem_version v ON (((p.source_id = v.source_id) AND (p.id = v.problem_id) AND (p.content_at = v.effective_at) AND (p.content_hash = v.content_hash) AND (p.body IS NULL))));
+COMMENT ON VIEW bridge.service_problem_now IS 'What there is to tell of a service problem as it is now, with its body';
+COMMENT ON COLUMN bridge.service_problem_now.source_id IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_now.id IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_now.revision IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_now.status IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_now.status_raw IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_now.category IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_now.priority IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_now.affected_services IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_now.created_at IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_now.updated_at IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_now.status_changed_at IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_now.resolved_at IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_now.first_seen_at IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_now.last_seen_at IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_now.missed_at IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_now.deleted_at IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_now.via IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_now.body IS 'The whole problem, v4 attribute names';
+
+CREATE VIEW bridge.told AS
+ SELECT source_id,
+    problem_id,
+    effective_at,
+    kind,
+    confirmed_at,
+    (
+        CASE
+            WHEN (kind = 'full'::text) THEN status
+            ELSE NULL::text
+        END COLLATE "C") AS tie,
+    content_hash,
+    observed_at,
+    via,
+    status,
+    body
+   FROM bridge.service_problem_version v
+  WHERE (NOT superseded);
+COMMENT ON VIEW bridge.told IS 'What is known to have been said of problems, for report.service_problem_at';
+COMMENT ON COLUMN bridge.told.source_id IS 'Source';
+COMMENT ON COLUMN bridge.told.problem_id IS 'Problem';
+COMMENT ON COLUMN bridge.told.effective_at IS 'Since when it was so';
+COMMENT ON COLUMN bridge.told.kind IS 'full, partial or tombstone; of equal times the later in the alphabet holds';
+COMMENT ON COLUMN bridge.told.confirmed_at IS 'Of equal times and kinds, the one confirmed last holds';
+COMMENT ON COLUMN bridge.told.tie IS 'Decides among whole statements that contradict each other until the source is asked';
+COMMENT ON COLUMN bridge.told.content_hash IS 'Decides when all else is equal';
+COMMENT ON COLUMN bridge.told.observed_at IS 'When the bridge heard of it, or asked for it';
+COMMENT ON COLUMN bridge.told.via IS 'Which way it came';
+COMMENT ON COLUMN bridge.told.status IS 'Normalised status';
+COMMENT ON COLUMN bridge.told.body IS 'The problem as it was';
+
+CREATE VIEW report.service_problem AS
+ SELECT s.name AS source,
+    p.id,
+    (p.body ->> 'href'::text) AS href,
+    (p.body ->> 'name'::text) AS name,
+    p.status,
+    p.status_raw,
+    p.category,
+    p.priority,
+    (p.body ->> 'description'::text) AS description,
+    (p.body ->> 'reason'::text) AS reason,
+    (p.body ->> 'originatingSystem'::text) AS originating_system,
+    COALESCE(((p.body -> 'originatorParty'::text) ->> 'name'::text), ((p.body -> 'originatorParty'::text) ->> 'id'::text), (p.body ->> 'originatorParty'::text)) AS originator,
+    COALESCE(((p.body -> 'responsibleParty'::text) ->> 'name'::text), ((p.body -> 'responsibleParty'::text) ->> 'id'::text), (p.body ->> 'responsibleParty'::text)) AS responsible,
+    (((p.body -> 'externalIdentifier'::text) -> 0) ->> 'id'::text) AS external_id,
+    p.created_at,
+    p.updated_at,
+    p.status_changed_at,
+    p.resolved_at,
+    p.affected_services,
+    p.first_seen_at,
+    GREATEST(p.last_seen_at,
+        CASE
+            WHEN ((p.missed_at IS NULL) AND (p.deleted_at IS NULL)) THEN w.started_at
+            ELSE NULL::timestamp with time zone
+        END) AS last_seen_at,
+    p.via AS last_changed_via,
+    p.deleted_at,
+    p.body
+   FROM ((bridge.service_problem_now p
+     JOIN bridge.source s ON ((p.source_id = s.id)))
+     LEFT JOIN bridge.watermark w ON (((p.source_id = w.source_id) AND (w.kind = 'reconcile'::text))));
+COMMENT ON VIEW report.service_problem IS 'A service problem as it is now; deleted ones too (deleted_at is set)';
+COMMENT ON COLUMN report.service_problem.source IS 'Name of the source in the bridge''s configuration';
+COMMENT ON COLUMN report.service_problem.id IS 'Id of the problem at its source';
+COMMENT ON COLUMN report.service_problem.href IS 'Link to the problem at its source';
+COMMENT ON COLUMN report.service_problem.name IS 'Short name';
+COMMENT ON COLUMN report.service_problem.status IS 'submitted, acknowledged, rejected, pending, held, inProgress, resolved, cancelled, closed or unknown';
+COMMENT ON COLUMN report.service_problem.status_raw IS 'The status as the source wrote it';
+COMMENT ON COLUMN report.service_problem.category IS 'Who raised it: serviceProvider.declarer, supplier.originated, system.originated, …';
+COMMENT ON COLUMN report.service_problem.priority IS '1 (highest) to 10 (lowest)';
+COMMENT ON COLUMN report.service_problem.description IS 'What is wrong, in words';
+COMMENT ON COLUMN report.service_problem.reason IS 'Why, in words';
+COMMENT ON COLUMN report.service_problem.originating_system IS 'System that raised it';
+COMMENT ON COLUMN report.service_problem.originator IS 'Party that raised it (name, else id)';
+COMMENT ON COLUMN report.service_problem.responsible IS 'Party that handles it (name, else id)';
+COMMENT ON COLUMN report.service_problem.external_id IS 'First id in another system (correlationId in versions 2 and 3)';
+COMMENT ON COLUMN report.service_problem.created_at IS 'When it was raised, by the source''s clock';
+COMMENT ON COLUMN report.service_problem.updated_at IS 'When it last changed, by the source''s clock';
+COMMENT ON COLUMN report.service_problem.status_changed_at IS 'When its status last changed, by the source''s clock';
+COMMENT ON COLUMN report.service_problem.resolved_at IS 'When it was resolved, by the source''s clock';
+COMMENT ON COLUMN report.service_problem.affected_services IS 'How many services are affected';
+COMMENT ON COLUMN report.service_problem.first_seen_at IS 'When the bridge first heard of it';
+COMMENT ON COLUMN report.service_problem.last_seen_at IS 'When the bridge last heard of it or saw it at the source';
+COMMENT ON COLUMN report.service_problem.last_changed_via IS 'How the last change came: push, poll, reconcile or refetch';
+COMMENT ON COLUMN report.service_problem.deleted_at IS 'Since when it is gone at the source; null while it exists';
+COMMENT ON COLUMN report.service_problem.body IS 'All attributes, under their version 4 names, unknown ones included';
+
+CREATE FUNCTION report.service_problem_at(at timestamp with time zone) RETURNS SETOF report.service_problem
+    LANGUAGE sql STABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT k.source,
+     k.id,
+     (t.body ->> 'href'::text) AS href,
+     (t.body ->> 'name'::text) AS name,
+     t.status,
+     (t.body ->> 'status'::text) AS status_raw,
+     (t.body ->> 'category'::text) AS category,
+     bridge.whole_number((t.body -> 'priority'::text)) AS priority,
+     (t.body ->> 'description'::text) AS description,
+     (t.body ->> 'reason'::text) AS reason,
+     (t.body ->> 'originatingSystem'::text) AS originating_system,
+     COALESCE(((t.body -> 'originatorParty'::text) ->> 'name'::text), ((t.body -> 'originatorParty'::text) ->> 'id'::text), (t.body ->> 'originatorParty'::text)) AS originator,
+     COALESCE(((t.body -> 'responsibleParty'::text) ->> 'name'::text), ((t.body -> 'responsibleParty'::text) ->> 'id'::text), (t.body ->> 'responsibleParty'::text)) AS responsible,
+     (((t.body -> 'externalIdentifier'::text) -> 0) ->> 'id'::text) AS external_id,
+     bridge.instant((t.body -> 'creationDate'::text)) AS created_at,
+     bridge.instant((t.body -> 'lastUpdate'::text)) AS updated_at,
+     bridge.instant((t.body -> 'statusChangeDate'::text)) AS status_changed_at,
+     bridge.instant((t.body -> 'resolutionDate'::text)) AS resolved_at,
+     COALESCE(bridge.whole_number((t.body -> 'affectedNumberOfServices'::text)),
+         CASE
+             WHEN (jsonb_typeof((t.body -> 'affectedService'::text)) = 'array'::text) THEN jsonb_array_length((t.body -> 'affectedService'::text))
+             ELSE NULL::integer
+         END) AS affected_services,
+     k.first_seen_at,
+     t.observed_at AS last_seen_at,
+     t.via AS last_changed_via,
+     NULL::timestamp with time zone AS deleted_at,
+     t.body
+    FROM ((( SELECT service_problem_at.at AS until) m
+      CROSS JOIN bridge.known k)
+      CROSS JOIN LATERAL ( SELECT v.kind,
+             v.status,
+             v.observed_at,
+             v.via,
+             v.body
+            FROM bridge.told v
+           WHERE ((v.source_id = k.source_id) AND (v.problem_id = k.id) AND (v.effective_at <= m.until))
+           ORDER BY v.effective_at DESC, v.kind DESC, v.confirmed_at DESC NULLS LAST, v.tie DESC NULLS LAST, v.content_hash DESC
+          LIMIT 1) t)
+   WHERE ((t.kind = 'full'::text) OR ((t.kind = 'partial'::text) AND (( SELECT v.kind
+            FROM bridge.told v
+           WHERE ((v.source_id = k.source_id) AND (v.problem_id = k.id) AND (v.effective_at <= m.until) AND (v.kind <> 'partial'::text))
+           ORDER BY v.effective_at DESC, v.kind DESC
+          LIMIT 1) IS DISTINCT FROM 'tombstone'::text)));
+END;
+COMMENT ON FUNCTION report.service_problem_at(at timestamp with time zone) IS 'The service problems that existed at that time, as they were then by the source''s clock, with all that is known today about that time. Columns as in report.service_problem; but first_seen_at is when the bridge first heard of the problem at all, last_seen_at when it heard of what was so then, last_changed_via how, and deleted_at is always null';
+
+CREATE TABLE bridge.awaited_notification (
+    source_id smallint NOT NULL,
+    stamped boolean NOT NULL,
+    effective_at timestamp with time zone NOT NULL,
+    changed_at timestamp with time zone NOT NULL,
+    found_at timestamp with time zone NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    told_at timestamp with time zone,
+    problem_id text NOT NULL,
+    content_hash bytea NOT NULL
+);
+ALTER TABLE ONLY bridge.awaited_notification
+    ADD CONSTRAINT awaited_notification_pkey PRIMARY KEY (source_id, problem_id, effective_at, content_hash);
+COMMENT ON TABLE bridge.awaited_notification IS 'Changes that were found by asking although a notification should bring them; gone once it has come, or is overdue';
+COMMENT ON COLUMN bridge.awaited_notification.source_id IS 'Source';
+COMMENT ON COLUMN bridge.awaited_notification.stamped IS 'The source states the time of the change; else any notification about the problem is the one';
+COMMENT ON COLUMN bridge.awaited_notification.effective_at IS 'Time of the change as stored; a notification that names it is the one';
+COMMENT ON COLUMN bridge.awaited_notification.changed_at IS 'Time of the change by our clock';
+COMMENT ON COLUMN bridge.awaited_notification.found_at IS 'Our clock: when the question was asked that found it';
+COMMENT ON COLUMN bridge.awaited_notification.due_at IS 'Our clock: not come until then, it is missed';
+COMMENT ON COLUMN bridge.awaited_notification.told_at IS 'When the notification came';
+COMMENT ON COLUMN bridge.awaited_notification.problem_id IS 'Problem';
+COMMENT ON COLUMN bridge.awaited_notification.content_hash IS 'What was found; a notification that says the same is the one';
+
+CREATE TABLE bridge.dead_letter (
+    id bigint NOT NULL,
+    source_id smallint NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    last_received_at timestamp with time zone NOT NULL,
+    times integer DEFAULT 1 NOT NULL,
+    via text DEFAULT 'push'::text NOT NULL,
+    event_hint text,
+    problem_id text,
+    reason text NOT NULL,
+    detail text NOT NULL,
+    hint text DEFAULT ''::text NOT NULL,
+    digest bytea NOT NULL,
+    raw bytea NOT NULL,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    settled_at timestamp with time zone,
+    CONSTRAINT dead_letter_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'replayed'::text, 'discarded'::text])))
+);
+ALTER TABLE bridge.dead_letter ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME bridge.dead_letter_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+ALTER TABLE ONLY bridge.dead_letter
+    ADD CONSTRAINT dead_letter_pkey PRIMARY KEY (id);
+CREATE INDEX dead_letter_source_id_idx ON bridge.dead_letter USING btree (source_id);
+CREATE UNIQUE INDEX dead_letter_waiting_key ON bridge.dead_letter USING btree (source_id, digest) WHERE (state = 'waiting'::text);
+COMMENT ON TABLE bridge.dead_letter IS 'What could not be understood or stored, with its bytes, until it is replayed or discarded';
+COMMENT ON COLUMN bridge.dead_letter.id IS 'Number used by tmf656-bridge dead-letters';
+COMMENT ON COLUMN bridge.dead_letter.source_id IS 'Source';
+COMMENT ON COLUMN bridge.dead_letter.received_at IS 'When it first arrived';
+COMMENT ON COLUMN bridge.dead_letter.last_received_at IS 'When the same bytes last arrived';
+COMMENT ON COLUMN bridge.dead_letter.times IS 'How often the same bytes arrived';
+COMMENT ON COLUMN bridge.dead_letter.via IS 'push, or the kind of pass that met it';
+COMMENT ON COLUMN bridge.dead_letter.event_hint IS 'Last part of the path it was posted to';
+COMMENT ON COLUMN bridge.dead_letter.problem_id IS 'Problem it is about, when that much could be read';
+COMMENT ON COLUMN bridge.dead_letter.reason IS 'Short fixed word';
+COMMENT ON COLUMN bridge.dead_letter.detail IS 'What was found';
+COMMENT ON COLUMN bridge.dead_letter.hint IS 'What a person can do';
+COMMENT ON COLUMN bridge.dead_letter.digest IS 'Hash of raw';
+COMMENT ON COLUMN bridge.dead_letter.raw IS 'The bytes as received';
+COMMENT ON COLUMN bridge.dead_letter.state IS 'waiting, replayed, discarded';
+COMMENT ON COLUMN bridge.dead_letter.settled_at IS 'When it was replayed or discarded';
+
+CREATE TABLE bridge.flow (
+    source_id smallint NOT NULL,
+    day date NOT NULL,
+    kind integer NOT NULL,
+    times bigint NOT NULL
+);
+ALTER TABLE ONLY bridge.flow
+    ADD CONSTRAINT flow_pkey PRIMARY KEY (source_id, day, kind);
+COMMENT ON TABLE bridge.flow IS 'Sums of bridge.resolution.flow';
+COMMENT ON COLUMN bridge.flow.source_id IS 'Source';
+COMMENT ON COLUMN bridge.flow.day IS 'Day, in UTC';
+COMMENT ON COLUMN bridge.flow.kind IS 'What happened: bridge.flow_kind';
+COMMENT ON COLUMN bridge.flow.times IS 'How often';
+
+CREATE VIEW bridge.flow_kind AS
+ SELECT kind,
+    created,
+    resolved,
+    closed,
+    reopened,
+    cancelled,
+    deleted,
+    opened
+   FROM ( VALUES (0,1,0,0,0,0,0,1), (1,0,1,0,0,0,0,'-1'::integer), (2,0,1,0,0,0,0,0), (3,0,0,1,0,0,0,0), (4,0,0,0,1,0,0,1), (5,0,0,0,0,0,0,1), (6,0,0,0,0,1,0,'-1'::integer), (7,0,0,0,0,1,0,0), (8,0,0,0,0,0,1,'-1'::integer)) k(kind, created, resolved, closed, reopened, cancelled, deleted, opened);
+COMMENT ON VIEW bridge.flow_kind IS 'What can happen to a problem on a day, and what each adds to the columns of report.daily_flow';
+COMMENT ON COLUMN bridge.flow_kind.kind IS 'Its number in bridge.resolution.flow';
+COMMENT ON COLUMN bridge.flow_kind.created IS 'Counts as created';
+COMMENT ON COLUMN bridge.flow_kind.resolved IS 'Counts as resolved';
+COMMENT ON COLUMN bridge.flow_kind.closed IS 'Counts as closed';
+COMMENT ON COLUMN bridge.flow_kind.reopened IS 'Counts as reopened';
+COMMENT ON COLUMN bridge.flow_kind.cancelled IS 'Counts as cancelled';
+COMMENT ON COLUMN bridge.flow_kind.deleted IS 'Counts as deleted';
+COMMENT ON COLUMN bridge.flow_kind.opened IS 'How many more are open after it';
+
+CREATE TABLE bridge.lease (
+    name text NOT NULL,
+    holder text NOT NULL,
+    token bigint NOT NULL,
+    taken_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+ALTER TABLE ONLY bridge.lease
+    ADD CONSTRAINT lease_pkey PRIMARY KEY (name);
+COMMENT ON TABLE bridge.lease IS 'Work that only one process does at a time';
+COMMENT ON COLUMN bridge.lease.name IS 'The work';
+COMMENT ON COLUMN bridge.lease.holder IS 'Process that holds it: host, process id and a random part';
+COMMENT ON COLUMN bridge.lease.token IS 'Grows with every change of holder; what is written under an older one is refused';
+COMMENT ON COLUMN bridge.lease.taken_at IS 'Since when this holder has it';
+COMMENT ON COLUMN bridge.lease.expires_at IS 'Postgres'' clock: when anybody may take it';
+
+CREATE TABLE bridge.notification (
+    received_at timestamp with time zone NOT NULL,
+    event_time timestamp with time zone,
+    source_id smallint NOT NULL,
+    outcome text NOT NULL,
+    event_type text,
+    event_id text,
+    problem_id text,
+    body jsonb,
+    effective_at timestamp with time zone,
+    content_hash bytea,
+    CONSTRAINT notification_outcome_check CHECK ((outcome = ANY (ARRAY['applied'::text, 'unchanged'::text, 'duplicate'::text, 'stale'::text, 'dead_letter'::text])))
+)
+PARTITION BY RANGE (received_at);
+CREATE INDEX notification_hour_idx ON ONLY bridge.notification USING brin (bridge.hour_of(received_at));
+CREATE INDEX notification_received_at_idx ON ONLY bridge.notification USING btree (source_id, received_at);
+COMMENT ON TABLE bridge.notification IS 'Everything that was received and answered; a partition a day, made ahead and dropped whole';
+COMMENT ON COLUMN bridge.notification.received_at IS 'Our clock: when it arrived';
+COMMENT ON COLUMN bridge.notification.event_time IS 'eventTime, in UTC';
+COMMENT ON COLUMN bridge.notification.source_id IS 'Source';
+COMMENT ON COLUMN bridge.notification.outcome IS 'applied, unchanged, duplicate, stale (older than what was known), dead_letter (kept, not understood)';
+COMMENT ON COLUMN bridge.notification.event_type IS 'Event in v5''s spelling, or the source''s word';
+COMMENT ON COLUMN bridge.notification.event_id IS 'eventId as sent';
+COMMENT ON COLUMN bridge.notification.problem_id IS 'Problem it is about';
+COMMENT ON COLUMN bridge.notification.body IS 'The event as received, without its problem where a version has that; null for a repeat and for what is no JSON';
+COMMENT ON COLUMN bridge.notification.effective_at IS 'Time of the version that holds the problem of this event word for word; null where body has all of it';
+COMMENT ON COLUMN bridge.notification.content_hash IS 'Hash of that version';
+
+CREATE TABLE bridge.notification_digest (
+    received_at timestamp with time zone NOT NULL,
+    source_id smallint NOT NULL,
+    digest bytea NOT NULL
+);
+ALTER TABLE ONLY bridge.notification_digest
+    ADD CONSTRAINT notification_digest_pkey PRIMARY KEY (source_id, digest);
+CREATE INDEX notification_digest_received_at_idx ON bridge.notification_digest USING brin (received_at);
+COMMENT ON TABLE bridge.notification_digest IS 'Events that were stored, to tell a repeat; not those where an equal event may be a new one';
+COMMENT ON COLUMN bridge.notification_digest.received_at IS 'When it first arrived';
+COMMENT ON COLUMN bridge.notification_digest.source_id IS 'Source';
+COMMENT ON COLUMN bridge.notification_digest.digest IS 'Hash of the whole event';
+
+CREATE VIEW bridge.open_now AS
+ SELECT source_id,
+    id,
+    revision,
+    status,
+    priority,
+    category,
+    created_at,
+    bridge.names((body -> 'affectedService'::text), 'id'::text) AS services,
+    bridge.names((body -> 'affectedResource'::text), 'id'::text) AS resources,
+    bridge.names((body -> 'affectedLocation'::text), 'name'::text) AS places
+   FROM bridge.service_problem_now p
+  WHERE ((deleted_at IS NULL) AND (status <> ALL (ARRAY['resolved'::text, 'closed'::text, 'cancelled'::text, 'rejected'::text])));
+COMMENT ON VIEW bridge.open_now IS 'A row of report.open_problem as it follows from the current row now';
+COMMENT ON COLUMN bridge.open_now.source_id IS 'Source';
+COMMENT ON COLUMN bridge.open_now.id IS 'Problem';
+COMMENT ON COLUMN bridge.open_now.revision IS 'Revision of the current row';
+COMMENT ON COLUMN bridge.open_now.status IS 'As in report.open_problem';
+COMMENT ON COLUMN bridge.open_now.priority IS 'As in report.open_problem';
+COMMENT ON COLUMN bridge.open_now.category IS 'As in report.open_problem';
+COMMENT ON COLUMN bridge.open_now.created_at IS 'As in report.open_problem';
+COMMENT ON COLUMN bridge.open_now.services IS 'As in report.open_problem';
+COMMENT ON COLUMN bridge.open_now.resources IS 'As in report.open_problem';
+COMMENT ON COLUMN bridge.open_now.places IS 'As in report.open_problem';
+
+CREATE TABLE bridge.push_verdict (
+    source_id smallint NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    missed bigint NOT NULL,
+    late bigint NOT NULL
+);
+ALTER TABLE ONLY bridge.push_verdict
+    ADD CONSTRAINT push_verdict_pkey PRIMARY KEY (source_id, hour);
+COMMENT ON TABLE bridge.push_verdict IS 'What became of awaited notifications, by hour';
+COMMENT ON COLUMN bridge.push_verdict.source_id IS 'Source';
+COMMENT ON COLUMN bridge.push_verdict.hour IS 'Hour (UTC) in which the changes were found';
+COMMENT ON COLUMN bridge.push_verdict.missed IS 'Changes whose notification did not come';
+COMMENT ON COLUMN bridge.push_verdict.late IS 'Changes whose notification came after they had been found';
+
+CREATE TABLE bridge.refetch (
+    source_id smallint NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    requested_at timestamp with time zone NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    problem_id text NOT NULL,
+    reason text NOT NULL
+);
+ALTER TABLE ONLY bridge.refetch
+    ADD CONSTRAINT refetch_pkey PRIMARY KEY (source_id, problem_id);
+COMMENT ON TABLE bridge.refetch IS 'Problems to be fetched by id, because what is known of them is partial, tied or unclear';
+COMMENT ON COLUMN bridge.refetch.source_id IS 'Source';
+COMMENT ON COLUMN bridge.refetch.attempts IS 'Tries that failed';
+COMMENT ON COLUMN bridge.refetch.requested_at IS 'Our clock: an answer to a question asked later settles it';
+COMMENT ON COLUMN bridge.refetch.due_at IS 'Not before';
+COMMENT ON COLUMN bridge.refetch.problem_id IS 'Problem';
+COMMENT ON COLUMN bridge.refetch.reason IS 'partial, tie, regression, unstamped, task, deleted, …';
+
+CREATE TABLE bridge.resolution (
+    source_id smallint NOT NULL,
+    priority integer,
+    revision integer NOT NULL,
+    times_reopened integer NOT NULL,
+    created_at timestamp with time zone,
+    acknowledged_at timestamp with time zone,
+    resolved_at timestamp with time zone,
+    closed_at timestamp with time zone,
+    held_since timestamp with time zone,
+    pending_since timestamp with time zone,
+    deleted_at timestamp with time zone,
+    seconds_held double precision NOT NULL,
+    seconds_pending double precision NOT NULL,
+    id text NOT NULL,
+    status text NOT NULL,
+    category text,
+    flow integer[] NOT NULL,
+    services text[],
+    resources text[],
+    places text[],
+    listed_revision integer
+)
+WITH (fillfactor='90');
+ALTER TABLE ONLY bridge.resolution
+    ADD CONSTRAINT resolution_pkey PRIMARY KEY (source_id, id);
+CREATE INDEX resolution_created_at_idx ON bridge.resolution USING btree (created_at);
+CREATE INDEX resolution_open_idx ON bridge.resolution USING btree (created_at) WHERE ((deleted_at IS NULL) AND (status <> ALL (ARRAY['resolved'::text, 'closed'::text, 'cancelled'::text, 'rejected'::text])));
+CREATE INDEX resolution_resolved_at_idx ON bridge.resolution USING btree (resolved_at);
+CREATE INDEX resolution_unlisted_idx ON bridge.resolution USING btree (source_id, id) WHERE ((deleted_at IS NULL) AND (status <> ALL (ARRAY['resolved'::text, 'closed'::text, 'cancelled'::text, 'rejected'::text])) AND (listed_revision IS DISTINCT FROM revision));
+COMMENT ON TABLE bridge.resolution IS 'What report.resolution and report.daily_flow tell of a problem, as of bridge.summary';
+COMMENT ON COLUMN bridge.resolution.source_id IS 'Source';
+COMMENT ON COLUMN bridge.resolution.priority IS 'Priority';
+COMMENT ON COLUMN bridge.resolution.revision IS 'Revision of the current row it was computed from; a walk finds those that differ';
+COMMENT ON COLUMN bridge.resolution.times_reopened IS 'How often it went from resolved or closed back to work';
+COMMENT ON COLUMN bridge.resolution.created_at IS 'When it was raised';
+COMMENT ON COLUMN bridge.resolution.acknowledged_at IS 'When it was first taken up';
+COMMENT ON COLUMN bridge.resolution.resolved_at IS 'When it was resolved; null while it is not';
+COMMENT ON COLUMN bridge.resolution.closed_at IS 'When it was closed; null while it is not';
+COMMENT ON COLUMN bridge.resolution.held_since IS 'Since when it is held; null while it is not';
+COMMENT ON COLUMN bridge.resolution.pending_since IS 'Since when it is pending; null while it is not';
+COMMENT ON COLUMN bridge.resolution.deleted_at IS 'Since when it is gone at the source';
+COMMENT ON COLUMN bridge.resolution.seconds_held IS 'How long it was held, without a stay that goes on';
+COMMENT ON COLUMN bridge.resolution.seconds_pending IS 'How long it was pending, without a stay that goes on';
+COMMENT ON COLUMN bridge.resolution.id IS 'Problem';
+COMMENT ON COLUMN bridge.resolution.status IS 'Status now';
+COMMENT ON COLUMN bridge.resolution.category IS 'Category';
+COMMENT ON COLUMN bridge.resolution.flow IS 'What it adds to daily flow: days since 2000-01-01, times 16, plus bridge.flow_kind.kind';
+COMMENT ON COLUMN bridge.resolution.services IS 'Names of the affected services of an open problem; null when it is not open';
+COMMENT ON COLUMN bridge.resolution.resources IS 'Names of the affected resources of an open problem; null when it is not open';
+COMMENT ON COLUMN bridge.resolution.places IS 'Names of the affected locations of an open problem; null when it is not open';
+COMMENT ON COLUMN bridge.resolution.listed_revision IS 'Revision of the current row that these names were taken from';
+
+CREATE TABLE bridge.status_change (
+    source_id smallint NOT NULL,
+    partial boolean DEFAULT false NOT NULL,
+    superseded boolean DEFAULT false NOT NULL,
+    effective_at timestamp with time zone NOT NULL,
+    stated_at timestamp with time zone NOT NULL,
+    observed_at timestamp with time zone NOT NULL,
+    confirmed_at timestamp with time zone,
+    problem_id text NOT NULL,
+    status text NOT NULL,
+    status_raw text,
+    via text NOT NULL
+);
+ALTER TABLE ONLY bridge.status_change
+    ADD CONSTRAINT status_change_pkey PRIMARY KEY (source_id, problem_id, effective_at, status);
+COMMENT ON TABLE bridge.status_change IS 'Facts: since effective_at the problem had this status';
+COMMENT ON COLUMN bridge.status_change.source_id IS 'Source';
+COMMENT ON COLUMN bridge.status_change.partial IS 'Only patches have said so';
+COMMENT ON COLUMN bridge.status_change.superseded IS 'The patch that said so was overtaken by a later answer of the source';
+COMMENT ON COLUMN bridge.status_change.effective_at IS 'statusChangeDate, else the time of the version that says so';
+COMMENT ON COLUMN bridge.status_change.stated_at IS 'Time of the earliest version that says so';
+COMMENT ON COLUMN bridge.status_change.observed_at IS 'Our clock: when it was first received, or asked for';
+COMMENT ON COLUMN bridge.status_change.confirmed_at IS 'Our clock: when we asked and the source said so';
+COMMENT ON COLUMN bridge.status_change.problem_id IS 'Problem';
+COMMENT ON COLUMN bridge.status_change.status IS 'Normalised status';
+COMMENT ON COLUMN bridge.status_change.status_raw IS 'As the source wrote it';
+COMMENT ON COLUMN bridge.status_change.via IS 'Which way it came first';
+
+CREATE VIEW report.status_interval AS
+ WITH stated AS (
+         SELECT s.name AS source,
+            c.problem_id AS id,
+            c.status,
+            c.stated_at,
+            c.confirmed_at,
+            p.deleted_at,
+                CASE
+                    WHEN (lag(c.effective_at) OVER life = c.effective_at) THEN GREATEST(c.effective_at, c.stated_at)
+                    ELSE c.effective_at
+                END AS entered_at
+           FROM ((bridge.status_change c
+             JOIN bridge.source s ON ((c.source_id = s.id)))
+             JOIN bridge.service_problem p ON (((c.source_id = p.source_id) AND (c.problem_id = p.id))))
+          WHERE (NOT c.superseded)
+          WINDOW life AS (PARTITION BY s.name, c.problem_id ORDER BY c.effective_at, c.stated_at, c.confirmed_at NULLS FIRST, (c.status COLLATE "C"))
+        ), told AS (
+         SELECT t.source,
+            t.id,
+            t.status,
+            t.stated_at,
+            t.confirmed_at,
+            t.deleted_at,
+            t.entered_at,
+            false AS current
+           FROM stated t
+        UNION ALL
+         SELECT s.name AS source,
+            p.id,
+            p.status,
+            p.effective_at AS stated_at,
+            NULL::timestamp with time zone AS confirmed_at,
+            p.deleted_at,
+            p.effective_at AS entered_at,
+            true AS current
+           FROM (bridge.service_problem p
+             JOIN bridge.source s ON ((p.source_id = s.id)))
+          WHERE (p.status_raw IS NOT NULL)
+        ), entered AS (
+         SELECT t.source,
+            t.id,
+            t.status,
+            t.deleted_at,
+                CASE
+                    WHEN t.current THEN GREATEST(t.entered_at, lag(t.entered_at) OVER life)
+                    ELSE t.entered_at
+                END AS entered_at,
+            lag(t.status) OVER life AS status_before,
+            row_number() OVER life AS place
+           FROM told t
+          WINDOW life AS (PARTITION BY t.source, t.id ORDER BY t.current, t.entered_at, t.stated_at, t.confirmed_at NULLS FIRST, (t.status COLLATE "C"))
+        ), bounded AS (
+         SELECT e.source,
+            e.id,
+            e.status,
+            e.entered_at,
+            COALESCE(lead(e.entered_at) OVER (PARTITION BY e.source, e.id ORDER BY e.place),
+                CASE
+                    WHEN (e.deleted_at IS NOT NULL) THEN GREATEST(e.deleted_at, e.entered_at)
+                    ELSE NULL::timestamp with time zone
+                END) AS left_at
+           FROM entered e
+          WHERE (e.status IS DISTINCT FROM e.status_before)
+        )
+ SELECT source,
+    id,
+    status,
+    entered_at,
+    left_at,
+    (EXTRACT(epoch FROM (COALESCE(left_at, now()) - entered_at)))::double precision AS seconds
+   FROM bounded b;
+COMMENT ON VIEW report.status_interval IS 'A time a service problem spent in one status without leaving it';
+COMMENT ON COLUMN report.status_interval.source IS 'Name of the source in the bridge''s configuration';
+COMMENT ON COLUMN report.status_interval.id IS 'Id of the problem at its source';
+COMMENT ON COLUMN report.status_interval.status IS 'The status';
+COMMENT ON COLUMN report.status_interval.entered_at IS 'When it came into this status, by the source''s clock';
+COMMENT ON COLUMN report.status_interval.left_at IS 'When it left it (also by being deleted); null while it is in it';
+COMMENT ON COLUMN report.status_interval.seconds IS 'How long it was, or has been, in it';
+
+CREATE VIEW bridge.turn AS
+ SELECT s.name AS source,
+    p.id,
+    l.status,
+    l.phase,
+    l.status_before,
+    l.phase_before,
+    l.is_last,
+    l.known_at,
+    l.seconds,
+    GREATEST(l.entered_at, p.created_at) AS entered_at,
+    GREATEST(
+        CASE
+            WHEN ((l.phase = 'done'::text) AND (l.phase_before <> 'done'::text) AND (p.resolved_at < l.entered_at) AND (p.resolved_at >= GREATEST(l.entered_before, p.created_at, '-infinity'::timestamp with time zone))) THEN p.resolved_at
+            ELSE l.entered_at
+        END, p.created_at) AS turned_at,
+        CASE
+            WHEN (l.left_at IS NULL) THEN l.began_at
+            ELSE NULL::timestamp with time zone
+        END AS open_since
+   FROM ((bridge.service_problem p
+     JOIN bridge.source s ON ((p.source_id = s.id)))
+     CROSS JOIN LATERAL ( SELECT k.status,
+            k.phase,
+            k.entered_at,
+            k.left_at,
+            k.entered_at AS began_at,
+            k.known_at,
+            k.seconds,
+            lag(k.status) OVER life AS status_before,
+            lag(k.entered_at) OVER life AS entered_before,
+            lag(k.phase, 1, 'open'::text) OVER life AS phase_before,
+            (lead(k.phase) OVER life IS NULL) AS is_last
+           FROM ( SELECT i.status,
+                    i.entered_at,
+                    i.left_at,
+                    i.seconds,
+                    min(i.entered_at) OVER () AS known_at,
+                        CASE
+                            WHEN (i.status = ANY (ARRAY['resolved'::text, 'closed'::text])) THEN 'done'::text
+                            WHEN (i.status = ANY (ARRAY['cancelled'::text, 'rejected'::text])) THEN 'dropped'::text
+                            WHEN (i.status <> 'unknown'::text) THEN 'open'::text
+                            ELSE NULL::text
+                        END AS phase
+                   FROM report.status_interval i
+                  WHERE ((i.source = s.name) AND (i.id = p.id))) k
+          WHERE (k.phase IS NOT NULL)
+          WINDOW life AS (ORDER BY k.entered_at, k.left_at)) l);
+COMMENT ON VIEW bridge.turn IS 'Every status a problem came into, with what it was before. An unknown status says nothing: the one before it goes on';
+COMMENT ON COLUMN bridge.turn.source IS 'Source';
+COMMENT ON COLUMN bridge.turn.id IS 'Problem';
+COMMENT ON COLUMN bridge.turn.status IS 'The status it came into';
+COMMENT ON COLUMN bridge.turn.phase IS 'open; done: resolved or closed; dropped: cancelled or rejected';
+COMMENT ON COLUMN bridge.turn.status_before IS 'The status it came from; null at first';
+COMMENT ON COLUMN bridge.turn.phase_before IS 'The phase it came from; a problem begins open';
+COMMENT ON COLUMN bridge.turn.is_last IS 'Nothing known came after it';
+COMMENT ON COLUMN bridge.turn.known_at IS 'Since when anything is known of its status';
+COMMENT ON COLUMN bridge.turn.seconds IS 'How long it was, or has been, in this status';
+COMMENT ON COLUMN bridge.turn.entered_at IS 'When it came into this status, by the source''s clock; never before it was raised';
+COMMENT ON COLUMN bridge.turn.turned_at IS 'When it came into this phase: as entered_at, but resolutionDate where that fits';
+COMMENT ON COLUMN bridge.turn.open_since IS 'Since when, as its source says, while it is still in this status; else null';
+
+CREATE VIEW bridge.resolution_now AS
+ SELECT p.source_id,
+    p.id,
+    p.revision,
+    p.status,
+    p.category,
+    p.priority,
+    p.created_at,
+    t.acknowledged_at,
+    t.resolved_at,
+    t.closed_at,
+    t.seconds_held,
+    t.held_since,
+    t.seconds_pending,
+    t.pending_since,
+    t.times_reopened,
+    p.deleted_at,
+    ((COALESCE(t.flow, '{}'::integer[]) || bridge.flow_code(COALESCE(p.created_at, t.known_at, p.first_seen_at), 0)) ||
+        CASE
+            WHEN ((p.deleted_at IS NOT NULL) AND (COALESCE(t.last_phase, 'open'::text) = 'open'::text)) THEN ARRAY[bridge.flow_code(GREATEST(p.deleted_at, p.created_at, t.last_entered_at), 8)]
+            ELSE NULL::integer[]
+        END) AS flow
+   FROM ((bridge.service_problem p
+     JOIN bridge.source s ON ((p.source_id = s.id)))
+     CROSS JOIN LATERAL ( SELECT min(u.turned_at) FILTER (WHERE ((u.phase <> 'dropped'::text) AND (u.status <> 'submitted'::text))) AS acknowledged_at,
+                CASE
+                    WHEN bool_or((u.phase = 'done'::text)) FILTER (WHERE u.is_last) THEN max(u.turned_at) FILTER (WHERE ((u.phase = 'done'::text) AND (u.phase_before <> 'done'::text)))
+                    ELSE NULL::timestamp with time zone
+                END AS resolved_at,
+                CASE
+                    WHEN bool_or((u.status = 'closed'::text)) FILTER (WHERE u.is_last) THEN max(u.entered_at) FILTER (WHERE ((u.status = 'closed'::text) AND (u.status_before IS DISTINCT FROM 'closed'::text)))
+                    ELSE NULL::timestamp with time zone
+                END AS closed_at,
+            COALESCE(sum(u.seconds) FILTER (WHERE ((u.status = 'held'::text) AND (u.open_since IS NULL))), (0)::double precision) AS seconds_held,
+            min(u.open_since) FILTER (WHERE (u.status = 'held'::text)) AS held_since,
+            COALESCE(sum(u.seconds) FILTER (WHERE ((u.status = 'pending'::text) AND (u.open_since IS NULL))), (0)::double precision) AS seconds_pending,
+            min(u.open_since) FILTER (WHERE (u.status = 'pending'::text)) AS pending_since,
+            (count(*) FILTER (WHERE ((u.phase = 'open'::text) AND (u.phase_before = 'done'::text))))::integer AS times_reopened,
+            min(u.known_at) AS known_at,
+            max(u.phase) FILTER (WHERE u.is_last) AS last_phase,
+            max(u.entered_at) FILTER (WHERE u.is_last) AS last_entered_at,
+            (array_agg(bridge.flow_code(u.turned_at,
+                CASE u.phase
+                    WHEN 'done'::text THEN
+                    CASE u.phase_before
+                        WHEN 'open'::text THEN 1
+                        ELSE 2
+                    END
+                    WHEN 'open'::text THEN
+                    CASE u.phase_before
+                        WHEN 'done'::text THEN 4
+                        ELSE 5
+                    END
+                    ELSE
+                    CASE u.phase_before
+                        WHEN 'open'::text THEN 6
+                        ELSE 7
+                    END
+                END)) FILTER (WHERE (u.phase <> u.phase_before)) || array_agg(bridge.flow_code(u.entered_at, 3)) FILTER (WHERE ((u.status = 'closed'::text) AND (u.status_before IS DISTINCT FROM 'closed'::text)))) AS flow
+           FROM bridge.turn u
+          WHERE ((u.source = s.name) AND (u.id = p.id))) t);
+COMMENT ON VIEW bridge.resolution_now IS 'A row of bridge.resolution as it follows from the facts now';
+COMMENT ON COLUMN bridge.resolution_now.source_id IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.resolution_now.id IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.resolution_now.revision IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.resolution_now.status IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.resolution_now.category IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.resolution_now.priority IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.resolution_now.created_at IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.resolution_now.acknowledged_at IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.resolution_now.resolved_at IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.resolution_now.closed_at IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.resolution_now.seconds_held IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.resolution_now.held_since IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.resolution_now.seconds_pending IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.resolution_now.pending_since IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.resolution_now.times_reopened IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.resolution_now.deleted_at IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.resolution_now.flow IS 'As in bridge.resolution';
+
+CREATE UNLOGGED TABLE bridge.sighting (
+    source_id smallint NOT NULL,
+    problem_id text NOT NULL
+);
+ALTER TABLE ONLY bridge.sighting
+    ADD CONSTRAINT sighting_pkey PRIMARY KEY (source_id, problem_id);
+COMMENT ON TABLE bridge.sighting IS 'Not used any more: problems seen by the reconcile pass of the release before';
+COMMENT ON COLUMN bridge.sighting.source_id IS 'Source';
+COMMENT ON COLUMN bridge.sighting.problem_id IS 'Problem';
+
+CREATE TABLE bridge.subscription (
+    id bigint NOT NULL,
+    source_id smallint NOT NULL,
+    hub_id text,
+    url text NOT NULL,
+    callback text NOT NULL,
+    query text DEFAULT ''::text NOT NULL,
+    state text NOT NULL,
+    registered_at timestamp with time zone DEFAULT now() NOT NULL,
+    retired_at timestamp with time zone,
+    CONSTRAINT subscription_state_check CHECK ((state = ANY (ARRAY['active'::text, 'retired'::text])))
+);
+ALTER TABLE bridge.subscription ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME bridge.subscription_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+ALTER TABLE ONLY bridge.subscription
+    ADD CONSTRAINT subscription_pkey PRIMARY KEY (id);
+CREATE UNIQUE INDEX subscription_active_key ON bridge.subscription USING btree (source_id) WHERE (state = 'active'::text);
+CREATE INDEX subscription_source_id_idx ON bridge.subscription USING btree (source_id);
+COMMENT ON TABLE bridge.subscription IS 'Registrations at a source''s hub; kept because no version of the standard can list them';
+COMMENT ON COLUMN bridge.subscription.id IS 'Key';
+COMMENT ON COLUMN bridge.subscription.source_id IS 'Whose hub';
+COMMENT ON COLUMN bridge.subscription.hub_id IS 'Id the hub gave; null when it gave none';
+COMMENT ON COLUMN bridge.subscription.url IS 'API base path it was registered at';
+COMMENT ON COLUMN bridge.subscription.callback IS 'Callback URL as registered';
+COMMENT ON COLUMN bridge.subscription.query IS 'Query as registered; empty asks for every event';
+COMMENT ON COLUMN bridge.subscription.state IS 'active: in use (one a source); retired: replaced, still to be deleted at the hub while retired_at is null';
+COMMENT ON COLUMN bridge.subscription.registered_at IS 'When the hub accepted it';
+COMMENT ON COLUMN bridge.subscription.retired_at IS 'When it was deleted at the hub, or found gone';
+
+CREATE TABLE bridge_migration.applied (
+    version integer NOT NULL,
+    name text NOT NULL,
+    checksum text NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL,
+    breaking boolean DEFAULT false NOT NULL
+);
+ALTER TABLE ONLY bridge_migration.applied
+    ADD CONSTRAINT applied_pkey PRIMARY KEY (version);
+COMMENT ON TABLE bridge_migration.applied IS 'A migration that was applied';
+COMMENT ON COLUMN bridge_migration.applied.version IS 'Number of the file';
+COMMENT ON COLUMN bridge_migration.applied.name IS 'Name of the file';
+COMMENT ON COLUMN bridge_migration.applied.checksum IS 'SHA-256 of the file as applied';
+COMMENT ON COLUMN bridge_migration.applied.applied_at IS 'When';
+COMMENT ON COLUMN bridge_migration.applied.breaking IS 'Programs that do not know this migration cannot run on it';
+
+CREATE VIEW report.affected_location AS
+ SELECT s.name AS source,
+    p.id,
+    e.place AS "position",
+    (e.item ->> 'id'::text) AS location_id,
+    (e.item ->> 'name'::text) AS name,
+    (e.item ->> 'role'::text) AS role,
+    (e.item ->> 'href'::text) AS href,
+    COALESCE((e.item ->> '@referredType'::text), (e.item ->> '@type'::text)) AS type,
+    e.item AS body
+   FROM ((bridge.service_problem_now p
+     JOIN bridge.source s ON ((p.source_id = s.id)))
+     CROSS JOIN LATERAL bridge.element((p.body -> 'affectedLocation'::text), 'name'::text) e(place, item))
+  WHERE (p.deleted_at IS NULL);
+COMMENT ON VIEW report.affected_location IS 'A place that a living problem affects; those of deleted problems are found in report.service_problem (body)';
+COMMENT ON COLUMN report.affected_location.source IS 'Name of the source in the bridge''s configuration';
+COMMENT ON COLUMN report.affected_location.id IS 'Id of the problem at its source';
+COMMENT ON COLUMN report.affected_location."position" IS 'Place in the list, from 1';
+COMMENT ON COLUMN report.affected_location.location_id IS 'Id of the place';
+COMMENT ON COLUMN report.affected_location.name IS 'Name of the place';
+COMMENT ON COLUMN report.affected_location.role IS 'What the place is to the problem';
+COMMENT ON COLUMN report.affected_location.href IS 'Link to the place';
+COMMENT ON COLUMN report.affected_location.type IS 'Kind of place, as the source puts it';
+COMMENT ON COLUMN report.affected_location.body IS 'Everything the source says of it; a bare text stands under name';
+
+CREATE VIEW report.affected_resource AS
+ SELECT s.name AS source,
+    p.id,
+    e.place AS "position",
+    (e.item ->> 'id'::text) AS resource_id,
+    (e.item ->> 'name'::text) AS name,
+    (e.item ->> 'href'::text) AS href,
+    COALESCE((e.item ->> '@referredType'::text), (e.item ->> '@type'::text)) AS type,
+    e.item AS body
+   FROM ((bridge.service_problem_now p
+     JOIN bridge.source s ON ((p.source_id = s.id)))
+     CROSS JOIN LATERAL bridge.element((p.body -> 'affectedResource'::text), 'id'::text) e(place, item))
+  WHERE (p.deleted_at IS NULL);
+COMMENT ON VIEW report.affected_resource IS 'A resource (a device, a line, a site) that a living problem affects; those of deleted problems are found in report.service_problem (body)';
+COMMENT ON COLUMN report.affected_resource.source IS 'Name of the source in the bridge''s configuration';
+COMMENT ON COLUMN report.affected_resource.id IS 'Id of the problem at its source';
+COMMENT ON COLUMN report.affected_resource."position" IS 'Place in the list, from 1';
+COMMENT ON COLUMN report.affected_resource.resource_id IS 'Id of the resource';
+COMMENT ON COLUMN report.affected_resource.name IS 'Name of the resource';
+COMMENT ON COLUMN report.affected_resource.href IS 'Link to the resource';
+COMMENT ON COLUMN report.affected_resource.type IS 'Kind of resource, as the source puts it';
+COMMENT ON COLUMN report.affected_resource.body IS 'Everything the source says of it; a bare text stands under id';
+
+CREATE VIEW report.affected_service AS
+ SELECT s.name AS source,
+    p.id,
+    e.place AS "position",
+    (e.item ->> 'id'::text) AS service_id,
+    (e.item ->> 'name'::text) AS name,
+    (e.item ->> 'href'::text) AS href,
+    COALESCE((e.item ->> '@referredType'::text), (e.item ->> '@type'::text)) AS type,
+    e.item AS body
+   FROM ((bridge.service_problem_now p
+     JOIN bridge.source s ON ((p.source_id = s.id)))
+     CROSS JOIN LATERAL bridge.element((p.body -> 'affectedService'::text), 'id'::text) e(place, item))
+  WHERE (p.deleted_at IS NULL);
+COMMENT ON VIEW report.affected_service IS 'A service that a living problem affects; those of deleted problems are found in report.service_problem (body)';
+COMMENT ON COLUMN report.affected_service.source IS 'Name of the source in the bridge''s configuration';
+COMMENT ON COLUMN report.affected_service.id IS 'Id of the problem at its source';
+COMMENT ON COLUMN report.affected_service."position" IS 'Place in the list, from 1';
+COMMENT ON COLUMN report.affected_service.service_id IS 'Id of the service';
+COMMENT ON COLUMN report.affected_service.name IS 'Name of the service';
+COMMENT ON COLUMN report.affected_service.href IS 'Link to the service';
+COMMENT ON COLUMN report.affected_service.type IS 'Kind of service, as the source puts it';
+COMMENT ON COLUMN report.affected_service.body IS 'Everything the source says of it; a bare text stands under id';
+
+CREATE VIEW report.characteristic AS
+ SELECT s.name AS source,
+    p.id,
+    e.place AS "position",
+    (e.item ->> 'id'::text) AS characteristic_id,
+    (e.item ->> 'name'::text) AS name,
+    (e.item ->> 'value'::text) AS value,
+    (e.item ->> 'valueType'::text) AS value_type,
+    e.item AS body
+   FROM ((bridge.service_problem_now p
+     JOIN bridge.source s ON ((p.source_id = s.id)))
+     CROSS JOIN LATERAL bridge.element((p.body -> 'characteristic'::text), 'name'::text) e(place, item))
+  WHERE (p.deleted_at IS NULL);
+COMMENT ON VIEW report.characteristic IS 'An additional, named value of a living problem; those of deleted problems are found in report.service_problem (body)';
+COMMENT ON COLUMN report.characteristic.source IS 'Name of the source in the bridge''s configuration';
+COMMENT ON COLUMN report.characteristic.id IS 'Id of the problem at its source';
+COMMENT ON COLUMN report.characteristic."position" IS 'Place in the list, from 1';
+COMMENT ON COLUMN report.characteristic.characteristic_id IS 'Id of the characteristic';
+COMMENT ON COLUMN report.characteristic.name IS 'Its name';
+COMMENT ON COLUMN report.characteristic.value IS 'Its value as text; null where it is kept otherwise (see body)';
+COMMENT ON COLUMN report.characteristic.value_type IS 'Type of the value, as the source puts it';
+COMMENT ON COLUMN report.characteristic.body IS 'Everything the source says of it; a bare text stands under name';
+
+CREATE VIEW report.daily_flow AS
+ WITH happened AS (
+         SELECT f.source_id,
+            f.day,
+            f.kind,
+            f.times
+           FROM bridge.flow f
+          WHERE ( SELECT bridge.summarised() AS summarised)
+        UNION ALL
+         SELECT a.source_id,
+            ('2000-01-01'::date + (a.code >> 4)) AS day,
+            (a.code & 15) AS kind,
+            a.times
+           FROM ( SELECT r.source_id,
+                    u.code,
+                    '-1'::integer AS times
+                   FROM ((bridge.changed() c_1(source_id, id)
+                     JOIN bridge.resolution r ON (((c_1.source_id = r.source_id) AND (c_1.id = r.id))))
+                     CROSS JOIN LATERAL unnest(r.flow) u(code))
+                  WHERE ( SELECT bridge.summarised() AS summarised)
+                UNION ALL
+                 SELECT n.source_id,
+                    u.code,
+                    1 AS times
+                   FROM ((bridge.changed() c_1(source_id, id)
+                     JOIN bridge.resolution_now n ON (((c_1.source_id = n.source_id) AND (c_1.id = n.id))))
+                     CROSS JOIN LATERAL unnest(n.flow) u(code))
+                  WHERE ( SELECT bridge.summarised() AS summarised)
+                UNION ALL
+                 SELECT n.source_id,
+                    u.code,
+                    1 AS times
+                   FROM (bridge.resolution_now n
+                     CROSS JOIN LATERAL unnest(n.flow) u(code))
+                  WHERE (NOT ( SELECT bridge.summarised() AS summarised))) a
+        ), summed AS (
+         SELECT h.source_id,
+            h.day,
+            h.kind,
+            sum(h.times) AS times
+           FROM happened h
+          GROUP BY h.source_id, h.day, h.kind
+         HAVING (sum(h.times) <> (0)::numeric)
+        ), eventful AS (
+         SELECT s.name AS source,
+            m.day,
+            (sum((m.times * (k.created)::numeric)))::bigint AS created,
+            (sum((m.times * (k.resolved)::numeric)))::bigint AS resolved,
+            (sum((m.times * (k.closed)::numeric)))::bigint AS closed,
+            (sum((m.times * (k.reopened)::numeric)))::bigint AS reopened,
+            (sum((m.times * (k.cancelled)::numeric)))::bigint AS cancelled,
+            (sum((m.times * (k.deleted)::numeric)))::bigint AS deleted,
+            (sum((m.times * (k.opened)::numeric)))::bigint AS opened
+           FROM ((summed m
+             JOIN bridge.flow_kind k ON ((m.kind = k.kind)))
+             JOIN bridge.source s ON ((m.source_id = s.id)))
+          GROUP BY s.name, m.day
+        ), carried AS (
+         SELECT f.source,
+            f.day,
+            f.created,
+            f.resolved,
+            f.closed,
+            f.reopened,
+            f.cancelled,
+            f.deleted,
+            f.opened,
+            sum(f.opened) OVER life AS open,
+            COALESCE(lead(f.day) OVER life, (GREATEST(f.day, ((now() AT TIME ZONE 'UTC'::text))::date) + 1)) AS next_day
+           FROM eventful f
+          WINDOW life AS (PARTITION BY f.source ORDER BY f.day)
+        )
+ SELECT c.source,
+    (c.day + g.later) AS day,
+        CASE g.later
+            WHEN 0 THEN c.created
+            ELSE (0)::bigint
+        END AS created,
+        CASE g.later
+            WHEN 0 THEN c.resolved
+            ELSE (0)::bigint
+        END AS resolved,
+        CASE g.later
+            WHEN 0 THEN c.closed
+            ELSE (0)::bigint
+        END AS closed,
+        CASE g.later
+            WHEN 0 THEN c.reopened
+            ELSE (0)::bigint
+        END AS reopened,
+        CASE g.later
+            WHEN 0 THEN c.cancelled
+            ELSE (0)::bigint
+        END AS cancelled,
+        CASE g.later
+            WHEN 0 THEN c.deleted
+            ELSE (0)::bigint
+        END AS deleted,
+    (c.open)::bigint AS open
+   FROM (carried c
+     CROSS JOIN LATERAL generate_series(0, ((c.next_day - c.day) - 1)) g(later));
+COMMENT ON VIEW report.daily_flow IS 'How many problems came, went and were open, per source and day (UTC), from the first day to today; days on which nothing happened too';
+COMMENT ON COLUMN report.daily_flow.source IS 'Name of the source in the bridge''s configuration';
+COMMENT ON COLUMN report.daily_flow.day IS 'The day, in UTC, by the source''s clock';
+COMMENT ON COLUMN report.daily_flow.created IS 'Problems raised; where the source does not say when, the day on which something was first known of them';
+COMMENT ON COLUMN report.daily_flow.resolved IS 'Times a problem was resolved (or closed, when nothing told of the resolving)';
+COMMENT ON COLUMN report.daily_flow.closed IS 'Times a problem was closed; most were resolved on an earlier day and counted there as well';
+COMMENT ON COLUMN report.daily_flow.reopened IS 'Times a problem went from resolved or closed back to work';
+COMMENT ON COLUMN report.daily_flow.cancelled IS 'Times a problem was cancelled or rejected';
+COMMENT ON COLUMN report.daily_flow.deleted IS 'Problems that went from the source while they were open';
+COMMENT ON COLUMN report.daily_flow.open IS 'Problems open at the end of the day: raised, and not resolved, closed, cancelled, rejected or deleted; an unknown status changes nothing';
+
+CREATE VIEW report.hourly_change AS
+ SELECT s.name AS source,
+    c.hour,
+    (COALESCE(sum(c.times) FILTER (WHERE (c.via = 'push'::text)), (0)::numeric))::bigint AS by_push,
+    (COALESCE(sum(c.times) FILTER (WHERE (c.via = 'poll'::text)), (0)::numeric))::bigint AS by_poll,
+    (COALESCE(sum(c.times) FILTER (WHERE (c.via = 'reconcile'::text)), (0)::numeric))::bigint AS by_reconcile,
+    (COALESCE(sum(c.times) FILTER (WHERE (c.via = 'refetch'::text)), (0)::numeric))::bigint AS by_refetch
+   FROM (( SELECT v.source_id,
+            bridge.hour_of(v.observed_at) AS hour,
+            v.via,
+            count(*) AS times
+           FROM (bridge.service_problem_version v
+             JOIN bridge.source b ON ((v.source_id = b.id)))
+          WHERE ((v.kind <> 'tombstone'::text) AND ((v.effective_at >= b.created_at) IS TRUE))
+          GROUP BY v.source_id, (bridge.hour_of(v.observed_at)), v.via) c
+     JOIN bridge.source s ON ((c.source_id = s.id)))
+  GROUP BY s.name, c.hour;
+COMMENT ON VIEW report.hourly_change IS 'Which way changes were found, per source and hour (UTC, the bridge''s clock): the counts of report.push_quality alone, which are quicker to have. Hours in which nothing was found are left out';
+COMMENT ON COLUMN report.hourly_change.source IS 'Name of the source in the bridge''s configuration';
+COMMENT ON COLUMN report.hourly_change.hour IS 'Begin of the hour in which the bridge found the changes';
+COMMENT ON COLUMN report.hourly_change.by_push IS 'Changes that a notification brought';
+COMMENT ON COLUMN report.hourly_change.by_poll IS 'Changes that a poll found first';
+COMMENT ON COLUMN report.hourly_change.by_reconcile IS 'Changes that only a pass over everything found';
+COMMENT ON COLUMN report.hourly_change.by_refetch IS 'Answers to questions about a single problem; mostly the rest of a change that a notification had told in part';
+
+CREATE VIEW report.note AS
+ SELECT s.name AS source,
+    p.id,
+    e.place AS "position",
+    (e.item ->> 'id'::text) AS note_id,
+    bridge.instant((e.item -> 'date'::text)) AS written_at,
+    COALESCE(((e.item -> 'author'::text) ->> 'name'::text), ((e.item -> 'author'::text) ->> 'id'::text), (e.item ->> 'author'::text)) AS author,
+    (e.item ->> 'system'::text) AS system,
+    (e.item ->> 'text'::text) AS text,
+    e.item AS body
+   FROM ((bridge.service_problem_now p
+     JOIN bridge.source s ON ((p.source_id = s.id)))
+     CROSS JOIN LATERAL bridge.element((p.body -> 'note'::text), 'text'::text) e(place, item))
+  WHERE (p.deleted_at IS NULL);
+COMMENT ON VIEW report.note IS 'A note or comment on a living problem; those of deleted problems are found in report.service_problem (body)';
+COMMENT ON COLUMN report.note.source IS 'Name of the source in the bridge''s configuration';
+COMMENT ON COLUMN report.note.id IS 'Id of the problem at its source';
+COMMENT ON COLUMN report.note."position" IS 'Place in the list, from 1';
+COMMENT ON COLUMN report.note.note_id IS 'Id of the note';
+COMMENT ON COLUMN report.note.written_at IS 'When it was written, by the source''s clock; null when it does not say, or not readably';
+COMMENT ON COLUMN report.note.author IS 'Who wrote it (name, else id)';
+COMMENT ON COLUMN report.note.system IS 'System it was written in';
+COMMENT ON COLUMN report.note.text IS 'What it says';
+COMMENT ON COLUMN report.note.body IS 'Everything the source says of it; a bare text stands under text';
+
+CREATE VIEW report.notification AS
+ SELECT s.name AS source,
+    n.received_at,
+    n.event_id,
+    n.event_type,
+    n.event_time,
+    n.problem_id,
+    n.outcome,
+    COALESCE(jsonb_set(n.body, '{event,serviceProblem}'::text[], v.body), n.body) AS body
+   FROM ((bridge.notification n
+     JOIN bridge.source s ON ((n.source_id = s.id)))
+     LEFT JOIN bridge.service_problem_version v ON (((n.source_id = v.source_id) AND (n.problem_id = v.problem_id) AND (n.effective_at = v.effective_at) AND (n.content_hash = v.content_hash))));
+COMMENT ON VIEW report.notification IS 'Every notification that was answered';
+COMMENT ON COLUMN report.notification.source IS 'Name of the source in the bridge''s configuration';
+COMMENT ON COLUMN report.notification.received_at IS 'When it arrived, by the bridge''s clock';
+COMMENT ON COLUMN report.notification.event_id IS 'Id the sender gave it; null when it gave none';
+COMMENT ON COLUMN report.notification.event_type IS 'Kind of event, in version 5 spelling where it is a known one';
+COMMENT ON COLUMN report.notification.event_time IS 'When it happened, by the sender''s clock';
+COMMENT ON COLUMN report.notification.problem_id IS 'Problem it is about; null when it names none';
+COMMENT ON COLUMN report.notification.outcome IS 'applied; unchanged: nothing new in it; duplicate; stale: older than what was known; dead_letter: kept, not understood';
+COMMENT ON COLUMN report.notification.body IS 'The event as received; null for a duplicate and for what is no JSON. The problem in it goes when its version is pruned';
+
+CREATE VIEW report.open_problem AS
+ WITH told AS (
+         SELECT k.source_id,
+            k.id,
+            k.status,
+            k.priority,
+            k.category,
+            k.created_at,
+            k.services,
+            k.resources,
+            k.places
+           FROM bridge.resolution k
+          WHERE (( SELECT bridge.summarised() AS summarised) AND (k.deleted_at IS NULL) AND (k.status <> ALL (ARRAY['resolved'::text, 'closed'::text, 'cancelled'::text, 'rejected'::text])) AND (k.listed_revision = k.revision) AND (NOT (EXISTS ( SELECT
+                   FROM bridge.changed() c(source_id, id)
+                  WHERE ((c.source_id = k.source_id) AND (c.id = k.id))))))
+        UNION ALL
+         SELECT n.source_id,
+            n.id,
+            n.status,
+            n.priority,
+            n.category,
+            n.created_at,
+            n.services,
+            n.resources,
+            n.places
+           FROM (bridge.resolution k
+             JOIN bridge.open_now n ON (((k.source_id = n.source_id) AND (k.id = n.id))))
+          WHERE (( SELECT bridge.summarised() AS summarised) AND (k.deleted_at IS NULL) AND (k.status <> ALL (ARRAY['resolved'::text, 'closed'::text, 'cancelled'::text, 'rejected'::text])) AND (k.listed_revision IS DISTINCT FROM k.revision) AND (NOT (EXISTS ( SELECT
+                   FROM bridge.changed() c(source_id, id)
+                  WHERE ((c.source_id = k.source_id) AND (c.id = k.id))))))
+        UNION ALL
+         SELECT n.source_id,
+            n.id,
+            n.status,
+            n.priority,
+            n.category,
+            n.created_at,
+            n.services,
+            n.resources,
+            n.places
+           FROM (bridge.changed() c(source_id, id)
+             JOIN bridge.open_now n ON (((c.source_id = n.source_id) AND (c.id = n.id))))
+          WHERE ( SELECT bridge.summarised() AS summarised)
+        UNION ALL
+         SELECT n.source_id,
+            n.id,
+            n.status,
+            n.priority,
+            n.category,
+            n.created_at,
+            n.services,
+            n.resources,
+            n.places
+           FROM bridge.open_now n
+          WHERE (NOT ( SELECT bridge.summarised() AS summarised))
+        )
+ SELECT s.name AS source,
+    t.id,
+    t.status,
+    t.priority,
+    t.category,
+    t.created_at,
+    t.services,
+    t.resources,
+    t.places
+   FROM (told t
+     JOIN bridge.source s ON ((t.source_id = s.id)));
+COMMENT ON VIEW report.open_problem IS 'The open service problems, and what each affects, in a narrow row that is quick to count; report.service_problem has all that is known of each';
+COMMENT ON COLUMN report.open_problem.source IS 'Name of the source in the bridge''s configuration';
+COMMENT ON COLUMN report.open_problem.id IS 'Id of the problem at its source';
+COMMENT ON COLUMN report.open_problem.status IS 'submitted, acknowledged, inProgress, pending, held or unknown';
+COMMENT ON COLUMN report.open_problem.priority IS '1 (highest) to 10 (lowest)';
+COMMENT ON COLUMN report.open_problem.category IS 'Who raised it: serviceProvider.declarer, supplier.originated, system.originated, …';
+COMMENT ON COLUMN report.open_problem.created_at IS 'When it was raised; null when the source does not say';
+COMMENT ON COLUMN report.open_problem.services IS 'Affected services, each once: by name, or else by id';
+COMMENT ON COLUMN report.open_problem.resources IS 'Affected resources, each once: by name, or else by id';
+COMMENT ON COLUMN report.open_problem.places IS 'Affected locations, each once: by name, or else by id';
+
+CREATE VIEW report.push_quality AS
+ WITH found AS (
+         SELECT c.source,
+            c.hour,
+            c.by_push,
+            c.by_poll,
+            c.by_reconcile,
+            c.by_refetch,
+            NULL::double precision AS delay_seconds,
+            NULL::bigint AS missed,
+            NULL::bigint AS late
+           FROM report.hourly_change c
+        UNION ALL
+         SELECT s.name AS source,
+            bridge.hour_of(n.received_at) AS hour,
+            NULL::bigint AS by_push,
+            NULL::bigint AS by_poll,
+            NULL::bigint AS by_reconcile,
+            NULL::bigint AS by_refetch,
+            (EXTRACT(epoch FROM (n.received_at - n.event_time)))::double precision AS delay_seconds,
+            NULL::bigint AS missed,
+            NULL::bigint AS late
+           FROM (bridge.notification n
+             JOIN bridge.source s ON ((n.source_id = s.id)))
+          WHERE ((n.event_time IS NOT NULL) AND (n.outcome = ANY (ARRAY['applied'::text, 'unchanged'::text, 'stale'::text])))
+        UNION ALL
+         SELECT s.name AS source,
+            p.hour,
+            NULL::bigint AS by_push,
+            NULL::bigint AS by_poll,
+            NULL::bigint AS by_reconcile,
+            NULL::bigint AS by_refetch,
+            NULL::double precision AS delay_seconds,
+            p.missed,
+            p.late
+           FROM (bridge.push_verdict p
+             JOIN bridge.source s ON ((p.source_id = s.id)))
+        )
+ SELECT source,
+    hour,
+    (COALESCE(sum(by_push), (0)::numeric))::bigint AS by_push,
+    (COALESCE(sum(by_poll), (0)::numeric))::bigint AS by_poll,
+    (COALESCE(sum(by_reconcile), (0)::numeric))::bigint AS by_reconcile,
+    (COALESCE(sum(by_refetch), (0)::numeric))::bigint AS by_refetch,
+    ((COALESCE(sum(missed), (0)::numeric))::double precision / (NULLIF((COALESCE(sum(by_push), (0)::numeric) + COALESCE(sum((missed + late)), (0)::numeric)), (0)::numeric))::double precision) AS miss_ratio,
+    percentile_cont((0.5)::double precision) WITHIN GROUP (ORDER BY delay_seconds) AS median_delay_seconds,
+    percentile_cont((0.95)::double precision) WITHIN GROUP (ORDER BY delay_seconds) AS p95_delay_seconds,
+    (COALESCE(sum(missed), (0)::numeric))::bigint AS missed,
+    (COALESCE(sum(late), (0)::numeric))::bigint AS late
+   FROM found f
+  GROUP BY source, hour;
+COMMENT ON VIEW report.push_quality IS 'Which way changes were found, per source and hour (UTC, the bridge''s clock); hours in which nothing was found or received are left out. Not counted: what was already so when the bridge first met the source, and deletions, of which most servers send no notification';
+COMMENT ON COLUMN report.push_quality.source IS 'Name of the source in the bridge''s configuration';
+COMMENT ON COLUMN report.push_quality.hour IS 'Begin of the hour in which the bridge found the changes';
+COMMENT ON COLUMN report.push_quality.by_push IS 'Changes that a notification brought';
+COMMENT ON COLUMN report.push_quality.by_poll IS 'Changes that a poll found first; see missed and late for what became of their notifications';
+COMMENT ON COLUMN report.push_quality.by_reconcile IS 'Changes that only a pass over everything found';
+COMMENT ON COLUMN report.push_quality.by_refetch IS 'Answers to questions about a single problem; mostly the rest of a change that a notification had told in part, so not in miss_ratio';
+COMMENT ON COLUMN report.push_quality.miss_ratio IS 'Share of the changes, among those push was to tell of, that it did not: missed / (by_push + late + missed); null when there were none';
+COMMENT ON COLUMN report.push_quality.median_delay_seconds IS 'Half of the notifications took less from event time to arrival (they are visible when they are answered); below 0 when clocks differ; repeats left out';
+COMMENT ON COLUMN report.push_quality.p95_delay_seconds IS '95 of 100 notifications took less';
+COMMENT ON COLUMN report.push_quality.missed IS 'Changes found by asking while a registration was relied on, of which no notification came within ten seconds; of several changes of one problem between two polls only the last can be found';
+COMMENT ON COLUMN report.push_quality.late IS 'Changes found by asking, of which a notification came a little later: nothing was missed';
+
+CREATE VIEW report.related_party AS
+ SELECT s.name AS source,
+    p.id,
+    e.place AS "position",
+    COALESCE((e.item ->> 'partyId'::text), (e.item ->> 'id'::text)) AS party_id,
+    COALESCE((e.item ->> 'partyName'::text), (e.item ->> 'name'::text)) AS name,
+    (e.item ->> 'role'::text) AS role,
+    (e.item ->> 'href'::text) AS href,
+    COALESCE((e.item ->> '@referredType'::text), (e.item ->> '@type'::text)) AS type,
+    e.item AS body
+   FROM ((bridge.service_problem_now p
+     JOIN bridge.source s ON ((p.source_id = s.id)))
+     CROSS JOIN LATERAL bridge.element((p.body -> 'relatedParty'::text), 'name'::text) e(place, item))
+  WHERE (p.deleted_at IS NULL);
+COMMENT ON VIEW report.related_party IS 'A person or an organisation that has to do with a living problem; those of deleted problems are found in report.service_problem (body)';
+COMMENT ON COLUMN report.related_party.source IS 'Name of the source in the bridge''s configuration';
+COMMENT ON COLUMN report.related_party.id IS 'Id of the problem at its source';
+COMMENT ON COLUMN report.related_party."position" IS 'Place in the list, from 1';
+COMMENT ON COLUMN report.related_party.party_id IS 'Id of the party';
+COMMENT ON COLUMN report.related_party.name IS 'Name of the party';
+COMMENT ON COLUMN report.related_party.role IS 'What the party is to the problem: customer, supplier, …';
+COMMENT ON COLUMN report.related_party.href IS 'Link to the party';
+COMMENT ON COLUMN report.related_party.type IS 'Kind of party: Individual, Organization, …';
+COMMENT ON COLUMN report.related_party.body IS 'Everything the source says of it; a bare text stands under name';
+
+CREATE VIEW report.resolution AS
+ WITH told AS (
+         SELECT s.name AS source,
+            k.id,
+            k.status,
+            k.category,
+            k.priority,
+            k.created_at,
+            k.acknowledged_at,
+            k.resolved_at,
+            k.closed_at,
+            k.seconds_held,
+            k.held_since,
+            k.seconds_pending,
+            k.pending_since,
+            k.times_reopened,
+            k.deleted_at
+           FROM (bridge.resolution k
+             JOIN bridge.source s ON ((k.source_id = s.id)))
+          WHERE (( SELECT bridge.summarised() AS summarised) AND (NOT (EXISTS ( SELECT
+                   FROM bridge.changed() c(source_id, id)
+                  WHERE ((c.source_id = k.source_id) AND (c.id = k.id))))))
+        UNION ALL
+         SELECT s.name AS source,
+            n.id,
+            n.status,
+            n.category,
+            n.priority,
+            n.created_at,
+            n.acknowledged_at,
+            n.resolved_at,
+            n.closed_at,
+            n.seconds_held,
+            n.held_since,
+            n.seconds_pending,
+            n.pending_since,
+            n.times_reopened,
+            n.deleted_at
+           FROM ((bridge.changed() c(source_id, id)
+             JOIN bridge.resolution_now n ON (((c.source_id = n.source_id) AND (c.id = n.id))))
+             JOIN bridge.source s ON ((n.source_id = s.id)))
+          WHERE ( SELECT bridge.summarised() AS summarised)
+        UNION ALL
+         SELECT s.name AS source,
+            n.id,
+            n.status,
+            n.category,
+            n.priority,
+            n.created_at,
+            n.acknowledged_at,
+            n.resolved_at,
+            n.closed_at,
+            n.seconds_held,
+            n.held_since,
+            n.seconds_pending,
+            n.pending_since,
+            n.times_reopened,
+            n.deleted_at
+           FROM (bridge.resolution_now n
+             JOIN bridge.source s ON ((n.source_id = s.id)))
+          WHERE (NOT ( SELECT bridge.summarised() AS summarised))
+        )
+ SELECT source,
+    id,
+    status,
+    category,
+    priority,
+    created_at,
+    acknowledged_at,
+    resolved_at,
+    closed_at,
+    (EXTRACT(epoch FROM (acknowledged_at - created_at)))::double precision AS seconds_to_acknowledge,
+    (EXTRACT(epoch FROM (resolved_at - created_at)))::double precision AS seconds_to_resolve,
+    (EXTRACT(epoch FROM (closed_at - created_at)))::double precision AS seconds_to_close,
+    (seconds_held + COALESCE((EXTRACT(epoch FROM (now() - held_since)))::double precision, (0)::double precision)) AS seconds_held,
+    (seconds_pending + COALESCE((EXTRACT(epoch FROM (now() - pending_since)))::double precision, (0)::double precision)) AS seconds_pending,
+    times_reopened,
+    deleted_at
+   FROM told t;
+COMMENT ON VIEW report.resolution IS 'How long it took to take up, resolve and close each service problem; deleted ones too. Times are the source''s';
+COMMENT ON COLUMN report.resolution.source IS 'Name of the source in the bridge''s configuration';
+COMMENT ON COLUMN report.resolution.id IS 'Id of the problem at its source';
+COMMENT ON COLUMN report.resolution.status IS 'Status now (of a deleted problem: the last one)';
+COMMENT ON COLUMN report.resolution.category IS 'Who raised it: serviceProvider.declarer, supplier.originated, system.originated, …';
+COMMENT ON COLUMN report.resolution.priority IS '1 (highest) to 10 (lowest)';
+COMMENT ON COLUMN report.resolution.created_at IS 'When it was raised; null when the source does not say, and then how long things took is null too';
+COMMENT ON COLUMN report.resolution.acknowledged_at IS 'When it was first acknowledged, or came into a status that only follows that; null when it never was (also: rejected or cancelled at once)';
+COMMENT ON COLUMN report.resolution.resolved_at IS 'When it was resolved (closed, when nothing told of the resolving); after a reopening the later time; null while it is not, reopened or cancelled';
+COMMENT ON COLUMN report.resolution.closed_at IS 'When it was closed; after a reopening the later time; null while it is not';
+COMMENT ON COLUMN report.resolution.seconds_to_acknowledge IS 'From created_at to acknowledged_at';
+COMMENT ON COLUMN report.resolution.seconds_to_resolve IS 'From created_at to resolved_at, pauses (held, pending) and reopenings included';
+COMMENT ON COLUMN report.resolution.seconds_to_close IS 'From created_at to closed_at';
+COMMENT ON COLUMN report.resolution.seconds_held IS 'How long it was held, all times together, up to now when it still is';
+COMMENT ON COLUMN report.resolution.seconds_pending IS 'How long it was pending, all times together, up to now when it still is';
+COMMENT ON COLUMN report.resolution.times_reopened IS 'How often it went from resolved or closed back to work (submitted, acknowledged, inProgress, pending, held)';
+COMMENT ON COLUMN report.resolution.deleted_at IS 'Since when it is gone at the source; null while it exists';
+
+CREATE VIEW report.service_problem_version AS
+ WITH said AS (
+         SELECT s.name AS source,
+            v.problem_id AS id,
+            v.effective_at,
+            v.kind,
+            v.via,
+            v.event_type,
+            v.status,
+            v.body,
+            COALESCE(v.body_hash, v.content_hash) AS body_hash,
+            row_number() OVER life AS place,
+            lead(v.effective_at) OVER life AS next_at,
+            max(v.effective_at) FILTER (WHERE (v.kind = 'full'::text)) OVER life AS whole_at,
+            max(v.effective_at) FILTER (WHERE (v.kind = 'tombstone'::text)) OVER life AS gone_at
+           FROM (bridge.service_problem_version v
+             JOIN bridge.source s ON ((v.source_id = s.id)))
+          WHERE (NOT v.superseded)
+          WINDOW life AS (PARTITION BY s.name, v.problem_id ORDER BY v.effective_at, (v.kind COLLATE "C"), v.confirmed_at NULLS FIRST, (
+                CASE
+                    WHEN (v.kind = 'full'::text) THEN v.status
+                    ELSE NULL::text
+                END COLLATE "C"), v.content_hash)
+        ), held AS (
+         SELECT d.source,
+            d.id,
+            d.effective_at,
+            d.kind,
+            d.via,
+            d.event_type,
+            d.status,
+            d.body,
+            d.body_hash,
+            d.place,
+            d.next_at,
+            d.whole_at,
+            d.gone_at,
+            lag(d.body_hash) OVER (PARTITION BY d.source, d.id ORDER BY d.place) AS body_hash_before
+           FROM said d
+          WHERE ((d.next_at IS DISTINCT FROM d.effective_at) AND ((d.kind <> 'partial'::text) OR (d.gone_at IS NULL) OR (d.whole_at > d.gone_at)))
+        ), lived AS (
+         SELECT h.source,
+            h.id,
+            h.effective_at,
+            h.kind,
+            h.via,
+            h.event_type,
+            h.status,
+            h.body,
+            h.body_hash,
+            h.place,
+            h.next_at,
+            h.whole_at,
+            h.gone_at,
+            h.body_hash_before,
+            lead(h.effective_at) OVER life AS valid_to,
+            lag(
+                CASE
+                    WHEN (h.kind <> 'tombstone'::text) THEN h.body
+                    ELSE NULL::jsonb
+                END) OVER life AS body_before
+           FROM held h
+          WHERE (h.body_hash IS DISTINCT FROM h.body_hash_before)
+          WINDOW life AS (PARTITION BY h.source, h.id ORDER BY h.place)
+        )
+ SELECT source,
+    id,
+    effective_at AS valid_from,
+    valid_to,
+    via,
+    event_type,
+    status,
+    bridge.changed_keys(body_before, body) AS changed,
+    body
+   FROM lived l
+  WHERE (kind <> 'tombstone'::text);
+COMMENT ON VIEW report.service_problem_version IS 'A service problem as it was between two changes; late information finds its place';
+COMMENT ON COLUMN report.service_problem_version.source IS 'Name of the source in the bridge''s configuration';
+COMMENT ON COLUMN report.service_problem_version.id IS 'Id of the problem at its source';
+COMMENT ON COLUMN report.service_problem_version.valid_from IS 'Since when it was so, by the source''s clock';
+COMMENT ON COLUMN report.service_problem_version.valid_to IS 'Until when (the next change or deletion); null while it is so';
+COMMENT ON COLUMN report.service_problem_version.via IS 'How this version came first: push, poll, reconcile or refetch';
+COMMENT ON COLUMN report.service_problem_version.event_type IS 'Event that brought it; null when the bridge asked';
+COMMENT ON COLUMN report.service_problem_version.status IS 'Status in this version';
+COMMENT ON COLUMN report.service_problem_version.changed IS 'Attributes that differ from the version before; empty for the first one';
+COMMENT ON COLUMN report.service_problem_version.body IS 'All attributes as they were, under their version 4 names';
+
+CREATE VIEW report.tracking_record AS
+ SELECT s.name AS source,
+    p.id,
+    e.place AS "position",
+    (e.item ->> 'id'::text) AS record_id,
+    bridge.instant((e.item -> 'time'::text)) AS recorded_at,
+    COALESCE(((e.item -> 'user'::text) ->> 'name'::text), ((e.item -> 'user'::text) ->> 'id'::text), (e.item ->> 'user'::text)) AS author,
+    (e.item ->> 'systemId'::text) AS system,
+    (e.item ->> 'description'::text) AS description,
+    e.item AS body
+   FROM ((bridge.service_problem_now p
+     JOIN bridge.source s ON ((p.source_id = s.id)))
+     CROSS JOIN LATERAL bridge.element((p.body -> 'trackingRecord'::text), 'description'::text) e(place, item))
+  WHERE (p.deleted_at IS NULL);
+COMMENT ON VIEW report.tracking_record IS 'A step in the handling of a living problem, as its source recorded it; those of deleted problems are found in report.service_problem (body)';
+COMMENT ON COLUMN report.tracking_record.source IS 'Name of the source in the bridge''s configuration';
+COMMENT ON COLUMN report.tracking_record.id IS 'Id of the problem at its source';
+COMMENT ON COLUMN report.tracking_record."position" IS 'Place in the list, from 1';
+COMMENT ON COLUMN report.tracking_record.record_id IS 'Id of the record';
+COMMENT ON COLUMN report.tracking_record.recorded_at IS 'When it was recorded, by the source''s clock; null when it does not say, or not readably';
+COMMENT ON COLUMN report.tracking_record.author IS 'Who did it (name, else id)';
+COMMENT ON COLUMN report.tracking_record.system IS 'System it was done in';
+COMMENT ON COLUMN report.tracking_record.description IS 'What was done';
+COMMENT ON COLUMN report.tracking_record.body IS 'Everything the source says of it; a bare text stands under description';
+
+CREATE VIEW report.trouble_ticket AS
+ SELECT s.name AS source,
+    p.id,
+    e.place AS "position",
+    (e.item ->> 'id'::text) AS ticket_id,
+    (e.item ->> 'name'::text) AS name,
+    (e.item ->> 'href'::text) AS href,
+    COALESCE((e.item ->> '@referredType'::text), (e.item ->> '@type'::text)) AS type,
+    e.item AS body
+   FROM ((bridge.service_problem_now p
+     JOIN bridge.source s ON ((p.source_id = s.id)))
+     CROSS JOIN LATERAL bridge.element((p.body -> 'troubleTicket'::text), 'id'::text) e(place, item))
+  WHERE (p.deleted_at IS NULL);
+COMMENT ON VIEW report.trouble_ticket IS 'A trouble ticket that belongs to a living problem; those of deleted problems are found in report.service_problem (body)';
+COMMENT ON COLUMN report.trouble_ticket.source IS 'Name of the source in the bridge''s configuration';
+COMMENT ON COLUMN report.trouble_ticket.id IS 'Id of the problem at its source';
+COMMENT ON COLUMN report.trouble_ticket."position" IS 'Place in the list, from 1';
+COMMENT ON COLUMN report.trouble_ticket.ticket_id IS 'Id of the ticket';
+COMMENT ON COLUMN report.trouble_ticket.name IS 'Name of the ticket';
+COMMENT ON COLUMN report.trouble_ticket.href IS 'Link to the ticket';
+COMMENT ON COLUMN report.trouble_ticket.type IS 'Kind of ticket, as the source puts it';
+COMMENT ON COLUMN report.trouble_ticket.body IS 'Everything the source says of it; a bare text stands under id';
+
+ALTER TABLE ONLY bridge.dead_letter
+    ADD CONSTRAINT dead_letter_source_id_fkey FOREIGN KEY (source_id) REFERENCES bridge.source(id);
+ALTER TABLE ONLY bridge.subscription
+    ADD CONSTRAINT subscription_source_id_fkey FOREIGN KEY (source_id) REFERENCES bridge.source(id);
+ALTER TABLE ONLY bridge.watermark
+    ADD CONSTRAINT watermark_source_id_fkey FOREIGN KEY (source_id) REFERENCES bridge.source(id);
+
+GRANT USAGE ON SCHEMA bridge TO bridge_writer;
+GRANT USAGE ON SCHEMA bridge_migration TO bridge_writer;
+GRANT USAGE ON SCHEMA report TO bridge_reader;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.change TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.summary TO bridge_writer;
+REVOKE ALL ON FUNCTION bridge.drop_notification_day(day date) FROM PUBLIC;
+GRANT ALL ON FUNCTION bridge.drop_notification_day(day date) TO bridge_writer;
+REVOKE ALL ON FUNCTION bridge.make_notification_day(day date) FROM PUBLIC;
+GRANT ALL ON FUNCTION bridge.make_notification_day(day date) TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.source TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.watermark TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.service_problem TO bridge_writer;
+GRANT SELECT ON TABLE bridge.known TO PUBLIC;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.known TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.service_problem_version TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.service_problem_now TO bridge_writer;
+GRANT SELECT ON TABLE bridge.told TO PUBLIC;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.told TO bridge_writer;
+GRANT SELECT ON TABLE report.service_problem TO bridge_reader;
+GRANT ALL ON FUNCTION report.service_problem_at(at timestamp with time zone) TO bridge_reader;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.awaited_notification TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.dead_letter TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.flow TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.flow_kind TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.lease TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.notification TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.notification_digest TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.open_now TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.push_verdict TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.refetch TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.resolution TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.status_change TO bridge_writer;
+GRANT SELECT ON TABLE report.status_interval TO bridge_reader;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.turn TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.resolution_now TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.sighting TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.subscription TO bridge_writer;
+GRANT SELECT ON TABLE bridge_migration.applied TO bridge_writer;
+GRANT SELECT ON TABLE report.affected_location TO bridge_reader;
+GRANT SELECT ON TABLE report.affected_resource TO bridge_reader;
+GRANT SELECT ON TABLE report.affected_service TO bridge_reader;
+GRANT SELECT ON TABLE report.characteristic TO bridge_reader;
+GRANT SELECT ON TABLE report.daily_flow TO bridge_reader;
+GRANT SELECT ON TABLE report.hourly_change TO bridge_reader;
+GRANT SELECT ON TABLE report.note TO bridge_reader;
+GRANT SELECT ON TABLE report.notification TO bridge_reader;
+GRANT SELECT ON TABLE report.open_problem TO bridge_reader;
+GRANT SELECT ON TABLE report.push_quality TO bridge_reader;
+GRANT SELECT ON TABLE report.related_party TO bridge_reader;
+GRANT SELECT ON TABLE report.resolution TO bridge_reader;
+GRANT SELECT ON TABLE report.service_problem_version TO bridge_reader;
+GRANT SELECT ON TABLE report.tracking_record TO bridge_reader;
+GRANT SELECT ON TABLE report.trouble_ticket TO bridge_reader;
+
+ALTER DEFAULT PRIVILEGES IN SCHEMA bridge GRANT SELECT,INSERT,DELETE,UPDATE ON TABLES TO bridge_writer;
+ALTER DEFAULT PRIVILEGES IN SCHEMA report GRANT SELECT ON TABLES TO bridge_reader;

@@ -1,0 +1,142 @@
+-- report.resolution and report.daily_flow computed from the facts alone, without summaries: what the reports are compared with.
+
+create view pure.resolution as
+select
+    s.name as source,
+    p.id,
+    p.status,
+    p.category,
+    p.priority,
+    p.created_at,
+    t.acknowledged_at,
+    t.resolved_at,
+    t.closed_at,
+    extract(epoch from t.acknowledged_at - p.created_at)::double precision as seconds_to_acknowledge,
+    extract(epoch from t.resolved_at - p.created_at)::double precision as seconds_to_resolve,
+    extract(epoch from t.closed_at - p.created_at)::double precision as seconds_to_close,
+    t.seconds_held,
+    t.seconds_pending,
+    t.times_reopened,
+    p.deleted_at
+from bridge.service_problem as p
+inner join bridge.source as s on p.source_id = s.id
+cross join lateral (
+    select
+        min(u.phase_entered_at) filter (where u.phase <> 'dropped' and u.status <> 'submitted') as acknowledged_at,
+        case
+            when bool_or(u.phase = 'done') filter (where u.is_last)
+                then max(u.phase_entered_at) filter (where u.phase = 'done' and u.phase_before <> 'done')
+        end as resolved_at,
+        case
+            when bool_or(u.status = 'closed') filter (where u.is_last)
+                then max(u.entered_at) filter (where u.status = 'closed' and u.status_before is distinct from 'closed')
+        end as closed_at,
+        coalesce(sum(u.seconds) filter (where u.status = 'held'), 0) as seconds_held,
+        coalesce(sum(u.seconds) filter (where u.status = 'pending'), 0) as seconds_pending,
+        count(*) filter (where u.phase = 'open' and u.phase_before = 'done')::integer as times_reopened
+    from bridge.status_entry as u
+    where u.source = s.name and u.id = p.id
+) as t;
+
+create view pure.daily_flow as
+with event as (
+    select
+        u.source,
+        e.at,
+        0 as created,
+        (e.turned and u.phase = 'done')::integer as resolved,
+        (not e.turned)::integer as closed,
+        (e.turned and u.phase = 'open' and u.phase_before = 'done')::integer as reopened,
+        (e.turned and u.phase = 'dropped')::integer as cancelled,
+        0 as deleted,
+        case when e.turned then (u.phase = 'open')::integer - (u.phase_before = 'open')::integer else 0 end as opened
+    from bridge.status_entry as u
+    cross join lateral (values (u.phase_entered_at, true), (u.entered_at, false)) as e (at, turned)
+    where
+        (e.turned and u.phase <> u.phase_before)
+        or (not e.turned and u.status = 'closed' and u.status_before is distinct from 'closed')
+    union all
+    select
+        s.name as source,
+        coalesce(
+            p.created_at,
+            (
+                select min(u.known_at)
+                from bridge.status_entry as u
+                where u.source = s.name and u.id = p.id
+            ),
+            p.first_seen_at
+        ) as at,
+        1 as created,
+        0 as resolved,
+        0 as closed,
+        0 as reopened,
+        0 as cancelled,
+        0 as deleted,
+        1 as opened
+    from bridge.service_problem as p
+    inner join bridge.source as s on p.source_id = s.id
+    union all
+    select
+        s.name as source,
+        greatest(p.deleted_at, p.created_at, l.entered_at) as at,
+        0 as created,
+        0 as resolved,
+        0 as closed,
+        0 as reopened,
+        0 as cancelled,
+        1 as deleted,
+        -1 as opened
+    from bridge.service_problem as p
+    inner join bridge.source as s on p.source_id = s.id
+    left join lateral (
+        select
+            u.phase,
+            u.entered_at
+        from bridge.status_entry as u
+        where u.source = s.name and u.id = p.id and u.is_last
+    ) as l on true
+    where p.deleted_at is not null and coalesce(l.phase, 'open') = 'open'
+),
+
+eventful as (
+    select
+        d.source,
+        d.day,
+        sum(d.created) as created,
+        sum(d.resolved) as resolved,
+        sum(d.closed) as closed,
+        sum(d.reopened) as reopened,
+        sum(d.cancelled) as cancelled,
+        sum(d.deleted) as deleted,
+        sum(d.opened) as opened
+    from (
+        select
+            e.*,
+            (e.at at time zone 'UTC')::date as day
+        from event as e
+    ) as d
+    group by d.source, d.day
+),
+
+carried as (
+    select
+        f.*,
+        sum(f.opened) over history as open,
+        coalesce(lead(f.day) over history, greatest(f.day, (now() at time zone 'UTC')::date) + 1) as next_day
+    from eventful as f
+    window history as (partition by f.source order by f.day)
+)
+
+select
+    c.source,
+    c.day + g.later as day,
+    case g.later when 0 then c.created else 0 end as created,
+    case g.later when 0 then c.resolved else 0 end as resolved,
+    case g.later when 0 then c.closed else 0 end as closed,
+    case g.later when 0 then c.reopened else 0 end as reopened,
+    case g.later when 0 then c.cancelled else 0 end as cancelled,
+    case g.later when 0 then c.deleted else 0 end as deleted,
+    c.open::bigint as open
+from carried as c
+cross join lateral generate_series(0, c.next_day - c.day - 1) as g (later);
