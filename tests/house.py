@@ -8,6 +8,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCSTRING_LINES = 15
+GUARANTEES = ROOT / "docs/guarantees.md"
+BEGIN, END = "<!-- cases: made by `python -m tests.house --cases` -->", "<!-- /cases -->"
+CASE = re.compile(r"test_((?:[a-h]\d+_)*[a-h]\d+)_")
 BANNED = re.compile(
     r"\b(anew|to be had|whoever|whatsoever|others now|amiss|lest|tends? to it|tended|tether(ed|s)?|dear(er|est)?|"
     r"judged?|absorb(s|ed)?|(is|was|are|were|be|has) told|it told|told of|whom it concerns|thereof|wherein)\b",
@@ -71,8 +74,33 @@ def forbidden_calls(*folders: str) -> Iterator[str]:
                     yield f"{path}:{node.lineno}: {name}"
 
 
+def cases() -> str:
+    """Return the table of field cases and the tests that are named after them (`test_b2_…`), for docs/guarantees.md."""
+    found: dict[str, list[str]] = {}
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (case := CASE.match(node.name)):
+                for name in case[1].split("_"):
+                    found.setdefault(name.upper(), []).append(path.relative_to(ROOT).as_posix())
+    rows = [
+        f"| {case} | {', '.join(f'`{path}` ({found[case].count(path)})' for path in dict.fromkeys(found[case]))} |"
+        for case in sorted(found, key=lambda case: (case[0], int(case[1:])))
+    ]
+    return "\n".join(["| case | tests (how many) |", "|---|---|", *rows])
+
+
+def with_cases(page: str) -> str:
+    """Return docs/guarantees.md with the table of cases between its marks."""
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{cases()}\n{END}{after}"
+
+
 def main(folders: list[str]) -> int:
-    """List every finding; exit status 1 when there is any."""
+    """List every finding; exit status 1 when there is any. `--cases` writes the table of docs/guarantees.md instead."""
+    if folders == ["--cases"]:
+        GUARANTEES.write_text(with_cases(GUARANTEES.read_text(encoding="utf-8")), encoding="utf-8")
+        return 0
     findings = [*long_docstrings(*folders), *banned_words(*folders), *types_defined_twice(), *forbidden_calls(*folders)]
     sys.stdout.writelines(f"{line}\n" for line in findings)
     return 1 if findings else 0

@@ -17,6 +17,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from tests import house
+
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ("requirements.lock", "requirements-build.lock", "requirements-compile.lock", "requirements-test.lock")
 PEER_LOCKS = ("tests/bench/peers/dlt.lock",)
@@ -172,3 +174,39 @@ def test_no_file_names_a_registry_or_a_path_of_this_machine() -> None:
         if word.encode() in path.read_bytes()
     ]
     assert told == []
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_bytes()) <= 9_000
+
+
+def test_every_link_of_the_pages_leads_somewhere() -> None:
+    broken = []
+    for page in [path for path in own_files() if path.suffix == ".md"]:
+        text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+        for target in re.findall(r"\]\(([^)\s]+)\)", text):
+            place, _, anchor = target.partition("#")
+            if target.startswith(("http://", "https://")):
+                continue
+            there = (page.parent / place).resolve() if place else page
+            if not there.exists() or (anchor and anchor not in _anchors(there)):
+                broken.append(f"{page.relative_to(ROOT)}: {target}")
+    assert broken == []
+
+
+def test_every_path_that_the_guarantees_name_is_there() -> None:
+    named = re.findall(r"`((?:tests|bridge)/[\w/.]+)`", (ROOT / "docs/guarantees.md").read_text())
+    kept = re.findall(r"`((?:[a-z0-9_]+/)+[a-z_]+\.py)`", (ROOT / "docs/guarantees.md").read_text())
+    assert [name for name in named if not (ROOT / name).exists()] == []
+    assert [name for name in kept if not name.startswith("tests/") and not (ROOT / "bridge" / name).exists()] == []
+
+
+def test_the_table_of_field_cases_is_up_to_date() -> None:
+    page = house.GUARANTEES.read_text()
+    assert house.with_cases(page) == page, "run python -m tests.house --cases"
+
+
+def _anchors(page: Path) -> set[str]:
+    """The anchors of headings, as hosts of Git repositories make them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

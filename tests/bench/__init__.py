@@ -3,7 +3,7 @@
     python -m tests.bench               the short form: all but measures 8, 9 and 10, under ten minutes on 2 cores
     python -m tests.bench --long        measures 6 to 11 at full size: an hour, and some 20 GB of disk
     python -m tests.bench --only 1,2    some measures, nothing written
-    python -m tests.bench --readme      write the table into README.md, from the last results
+    python -m tests.bench --page        write the table into docs/performance.md, from the last results
     TMF656_BRIDGE_PURE=1 …              the bridge in pure Python, where it would be compiled
 
 Absolute rates say more about the machine than about the program, so every figure that is judged is a ratio of two sides

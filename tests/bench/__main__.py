@@ -29,9 +29,9 @@ console = Console() if sys.stdout.isatty() else Console(width=150)
 def main() -> None:
     """Parse the arguments and do it."""
     arguments = _arguments()
-    if arguments.readme:
-        readme = ROOT / "README.md"
-        readme.write_text(report.into_readme(readme.read_text(), report.markdown(report.read())))
+    if arguments.page:
+        page = ROOT / "docs/performance.md"
+        page.write_text(report.into_page(page.read_text(), report.markdown(report.read())))
         return
     goals = _chosen(arguments.only, long=arguments.long)
     began = monotonic()
@@ -70,7 +70,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--write", action="store_true", help="with --only: write the results all the same (of 8 to 10 only with --long)"
     )
-    parser.add_argument("--readme", action="store_true", help="only write the table into README.md")
+    parser.add_argument("--page", action="store_true", help="only write the table into docs/performance.md")
     return parser.parse_args()
 
 

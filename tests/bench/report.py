@@ -1,4 +1,4 @@
-"""From samples to results: medians, spread, ratios; as JSON, as a table on the terminal, as a table for README.md."""
+"""From samples to results: medians, spread, ratios; as JSON, and as a table for terminal and docs/performance.md."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from tests.bench.measures.table import GOALS, SLICES, Goal, Round
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "results.json"
-_BEGIN, _END = "<!-- bench: made by `python -m tests.bench --readme` -->", "<!-- /bench -->"
+_BEGIN, _END = "<!-- bench: made by `python -m tests.bench --page` -->", "<!-- /bench -->"
 
 Json = dict[str, Any]
 
@@ -105,7 +105,7 @@ def show(measures: Json, console: Console) -> None:
 
 
 def markdown(results: Json) -> str:
-    """The table for README.md."""
+    """The table for docs/performance.md."""
     lines = ["| # | measure | median | spread | must | aim | sides (CPU seconds per 1,000) |"]
     lines += ["|---|---|---|---|---|---|---|"]
     for key, result in results["measures"].items():
@@ -119,7 +119,7 @@ def markdown(results: Json) -> str:
     forms = sorted({f"{each['form']} form, rounds: {each['rounds']}" for each in results["measures"].values()})
     lines += [
         "",
-        "![How each measure stands to its bound](tests/bench/results/results.png)",
+        "![How each measure stands to its bound](../tests/bench/results/results.png)",
         "",
         f"Measured {' and '.join(dates)} ({'; '.join(forms)}) on {machine['cores']} cores ({machine['cpu']}), "
         f"{machine['memory_gb']} GB, client and Postgres on the same machine. "
@@ -129,12 +129,12 @@ def markdown(results: Json) -> str:
     return "\n".join(lines)
 
 
-def into_readme(readme: str, table: str) -> str:
-    """README.md with the table between its marks."""
-    before, found, rest = readme.partition(_BEGIN)
+def into_page(page: str, table: str) -> str:
+    """Return docs/performance.md with the table between its marks."""
+    before, found, rest = page.partition(_BEGIN)
     _, closed, after = rest.partition(_END)
     if not found or not closed:
-        raise ValueError(f"README.md lacks {_BEGIN} … {_END}")
+        raise ValueError(f"docs/performance.md lacks {_BEGIN} … {_END}")
     return f"{before}{_BEGIN}\n\n{table}\n\n{_END}{after}"
 
 

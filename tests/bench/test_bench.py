@@ -189,8 +189,8 @@ def test_results_are_rendered_everywhere(tmp_path: Path) -> None:
     assert [one["measures"][key]["date"] == "later" for key in ("1", "2")] == [False, True]
 
 
-def test_the_readme_has_a_place_for_the_table() -> None:
-    readme = (ROOT / "README.md").read_text()
-    assert report.into_readme(readme, "THE TABLE").count("THE TABLE") == 1
+def test_the_performance_page_has_a_place_for_the_table() -> None:
+    page = (ROOT / "docs/performance.md").read_text()
+    assert report.into_page(page, "THE TABLE").count("THE TABLE") == 1
     with pytest.raises(ValueError, match="lacks"):
-        report.into_readme("no marks", "x")
+        report.into_page("no marks", "x")
