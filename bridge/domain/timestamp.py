@@ -1,89 +1,252 @@
-"""Instants as sources write them → timezone-aware UTC, and back.
+"""Instants as sources write them → timezone-aware UTC with their precision, and back.
 
-TMF656 says `date-time` (RFC 3339); what arrives is wider: offsets without a colon, a blank instead of `T`, no zone at
-all, only a date, one to nine fraction digits, the end of a day written as 24:00, epoch seconds or milliseconds. A
-time that cannot be used is no reason to lose a problem, so reading never raises. Pure: no clock.
+TMF656 says `date-time` (RFC 3339). What arrives is what a server's library writes by default: Java, .NET, Go, Python,
+JavaScript, PHP, databases and HTTP. Every form that means one instant only is read; one that could mean two
+(02/03/2026, the zone IST) is not. A time that cannot be used is no reason to lose a problem, so reading never raises.
+Pure: no clock.
 """
 
 import re
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
+
+from bridge.domain.instant import MAX, MIN, Instant, Precision, instant, precision_of, shift, to_utc
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LONGEST_TEXT = 100
+"""Characters; JavaScript's longest form has some 80."""
 
-_MILLISECONDS_FROM = 100_000_000_000
+_FROM_MILLISECONDS = 10**11
 """A number this large counts milliseconds: as seconds it would lie beyond the year 5138, as milliseconds it is March
 1973.
 """
+_FROM_MICROSECONDS = 10**15
+_FROM_NANOSECONDS = 10**18
+_LAST_DAY = range(253_402_214_400, 253_402_300_801)
+"""9999-12-31 in seconds, which as milliseconds would be a day in January 1978."""
+_CALENDAR = range(1970_01_02_00_00_00, 2200_01_01_00_00_00)
+"""Numbers that are calendar digits, if they are a date at all; as milliseconds they would lie beyond the year 2590."""
 
-_FORM = re.compile(
-    r"""
-    ([0-9]{4})-?([0-9]{2})-?([0-9]{2})
-    (?: (?: [T_] | [ ]+ ) ([0-9]{2}) (?: :?([0-9]{2}) (?: :?([0-9]{2}) (?: [.,]([0-9]*) )? )? )? )?
-    [ ]* (?: (Z|UTC|GMT) | ([+-])([0-9]{2}) (?: :?([0-9]{2}) )? )?
-    """,
-    re.VERBOSE,
+_BLANK = frozenset(("", "-", "--", "0", "null", "none", "nil", "nan", "n/a", "na", "undefined", "never", "unknown"))
+
+_CLOCK = r"""
+    (?P<hour>[0-9]{1,2}) (?: (?P<colon>[:.]?) (?P<minute>[0-9]{2})
+        (?: (?P=colon) (?P<second>[0-9]{2}) (?: [.,] (?P<fraction>[0-9]*) )? )? )?
+    (?: [ ]* (?P<half>[AP]) [.]? M [.]? )?
+"""
+_ZONE = r"""
+    (?: [ ]* (?P<utc> Z | UTC | GMT | UT ) )?
+    (?: [ ]* (?P<sign>[+-]) (?P<zone_hours>[0-9]{1,2}) (?: :? (?P<zone_minutes>[0-9]{2}) )? (?: : 00 )? )?
+    (?: [ ]* (?P<zone> [A-Z][A-Z_]+ (?: / [A-Z0-9_+-]+ ){0,2} ) )?
+"""
+_WEEKDAY = r"(?: (?:MON|TUE|WED|THU|FRI|SAT|SUN) [A-Z]* [.,]? [ ]* )?"
+_MONTH = r"(?P<name> JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC ) [A-Z]* [.]?"
+_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+
+_FORMS = tuple(
+    re.compile(form, re.VERBOSE | re.IGNORECASE | re.ASCII)
+    for form in (
+        # 2026-03-02T10:00:00.5+01:00, 2026/3/2 9:05 PM, 20260302T100000Z, 2026-03-02 10:00:00 +0000 UTC
+        rf"""(?P<year>[0-9]{{4}}) (?P<dash>[-/.]?) (?P<month>[0-9]{{1,2}}) (?P=dash) (?P<day>[0-9]{{1,2}})
+             (?: (?: [T_] | ,?[ ]+ | - (?= [0-9]{{2}} [.] ) ) {_CLOCK} )? {_ZONE}""",
+        # 20260302100000.5Z
+        rf"""(?P<year>[0-9]{{4}}) (?P<month>[0-9]{{2}}) (?P<day>[0-9]{{2}}) (?P<hour>[0-9]{{2}}) (?P<minute>[0-9]{{2}})
+             (?P<second>[0-9]{{2}})
+             (?: (?: [.,] | (?= [0-9]{{3}} (?: [^0-9] | $ ) ) ) (?P<fraction>[0-9]+) )? {_ZONE}""",
+        # Mon, 02 Mar 2026 10:00:00 GMT, 02-MAR-26 10.00.00.000000 AM
+        rf"""{_WEEKDAY} (?P<day>[0-9]{{1,2}}) [ -]+ {_MONTH} [ -]+ (?P<year>[0-9]{{4}}|[0-9]{{2}})
+             (?: (?: T | ,?[ ]+ ) {_CLOCK} )? {_ZONE}""",
+        # Mar 2, 2026, 10:00:00 AM, Mon Mar 02 2026 10:00:00 GMT+0100
+        rf"""{_WEEKDAY} {_MONTH} [ ]+ (?P<day>[0-9]{{1,2}}) ,?[ ]+ (?P<year>[0-9]{{4}})
+             (?: ,?[ ]+ {_CLOCK} )? {_ZONE}""",
+        # Mon Mar  2 10:00:00 UTC 2026
+        rf"""{_WEEKDAY} {_MONTH} [ ]+ (?P<day>[0-9]{{1,2}}) [ ]+ {_CLOCK} {_ZONE} [ ]+ (?P<year>[0-9]{{4}})""",
+    )
 )
 
-_COUNT = re.compile(r"[+-]?[0-9]{9,16}(?:\.[0-9]{1,9})?")
+_SUFFIX = re.compile(r"[ ]* (?: \[ !? ([^\[\]]{1,40}) \] | \( [^()]{0,60} \) | m=[+-][0-9.]+ )$", re.VERBOSE)
+"""What follows a time: a zone's name (RFC 9557, JavaScript), Go's monotonic clock."""
+
+_COUNT = re.compile(r"[+-]?[0-9]{9,19}(?:\.[0-9]{1,9})?|[+-]?[0-9](?:\.[0-9]{1,18})?E\+?(?:9|1[0-9])")
 """Epoch time written as text. Shorter ones are no times: eight digits are a date."""
+_DATE_CALL = re.compile(r"\\?/?(?:new )?Date\((-?[0-9]{1,19})(?:[+-][0-9]{4})?\)\\?/?")
+"""What .NET's older serializers write, always in milliseconds."""
+
+_ZONE_HOURS = {"EST": -5, "EDT": -4, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7} | {
+    "WET": 0, "WEST": 1, "CET": 1, "CEST": 2, "MEZ": 1, "MESZ": 2, "EET": 2, "EEST": 3, "MSK": 3, "JST": 9,
+}  # fmt: skip
+"""Abbreviations that name one zone only. CST, IST and BST do not."""
+
+_WRAPPERS = ("iso", "dateTime", "date", "value", "#text", "time", "timestamp")
+"""Names under which a single time is wrapped (Parse, Graph, PHP, XML)."""
+_SECONDS = ("seconds", "_seconds", "epochSecond")
+_NANOSECONDS = ("nanos", "_nanoseconds", "nanoseconds", "nano")
+_PARTS = (("year",), ("monthValue", "month"), ("dayOfMonth", "day"), ("hour",), ("minute",), ("second",), ("nano",))
+
+
+def read(value: object) -> Instant | None:
+    """Return the instant that `value` means, or None when it means none; beyond the years 1 to 9999, the last of them.
+
+    Text: year-first calendar forms, forms with an English month name (RFC 1123, `Date.toString`), `/Date(…)/`, nine
+    and more digits as a number. A zone of any offset, `UTC`, `[Europe/Paris]` or an unambiguous abbreviation; without
+    one UTC is meant, without a time midnight. Numbers count from 1970: seconds, from 10**11 on milliseconds, from
+    10**15 on microseconds, from 10**18 on nanoseconds. A list is [year, month, day, hour, …, nanosecond]; an object
+    wraps one of these, or seconds and nanoseconds.
+
+    >>> read("2026-11-23 10:00:00,5+0200").at.isoformat()
+    '2026-11-23T08:00:00.500000+00:00'
+    """
+    if isinstance(value, str):
+        return _read_text(value)
+    if isinstance(value, int | float):
+        return None if isinstance(value, bool) else _read_count(value)
+    if isinstance(value, list):
+        return _read_parts(value)
+    return _read_object(value) if isinstance(value, dict) else None
 
 
 def parse(value: object) -> datetime | None:
-    """Return the instant that `value` means in UTC, or None when it means none or lies outside the years 1 to 9999.
+    """Return the moment that `value` means in UTC (`read`), without its precision."""
+    common = _read_common(value) if isinstance(value, str) else None
+    if common is not None:
+        return common
+    found = read(value)
+    return None if found is None else found.at
 
-    Text: ISO 8601 calendar forms, also with lower-case letters, a decimal comma, surrounding blanks, a zone of `Z`,
-    `UTC`, `+00`, `+0000` or `+00:00`; without a zone UTC is meant, without a time midnight. Digits beyond
-    microseconds are cut off. Numbers, and text of nine and more digits: epoch seconds, from 100,000,000,000 on
-    milliseconds.
 
-    >>> parse("2026-11-23 10:00:00,5+0200")
-    datetime.datetime(2026, 11, 23, 8, 0, 0, 500000, tzinfo=datetime.timezone.utc)
-    """
+def blank(value: object) -> bool:
+    """Return whether `value` says that there is no time: null, an empty text or list, `N/A`."""
     if isinstance(value, str):
-        return _parse_text(value)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return _from_epoch(value)
-    return None
+        return value.strip().lower() in _BLANK
+    return value is None or value == [] or value == {} or value is False
 
 
 def format_z(at: datetime) -> str:
     """Write an aware instant as `2026-11-23T10:00:00.123456Z`: fixed width, so that text order is time order."""
     if at.tzinfo is None:
         raise ValueError("an instant needs a time zone")
-    return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    return to_utc(at).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
-def _parse_text(text: str) -> datetime | None:
-    """The common form goes through the C parser; it takes too much elsewhere (any separator, so a date with a zone),
-    hence the check.
+def _read_common(text: str) -> datetime | None:
+    """Read the common form with the C parser. It takes too much elsewhere (any separator, so a date with a zone), hence
+    the check.
     """
-    if len(text) >= 19 and text[10] == "T" and text[4] == "-":
-        try:
-            at = datetime.fromisoformat(text)
-            if at.tzinfo is UTC:
-                return at
-            return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-        except (ValueError, OverflowError):
-            pass
-    text = text.strip().upper()
-    match = _FORM.fullmatch(text)
-    if match:
-        return _from_form(match)
-    return _from_epoch(text) if _COUNT.fullmatch(text) else None
-
-
-def _from_form(match: re.Match[str]) -> datetime | None:
-    year, month, day, *clock, fraction, _, sign, zone_hours, zone_minutes = match.groups()
-    since_midnight = _since_midnight(*(int(part or 0) for part in (*clock, (fraction or "").ljust(6, "0")[:6])))
-    ahead = timedelta(hours=int(zone_hours or 0), minutes=int(zone_minutes or 0))
-    if since_midnight is None or ahead >= timedelta(days=1):
+    if len(text) < 19 or text[10] != "T" or text[4] != "-":
         return None
-    behind = ahead if sign == "-" else -ahead
     try:
-        return datetime(int(year), int(month), int(day), tzinfo=UTC) + (since_midnight + behind)
-    except (ValueError, OverflowError):
+        at = datetime.fromisoformat(text)
+    except ValueError:
         return None
+    if at.tzinfo is UTC:
+        return at
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else to_utc(at)
+
+
+def _read_text(text: str) -> Instant | None:
+    at = _read_common(text)
+    if at is not None:
+        finer = at.microsecond % 1000 and len(text) > 26 and text[26].isdigit()
+        return Instant(at, Precision.NANOSECOND if finer else precision_of(at))
+    if len(text) > _LONGEST_TEXT:
+        return None
+    text = " ".join(text.replace("\u2212", "-").split())
+    called = _DATE_CALL.fullmatch(text)
+    if called:
+        return _since_epoch(int(called[1]), Precision.MILLISECOND)
+    text, zone = _cut_suffixes(text)
+    for form in _FORMS:
+        found = _read_form(form, text, zone)
+        if found is not None:
+            return found
+    if not _COUNT.fullmatch(text.upper()):
+        return None
+    return _read_count(float(text) if "." in text or "e" in text.lower() else int(text))
+
+
+def _cut_suffixes(text: str) -> tuple[str, str | None]:
+    """Return a time without what follows it, and the zone that names, if any."""
+    zone = None
+    for _ in range(4):
+        match = _SUFFIX.search(text)
+        if match is None:
+            break
+        text = text[: match.start()]
+        if match[1] and "=" not in match[1]:
+            zone = match[1]
+    return text, zone
+
+
+def _read_form(form: re.Pattern[str], text: str, zone: str | None) -> Instant | None:
+    match = form.fullmatch(text)
+    return _from_match(match.groupdict(), zone) if match else None
+
+
+def _from_match(found: Mapping[str, str | None], bracketed: str | None) -> Instant | None:
+    name = found.get("name")
+    year, month = found["year"] or "", str(_MONTHS.index(name.upper()) + 1) if name else found["month"] or ""
+    if len(year) == 2:
+        year = f"{'19' if year >= '70' else '20'}{year}"
+    if found.get("dash") == "" and (len(month) != 2 or len(found["day"] or "") != 2):
+        return None
+    fraction = found["fraction"] or ""
+    hour = int(found["hour"] or 0)
+    if not found.get("colon", ":") and len(found["hour"] or "00") != 2:
+        return None
+    half = found.get("half")
+    if half:
+        if not 1 <= hour <= 12:
+            return None
+        hour = hour % 12 + (12 if half in "Pp" else 0)
+    minute, second = int(found["minute"] or 0), int(found["second"] or 0)
+    since_midnight = _since_midnight(hour, minute, second, int(fraction.ljust(6, "0")[:6]))
+    if since_midnight is None:
+        return None
+    if int(year) == 0:
+        return Instant(MIN, Precision.DAY)
+    try:
+        midnight = datetime(int(year), int(month), int(found["day"] or ""), tzinfo=UTC)
+        ahead = _ahead(found, bracketed, midnight, since_midnight)
+    except ValueError:
+        return None
+    if ahead is None:
+        return None
+    return instant(shift(midnight, since_midnight - ahead), _written_precision(found, fraction))
+
+
+def _written_precision(found: Mapping[str, str | None], fraction: str) -> Precision:
+    if found["hour"] is None:
+        return Precision.DAY
+    if found["second"] is None:
+        return Precision.MINUTE
+    return Precision.NANOSECOND if len(fraction) > 6 else Precision.MICROSECOND
+
+
+def _ahead(
+    found: Mapping[str, str | None], bracketed: str | None, midnight: datetime, since_midnight: timedelta
+) -> timedelta | None:
+    """Return how far the clock that showed this is ahead of UTC; None: no such zone. An offset counts before a name."""
+    if found["sign"]:
+        ahead = timedelta(hours=int(found["zone_hours"] or 0), minutes=int(found["zone_minutes"] or 0))
+        if ahead >= timedelta(days=1):
+            return None
+        return -ahead if found["sign"] == "-" else ahead
+    if found["utc"]:
+        return timedelta(0)
+    name = found["zone"] or bracketed
+    if name is None or name.upper() in ("Z", "UTC", "GMT"):
+        return timedelta(0)
+    if name.upper() in _ZONE_HOURS:
+        return timedelta(hours=_ZONE_HOURS[name.upper()])
+    if "/" not in name:
+        return None
+    try:
+        local = shift(midnight, since_midnight).replace(tzinfo=ZoneInfo(name))
+    except (KeyError, ValueError, OSError):
+        return None
+    return local.utcoffset()
 
 
 def _since_midnight(hour: int, minute: int, second: int, microsecond: int) -> timedelta | None:
@@ -97,11 +260,83 @@ def _since_midnight(hour: int, minute: int, second: int, microsecond: int) -> ti
     return timedelta(hours=hour, minutes=minute, seconds=second, microseconds=microsecond)
 
 
-def _from_epoch(count: Any) -> datetime | None:
-    try:
-        number = float(count)  # an integer may be larger than any
-        return _EPOCH + (
-            timedelta(milliseconds=number) if abs(number) >= _MILLISECONDS_FROM else timedelta(seconds=number)
-        )
-    except (ValueError, OverflowError):
+def _read_count(count: float) -> Instant | None:
+    """Read a number of units since 1970; None: not a number, or one that no unit makes a time."""
+    if not abs(count) < 10**19:
         return None
+    count = int(count) if count == int(count) else count
+    called = _read_form(_FORMS[1], str(count), None) if isinstance(count, int) and count in _CALENDAR else None
+    if called is not None:
+        return called
+    size = abs(count)
+    if size >= _FROM_NANOSECONDS:
+        return instant(_since_epoch(int(count) // 1000, Precision.MICROSECOND).at, Precision.NANOSECOND)
+    if size >= _FROM_MICROSECONDS:
+        return _since_epoch(count, Precision.MICROSECOND)
+    if size >= _FROM_MILLISECONDS and int(count) not in _LAST_DAY:
+        return _since_epoch(count, Precision.MILLISECOND)
+    return _since_epoch(count, Precision.SECOND)
+
+
+def _since_epoch(number: float, unit: Precision) -> Instant:
+    try:
+        return instant(shift(_EPOCH, timedelta(microseconds=number * unit)))
+    except OverflowError:
+        return Instant(MAX if number > 0 else MIN, unit)
+
+
+def _read_parts(parts: Sequence[object]) -> Instant | None:
+    """Read [year, month, day, hour, minute, second, nanosecond], as Java's Jackson writes it; at least the day."""
+    if not 3 <= len(parts) <= 7:
+        return None
+    numbers = [part for part in parts if type(part) is int and 0 <= part < 10**9]
+    if len(numbers) != len(parts):
+        return None
+    year, month, day, hour, minute, second, nanosecond = (*numbers, 0, 0, 0, 0)[:7]
+    since_midnight = _since_midnight(hour, minute, second, nanosecond // 1000)
+    if since_midnight is None:
+        return None
+    try:
+        midnight = datetime(year, month, day, tzinfo=UTC)
+    except ValueError:
+        return None
+    written = Precision.DAY if len(parts) == 3 else Precision.MINUTE if len(parts) == 5 else Precision.NANOSECOND
+    return instant(shift(midnight, since_midnight), written)
+
+
+def _read_object(value: dict[str, Any]) -> Instant | None:
+    """Read what a library makes of a time when nobody told it how: MongoDB, protobuf, Java, PHP, Graph."""
+    if "$date" in value:
+        return _read_mongo(value["$date"])
+    if "$numberLong" in value:
+        return _read_mongo(value)
+    seconds = _whole(next((value[name] for name in _SECONDS if name in value), None))
+    if seconds is not None:
+        nanoseconds = _whole(next((value[name] for name in _NANOSECONDS if name in value), None)) or 0
+        found = _since_epoch(seconds, Precision.SECOND)
+        return instant(shift(found.at, timedelta(microseconds=min(max(nanoseconds, 0), 10**9) // 1000)))
+    if "year" in value:
+        parts = [next((value[name] for name in names if name in value), None) for names in _PARTS]
+        return _read_parts([part for part in parts if part is not None])
+    zone = value.get("timeZone", value.get("timezone"))
+    for name in _WRAPPERS:
+        inner = value.get(name)
+        if isinstance(inner, str) and isinstance(zone, str) and zone:
+            return _read_text(f"{inner}{zone}" if zone[0] in "+-Z" else f"{inner}[{zone}]")
+        if isinstance(inner, str | int | float):
+            return read(inner)
+    return None
+
+
+def _read_mongo(value: object) -> Instant | None:
+    if isinstance(value, str):
+        return _read_text(value)
+    milliseconds = _whole(value.get("$numberLong") if isinstance(value, dict) else value)
+    return None if milliseconds is None else _since_epoch(milliseconds, Precision.MILLISECOND)
+
+
+def _whole(value: object) -> int | None:
+    """Return an integer of at most 18 digits, written as a number or as text."""
+    if isinstance(value, str) and value.isascii() and value.removeprefix("-").isdigit() and len(value) < 19:
+        return int(value)
+    return value if type(value) is int and abs(value) < 10**18 else None
