@@ -1,6 +1,6 @@
 -- Most affected resources
 -- Which devices, lines and sites do most open problems affect?
--- rows = 20: how many to show
+-- parameter: rows = 20: how many to show
 with open as (
     select
         r.source,

@@ -1,6 +1,6 @@
 -- Most affected services
 -- Which services do most open problems affect, and how urgent is the worst?
--- rows = 20: how many to show
+-- parameter: rows = 20: how many to show
 with open as (
     select
         r.source,

@@ -1,6 +1,6 @@
 -- Daily flow
 -- How many problems came, went and stayed, day by day?
--- days = 14: how far to look back
+-- parameter: days = 14: how far to look back
 select
     f.day,
     sum(f.created)::bigint as created,

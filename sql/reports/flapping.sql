@@ -1,6 +1,8 @@
 -- Flapping
 -- Which problems changed their status most often lately?
--- days = 7: how far to look back · changes = 4: how many changes make it flap · rows = 20: how many to show
+-- parameter: days = 7: how far to look back
+-- parameter: changes = 4: how many changes make it flap
+-- parameter: rows = 20: how many to show
 select
     p.source,
     p.id,

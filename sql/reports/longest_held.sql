@@ -1,6 +1,6 @@
 -- Longest held
 -- Which open problems have been held or pending longest, all pauses together?
--- rows = 20: how many to show
+-- parameter: rows = 20: how many to show
 select
     r.source,
     r.id,

@@ -1,6 +1,7 @@
 -- Problems per party
 -- Which customers, suppliers and others have to do with the open problems?
--- role = (all): only parties in this role · rows = 20: how many to show
+-- parameter: role =: only parties in this role
+-- parameter: rows = 20: how many to show
 with open as (
     select
         r.source,

@@ -1,6 +1,6 @@
 -- How well push does
 -- How many changes did notifications bring, and how many had to be found by asking?
--- days = 7: how far to look back
+-- parameter: days = 7: how far to look back
 select
     q.source,
     sum(q.by_push)::bigint as by_push,

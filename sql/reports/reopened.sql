@@ -1,6 +1,7 @@
 -- Reopened
 -- Which problems raised lately came back after they had been resolved or closed?
--- days = 90: how far to look back · rows = 20: how many to show
+-- parameter: days = 90: how far to look back
+-- parameter: rows = 20: how many to show
 select
     r.source,
     r.id,

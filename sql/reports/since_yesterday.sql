@@ -1,6 +1,7 @@
 -- What changed since yesterday
 -- Which problems changed since the begin of yesterday (UTC), and what of them?
--- days = 1: how many days before today · rows = 100: how many to show
+-- parameter: days = 1: how many days before today
+-- parameter: rows = 100: how many to show
 select
     v.valid_from as at,
     p.source,

@@ -1,6 +1,9 @@
 -- Breaches of a time to resolve
 -- Which problems raised lately took longer to resolve than they may, or are open for longer?
--- hours = 24: the longest they may take · priority = 2: only those as urgent · days = 30: how far to look back · rows = 50: how many to show
+-- parameter: hours = 24: the longest they may take
+-- parameter: priority = 2: only those as urgent
+-- parameter: days = 30: how far to look back
+-- parameter: rows = 50: how many to show
 select
     r.source,
     r.id,

@@ -1,6 +1,7 @@
 -- The story of a problem
 -- What happened to one problem, in order?
--- source, id: which problem
+-- parameter: source: which problem
+-- parameter: id: which problem
 select
     v.valid_from as at,
     v.via,

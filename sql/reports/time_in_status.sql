@@ -1,6 +1,6 @@
 -- Time in each status
 -- Where did the time go, of the problems that were resolved lately?
--- days = 7: how far to look back
+-- parameter: days = 7: how far to look back
 select
     s.status,
     count(*) as stays,

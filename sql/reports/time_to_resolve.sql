@@ -1,6 +1,6 @@
 -- Time to resolve by category and priority
 -- How long did it take to resolve the problems that were resolved lately: on average, and nine out of ten?
--- days = 30: how far to look back
+-- parameter: days = 30: how far to look back
 select
     r.category,
     r.priority,

@@ -21,7 +21,17 @@ from bridge.storage.queries import sql_dir
 from bridge.tmf656 import wire
 
 SHOWN_TODAY = date(2026, 6, 15)
-_HEADER = re.compile(r"-- (?P<title>.+)\n-- (?P<question>.+)\n(?:-- (?P<parameters>.+)\n)?")
+_HEADER = re.compile(r"-- (?P<title>.+)\n-- (?P<question>.+)\n(?P<parameters>(?:-- parameter: .+\n)*)")
+_PARAMETER = re.compile(r"-- parameter: (?P<name>\w+)(?: =(?P<default>[^:]*))?: (?P<meaning>.+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """What `set report.NAME` sets. `default`: None when it has to be set."""
+
+    name: str
+    default: str | None
+    meaning: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +41,7 @@ class Report:
     name: str
     title: str
     question: str
-    parameters: tuple[tuple[str, str], ...]
+    parameters: tuple[Parameter, ...]
     sql: str
 
 
@@ -44,10 +54,12 @@ def _read(path: Path) -> Report:
     text = path.read_text(encoding="utf-8")
     header = _HEADER.match(text)
     assert header, f"{path.name} does not begin with its title and the question it answers"
-    told = (header["parameters"] or "").split(" · ")
     parameters = tuple(
-        (name.strip(), meaning.strip()) for name, _, meaning in (one.partition(":") for one in told if one)
+        Parameter(found["name"], None if found["default"] is None else found["default"].strip(), found["meaning"])
+        for line in header["parameters"].splitlines()
+        if (found := _PARAMETER.fullmatch(line))
     )
+    assert len(parameters) == header["parameters"].count("\n"), f"{path.name}: a parameter cannot be read"
     return Report(path.stem, header["title"], header["question"], parameters, text[header.end() :])
 
 
@@ -191,18 +203,14 @@ def markdown(found: Mapping[str, list[dict[str, Any]]]) -> str:
     ]
     for report in cookbook():
         text += ["", f"## {report.title}", "", f"{report.question} [`{report.name}.sql`]({report.name}.sql)", ""]
-        text += [
-            f"* `report.{name.split(' = ')[0]}`" + _default(name) + f": {meaning}"
-            for name, meaning in report.parameters
-        ]
+        text += [f"* `report.{one.name}`{_default(one)}: {one.meaning}" for one in report.parameters]
         text += [""] if report.parameters else []
         text += table(found[report.name])
     return "\n".join(text) + "\n"
 
 
-def _default(name: str) -> str:
-    _, _, default = name.partition(" = ")
-    return f" ({default})" if default else ""
+def _default(parameter: Parameter) -> str:
+    return f" ({parameter.default})" if parameter.default else ""
 
 
 def table(rows: list[dict[str, Any]]) -> list[str]:

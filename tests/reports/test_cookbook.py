@@ -97,9 +97,8 @@ async def test_parameters_are_settings_of_the_session(connection: Connection) ->
     await connection.execute("set local report.days = 3")
     assert await run(connection, by_name["time_to_resolve"]) == []
     for report in by_name.values():
-        for name, _ in report.parameters:
-            for each in name.partition(" = ")[0].split(", "):
-                assert f"report.parameter('{each}'" in report.sql, report.name
+        for one in report.parameters:
+            assert f"report.parameter('{one.name}', '{one.default or ''}')" in report.sql, report.name
 
 
 async def test_the_story_of_a_deleted_problem_ends_with_its_deletion(connection: Connection) -> None:
