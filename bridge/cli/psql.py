@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import subprocess
-from urllib.parse import unquote, urlsplit
 
 import typer
 
@@ -13,6 +12,7 @@ from bridge.cli.options import Config, on_loop, require_data, settings_for
 from bridge.errors import PermanentError
 from bridge.postgres.embedded import find_binaries
 from bridge.settings import Settings
+from bridge.settings.dsn import read_dsn
 
 
 def psql(context: typer.Context, config: Config = None) -> None:
@@ -24,8 +24,8 @@ def psql(context: typer.Context, config: Config = None) -> None:
 
 async def _psql(settings: Settings, arguments: list[str]) -> int:
     async with open_database(settings, join=True, wait=False) as place:
-        address, password = _apart(place.dsn)
-        command = [_program(place), "--dbname", address, *arguments]
+        conninfo, password = read_dsn(place.dsn).for_psql()
+        command = [_program(place), "--dbname", conninfo, *arguments]
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             done = subprocess.run(  # noqa: S603, ASYNC221 -- the user's own program; nothing else is to run meanwhile
@@ -34,18 +34,6 @@ async def _psql(settings: Settings, arguments: list[str]) -> int:
         finally:
             signal.signal(signal.SIGINT, before)
     return done.returncode if done.returncode >= 0 else 128 - done.returncode
-
-
-def _apart(dsn: str) -> tuple[str, dict[str, str]]:
-    """Return the address without its password, which everybody on this machine could read in the list of processes,
-    and the variable that gives psql the password instead.
-    """
-    parts = urlsplit(dsn)
-    login, at, place = parts.netloc.rpartition("@")
-    user, colon, password = login.partition(":")
-    if not colon:
-        return dsn, {}
-    return dsn.replace(parts.netloc, f"{user}{at}{place}", 1), {"PGPASSWORD": unquote(password)}
 
 
 def _program(place: OpenDatabase) -> str:

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import BaseModel, Field, SecretStr
 from pydantic.fields import FieldInfo
 
+from bridge.settings.dsn import read_dsn
 from bridge.settings.section import Key, Section, secret_names, section_of
 from bridge.settings.source import SourceSettings
 from bridge.settings.values import (
@@ -147,7 +148,10 @@ class Settings(Section):
 
     def secrets(self) -> Iterator[str]:
         """Every secret value that is set, for `bridge.telemetry.logs.hide`; of a URL with a login, its password."""
-        urls = [self.database.dsn.get_secret_value()]
+        dsn = read_dsn(self.database.dsn.get_secret_value() or "postgresql://")
+        if dsn.password:
+            yield dsn.password
+        urls: list[str] = []
         for name in secret_names(HttpSettings):
             yield from getattr(self.http, name).get_secret_value().split()
         for source in self.sources.values():

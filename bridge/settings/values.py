@@ -12,6 +12,8 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationInfo
 
+from bridge.settings.dsn import faults_of
+
 _SOURCE_NAME = re.compile(r"[a-z0-9_-]+")
 _SHORTEST_KEY_BYTES = 16
 _SHORTEST_TOKEN = 16
@@ -132,12 +134,8 @@ def _optional_url(url: str | None) -> str | None:
 
 def _postgres_url(dsn: SecretStr) -> SecretStr:
     value = dsn.get_secret_value()
-    if value and not value.startswith(("postgresql://", "postgres://")):
-        raise ValueError("should begin with postgresql://")
-    try:
-        _ = urlsplit(value).port
-    except ValueError as error:
-        raise ValueError("is not a URL; write special characters in the password as %XX") from error
+    if value and (faults := faults_of(value)):
+        raise ValueError("; ".join(faults))
     return dsn
 
 

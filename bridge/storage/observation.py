@@ -68,7 +68,8 @@ from bridge.domain.problem_history import (
 )
 from bridge.domain.value import dataclass
 from bridge.storage import awaited_notification, list_digest, row_builder
-from bridge.storage.database import ConcurrentUpdateError, Connection
+from bridge.storage.database import Connection
+from bridge.storage.errors import ConcurrentUpdateError
 from bridge.storage.queries import queries
 from bridge.storage.row_builder import Key
 from bridge.storage.row_cache import Digest, RowCache

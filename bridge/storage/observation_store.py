@@ -12,6 +12,7 @@ duplicates and goes on behind them.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
+from weakref import WeakKeyDictionary
 
 import structlog
 
@@ -19,16 +20,11 @@ from bridge.domain.observation import Via
 from bridge.domain.value import dataclass
 from bridge.errors import DatabaseUnavailableError
 from bridge.storage import dead_letter, partition, refetch
-from bridge.storage.database import (
-    ConcurrentUpdateError,
-    Connection,
-    Database,
-    MissingPartitionError,
-    RefusedError,
-    TooSlowError,
-)
+from bridge.storage.database import Connection, Database
 from bridge.storage.dead_letter import DeadLetter
+from bridge.storage.errors import ConcurrentUpdateError, MissingPartitionError, RefusedError, TooSlowError
 from bridge.storage.observation import Decision, Entry, Stored, decide, doubt, lock, remember, write
+from bridge.storage.row_cache import RowCache
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +39,20 @@ _STORE_SECONDS = 60.0
 its line.
 """
 _PING_SECONDS = 10.0
+
+
+_caches: WeakKeyDictionary[Database, tuple[int, RowCache]] = WeakKeyDictionary()
+
+
+def row_cache_of(database: Database) -> RowCache:
+    """Return what was written through this pool, forgotten when a connection was made since: that may lead to another
+    server, or to the same one put back to an earlier state.
+    """
+    made, cache = _caches.get(database) or (database.connections_made, RowCache())
+    if made != database.connections_made:
+        cache.forget()
+    _caches[database] = (database.connections_made, cache)
+    return cache
 
 
 async def store_items(
@@ -123,12 +133,12 @@ async def _store_once(database: Database, items: Sequence[Item], how: _How) -> S
                 decision = await _store_plainly(database, entries, how)
             break
         except ConcurrentUpdateError as error:
-            doubt(database.recent, entries)
+            doubt(row_cache_of(database), entries)
             if attempt == _RACES - 1:
                 raise
             if isinstance(error, MissingPartitionError):
                 await _make_partitions(database, items)
-    remember(database.recent, decision)
+    remember(row_cache_of(database), decision)
     stored = decision.stored
     if letters:
         outcomes = iter(stored.outcomes)
@@ -145,7 +155,7 @@ async def _store_together(
             await how.within(connection)
         if again:
             await lock(connection, entries)
-        recent = None if again else database.recent
+        recent = None if again else row_cache_of(database)
         decision = await decide(connection, entries, touch=how.touch, recent=recent)
         stored = await write(connection, decision)
         await dead_letter.keep(connection, letters)
@@ -160,7 +170,7 @@ async def _store_plainly(database: Database, entries: Sequence[Entry], how: _How
     commits by itself.
     """
     async with database.session(limit_seconds=_STORE_SECONDS) as connection:
-        decision = await decide(connection, entries, touch=how.touch, recent=database.recent)
+        decision = await decide(connection, entries, touch=how.touch, recent=row_cache_of(database))
         if decision.alone:
             await write(connection, decision)
             return decision

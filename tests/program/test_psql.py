@@ -2,11 +2,10 @@
 
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from bridge.cli.psql import _apart
 from bridge.postgres.embedded import embedded
 
 pytestmark = pytest.mark.anyio
@@ -39,21 +38,22 @@ async def test_it_starts_the_embedded_postgres_or_joins_the_one_that_runs(
 
 
 @pytest.mark.parametrize(
-    ("dsn", "address", "password"),
-    [
-        ("postgresql://u:p%40ss@h:5432/d?sslmode=disable", "postgresql://u@h:5432/d?sslmode=disable", "p@ss"),
-        ("postgresql://u@h/d", "postgresql://u@h/d", None),
-        ("postgresql:///d?host=%2Ftmp%2Fa%40b%3Ac", "postgresql:///d?host=%2Ftmp%2Fa%40b%3Ac", None),
-    ],
+    "form", ["postgresql://postgres:{password}@", "postgresql:///?user=postgres&password={password}"]
 )
-def test_the_password_does_not_stand_on_the_command_line(dsn: str, address: str, password: str | None) -> None:
-    assert _apart(dsn) == (address, {} if password is None else {"PGPASSWORD": password})
-    assert urlsplit(address).password is None
+async def test_d4_the_password_is_in_no_list_of_processes(form: str, dsn: str, call: Any, configured: Any) -> None:
+    split = urlsplit(dsn)
+    query = f"host={parse_qs(split.query)['host'][0]}&dbname={split.path[1:]}&connect_timeout=7&channel_binding=prefer"
+    given = form.format(password="p%40ss-word") + ("&" if "?" in form else "/?") + query
+    shell = "\\! tr '\\0' ' ' < /proc/$PPID/cmdline"
+    answer = await call("psql", "--config", configured(dsn=given), "-X", "-c", shell)
+    assert answer.status == 0, answer.err
+    assert "connect_timeout='7'" in answer.out
+    assert "ss-word" not in answer.out
 
 
 async def test_a_database_that_is_away_is_said_in_words(call: Any, configured: Any, held_port: Any) -> None:
     dsn = f"postgresql://postgres@127.0.0.1:{held_port.getsockname()[1]}/x"
     answer = await call("psql", "--config", configured(dsn=dsn))
     assert answer.status == 1
-    assert "Postgres unavailable" in answer.err
+    assert "database.dsn" in answer.err
     assert "Traceback" not in answer.err

@@ -5,7 +5,7 @@ import pytest
 
 from bridge.errors import DatabaseUnavailableError
 from bridge.storage import lease
-from bridge.storage.database import _SERVER_SETTINGS, Database, opened
+from bridge.storage.database import _SETTINGS, Database, opened
 
 pytestmark = pytest.mark.anyio
 
@@ -53,8 +53,8 @@ async def test_a_holder_that_is_paused_in_the_middle_of_a_write_does_not_keep_it
 ) -> None:
     """Its transaction holds the row of the lease, and Postgres ends it."""
     limit = "idle_in_transaction_session_timeout"
-    assert limit in _SERVER_SETTINGS
-    monkeypatch.setitem(_SERVER_SETTINGS, limit, "200ms")
+    assert limit in _SETTINGS
+    monkeypatch.setitem(_SETTINGS, limit, "200ms")
     taken: list[int | None] = []
 
     async def write_with_a_pause(paused: Database) -> None:

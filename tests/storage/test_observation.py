@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from bridge.domain.observation import Notification, Via
-from bridge.storage.database import ConcurrentUpdateError, Connection, Database, RefusedError, TooSlowError
+from bridge.storage.database import Connection, Database
+from bridge.storage.errors import ConcurrentUpdateError, RefusedError, TooSlowError
 from bridge.storage.observation import Entry, decide, store, write
 from bridge.tmf656 import wire
 

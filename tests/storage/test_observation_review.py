@@ -11,7 +11,8 @@ import pytest
 
 from bridge.domain.observation import Via
 from bridge.storage import partition, refetch, row_builder
-from bridge.storage.database import ConcurrentUpdateError, Connection, Database
+from bridge.storage.database import Connection, Database
+from bridge.storage.errors import ConcurrentUpdateError
 from bridge.storage.observation import Entry, Stored, decide, lock, store, write
 from bridge.storage.queries import queries
 from bridge.tmf656 import wire

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.domain.observation import Via
-from bridge.storage import observation
+from bridge.storage import observation, observation_store
 from bridge.storage.database import Connection, Database, opened
 from bridge.storage.observation import Entry, decide, remember
-from bridge.storage.observation_store import store_items
+from bridge.storage.observation_store import row_cache_of, store_items
 from bridge.storage.row_cache import RowCache
 from bridge.tmf656 import wire
 
@@ -60,9 +60,16 @@ class NoQuestions:
         raise AssertionError(f"{name} was called: something was read")
 
 
+def start_over(database: Database, careful: int) -> RowCache:
+    """Remember nothing, and be so careful after a wrong guess."""
+    cache = RowCache(careful)
+    observation_store._caches[database] = (database.connections_made, cache)
+    return cache
+
+
 async def guessed(database: Database, *entries: Entry) -> bool:
     """Would these be decided without reading anything?"""
-    recent = database.recent
+    recent = row_cache_of(database)
     try:
         await decide(NoQuestions(), entries, recent=recent)  # type: ignore[arg-type]  # it refuses whatever it is asked
     except AssertionError:
@@ -248,10 +255,9 @@ async def test_processes_that_remember_write_what_one_that_reads_everything_does
     processes: list[Database], told: list[Step], careful: int
 ) -> None:
     for database in processes:
-        database.recent = RowCache(careful)
+        start_over(database, careful)
     guessing = await result_of(processes, told)
-    processes[0].recent = reading = RowCache(1_000_000)
-    reading.doubt([], guessed=True)
+    start_over(processes[0], 1_000_000).doubt([], guessed=True)
 
     assert guessing == await result_of(processes[:1] * 2, told)
 
@@ -260,11 +266,11 @@ async def test_events_that_overtake_each_other_in_one_process(processes: list[Da
     database = processes[0]
     first = heard("Create", problem("acknowledged", 1), 1)
     async with database.session() as connection:
-        decision = await decide(connection, [first], recent=database.recent)
+        decision = await decide(connection, [first], recent=row_cache_of(database))
         await observation.write(connection, decision)
     second = heard("StateChange", problem("held", 2), 2)
     await outcome(database, second)
-    remember(database.recent, decision)  # its task was slower to go on
+    remember(row_cache_of(database), decision)  # its task was slower to go on
     assert await outcome(database, heard("StateChange", problem("resolved", 3), 3)) == "applied"
     assert await current(database) == ("resolved", 3)
 

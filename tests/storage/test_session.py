@@ -4,7 +4,9 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from bridge.storage.database import _ARRAYS, RefusedError, opened
+from bridge.storage.codec import ARRAYS
+from bridge.storage.database import opened
+from bridge.storage.errors import RefusedError
 
 pytestmark = pytest.mark.anyio
 
@@ -92,9 +94,9 @@ async def test_what_the_driver_is_told_of_arrays_is_what_postgres_says(dsn: str)
     async with opened(dsn, min_size=1, max_size=1, wait=False) as database, database.connection() as connection:
         rows = await connection.fetch(
             "select typname, oid::int8, typarray::int8 from pg_type where typname = any($1) and typtype = 'b'",
-            list(_ARRAYS),
+            list(ARRAYS),
         )
-        assert {row["typname"]: (row["oid"], row["typarray"]) for row in rows} == _ARRAYS
+        assert {row["typname"]: (row["oid"], row["typarray"]) for row in rows} == ARRAYS
 
 
 async def test_arrays_come_back_as_they_were_sent(dsn: str) -> None:
@@ -108,7 +110,7 @@ async def test_arrays_come_back_as_they_were_sent(dsn: str) -> None:
         "jsonb": [b'{"a": ["x,y", "\\""]}', b"null", None],
         "timestamptz": [datetime(2026, 6, 5, 12, tzinfo=UTC), None],
     }
-    assert sent.keys() == _ARRAYS.keys()
+    assert sent.keys() == ARRAYS.keys()
     async with opened(dsn, min_size=1, max_size=1, wait=False) as database, database.connection() as connection:
         for name, values in sent.items():
             assert await connection.fetchval(f"select $1::{name}[]", values) == values

@@ -1,0 +1,235 @@
+"""The pool: connections are lent again, and none outlives where it leads to."""
+
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import anyio
+import asyncpg
+import pytest
+
+from bridge.errors import ConfigurationError, DatabaseUnavailableError
+from bridge.postgres.embedded import Embedded, embedded
+from bridge.storage.database import Database, opened
+from bridge.storage.errors import TooSlowError
+
+pytestmark = pytest.mark.anyio
+
+PID = "select pg_backend_pid()"
+LIMIT_SECONDS = 20
+
+
+def with_database(dsn: str, name: str) -> str:
+    return dsn.replace("/bridge?", f"/{name}?")
+
+
+async def pid_of(database: Database) -> int:
+    async with database.session() as connection:
+        pid: int = await connection.fetchval(PID)
+    return pid
+
+
+async def end(dsn: str, pid: int) -> None:
+    admin = await asyncpg.connect(dsn)
+    assert await admin.fetchval("select pg_terminate_backend($1, 5000)", pid)
+    await admin.close()
+
+
+async def test_a_connection_that_came_back_counts_as_idle_and_is_lent_again(dsn: str) -> None:
+    async with opened(dsn, min_size=1, max_size=1, wait=False) as database:
+        pid = await pid_of(database)
+        assert database.figures() == {"used": 0, "idle": 1}
+        async with database.session() as connection:
+            assert await connection.fetchval(PID) == pid
+            assert database.figures() == {"used": 1, "idle": 0}
+        async with database.connection() as connection:
+            assert await connection.fetchval(PID) == pid
+
+
+async def test_one_that_is_lost_while_it_is_idle_is_replaced(dsn: str) -> None:
+    gone = anyio.Event()
+    async with opened(dsn, min_size=1, max_size=1, wait=False) as database:
+        async with database.session() as connection:
+            connection.add_termination_listener(lambda _: gone.set())
+            pid = await connection.fetchval(PID)
+        await end(dsn, pid)
+        with anyio.fail_after(LIMIT_SECONDS):
+            await gone.wait()
+        for _ in range(3):
+            assert await pid_of(database) != pid
+        assert database.figures() == {"used": 0, "idle": 1}
+
+
+async def test_one_that_is_lost_in_a_session_is_not_lent_again(dsn: str) -> None:
+    async with opened(dsn, min_size=1, max_size=1, wait=False) as database:
+        pid = await pid_of(database)
+        with pytest.raises(DatabaseUnavailableError):
+            async with database.session() as connection:
+                await connection.execute("select pg_terminate_backend(pg_backend_pid())")
+        assert await pid_of(database) != pid
+
+
+async def test_after_a_failover_none_is_lent_from_before(dsn: str) -> None:
+    async def write_nothing(database: Database) -> None:
+        async with database.transaction() as connection:
+            await connection.execute("set transaction read only")
+            await connection.execute("create table public.never ()")
+
+    async def pids(database: Database) -> set[int]:
+        async with database.session() as one, database.session() as two, database.session() as three:
+            return {await each.fetchval(PID) for each in (one, two, three)}
+
+    async with opened(dsn, min_size=3, max_size=3, wait=False) as database:
+        before = await pids(database)
+        async with database.session() as meanwhile:
+            with pytest.raises(DatabaseUnavailableError):
+                await write_nothing(database)
+            assert await meanwhile.fetchval(PID) in before
+        assert not before & await pids(database)
+
+
+async def test_one_that_took_too_long_is_not_lent_again(dsn: str) -> None:
+    async with opened(dsn, min_size=1, max_size=1, wait=False) as database:
+        pid = await pid_of(database)
+        with pytest.raises(TooSlowError, match=r"longer than 0\.2 s"):
+            async with database.session(limit_seconds=0.2) as connection:
+                await connection.execute("select pg_sleep(60)")
+        assert await pid_of(database) != pid
+        async with opened(dsn, min_size=1, max_size=1, wait=False) as other, other.session() as connection:
+            assert not await connection.fetchval("select count(*) from pg_stat_activity where pid = $1", pid)
+
+
+async def test_one_whose_borrower_was_stopped_is_lent_clean(dsn: str) -> None:
+    async with opened(dsn, min_size=1, max_size=1, wait=False) as database:
+        await pid_of(database)
+        with anyio.move_on_after(0.2) as stopped:
+            async with database.transaction() as connection:
+                await connection.execute("create table public.half ()")
+                await connection.execute("select pg_sleep(60)")
+        assert stopped.cancelled_caught
+        async with database.session() as connection:
+            assert await connection.fetchval("select to_regclass('public.half')") is None
+
+
+async def test_a_database_that_closes_leaves_none_behind(dsn: str) -> None:
+    async with opened(dsn, min_size=2, max_size=2, wait=False) as database:
+        async with database.session() as one, database.session() as two:
+            await one.fetchval(PID)
+            await two.fetchval(PID)
+        closing_at = monotonic()
+    assert monotonic() - closing_at < 2  # after three it is cut off
+    async with opened(dsn, min_size=1, max_size=1, wait=False) as other, other.session() as connection:
+        left: Any = await connection.fetchval(
+            "select count(*) from pg_stat_activity where application_name = $1", database.identity
+        )
+    assert left == 0
+
+
+async def test_a_postgres_that_starts_again_is_found_again(tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        async with embedded(tmp_path) as own:
+            database = await stack.enter_async_context(opened(own.dsn, min_size=2, max_size=2, wait=False))
+            async with database.session() as one, database.session() as two:
+                before = {await one.fetchval(PID), await two.fetchval(PID)}
+        with pytest.raises(DatabaseUnavailableError):
+            await pid_of(database)
+        assert database.figures() == {"used": 0, "idle": 0}
+        async with embedded(tmp_path) as own, database.session() as one, database.session() as two:
+            assert not before & {await one.fetchval(PID), await two.fetchval(PID)}
+
+
+async def test_every_timeout_of_a_role_and_its_zone_are_ours_not_its(dsn: str) -> None:
+    admin = await asyncpg.connect(dsn)
+    name = f"pressed_{dsn.partition('/test_')[2].partition('?')[0]}"
+    await admin.execute(f"create role {name} login superuser")
+    try:
+        for setting in (
+            "statement_timeout = '30s'",
+            "lock_timeout = '30s'",
+            "idle_session_timeout = '30s'",
+            "idle_in_transaction_session_timeout = '30s'",
+            "timezone = 'Asia/Kathmandu'",
+            "default_transaction_isolation = 'serializable'",
+        ):
+            await admin.execute(f"alter role {name} set {setting}")
+        async with opened(dsn.replace("user=postgres", f"user={name}"), min_size=1, max_size=1, wait=False) as database:
+            for _ in range(2):  # the second time after a reset
+                async with database.connection() as connection:
+                    settings = await connection.fetchrow(
+                        "select current_setting('timezone'), current_setting('default_transaction_isolation'), "
+                        "current_setting('statement_timeout'), current_setting('lock_timeout'), "
+                        "current_setting('idle_session_timeout'), "
+                        "current_setting('idle_in_transaction_session_timeout')"
+                    )
+                    assert tuple(settings) == ("UTC", "read committed", "0", "0", "0", "10s")
+    finally:
+        await admin.execute(f"drop role {name}")
+        await admin.close()
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "WIN1252", "SQL_ASCII"])
+async def test_d6_a_database_that_cannot_hold_every_text_is_refused_first(postgres: Embedded, encoding: str) -> None:
+    admin = await asyncpg.connect(postgres.dsn)
+    name = f"narrow_{encoding.lower()}"
+    await admin.execute(f"create database {name} encoding '{encoding}' locale 'C' template template0")
+    try:
+        with pytest.raises(ConfigurationError, match=rf"database\.dsn.*{name}.*{encoding}.*create database"):
+            async with opened(with_database(postgres.dsn, name)):
+                pass
+    finally:
+        await admin.execute(f"drop database {name} with (force)")
+        await admin.close()
+
+
+async def test_a6_rights_revoked_while_it_runs_are_waited_for(dsn: str) -> None:
+    admin = await asyncpg.connect(dsn)
+    name = f"guest_{dsn.partition('/test_')[2].partition('?')[0]}"
+    base = await admin.fetchval("select current_database()")
+    await admin.execute(f"create role {name} login")
+    try:
+        async with opened(dsn.replace("user=postgres", f"user={name}"), min_size=0, max_size=1, wait=False) as database:
+            await pid_of(database)
+            await admin.execute(f"revoke connect on database {base} from public")
+            await end(dsn, await admin.fetchval("select pid from pg_stat_activity where usename = $1", name))
+            with suppress(DatabaseUnavailableError):  # it may meet the connection that was ended
+                await pid_of(database)
+            with pytest.raises(DatabaseUnavailableError, match=r"42501.*grant connect"):
+                await pid_of(database)
+            await admin.execute(f"grant connect on database {base} to public")
+            await pid_of(database)
+    finally:
+        await admin.execute(f"drop role {name}")
+        await admin.close()
+
+
+async def test_a7_tables_dropped_and_made_again_beside_it_are_used_again(dsn: str) -> None:
+    admin = await asyncpg.connect(dsn)
+    make = "create type public.kind as (a integer); create table public.restored (a integer)"
+    drop = "drop table public.restored; drop type public.kind"
+    insert = "insert into public.restored select a from unnest($1::public.kind[])"
+    await admin.execute(make)
+    try:
+        async with opened(dsn, min_size=1, max_size=1, wait=False) as database:
+
+            async def store() -> None:
+                async with database.transaction() as connection:
+                    await connection.execute(insert, [(1,)])
+
+            await store()
+            await admin.execute(drop)
+            with pytest.raises(DatabaseUnavailableError, match=r"SQLSTATE"):
+                await store()
+            with pytest.raises(DatabaseUnavailableError, match=r"migrate --check"):
+                await store()
+            await admin.execute(make)
+            await store()
+            assert await admin.fetchval("select count(*) from public.restored") == 1
+    finally:
+        await admin.close()
+
+
+async def test_f7_a_database_that_is_not_there_is_named_with_what_to_do(postgres: Embedded) -> None:
+    with pytest.raises(DatabaseUnavailableError, match=r"/nowhere refuses.*3D000.*create database"):
+        async with opened(with_database(postgres.dsn, "nowhere"), wait=False):
+            pass
