@@ -36,7 +36,6 @@ from bridge.maintenance.source_report import Reporter
 from bridge.pull.poll import Poller
 from bridge.pull.reconcile import Reconciler
 from bridge.pull.refetch import Refetcher
-from bridge.schedule import Wake
 from bridge.settings import Settings
 from bridge.sources.callback_secret import CallbackSecretWatch
 from bridge.sources.silence_watch import SilenceWatch
@@ -50,10 +49,11 @@ from bridge.stream.follower import Follower
 from bridge.telemetry import systemd
 from bridge.telemetry.loop_lag import LoopLagSampler
 from bridge.telemetry.metrics import CONNECTION_STATES, Metrics
-from bridge.web.connections import ConnectionLimit, make_room
+from bridge.web.connections import ConnectionLimit, raise_file_limit
 from bridge.web.listener.admission import gates
-from bridge.web.listener.endpoint import BodyLimits, ListenerEndpoint, greeter
-from bridge.web.ops.health import Exposition, Readiness, readyz
+from bridge.web.listener.endpoint import BodyLimits, ListenerEndpoint
+from bridge.web.ops.health import Exposition, Readiness, ops_pages
+from bridge.web.routes import WebPage
 from bridge.web.server import HttpServer, ServerOptions, serving
 from bridge.web.stream import stream
 from bridge.web.tls import Certificates
@@ -70,21 +70,12 @@ _JOURNAL_SECONDS = 10.0
 class Front:
     """What the HTTP server can say and do at the moment; empty until the rest is there."""
 
+    endpoint: ListenerEndpoint | None = None
     receiver: Receiver | None = None
     database: Database | None = None
     journal: Journal | None = None
     broadcaster: Broadcaster | None = None
     stopping: bool = False
-
-    def admit(self, name: str, secret: str) -> SourceState | None:
-        """Find the feed of a callback; while there is no receiver yet, TransientError."""
-        return self.receiving().admit(name, secret)
-
-    def receiving(self) -> Receiver:
-        """Return who takes what is posted; while there is none yet, TransientError."""
-        if self.receiver is None:
-            raise TransientError("starting", retry_after_seconds=2)
-        return self.receiver
 
     def follow(self, wish: StreamFilter) -> AbstractAsyncContextManager[Follower]:
         """Follow the changes."""
@@ -149,18 +140,16 @@ class Bridge:
         self._show_configured()
         http = self.settings.http
         limits = BodyLimits(http.max_body_bytes, http.max_waiting_bytes, body_seconds=http.body_timeout_seconds)
-        doors = gates(self.settings.sources, http.trusted_proxies)
-        intake = ListenerEndpoint(self.front.receiving, self.metrics, limits, doors)
+        endpoint = ListenerEndpoint(self.metrics, limits, gates(self.settings.sources, http.trusted_proxies))
+        self.front.endpoint = endpoint
         certificates = self._certificates()
-        entrance = self._entrance(certificates)
-        greets = greeter(self.front.admit, self.metrics, doors)
+        pages = ops_pages(self.front.condition, self.page or self._page, http.metrics_token.get_secret_value())
         streaming = stream(
             self.front.follow, http.stream_token.get_secret_value(), list(self.settings.sources), self.metrics
         )
-        page = self.page or self._page
-        async with serving(
-            intake.handle, readyz(self.front.condition), page, entrance, greets, streaming, intake.take
-        ) as server:
+        pages["/stream"] = WebPage(streaming, methods=("GET",))
+        take = endpoint.take if http.fast_path else None
+        async with serving(endpoint.handlers(), pages, self._server_options(certificates), take) as server:
             log.info("listening", url=server.url)
             systemd.notify(f"STATUS=listening at {server.url}, waiting for Postgres")
             async with AsyncExitStack() as stack:
@@ -184,18 +173,18 @@ class Bridge:
             return None
         return Certificates(http.tls_cert_file, http.tls_key_file, http.tls_client_ca_file)
 
-    def _entrance(self, certificates: Certificates | None) -> ServerOptions:
+    def _server_options(self, certificates: Certificates | None) -> ServerOptions:
         http = self.settings.http
-        make_room(http.max_connections)
+        raise_file_limit(http.max_connections)
         return ServerOptions(
             host=http.host,
             port=http.port,
             keepalive_seconds=http.keepalive_timeout_seconds,
             pages_port=http.metrics_port,
-            metrics_token=http.metrics_token.get_secret_value(),
+            public_url=http.public_url,
             tls=certificates.context if certificates is not None else None,
             shared=self.shared,
-            cap=ConnectionLimit(
+            limit=ConnectionLimit(
                 http.max_connections,
                 http.max_connections_per_peer,
                 http.trusted_proxies,
@@ -240,6 +229,8 @@ class Bridge:
                     )
                     keeping.start_soon(receiver.journal.run)
                 self.front.receiver, self.front.journal = receiver, journal
+                if self.front.endpoint is not None:
+                    self.front.endpoint.receiver = receiver
                 try:
                     await self._work(server, place, sources, fence)
                 finally:
@@ -285,8 +276,7 @@ class Bridge:
             working.start_soon(Reporter(list(sources.values()), place.database, self.metrics).run)
             receiver, journal = self.front.receiver, self.front.journal
             if receiver is not None and journal is not None:
-                store = partial(receiver.replay, place.database)
-                working.start_soon(Replayer(journal, store, self.metrics, Wake()).run)
+                working.start_soon(Replayer(journal, place.database, sources, self.metrics).run)
             working.start_soon(CallbackSecretWatch(list(sources.values()), place.database, self.metrics).run)
             working.start_soon(ClockWatch(list(sources.values()), place.database, metrics=self.metrics).run)
             working.start_soon(leader.run)

@@ -1,84 +1,127 @@
-"""What happens to one posted body: read it, hand it to the writer, wake whom it concerns.
+"""One posted body: read it, have it stored, count it, wake the jobs that it concerns.
 
-What came in one turn of the loop is read at a stretch (`bridge.ingest.turn_batch`), and counted at a stretch when it is
-committed: in between, and for each by itself, are only the parts of aiohttp.
+Bodies that come in one turn of the event loop are read together, and counted together when they are committed.
 
-Nothing is answered before it is durable: in Postgres, or, when the writer does not commit it in time, in the local
+A body is answered once it is durable: in Postgres, or, when the writer does not commit it in time, in the local
 journal. What went to both (a commit that was only late) is a duplicate when the journal is replayed.
 
-A body that is no JSON object is kept as a dead letter too, but the sender is told (400); one that is JSON and not
-understood is kept and accepted: sending it again would not help. Its problem is fetched by id where that much could be
-read, else the source is polled, so the tables come right in any case.
+A body that is no JSON object is stored as a dead letter too, but its sender is answered 400. JSON that is not
+understood is stored as a dead letter and accepted, since sending it again would not help; its problem is fetched by id
+where the id could be read, else the source is polled, so that the tables come right in any case. So is a body whose
+reading meets a defect of ours: it must not keep the bodies beside it from being stored.
 """
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
+from contextvars import Context, copy_context
 from datetime import UTC, datetime
-from hmac import compare_digest
+from functools import partial
+from time import perf_counter
+from typing import Generic, TypeAlias, TypeVar
 
 import structlog
 
 from bridge.domain.observation import Notification, Via
 from bridge.domain.value import dataclass
-from bridge.errors import BridgeError, DatabaseUnavailableError, OverdueError, RetiredError, UnreadableError
-from bridge.ingest.group_commit import Caller, GroupCommit, OverloadedError, result_of
-from bridge.ingest.turn_batch import TurnBatch
+from bridge.errors import BridgeError, DatabaseUnavailableError, OverdueError, UnreadableError
+from bridge.ingest.group_commit import GroupCommit, OverloadedError, resolve
 from bridge.ingest.writer import Writer
 from bridge.journal.journal import Post
-from bridge.sources.state import Mode, SourceState
-from bridge.storage import source as source_table
-from bridge.storage.database import Database
+from bridge.sources.state import SourceState
 from bridge.storage.dead_letter import DeadLetter
-from bridge.storage.observation import Entry, Stored
-from bridge.storage.observation_store import Item, store_items
+from bridge.storage.observation import Entry
+from bridge.storage.observation_store import Item
 from bridge.telemetry.exemplar import exemplar
-from bridge.telemetry.metrics import OTHER_EVENT_TYPE, Metrics, event_type_label
+from bridge.telemetry.metrics import KNOWN_EVENT_TYPES, OTHER_EVENT_TYPE, Metrics
 from bridge.tmf656 import wire
 
 log = structlog.get_logger(__name__)
 
+Outcome: TypeAlias = str | BridgeError
+"""What became of a body, once it is durable: `applied`, `unchanged`, `duplicate`, `stale`, `dead_letter`, or
+`journalled` (not in Postgres yet); UnreadableError: stored, but it is no JSON object. TransientError: it is not stored,
+its sender has to send it again (OverdueError: it may be stored).
+"""
+_READING_SECONDS = 0.005
+"""Reading bodies holds the event loop no longer than this, give or take one body."""
+
+T = TypeVar("T")
+
+
+class TurnBatch(Generic[T]):
+    """Gathers what is added in one turn of the event loop and hands it to `work`, one by one, in the next turn.
+
+    Reading sixty-four bodies one after the other takes less than half of what it takes between sixty-four requests,
+    because code and data stay in the processor's caches (docs/performance.md).
+    """
+
+    __slots__ = ("_items", "_seconds", "_work")
+
+    def __init__(self, work: Callable[[T], None], *, seconds: float = _READING_SECONDS) -> None:
+        """Start empty. After `seconds` other callbacks of the loop get their turn."""
+        self._work = work
+        self._seconds = seconds
+        self._items: deque[T] = deque()
+
+    def add(self, item: T) -> None:
+        """Have it worked on in the next turn of the loop, in order."""
+        if not self._items:
+            asyncio.get_running_loop().call_soon(self._run)
+        self._items.append(item)
+
+    def _run(self) -> None:
+        ends_at = perf_counter() + self._seconds
+        worked = 0
+        try:
+            for item in list(self._items):
+                worked += 1
+                self._work(item)
+                if perf_counter() >= ends_at:
+                    break
+        finally:  # also after a defect, which the loop reports: the items behind it are worked on
+            for _ in range(worked):
+                self._items.popleft()
+            if self._items:
+                asyncio.get_running_loop().call_soon(self._run)
+
 
 @dataclass(frozen=True, slots=True)
-class _Read:
-    """A body, understood or not."""
+class ReadItem:
+    """One event of a body: what is to be stored, and the notification or why it could not be understood."""
 
     item: Item
-    heard: Notification | None
+    notification: Notification | None
     error: UnreadableError | None
 
 
-class ReceivedBody:
-    """A body that was posted, who waits for what becomes of it and, once it is read, what it says."""
+class PostedBody:
+    """A body that is being stored. `done` gets its outcome."""
 
-    __slots__ = ("caller", "event_hint", "raw", "read", "received_at", "source")
+    __slots__ = ("context", "done", "event_hint", "items", "outcomes", "raw", "received_at", "source")
 
-    def __init__(self, source: SourceState, raw: bytes, event_hint: str | None, received_at: datetime) -> None:
-        """Nobody has been told anything yet. Needs a loop that runs."""
+    def __init__(
+        self,
+        source: SourceState,
+        raw: bytes,
+        event_hint: str | None,
+        received_at: datetime,
+        done: asyncio.Future[Outcome],
+    ) -> None:
+        """Nothing is read yet."""
         self.source = source
         self.raw = raw
         self.event_hint = event_hint
         self.received_at = received_at
-        self.read: _Read | None = None
-        self.caller: Caller[str] | None = asyncio.get_running_loop().create_future()
-
-    def understood(self) -> _Read:
-        """Read it, once."""
-        if self.read is None:
-            self.read = _read(self.source.source_id, self.raw, self.event_hint, self.received_at)
-        return self.read
-
-    async def told(self) -> str:
-        """Wait for what the writer says, and return it or raise it; once."""
-        assert self.caller is not None, "only one waits"  # noqa: S101 -- for the type checker
-        try:
-            return result_of(await self.caller)
-        finally:
-            self.caller = None  # an error holds this frame, and the future the error
+        self.done = done
+        self.items: Sequence[ReadItem] = ()
+        self.outcomes: list[Outcome] = []
+        self.context: Context | None = None
+        """Of the request, where it carries the trace that an exemplar names."""
 
 
 class Receiver:
-    """Takes posted bodies for every source. Without a `journal` what Postgres cannot take in time is refused."""
+    """Takes posted bodies for every source. Without a `journal` a body that Postgres cannot take in time is refused."""
 
     def __init__(
         self,
@@ -87,208 +130,114 @@ class Receiver:
         metrics: Metrics,
         journal: GroupCommit[Post, None] | None = None,
     ) -> None:
-        """Take for these feeds; what the writer has stored is told to this receiver from now on."""
+        """Take for these sources; what the writer commits is counted here from now on."""
         self.sources = sources
         self.writer = writer
         self.metrics = metrics
         self.journal = journal
-        self._by_id = {source.source_id: source for source in sources.values()}
-        self._arrivals = TurnBatch(self._take)
-        writer.tell(self._committed)
+        self._unread = TurnBatch(self._read_and_enqueue)
+        writer.on_committed = self._count_batch
 
-    def admit(self, name: str, secret: str) -> SourceState | None:
-        """Return the feed whose callback this is, or None; RetiredError when it was, but is not any more.
-
-        Takes the same time whether secret or source is wrong.
+    def submit(
+        self, source: SourceState, raw: bytes, event_hint: str | None, received_at: datetime
+    ) -> asyncio.Future[Outcome]:
+        """Have one body read and stored; the future gets its outcome. It takes as long as the writer and the journal
+        have patience, at most. A body whose future is cancelled may be stored all the same.
         """
-        source = self.sources.get(name)
-        accepted = source.secrets if source is not None and source.mode is not Mode.DISABLED else ("",)
-        given = secret.encode("utf-8", "surrogatepass")
-        admitted = False
-        for each in accepted:
-            admitted |= compare_digest(each.encode(), given) and bool(each)
-        if source is not None and not admitted and source_table.digest(secret) in source.retired:
-            raise RetiredError("this callback has been replaced")
-        return source if admitted else None
+        body = PostedBody(source, raw, event_hint, received_at, asyncio.get_running_loop().create_future())
+        if self.metrics.exemplars:
+            body.context = copy_context()
+        self._unread.add(body)
+        return body.done
 
-    async def receive(self, source: SourceState, raw: bytes, event_hint: str | None, received_at: datetime) -> str:
-        """Keep one body; return the outcome once it is durable. Raises as `end` does."""
-        return await self.end(self.begin(source, raw, event_hint, received_at))
+    def _read_and_enqueue(self, body: PostedBody) -> None:
+        if body.done.done():  # its request was cut off
+            return
+        body.items = read(body.source.source_id, body.raw, body.event_hint, body.received_at)
+        for each in body.items:
+            stored = partial(self._stored, body)
+            try:
+                self.writer.enqueue(each.item, stored)
+            except BridgeError as error:
+                stored(error)
 
-    def begin(
-        self,
-        source: SourceState,
-        raw: bytes,
-        event_hint: str | None,
-        received_at: datetime,
-        then: Callable[[ReceivedBody], None] | None = None,
-    ) -> ReceivedBody:
-        """Have one body read and stored. Somebody has to `end` it, at once or, if it is not `ended`, when `then` is
-        called.
-        """
-        arrival = ReceivedBody(source, raw, event_hint, received_at)
-        if then is not None and arrival.caller is not None:
-            arrival.caller.add_done_callback(lambda _: then(arrival))
-        self._arrivals.add(arrival)
-        return arrival
-
-    def ended(self, arrival: ReceivedBody) -> bool:
-        """Is it in Postgres, and is its sender to hear nothing but that? Then it is over, and counted."""
-        caller, read = arrival.caller, arrival.read
-        if read is None or caller is None or caller.cancelled() or caller.exception() is not None:
-            return False
-        if isinstance(caller.result(), BridgeError) or (read.error is not None and read.error.malformed):
-            return False
-        self._count_apart(arrival.source, read)
-        return True
-
-    async def end(self, arrival: ReceivedBody) -> str:
-        """See that a body is kept; return the outcome once it is durable (`journalled`: not in Postgres yet).
-
-        Raises UnreadableError when the body is no JSON object (kept all the same), TransientError when it could not be
-        kept, OverdueError when not in time. Takes as long as the writer and the journal have patience, at most.
-        """
-        source = arrival.source
-        try:
-            outcome = await arrival.told()
-        except (DatabaseUnavailableError, OverloadedError, OverdueError):
-            if self.journal is None:
-                raise
-            await self.journal.put(Post(source.name, arrival.received_at, arrival.event_hint, arrival.raw))
-            self.metrics.journalled.labels(source.name).inc()
-            outcome = "journalled"
+    def _stored(self, body: PostedBody, outcome: Outcome) -> None:
+        """One event of a body is stored, or not; the body is answered after the last of them."""
+        body.outcomes.append(outcome)
+        if len(body.outcomes) < len(body.items):
+            return
+        failure = next((each for each in body.outcomes if isinstance(each, BridgeError)), None)
+        if failure is None:
+            self._count_unread(body)
+            self._answer(body, outcome)
+        elif self.journal is not None and isinstance(
+            failure, (DatabaseUnavailableError, OverloadedError, OverdueError)
+        ):
+            self._append_to_journal(self.journal, body)
         else:
-            self._count_apart(source, arrival.understood())
-        error = arrival.understood().error
-        if error is None or not error.malformed:
-            return outcome
-        try:
-            raise error.with_traceback(None)
-        finally:
-            del arrival, error  # the traceback holds this frame: they would hold each other, and the body
+            resolve(body.done, failure)
 
-    def _take(self, arrival: ReceivedBody) -> None:
-        """Read a body and hand it to the writer."""
-        caller = arrival.caller
-        if caller is None or caller.done():  # the request was cut off: nobody will be told
-            return
+    def _append_to_journal(self, journal: GroupCommit[Post, None], body: PostedBody) -> None:
+        appended = partial(self._appended, body)
         try:
-            self.writer.enqueue(arrival.understood().item, caller)
+            journal.enqueue(Post(body.source.name, body.received_at, body.event_hint, body.raw), appended)
         except BridgeError as error:
-            caller.set_result(error)
-        except Exception as error:  # noqa: BLE001 -- a defect is raised where somebody waits
-            caller.set_exception(error)
+            appended(error)
 
-    async def replay(self, database: Database, posts: Sequence[Post]) -> None:
-        """Store posts from the journal in order. TransientError when Postgres is away."""
-        places: list[tuple[SourceState | None, _Read]] = []
-        for post in posts:
-            source = self.sources.get(post.source)
-            former = None if source else await self._former(database, post.source)
-            if source is None and former is None and post.damaged:
-                source = next(
-                    iter(self.sources.values()), None
-                )  # perhaps the name is damaged, and a letter needs a source
-            source_id = source.source_id if source else former
-            if source_id is None:
-                log.warning("journalled for a source nobody knows, dropped", source=post.source)
-            else:
-                places.append((source, _replayed(source_id, post)))
-        if not places:
+    def _appended(self, body: PostedBody, error: BridgeError | None) -> None:
+        if error is not None:
+            resolve(body.done, error)
             return
-        stored = await store_items(database, [read.item for _, read in places])
-        self._wake(stored)
-        for (source, read), outcome in zip(places, stored.outcomes, strict=True):
-            if source is None:
-                continue
-            if read.heard is not None:
-                self._count(source, [(read.heard, outcome)])
-            self._count_apart(source, read)
+        self.metrics.journalled.labels(body.source.name).inc()
+        self._answer(body, "journalled")
 
-    async def _former(self, database: Database, name: str) -> int | None:
-        """The key of a source that is not configured any more."""
-        async with database.connection() as connection:
-            return await source_table.find(connection, name)
+    def _answer(self, body: PostedBody, outcome: Outcome) -> None:
+        error = body.items[0].error
+        resolve(body.done, error if error is not None and error.malformed else outcome)
 
-    def _wake(self, stored: Stored) -> None:
-        for source in self.sources.values():
-            if stored.refetch[source.source_id]:
-                source.refetch_wake.call("replayed")
-
-    def _committed(self, items: Sequence[Item], outcomes: Sequence[str]) -> None:
-        """The writer has stored a batch, and its callers are about to be told."""
-        heard: dict[int, list[tuple[Notification, str]]] = {}
+    def _count_batch(self, items: Sequence[Item], outcomes: Sequence[str]) -> None:
+        """Count what the writer has committed, just before the senders are answered."""
+        by_source: dict[int, list[tuple[Notification, str]]] = {}
         for item, outcome in zip(items, outcomes, strict=True):
             if isinstance(item, Entry) and item.notification is not None:
-                heard.setdefault(item.source_id, []).append((item.notification, outcome))
-        for source_id, told in heard.items():
-            self._count(self._by_id[source_id], told)
+                by_source.setdefault(item.source_id, []).append((item.notification, outcome))
+        for source in self.sources.values():
+            if source.source_id in by_source:
+                count_notifications(self.metrics, source, by_source[source.source_id])
 
-    def _count(self, source: SourceState, told: Sequence[tuple[Notification, str]]) -> None:
-        """Count notifications of a source that are in Postgres now, with what became of them, and wake whom it
-        concerns.
+    def _count_unread(self, body: PostedBody) -> None:
+        """Count the events of a body that were not understood; and, with exemplars, the age of the others: the context
+        of its request knows the trace.
         """
-        numbers = Counter((event_type_label(heard.event_type), outcome) for heard, outcome in told)
-        for (label, outcome), number in numbers.items():
-            self.metrics.notifications.labels(source.name, label, outcome).inc(number)
-        now = datetime.now(UTC)
-        if not self.metrics.exemplars:
-            observe = self.metrics.event_age.labels(source.name).observe
-            for heard, _ in told:
-                if heard.event_time is not None:
-                    observe(_age_seconds(now, heard.event_time))
-        for heard, outcome in told:
-            if heard.poll_reason is not None and outcome != "duplicate":
-                source.poll_wake.call(heard.poll_reason)
-        applied = [heard.received_at for heard, outcome in told if outcome == "applied"]
-        if applied:
-            self.metrics.changes.labels(source.name, Via.PUSH.value).inc(len(applied))
-            source.pushed(max(applied), applied=True)
-        received_at = max(heard.received_at for heard, _ in told)
-        source.heard(received_at)
-        self.metrics.last_push.labels(source.name).set(received_at.timestamp())
-
-    def _count_apart(self, source: SourceState, read: _Read) -> None:
-        """The same for what is not understood; and, with exemplars, the age of what is: the task that received it knows
-        its trace.
-        """
-        heard, error = read.heard, read.error
-        if error is not None:
-            self.metrics.notifications.labels(source.name, OTHER_EVENT_TYPE, "dead_letter").inc()
-            log.warning("dead letter", source=source.name, reason=error.reason, problem_id=error.problem_id)
-            if not error.malformed and error.problem_id is None:
-                source.poll_wake.call("dead letter")
-        elif self.metrics.exemplars and heard is not None and heard.event_time is not None:
-            age_seconds = _age_seconds(datetime.now(UTC), heard.event_time)
-            self.metrics.event_age.labels(source.name).observe(age_seconds, exemplar(heard.problem_id))
+        for each in body.items:
+            if each.error is not None:
+                count_dead_letter(self.metrics, body.source, each.error)
+            elif body.context is not None and each.notification is not None:
+                body.context.run(_observe_age_with_exemplar, self.metrics, body.source.name, each.notification)
 
 
-def _age_seconds(now: datetime, event_time: datetime) -> float:
-    return max(0.0, (now - event_time).total_seconds())
-
-
-def _read(source_id: int, raw: bytes, event_hint: str | None, received_at: datetime) -> _Read:
+def read(source_id: int, raw: bytes, event_hint: str | None, received_at: datetime) -> list[ReadItem]:
+    """Read a body: what is to be stored of it, at least one item. Raises nothing."""
     try:
-        heard = wire.read_notification(raw, received_at=received_at, event_hint=event_hint)
-    except UnreadableError as error:
-        return _Read(_letter(source_id, raw, event_hint, received_at, error), None, error)
-    return _Read(Entry(source_id, heard.observation, heard), heard, None)
+        notification = wire.read_notification(raw, received_at=received_at, event_hint=event_hint)
+    except UnreadableError as unreadable:
+        error = unreadable
+    except Exception as defect:  # one body is one compartment: a defect in reading it is kept with its bytes
+        log.exception("a posted body met a defect of the bridge, kept as dead letter")
+        error = UnreadableError(
+            "defect",
+            f"reading it failed: {type(defect).__name__}: {defect}",
+            hint="report it with the traceback in the log; after an upgrade: tmf656-bridge dead-letters replay",
+        )
+    else:
+        return [ReadItem(Entry(source_id, notification.observation, notification), notification, None)]
+    return [ReadItem(dead_letter(source_id, raw, event_hint, received_at, error), None, error)]
 
 
-def _replayed(source_id: int, post: Post) -> _Read:
-    if not post.damaged:
-        return _read(source_id, post.raw, post.event_hint, post.received_at)
-    error = UnreadableError(
-        "journal_damaged",
-        f"the bytes are not those that were written to the local journal (for source {post.source!r})",
-        hint="check the disk of data_dir; the next poll brings the problem's state",
-    )
-    return _Read(_letter(source_id, post.raw, post.event_hint, post.received_at, error), None, error)
-
-
-def _letter(
+def dead_letter(
     source_id: int, raw: bytes, event_hint: str | None, received_at: datetime, error: UnreadableError
 ) -> DeadLetter:
+    """Return what is kept of a body that was not understood."""
     return DeadLetter(
         source_id=source_id,
         received_at=received_at,
@@ -299,3 +248,42 @@ def _letter(
         problem_id=error.problem_id,
         event_hint=event_hint,
     )
+
+
+def count_notifications(metrics: Metrics, source: SourceState, stored: Sequence[tuple[Notification, str]]) -> None:
+    """Count notifications of a source that are in Postgres now, with their outcomes, and wake the jobs they concern."""
+    numbers = Counter((notification.event_type, outcome) for notification, outcome in stored)
+    for (event_type, outcome), number in numbers.items():
+        label = event_type if event_type in KNOWN_EVENT_TYPES else OTHER_EVENT_TYPE
+        metrics.notifications.labels(source.name, label, outcome).inc(number)
+    now = datetime.now(UTC)
+    applied, received = [], []
+    observe_age = None if metrics.exemplars else metrics.event_age.labels(source.name).observe
+    for notification, outcome in stored:
+        received.append(notification.received_at)
+        if outcome == "applied":
+            applied.append(notification.received_at)
+        if observe_age is not None and notification.event_time is not None:
+            observe_age(max(0.0, (now - notification.event_time).total_seconds()))
+        if notification.poll_reason is not None and outcome != "duplicate":
+            source.poll_wake.call(notification.poll_reason)
+    if applied:
+        metrics.changes.labels(source.name, Via.PUSH.value).inc(len(applied))
+        source.pushed(max(applied), applied=True)
+    last_at = max(received)
+    source.heard(last_at)
+    metrics.last_push.labels(source.name).set(last_at.timestamp())
+
+
+def count_dead_letter(metrics: Metrics, source: SourceState, error: UnreadableError) -> None:
+    """Count what was not understood, and have the source polled where it does not even name a problem."""
+    metrics.notifications.labels(source.name, OTHER_EVENT_TYPE, "dead_letter").inc()
+    log.warning("dead letter", source=source.name, reason=error.reason, problem_id=error.problem_id)
+    if not error.malformed and error.problem_id is None:
+        source.poll_wake.call("dead letter")
+
+
+def _observe_age_with_exemplar(metrics: Metrics, source: str, notification: Notification) -> None:
+    if notification.event_time is not None:
+        age_seconds = max(0.0, (datetime.now(UTC) - notification.event_time).total_seconds())
+        metrics.event_age.labels(source).observe(age_seconds, exemplar(notification.problem_id))

@@ -48,8 +48,8 @@ class DatabaseSettings(Section):
 class HttpSettings(Section):
     """The listener that sources call, and the pages for metrics and probes."""
 
-    host: str = Field(default="127.0.0.1", min_length=1)
-    """address to listen on; 0.0.0.0 for all"""
+    host: str = "127.0.0.1"
+    """address to listen on; 0.0.0.0 for all of IPv4, :: or empty for all"""
     port: Whole = Field(default=8656, ge=0, le=65535)
     """TCP port to listen on, 0 to 65535 (0: any free one)"""
     workers: Whole = Field(default=1, ge=1, le=64)

@@ -39,7 +39,7 @@ class FileOfPairs(Enum):
 def local_url(validated: dict[str, Any]) -> str:
     """How a source on this machine reaches us, from the `host` and `port` listened on."""
     host = validated.get("host", "127.0.0.1")
-    if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+    if host in ("", "0.0.0.0", "::", "0:0:0:0:0:0:0:0"):  # noqa: S104 - compared, not bound
         host = "127.0.0.1"
     scheme = "https" if validated.get("tls_cert_file") else "http"
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{validated.get('port', 8656)}"

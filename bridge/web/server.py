@@ -1,19 +1,20 @@
-"""The aiohttp server: what it serves (`bridge.web.routes`), limits of connections, and a start and stop that lose no
-answered request.
+"""The aiohttp server: sockets, limits of connections, and a start and stop that lose no answered request.
 
-Stopping: the listening socket closes first, requests under way get a short time to be answered (their events are
-committed or they are told 503), then connections are cut. Keep-alive is short because the library's default for runners
-is an hour. What is left of a body that nobody wanted is read for a moment only, so that its sender sees the answer; it
-is never unpacked here.
+Stopping: the listening sockets close first, requests under way get a short time to be answered (their events are
+committed or they are answered 503), then connections are cut. Keep-alive is short because the library's default for
+runners is an hour. What is left of a body that was refused is read for a moment only, so that its sender sees the
+answer; it is never unpacked here.
 """
 
 import asyncio
 import logging
+import socket
 import ssl
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import anyio
 import structlog
@@ -23,22 +24,23 @@ from aiohttp.http_exceptions import HttpProcessingError
 from bridge.errors import PermanentError
 from bridge.web.connections import ConnectionLimit, CountedConnection
 from bridge.web.listener.endpoint import CallbackHandler
-from bridge.web.listener.fast_path import FastPath, Take
-from bridge.web.ops.health import Exposition, guarded, livez, metrics_page, signpost
-from bridge.web.ops.openapi import openapi
-from bridge.web.routes import Handler, Routes, WebPage
+from bridge.web.listener.fast_path import FastPath, FastPathConnection, Take
+from bridge.web.routes import Routes, WebPage
 
 log = structlog.get_logger(__name__)
 
 _SHUTDOWN_SECONDS = 2.0
 _LINGERING_SECONDS = 2.0
 _HANDSHAKE_SECONDS = 10.0
+_BACKLOG = 1024
 _SENDERS_FAULTS = (HttpProcessingError, web.RequestPayloadError, ConnectionError)
+_ALL_ADDRESSES = {"", "::", "0:0:0:0:0:0:0:0"}
+"""Hosts that stand for every address of both families; `0.0.0.0` stands for those of IPv4."""
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
-    """Broken HTTP and lost connections are answered as far as possible and no trouble of ours; a port scan must not
-    fill the log with tracebacks.
+    """Malformed HTTP and lost connections are answered as far as possible and not logged: a port scan must not fill the
+    log with tracebacks.
     """
     return not (record.exc_info and isinstance(record.exc_info[1], _SENDERS_FAULTS))
 
@@ -50,126 +52,169 @@ _library_log.addFilter(_is_ours)
 class HttpServer:
     """A server that runs. `url`: where the listener is; `pages_url`: where metrics and probes are."""
 
-    def __init__(self, doors: "Sequence[_Door]") -> None:
-        """Wrap doors that are open, the listener's first."""
-        self._doors = doors
-        self.url, self.pages_url = doors[0].url, doors[-1].url
+    def __init__(self, listeners: "Sequence[_Listener]") -> None:
+        """Wrap what listens, the port of callbacks first."""
+        self._listeners = listeners
+        self.url, self.pages_url = listeners[0].url, listeners[-1].url
 
     async def drain(self) -> None:
         """Stop taking requests and let those under way be answered; the second call does nothing."""
-        for door in self._doors:
-            await door.close()
+        for listener in self._listeners:
+            await listener.close()
 
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """Where and how to listen. `pages_port`: metrics and probes apart from the listener; `tls`: served by ourselves;
-    `shared`: other processes listen there too.
+    """Where and how to listen. `pages_port`: pages on a port of their own; `shared`: other processes listen there
+    too; `public_url`: its path is a prefix that is served, too.
     """
 
     host: str
     port: int
     keepalive_seconds: float = 15
     pages_port: int | None = None
-    metrics_token: str = ""
+    public_url: str = ""
     tls: ssl.SSLContext | None = None
     shared: bool = False
-    cap: ConnectionLimit = field(default_factory=ConnectionLimit)
+    limit: ConnectionLimit = field(default_factory=ConnectionLimit)
 
 
 @asynccontextmanager
 async def serving(
-    listener: CallbackHandler,
-    ready: Handler,
-    page: Exposition,
-    entrance: ServerOptions,
-    greeter: CallbackHandler | None = None,
-    stream: Handler | None = None,
+    callbacks: Mapping[str, CallbackHandler],
+    pages: Mapping[str, WebPage],
+    options: ServerOptions,
     take: Take | None = None,
 ) -> AsyncIterator[HttpServer]:
-    """Serve until the block ends; port 0 takes a free one. `greeter` answers OPTIONS, `take` takes bodies
-    of requests to the listener whose head is known. PermanentError when the address
-    cannot be had.
+    """Serve until the block ends; port 0 takes a free one. `take` takes the bodies of requests to a callback whose head
+    is known; None: there is no fast path. PermanentError when the address cannot be used.
     """
-    callbacks = {"POST": listener} | ({} if greeter is None else {"OPTIONS": greeter})
-    pages = {
-        "/": WebPage(signpost),
-        "/livez": WebPage(livez),
-        "/readyz": WebPage(ready),
-        "/metrics": WebPage(guarded(metrics_page(page), entrance.metrics_token)),
-        "/openapi.json": WebPage(openapi),
-    }
-    if stream is not None:
-        pages["/stream"] = WebPage(stream, methods=("GET",))
-    apart = entrance.pages_port is not None
-    doors: list[_Door] = []
+    listeners: list[_Listener] = []
     try:
-        here = Routes(callbacks, {} if apart else pages)
-        doors.append(await _open(here, entrance, entrance.port, entrance.cap, None if take is None else FastPath(take)))
-        if entrance.pages_port is not None:
-            cap = ConnectionLimit(entrance.cap.most, entrance.cap.most)
-            doors.append(await _open(Routes({}, pages), entrance, entrance.pages_port, cap))
-        yield HttpServer(doors)
+        apart = options.pages_port is not None
+        routes = Routes(callbacks, {} if apart else pages, options.public_url)
+        fast_path = None if take is None else FastPath(take)
+        listeners.append(await _listen(routes, options, options.port, options.limit, fast_path))
+        if options.pages_port is not None:
+            limit = ConnectionLimit(options.limit.most, options.limit.most)
+            routes = Routes({}, pages, options.public_url)
+            listeners.append(await _listen(routes, options, options.pages_port, limit, None))
+        yield HttpServer(listeners)
     finally:
         with anyio.move_on_after(_SHUTDOWN_SECONDS + 1, shield=True):
-            for door in doors:
-                await door.close()
+            for listener in listeners:
+                await listener.close()
 
 
 def cannot_listen(host: str, port: int, key: str, error: OSError) -> PermanentError:
-    """Return what to raise when an address cannot be had; `key`: the setting of its port."""
-    return PermanentError(
-        f"cannot listen on {host}:{port} ({error.strerror}): set http.host and {key}, or free the port"
-    )
+    """Return what to raise when an address cannot be used; `key`: the setting of its port."""
+    reason = error.strerror or str(error)
+    return PermanentError(f"cannot listen on {host}:{port} ({reason}): set http.host and {key}, or free the port")
 
 
-class _Door:
-    """One listening socket and the connections that came through it."""
+def bind(host: str, port: int, *, reuse_port: bool = False) -> list[socket.socket]:
+    """Return bound sockets for every address of `host`, all on the same port; port 0 takes a free one. `::` and an
+    empty host are all addresses of both families, as far as the system has them. OSError when one cannot be used.
+    """
+    with ExitStack() as on_failure:
+        sockets: list[socket.socket] = []
+        for family, address in _addresses(host):
+            one = on_failure.enter_context(socket.socket(family, socket.SOCK_STREAM))
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if reuse_port:
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            if family is socket.AF_INET6:
+                both = host in _ALL_ADDRESSES and socket.has_dualstack_ipv6()
+                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if both else 1)
+            one.bind((address, sockets[0].getsockname()[1] if sockets else port))
+            one.setblocking(False)
+            sockets.append(one)
+        on_failure.pop_all()
+        return sockets
 
-    def __init__(self, runner: web.ServerRunner, listening: asyncio.Server, scheme: str) -> None:
-        self._runner, self._listening, self._open = runner, listening, True
-        host, port = listening.sockets[0].getsockname()[:2]
-        self.url = f"{scheme}://[{host}]:{port}" if ":" in str(host) else f"{scheme}://{host}:{port}"
+
+def _addresses(host: str) -> list[tuple[socket.AddressFamily, str]]:
+    if host in _ALL_ADDRESSES:
+        if socket.has_dualstack_ipv6() and _has_ipv6():
+            return [(socket.AF_INET6, "::")]
+        return [(socket.AF_INET, "0.0.0.0")]  # noqa: S104 -- as configured: all addresses
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    usable = [(family, str(at[0])) for family, *_, at in found if family != socket.AF_INET6 or _has_ipv6()]
+    if not usable:
+        raise OSError("this system has no such address")
+    # IPv4 first: with port 0 the second family takes the port that the first was given
+    return sorted(dict.fromkeys(usable), key=lambda one: one[0] != socket.AF_INET)
+
+
+def _has_ipv6() -> bool:
+    """Has the kernel IPv6 switched on?"""
+    if not socket.has_ipv6:
+        return False
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as trial:
+            trial.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+def url_of(sockets: Sequence[socket.socket], scheme: str) -> str:
+    """Return the URL of what listens, as seen from this machine: all addresses are reached at the loopback one."""
+    host, port = sockets[0].getsockname()[:2]
+    if host in ("::", "0.0.0.0"):  # noqa: S104 -- compared, not bound
+        dual = sockets[0].family is socket.AF_INET or not sockets[0].getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
+        host = "127.0.0.1" if dual else "::1"
+    return f"{scheme}://[{host}]:{port}" if ":" in str(host) else f"{scheme}://{host}:{port}"
+
+
+class _Listener:
+    """One port and the connections that came through it."""
+
+    def __init__(self, runner: web.ServerRunner, servers: Sequence[asyncio.Server], url: str) -> None:
+        self._runner, self._servers, self._open = runner, servers, True
+        self.url = url
 
     async def close(self) -> None:
-        """Take no further connections, then end those that stand; the second call does nothing."""
+        """Take no further connections, then end those that are open; the second call does nothing."""
         if self._open:
             self._open = False
-            self._listening.close()
+            for server in self._servers:
+                server.close()
             await self._runner.cleanup()
 
 
-async def _open(
-    routes: Routes, entrance: ServerOptions, port: int, cap: ConnectionLimit, express: FastPath | None = None
-) -> _Door:
+async def _listen(
+    routes: Routes, options: ServerOptions, port: int, limit: ConnectionLimit, fast_path: FastPath | None
+) -> _Listener:
     runner = web.ServerRunner(web.Server(routes.answer), shutdown_timeout=_SHUTDOWN_SECONDS)
     await runner.setup()
     assert runner.server is not None, "a runner that is set up has a server"  # noqa: S101 -- for the type checker
     loop = asyncio.get_running_loop()
-    connection = partial(
-        CountedConnection,
-        runner.server,
-        cap=cap,
-        express=express,
-        loop=loop,
-        access_log=None,
-        logger=_library_log,
-        auto_decompress=False,
-        keepalive_timeout=entrance.keepalive_seconds,
-        lingering_time=_LINGERING_SECONDS,
-    )
+    connection_options: dict[str, Any] = {
+        "limit": limit,
+        "loop": loop,
+        "access_log": None,
+        "logger": _library_log,
+        "auto_decompress": False,
+        "keepalive_timeout": options.keepalive_seconds,
+        "lingering_time": _LINGERING_SECONDS,
+    }
+    if fast_path is None:
+        connection: Any = partial(CountedConnection, runner.server, **connection_options)
+    else:
+        connection = partial(FastPathConnection, runner.server, fast_path=fast_path, **connection_options)
+    handshake_seconds = None if options.tls is None else _HANDSHAKE_SECONDS
     try:
-        listening = await loop.create_server(
-            connection,
-            entrance.host,
-            port,
-            backlog=1024,
-            reuse_port=entrance.shared or None,
-            ssl=entrance.tls,
-            ssl_handshake_timeout=None if entrance.tls is None else _HANDSHAKE_SECONDS,
-        )
+        sockets = bind(options.host, port, reuse_port=options.shared)
+        url = url_of(sockets, "http" if options.tls is None else "https")
+        servers = [
+            await loop.create_server(
+                connection, sock=one, backlog=_BACKLOG, ssl=options.tls, ssl_handshake_timeout=handshake_seconds
+            )
+            for one in sockets
+        ]
     except OSError as error:
         await runner.cleanup()
-        key = "http.port" if port == entrance.port else "http.metrics_port"
-        raise cannot_listen(entrance.host, port, key, error) from error
-    return _Door(runner, listening, "http" if entrance.tls is None else "https")
+        key = "http.port" if port == options.port else "http.metrics_port"
+        raise cannot_listen(options.host, port, key, error) from error
+    return _Listener(runner, servers, url)

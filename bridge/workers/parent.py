@@ -36,7 +36,7 @@ from bridge.settings import Settings
 from bridge.storage.database import opened
 from bridge.telemetry import systemd, worker_totals
 from bridge.telemetry.worker_totals import Family
-from bridge.web.server import cannot_listen
+from bridge.web.server import bind, cannot_listen
 from bridge.workers import channel
 from bridge.workers.channel import FailedError, GoneError, Line, Message
 from bridge.workers.child import Task
@@ -313,24 +313,12 @@ def _reserved(settings: Settings) -> Iterator[Settings]:
 def _hold(stack: ExitStack, host: str, port: int, key: str) -> int:
     """Bind to all addresses of a host, so that only sockets of ours that share it can, and return the port."""
     try:
-        for family, kind, protocol, _, address in socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        ):
-            with socket.socket(family, kind, protocol) as alone:
-                _bind(alone, socket.SO_REUSEADDR, str(address[0]), port)
-            held = stack.enter_context(socket.socket(family, kind, protocol))
-            _bind(held, socket.SO_REUSEPORT, str(address[0]), port)
-            port = held.getsockname()[1]
+        for alone in bind(host, port):
+            alone.close()
+        held = [stack.enter_context(one) for one in bind(host, port, reuse_port=True)]
     except OSError as error:
         raise cannot_listen(host, port, key, error) from error
-    return port
-
-
-def _bind(bound: socket.socket, option: int, address: str, port: int) -> None:
-    bound.setsockopt(socket.SOL_SOCKET, option, 1)
-    if bound.family == socket.AF_INET6:
-        bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-    bound.bind((address, port))
+    return int(held[0].getsockname()[1])
 
 
 @asynccontextmanager

@@ -19,9 +19,12 @@ import orjson
 import pytest
 
 from bridge.errors import BridgeError, UnreadableError
+from bridge.ingest.group_commit import result_of
+from bridge.ingest.receiver import Receiver
 from bridge.maintenance.retention import RetentionJob
 from bridge.simulator import Faults, Simulator
 from bridge.simulator.tmf656.background import background
+from bridge.sources.state import SourceState
 from bridge.storage import database as pool
 
 pytestmark = pytest.mark.anyio
@@ -178,7 +181,7 @@ class Day:
         async with background() as tasks:
             tasks.start_soon(receiver.writer.run)
             for raw in said:
-                await insist(lambda raw=raw: receiver.receive(rig.source, raw, None, datetime.now(UTC)))
+                await insist(lambda raw=raw: _submitted(receiver, rig.source, raw))
 
     def _event(self, number: int, kind: str, problem: dict[str, Any], seconds: float) -> bytes:
         head = {"eventId": f"e{number}", "eventTime": self.at(seconds), "eventType": f"ServiceProblem{kind}Event"}
@@ -187,6 +190,10 @@ class Day:
     async def _refetched(self, rig: Any) -> None:
         await self.admin.execute("update bridge.refetch set due_at = '-infinity'")
         await rig.refetcher.run_once()
+
+
+async def _submitted(receiver: Receiver, source: SourceState, raw: bytes) -> str:
+    return result_of(await receiver.submit(source, raw, None, datetime.now(UTC)))
 
 
 @pytest.fixture

@@ -126,7 +126,7 @@ class Gated:
 async def test_little_is_committed_together_and_plenty_beside_what_is_under_way() -> None:
     gated = Gated()
     group = GroupCommit(
-        gated.commit, lambda _: 1, key=lambda item: 0 if item[0] == "a" else 1, little_waits_seconds=inf
+        gated.commit, lambda _: 1, key=lambda item: 0 if item[0] == "a" else 1, small_batch_wait_seconds=inf
     )
     results: list[str] = []
 
@@ -167,7 +167,7 @@ async def test_little_is_committed_together_and_plenty_beside_what_is_under_way(
 async def test_little_does_not_wait_long_for_another_lane_that_is_stuck() -> None:
     gated = Gated()
     group = GroupCommit(
-        gated.commit, lambda _: 1, key=lambda item: 0 if item[0] == "a" else 1, little_waits_seconds=0.01
+        gated.commit, lambda _: 1, key=lambda item: 0 if item[0] == "a" else 1, small_batch_wait_seconds=0.01
     )
     async with background() as tasks, anyio.create_task_group() as putting:
         tasks.start_soon(group.run)

@@ -1,15 +1,21 @@
 """One posted body: stored before it is answered, or kept as a letter, and never without a way to come right."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from math import inf
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bridge.errors import TransientError, UnreadableError
-from bridge.ingest.receiver import Receiver
+from bridge.ingest.group_commit import result_of
+from bridge.ingest.receiver import Receiver, TurnBatch
 from bridge.ingest.writer import Writer
 from bridge.simulator import Simulator
 from bridge.simulator.tmf656.background import background
@@ -50,7 +56,7 @@ async def receiving(rig_for: RigFor) -> AsyncIterator[tuple[Any, Receiver]]:
 
 async def receive(pair: tuple[Any, Receiver], raw: bytes, hint: str | None = None) -> str:
     rig, receiver = pair
-    return await receiver.receive(rig.source, raw, hint, datetime.now(UTC))
+    return result_of(await receiver.submit(rig.source, raw, hint, datetime.now(UTC)))
 
 
 async def test_what_is_answered_is_in_the_tables(receiving: Any) -> None:
@@ -120,7 +126,7 @@ async def test_a_problem_named_in_what_cannot_be_read_is_fetched_by_id(
         async with background() as tasks:
             tasks.start_soon(writer.run)
             receiver = Receiver({"sim": rig.source}, writer, rig.metrics)
-            outcomes = [await receiver.receive(rig.source, raw, None, datetime.now(UTC)) for _ in range(2)]
+            outcomes = [await receiver.submit(rig.source, raw, None, datetime.now(UTC)) for _ in range(2)]
         assert outcomes == ["dead_letter"] * 2
         assert set(called) == {rig.source.source_id}
         async with rig.database.connection() as connection:
@@ -150,22 +156,6 @@ async def test_nothing_is_said_to_be_kept_while_postgres_is_away(
     assert rig.source.last_push_at is None
 
 
-async def test_the_secret_opens_its_own_source_only(rig_for: RigFor) -> None:
-    rig = await rig_for("http://127.0.0.1:9")
-    receiver = Receiver({"sim": rig.source}, Writer(rig.database, rig.metrics), rig.metrics)
-    (secret,) = rig.source.secrets
-    assert receiver.admit("sim", secret) is rig.source
-    for source, wrong in (("sim", secret[:-1]), ("sim", ""), ("other", secret), ("other", ""), ("sim", "\udcff")):
-        assert receiver.admit(source, wrong) is None
-
-
-async def test_a_disabled_source_admits_nobody(rig_for: RigFor) -> None:
-    rig = await rig_for("http://127.0.0.1:9", enabled=False)
-    receiver = Receiver({"sim": rig.source}, Writer(rig.database, rig.metrics), rig.metrics)
-    assert receiver.admit("sim", rig.source.secrets[0]) is None
-    assert receiver.admit("sim", "") is None
-
-
 async def test_many_at_once_are_each_told_what_became_of_theirs(receiving: Any) -> None:
     rig, _ = receiving
     bodies = [event(PROBLEM | {"id": f"SP-{number}"}, eventId=str(number)) for number in range(9)]
@@ -187,29 +177,31 @@ async def test_many_at_once_are_each_told_what_became_of_theirs(receiving: Any) 
     assert await rig.source.poll_wake.wait(0) == "no usable id"
 
 
-async def test_a_defect_in_one_is_raised_where_it_is_waited_for(
+async def test_a3_a_defect_in_reading_one_body_is_kept_as_a_dead_letter_and_its_neighbours_are_stored(
     receiving: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    rig, _ = receiving
     read = wire.read_notification
 
     def defective(raw: bytes, **how: Any) -> Any:
         if b"SP-broken" in raw:
-            raise ZeroDivisionError
+            raise OverflowError("date value out of range")
         return read(raw, **how)
 
     monkeypatch.setattr(wire, "read_notification", defective)
-    told: list[str] = []
+    outcomes: list[str] = []
 
     async def post(problem_id: str) -> None:
-        try:
-            told.append(await receive(receiving, event(PROBLEM | {"id": problem_id})))
-        except ZeroDivisionError:
-            told.append("defect")
+        outcomes.append(await receive(receiving, event(PROBLEM | {"id": problem_id})))
 
     async with anyio.create_task_group() as posting:
         for problem_id in ("SP-1", "SP-broken", "SP-2"):
             posting.start_soon(post, problem_id)
-    assert sorted(told) == ["applied", "applied", "defect"]
+    assert sorted(outcomes) == ["applied", "applied", "dead_letter"]
+    assert await rig.value("select raw from bridge.dead_letter") == event(PROBLEM | {"id": "SP-broken"})
+    assert await rig.value("select reason from bridge.dead_letter") == "defect"
+    assert "OverflowError" in await rig.value("select detail from bridge.dead_letter")
+    assert await rig.source.poll_wake.wait(0) == "dead letter"
 
 
 async def test_who_goes_away_before_it_is_read_keeps_nobody_else_from_being_served(receiving: Any) -> None:
@@ -225,3 +217,87 @@ async def test_who_goes_away_before_it_is_read_keeps_nobody_else_from_being_serv
         assert gone.cancelled_caught
         assert await receive(receiving, event(PROBLEM)) == "applied"
     assert await rig.rows() == {"SP-1": PROBLEM}
+
+
+async def turns(number: int) -> None:
+    """Let the loop turn so often."""
+    for _ in range(number):
+        await anyio.lowlevel.checkpoint()
+
+
+async def test_what_comes_in_one_turn_is_worked_on_in_the_next() -> None:
+    seen: list[object] = []
+    batch = TurnBatch[int](seen.append, seconds=inf)
+    batch.add(1)
+    asyncio.get_running_loop().call_soon(seen.append, "other")
+    batch.add(2)
+    assert seen == []
+    await turns(2)
+    assert seen == [1, 2, "other"]
+
+
+async def test_what_takes_long_lets_others_in_between() -> None:
+    seen: list[object] = []
+    batch = TurnBatch[int](seen.append, seconds=0)
+    for number in range(3):
+        batch.add(number)
+    asyncio.get_running_loop().call_soon(seen.append, "other")
+    await turns(5)
+    assert seen == [0, "other", 1, 2]
+
+
+async def test_what_is_added_while_others_are_worked_on_comes_after_them() -> None:
+    worked: list[int] = []
+
+    def work(item: int) -> None:
+        worked.append(item)
+        if item == 2:
+            batch.add(3)
+
+    batch = TurnBatch[int](work)
+    batch.add(1)
+    batch.add(2)
+    await turns(4)
+    assert worked == [1, 2, 3]
+
+
+@given(counts=st.lists(st.integers(0, 200), max_size=6), seconds=st.sampled_from([0.0, 1e-6, 1.0]))
+@settings(deadline=None)
+def test_everything_is_worked_on_once_and_in_order(counts: list[int], seconds: float) -> None:
+    async def run() -> None:
+        worked: list[int] = []
+        batch = TurnBatch[int](worked.append, seconds=seconds)
+        added = 0
+        for count in counts:
+            for _ in range(count):
+                batch.add(added)
+                added += 1
+            await turns(1)
+        await turns(added + 2)
+        assert worked == list(range(added))
+
+    anyio.run(run)
+
+
+async def test_a_defect_in_the_work_on_one_keeps_nobody_behind_it() -> None:
+    loop = asyncio.get_running_loop()
+    reported: list[object] = []
+    worked: list[int] = []
+
+    def work(item: int) -> None:
+        if item == 1:
+            raise ZeroDivisionError
+        worked.append(item)
+
+    handler = loop.get_exception_handler()
+    loop.set_exception_handler(lambda _, context: reported.append(type(context["exception"])))
+    try:
+        batch = TurnBatch[int](work)
+        for item in (1, 2):
+            batch.add(item)
+        await turns(4)
+        batch.add(3)
+        await turns(4)
+    finally:
+        loop.set_exception_handler(handler)
+    assert (worked, reported) == ([2, 3], [ZeroDivisionError])

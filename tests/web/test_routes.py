@@ -11,9 +11,9 @@ from aiohttp.test_utils import make_mocked_request
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from bridge.web.listener.endpoint import Callback
-from bridge.web.ops.health import Readiness, readyz
-from bridge.web.routes import callback_of
+from bridge.web.listener.callback import Callback, callback_of
+from bridge.web.ops.health import Readiness, ops_pages
+from bridge.web.routes import WebPage
 from bridge.web.server import HttpServer, ServerOptions, serving
 
 pytestmark = pytest.mark.anyio
@@ -70,8 +70,8 @@ async def endless(request: web.BaseRequest) -> web.StreamResponse:
 
 @pytest.fixture
 async def server() -> AsyncIterator[HttpServer]:
-    entrance = ServerOptions("127.0.0.1", 0)
-    async with serving(echo, readyz(condition), exposition, entrance, stream=endless) as running:
+    pages = ops_pages(condition, exposition) | {"/stream": WebPage(endless, methods=("GET",))}
+    async with serving({"POST": echo}, pages, ServerOptions("127.0.0.1", 0)) as running:
         yield running
 
 
@@ -152,8 +152,8 @@ async def test_nothing_else_may_be_expected(ask: Ask) -> None:
 
 
 async def test_pages_may_be_apart(get: Ask, post: Ask) -> None:
-    entrance = ServerOptions("127.0.0.1", 0, pages_port=0)
-    async with serving(echo, readyz(condition), exposition, entrance, greeter=greet) as running:
+    options = ServerOptions("127.0.0.1", 0, pages_port=0)
+    async with serving({"POST": echo, "OPTIONS": greet}, ops_pages(condition, exposition), options) as running:
         assert (await get(f"{running.pages_url}/metrics", Accept="text/plain")).body == b"text/plain"
         assert (await get(f"{running.url}/metrics")).status == 404
         assert (await post(f"{running.pages_url}/listener/a/b", b"{}")).status == 404

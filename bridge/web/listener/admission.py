@@ -1,12 +1,11 @@
-"""What a callback demands of its caller besides the secret in its path; each part optional, all that are set must hold.
+"""Who may call a callback: the secret in its path, and what else is configured; all that is set must hold.
 
     where   the address it calls from, the certificate it shows
     who     HTTP basic or a bearer token (either, where both are set); then how often it calls
     what    a signature over the body (`web.listener.signature`)
 
-A `Gate` is put together once, at start, of what is configured; a source without demands has none, and costs a request
-one look into a dictionary. The caller has shown the right path before any of it is looked at, so what a refusal tells
-is told to nobody else.
+A `Gate` is made once, at start; a source without demands has none. The secret is checked first: only a caller that
+knows it learns from a refusal what else is demanded.
 """
 
 import base64
@@ -21,6 +20,9 @@ from typing import Any
 from aiohttp import web
 
 from bridge.settings import SourceSettings
+from bridge.sources.state import SourceState
+from bridge.storage import source as source_table
+from bridge.web.listener.callback import Callback
 from bridge.web.listener.signature import Verifier
 from bridge.web.refusal import Refusal
 
@@ -30,6 +32,24 @@ Check = Callable[[web.BaseRequest], None]
 """Returns when the request may pass, raises Refusal otherwise."""
 
 _LONGEST_TOKEN_CHARACTERS = 2048
+
+
+def source_for(callback: Callback, sources: Mapping[str, SourceState]) -> SourceState:
+    """Return the source whose callback this is; Refusal (404, or 410 when its secret has been replaced).
+
+    Takes the same time whether the secret or the source is wrong.
+    """
+    source = sources.get(callback.source)
+    accepted = source.secrets if source is not None and source.settings.enabled else ("",)
+    given = callback.secret.encode("utf-8", "surrogatepass")
+    matches = False
+    for secret in accepted:
+        matches |= hmac.compare_digest(secret.encode(), given) and bool(secret)
+    if source is not None and matches:
+        return source
+    if source is not None and source_table.digest(callback.secret) in source.retired:
+        raise Refusal(410, "retired", "this callback was replaced: register at the new one, or unregister this one")
+    raise Refusal(404, "unknown_callback", "no such callback: check source and secret in its path")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +62,7 @@ class Gate:
     handshakes: tuple[str, ...] = ()
 
     def enter(self, request: web.BaseRequest) -> web.Response | None:
-        """Check everything but the body; Refusal. A validation request is answered here: the response is returned."""
+        """Check everything but the body; Refusal. Return the response when this was a validation request."""
         for check in self.where:
             check(request)
         if "graph" in self.handshakes and "validationToken" in request.query:
@@ -51,23 +71,25 @@ class Gate:
             check(request)
         return None
 
-    def greet(self, request: web.BaseRequest) -> web.Response:
-        """Answer OPTIONS after CloudEvents' HTTP web hooks 1.0: yes to whoever may call. Refusal where not wanted."""
+    def handshake(self, request: web.BaseRequest) -> web.Response:
+        """Answer OPTIONS after CloudEvents' HTTP web hooks 1.0: allow callers that pass; Refusal where it is off."""
         if "cloudevents" not in self.handshakes:
-            raise Refusal(405, "malformed", "only POST is allowed", headers={"Allow": "POST"})
+            raise Refusal(
+                405, "malformed", "only POST is allowed here (callback_handshakes)", headers={"Allow": "POST"}
+            )
         for check in self.where:
             check(request)
         origin = request.headers.get("WebHook-Request-Origin", "")
         if not origin:
-            raise Refusal(400, "malformed", "WebHook-Request-Origin is missing")
+            raise Refusal(400, "malformed", "the header WebHook-Request-Origin is missing: send it")
         headers = {"Allow": "POST", "WebHook-Allowed-Origin": origin}
         if "WebHook-Request-Rate" in request.headers:
             headers["WebHook-Allowed-Rate"] = "*"
         return web.Response(headers=headers)
 
     @contextmanager
-    def taking(self, headers: Mapping[str, str], body: bytes) -> Iterator[None]:
-        """Run the block for a body that is signed as demanded; Refusal."""
+    def verified(self, headers: Mapping[str, str], body: bytes) -> Iterator[None]:
+        """Run the block for a body that is signed as demanded; Refusal. A failed block leaves its request unseen."""
         if self.what is None:
             yield
             return
@@ -76,7 +98,7 @@ class Gate:
 
 
 def gates(sources: Mapping[str, SourceSettings], trusted_proxies: Sequence[str]) -> dict[str, Gate]:
-    """Put together the gates of the sources that have any demands."""
+    """Make the gates of the sources that have any demands."""
     made = {name: _gate(settings, trusted_proxies) for name, settings in sources.items()}
     return {name: gate for name, gate in made.items() if gate != Gate()}
 
@@ -119,32 +141,36 @@ def caller(request: web.BaseRequest, trusted: Sequence[Network]) -> Address | No
 
 
 def allowed_from(networks: Sequence[str], trusted_proxies: Sequence[str] = ()) -> Check:
-    """Let in who calls from one of these networks."""
+    """Admit callers from one of these networks."""
     allowed = [ip_network(network) for network in networks]
     trusted = [ip_network(network) for network in trusted_proxies]
 
     def check(request: web.BaseRequest) -> None:
         at = caller(request, trusted)
         if at is None or not _within(at, allowed):
-            raise Refusal(403, "address", "this callback is not served to your address")
+            raise Refusal(
+                403,
+                "address",
+                "this callback is not served to your address (callback_allow_from)",
+            )
 
     return check
 
 
 def certified(subjects: Sequence[str]) -> Check:
-    """Let in who shows a client certificate, of an authority we believe, with one of these subjects."""
+    """Admit callers that show a client certificate, of an authority we trust, with one of these subjects."""
     wanted = frozenset(subjects)
 
     def check(request: web.BaseRequest) -> None:
         certificate = request.get_extra_info("peercert")
         if not certificate or wanted.isdisjoint(_subjects(certificate)):
-            raise Refusal(403, "certificate", "this callback wants another client certificate")
+            raise Refusal(403, "certificate", "this callback needs another client certificate (callback_tls_subjects)")
 
     return check
 
 
 def authorised(accepted: Sequence[bytes], *, basic: bool, bearer: bool) -> Check:
-    """Let in who sends one of these Authorization headers; each is compared, in constant time."""
+    """Admit callers that send one of these Authorization headers; each is compared, in constant time."""
     ways = [way for way, offered in (('Basic realm="callback", charset="UTF-8"', basic), ("Bearer", bearer)) if offered]
     headers = {"WWW-Authenticate": ", ".join(ways)}
 
@@ -155,13 +181,13 @@ def authorised(accepted: Sequence[bytes], *, basic: bool, bearer: bool) -> Check
         for each in accepted:
             known |= hmac.compare_digest(each, given)
         if not known:
-            raise Refusal(401, "credentials", "credentials are missing or wrong", headers=headers)
+            raise Refusal(401, "credentials", "the Authorization header is missing or wrong", headers=headers)
 
     return check
 
 
 class Bucket:
-    """Lets `rate` requests a second in, and a second's worth at once."""
+    """Token bucket: admits `rate` requests a second, and a second's worth at once."""
 
     def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
         """Start full."""
@@ -176,7 +202,12 @@ class Bucket:
         self._at = now
         if self._tokens < 1:
             seconds = (1 - self._tokens) / self._rate
-            raise Refusal(429, "rate", "more notifications than are taken a second", retry_after_seconds=seconds)
+            raise Refusal(
+                429,
+                "rate",
+                "too many notifications: send it again later",
+                retry_after_seconds=seconds,
+            )
         self._tokens -= 1
 
 
@@ -221,7 +252,7 @@ _SHORT = {
 
 
 def _echoed(token: str) -> web.Response:
-    """Give Graph's validation token back, as text that nobody's browser takes for a page."""
+    """Send Graph's validation token back, as text that no browser takes for a page."""
     if len(token) > _LONGEST_TOKEN_CHARACTERS:
-        raise Refusal(400, "malformed", "the validation token is too long")
+        raise Refusal(400, "malformed", f"validationToken is longer than {_LONGEST_TOKEN_CHARACTERS} characters")
     return web.Response(text=token, content_type="text/plain")

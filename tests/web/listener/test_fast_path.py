@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any, cast
 
 import anyio
@@ -17,12 +18,14 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.errors import DatabaseUnavailableError, UnreadableError
+from bridge.errors import DatabaseUnavailableError, OverdueError, UnreadableError
+from bridge.ingest.group_commit import resolve
+from bridge.ingest.receiver import Outcome
 from bridge.telemetry.metrics import Metrics
 from bridge.web.connections import ConnectionLimit, CountedConnection
 from bridge.web.listener.admission import Gate
 from bridge.web.listener.endpoint import BodyLimits, ListenerEndpoint
-from bridge.web.listener.fast_path import FastPath
+from bridge.web.listener.fast_path import FastPath, FastPathConnection
 from bridge.web.ops.health import livez
 from bridge.web.routes import Routes, WebPage
 
@@ -33,62 +36,45 @@ PATIENCE_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Source:
+    """As much of a SourceState as the listener looks at."""
+
+    name: str
     version: str | None
-
-
-@dataclass
-class Arrival:
-    body: bytes
-    told: asyncio.Future[None]
+    secrets: tuple[str, ...] = ("secret",)
+    retired: frozenset[bytes] = frozenset()
+    settings: Any = field(default_factory=lambda: SimpleNamespace(enabled=True))
 
 
 @dataclass
 class Application:
-    """Keeps bodies in the order in which they came: at once, or, while `holding`, when it is told to."""
+    """Stores bodies in the order in which they came: at once, or, while `holding`, when it is released."""
 
+    sources: dict[str, Any] = field(default_factory=lambda: {"four": Source("four", "4"), "five": Source("five", "5")})
     bodies: list[bytes] = field(default_factory=list)
     holding: bool = False
-    held: list[Arrival] = field(default_factory=list)
+    held: list[tuple[asyncio.Future[Outcome], Outcome]] = field(default_factory=list)
 
-    def admit(self, name: str, secret: str, /) -> Source | None:
-        return Source("5" if name == "five" else "4") if secret == "secret" else None
-
-    def begin(
-        self,
-        _admitted: Source,
-        body: bytes,
-        _hint: str | None,
-        _at: datetime,
-        then: Callable[[Arrival], None] | None = None,
-        /,
-    ) -> Arrival:
+    def submit(self, _source: Any, body: bytes, _hint: str | None, _at: datetime, /) -> asyncio.Future[Outcome]:
         self.bodies.append(body)
-        arrival = Arrival(body, asyncio.get_running_loop().create_future())
-        if then is not None:
-            arrival.told.add_done_callback(lambda _: then(arrival))
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        outcome: Outcome = "applied"
+        if body.startswith(b"away"):
+            outcome = DatabaseUnavailableError("away", retry_after_seconds=7)
+        elif body.startswith(b"late"):
+            outcome = OverdueError("late")
+        elif not body.startswith(b"{"):
+            outcome = UnreadableError("not_json", "no JSON", hint="", malformed=True)
         if self.holding:
-            self.held.append(arrival)
+            self.held.append((future, outcome))
         else:
-            arrival.told.set_result(None)
-        return arrival
+            future.set_result(outcome)
+        return future
 
     def release(self) -> None:
         self.holding = False
         while self.held:
-            self.held.pop(0).told.set_result(None)
-
-    def ended(self, arrival: Arrival, /) -> bool:
-        return arrival.told.done() and arrival.body.startswith(b"{")
-
-    async def end(self, arrival: Arrival, /) -> str:
-        await arrival.told
-        if arrival.body.startswith(b"away"):
-            raise DatabaseUnavailableError("away", retry_after_seconds=7)
-        if arrival.body.startswith(b"odd"):
-            raise RuntimeError("a defect")
-        if not arrival.body.startswith(b"{"):
-            raise UnreadableError("not_json", "no JSON", hint="", malformed=True)
-        return "applied"
+            future, outcome = self.held.pop(0)
+            resolve(future, outcome)
 
 
 class Line(asyncio.Transport):
@@ -131,8 +117,8 @@ class Line(asyncio.Transport):
         return [b"HTTP/1.1 " + answer for answer in plain.split(b"HTTP/1.1 ")[1:]]
 
 
-class Watched(CountedConnection):
-    """A connection that tells when it was looked at the second time, whether it is idle."""
+class Watched(FastPathConnection):
+    """A connection that tells when its timer has run twice."""
 
     looks = 0
 
@@ -140,18 +126,18 @@ class Watched(CountedConnection):
         super().__init__(manager, **options)
         self.looked_twice = asyncio.Event()
 
-    def _look(self) -> None:
+    def _process_keepalive(self) -> None:
         self.looks += 1
         if self.looks == 2:
             self.looked_twice.set()
-        super()._look()
+        super()._process_keepalive()
 
 
 @dataclass
 class Rig:
     application: Application
     server: web.Server
-    connection: Watched
+    connection: CountedConnection
     line: Line
     metrics: Metrics
 
@@ -179,23 +165,29 @@ async def turns(number: int) -> None:
 
 
 @asynccontextmanager
-async def rig(*, express: bool = True, keepalive_seconds: float = 15.0, **gates: Gate) -> AsyncIterator[Rig]:
+async def rig(
+    *, fast: bool = True, keepalive_seconds: float = 15.0, body_seconds: float = 10.0, **gates: Gate
+) -> AsyncIterator[Rig]:
     application, metrics = Application(), Metrics()
-    intake = ListenerEndpoint(lambda: application, metrics, BodyLimits(body_bytes=2000, all_bytes=4000), gates)
-    routes = Routes({"POST": intake.handle}, {"/livez": WebPage(livez)})
+    endpoint = ListenerEndpoint(metrics, BodyLimits(2000, 4000, body_seconds), gates)
+    endpoint.receiver = application
+    routes = Routes(endpoint.handlers(), {"/livez": WebPage(livez)})
     runner = web.ServerRunner(web.Server(routes.answer), shutdown_timeout=0.02)
     await runner.setup()
     assert runner.server is not None
-    connection = Watched(
-        runner.server,
-        cap=ConnectionLimit(),
-        express=FastPath(intake.take) if express else None,
-        loop=asyncio.get_running_loop(),
-        access_log=None,
-        auto_decompress=False,
-        keepalive_timeout=keepalive_seconds,
-        lingering_time=0,
-    )
+    options: dict[str, Any] = {
+        "limit": ConnectionLimit(),
+        "loop": asyncio.get_running_loop(),
+        "access_log": None,
+        "auto_decompress": False,
+        "keepalive_timeout": keepalive_seconds,
+        "lingering_time": 0,
+    }
+    connection: CountedConnection
+    if fast:
+        connection = Watched(runner.server, fast_path=FastPath(endpoint.take), **options)
+    else:
+        connection = CountedConnection(runner.server, **options)
     line = Line()
     connection.connection_made(line)
     await until(lambda: cast("Any", connection)._waiter is not None)
@@ -219,7 +211,7 @@ REQUESTS = st.sampled_from(
         post(b'{"five": 5}', path="/listener/five/secret/listener/aEvent"),
         post(b"no JSON!"),
         post(b"away ..."),
-        post(b"odd ...."),
+        post(b"late ..."),
         post(b'{"w": 0}', path="/listener/four/wrongs"),
         post(b'{"t": 1}', "Traceparent: 00-1-2-3"),
         post(b'{"e": 1}', "Content-Encoding: identity"),
@@ -256,8 +248,8 @@ async def test_nobody_can_tell(
     cuts |= {end for end, (_, alone) in zip(ends, requests, strict=True) if alone}
     edges = [0, *sorted(cut for cut in cuts if cut < len(whole)), len(whole)]
     said = []
-    for express in (False, True):
-        async with rig(express=express) as it:
+    for fast in (False, True):
+        async with rig(fast=fast) as it:
             for (start, end), pause in zip(itertools.pairwise(edges), itertools.cycle(pauses), strict=False):
                 await it.send(whole[start:end])
                 await turns(pause)
@@ -329,23 +321,23 @@ async def test_a_connection_that_is_left_takes_nothing_more() -> None:
         assert it.application.bodies == [b'{"n": 1}', b'{"n": 2}']
 
 
-@pytest.mark.parametrize("body", [b"no JSON!", b"away ...", b"odd ...."])
+@pytest.mark.parametrize("body", [b"no JSON!", b"away ...", b"late ..."])
 async def test_what_is_not_kept_is_answered_as_ever(body: bytes) -> None:
     said = []
-    for express in (False, True):
-        async with rig(express=express) as it:
+    for fast in (False, True):
+        async with rig(fast=fast) as it:
             await it.send(post(b'{"n": 1}'))
             await it.answered(1)
             await turns(10)
             await it.send(post(body))
             await it.answered(2)
             await turns(10)
-            assert it.server.requests_count == (1 if express else 2)
+            assert it.server.requests_count == (1 if fast else 2)
             said.append(
                 (it.line.answers, it.line.closed.is_set(), it.metrics.in_progress.collect()[0].samples[0].value)
             )
     assert said[0] == said[1]
-    assert said[1][1] is (body == b"odd ....")
+    assert said[1][1] is False
 
 
 async def test_what_was_answered_takes_no_room_any_more() -> None:
@@ -364,43 +356,6 @@ async def test_a_source_with_demands_is_looked_at_each_time() -> None:
             await it.answered(number + 1)
             await turns(10)
         assert it.server.requests_count == 3
-
-
-async def test_what_takes_too_much_room_is_refused_as_ever() -> None:
-    body = b"{%b}" % (b" " * 1500)
-    async with rig() as it:
-        await it.send(post(body))
-        await it.answered(1)
-        await turns(10)
-        it.application.holding = True
-        others = [_another(it) for _ in range(2)]
-        for other in others:
-            await until(lambda other=other: cast("Any", other)._waiter is not None)
-            other.data_received(post(body))
-        assert it.server.requests_count == 1
-        await it.send(post(body))
-        answers = await it.answered(2)
-        assert answers[1].startswith(b"HTTP/1.1 503 ")
-        assert b"overloaded" in answers[1]
-        it.application.release()
-        await until(lambda: all(cast("Line", other.transport).answers for other in others))
-        for other in others:
-            other.connection_lost(None)
-
-
-def _another(it: Rig) -> CountedConnection:
-    """One more connection to the same server, that knows the same."""
-    express = cast("Any", it.connection)._express
-    connection = CountedConnection(
-        it.server,
-        cap=ConnectionLimit(),
-        express=express,
-        loop=asyncio.get_running_loop(),
-        access_log=None,
-        auto_decompress=False,
-    )
-    connection.connection_made(Line())
-    return connection
 
 
 async def _warm(it: Rig) -> None:
@@ -422,6 +377,54 @@ async def test_nothing_is_taken_before_the_library_waits_again() -> None:
         await turns(10)
         assert it.application.bodies == [b'{"n": 1}', b'{"n": 2}']
         assert it.server.requests_count == 2
+
+
+async def test_e3_a_head_that_drips_behind_a_known_one_is_cut_off_as_on_a_fresh_connection() -> None:
+    """aiohttp's own limit: a whole head within the keep-alive time after the last answer, however bytes trickle in."""
+    closed_after = []
+    for known in (False, True):
+        async with rig(keepalive_seconds=0.8) as it:
+            if known:
+                for number in (1, 2):
+                    await it.send(post(b'{"n": %d}' % number))
+                    await it.answered(number)
+                    await turns(10)
+                assert it.server.requests_count == 1
+            sent = 0
+            with anyio.fail_after(PATIENCE_SECONDS):
+                while not it.line.closed.is_set():
+                    it.connection.data_received(post(b'{"n": 3}')[sent : sent + 1] or b" ")
+                    sent += 1
+                    with anyio.move_on_after(0.05):
+                        await it.line.closed.wait()
+            closed_after.append(sent)
+            assert it.application.bodies == ([b'{"n": 1}', b'{"n": 2}'] if known else [])
+    assert max(closed_after) < 30
+
+
+async def test_e3_a_body_that_drips_behind_a_known_head_has_the_time_of_any_body() -> None:
+    async with rig(body_seconds=0.1) as it:
+        for number in (1, 2):
+            await it.send(post(b'{"n": %d}' % number))
+            await it.answered(number)
+            await turns(10)
+        await it.send(post(b'{"n": 3}')[:-3])
+        answers = await it.answered(3)
+        assert answers[2].startswith(b"HTTP/1.1 408 ")
+        with anyio.fail_after(PATIENCE_SECONDS):
+            await it.line.closed.wait()
+
+
+async def test_the_time_limit_counts_from_the_last_answer_whether_aiohttp_gave_it_or_not() -> None:
+    async with rig(keepalive_seconds=1000) as it:
+        limits = [0.0]
+        for number, path in enumerate(("secret", "secret", "secret", "wrongs", "secret"), 1):
+            await it.send(post(b'{"n": %d}' % number, path=f"/listener/four/{path}"))
+            await it.answered(number)
+            await turns(10)
+            limits.append(cast("Any", it.connection)._next_keepalive_close_time)
+        assert it.server.requests_count == 3
+        assert limits == sorted(set(limits))
 
 
 async def test_a_stop_waits_for_the_answer() -> None:
@@ -459,7 +462,7 @@ async def test_an_idle_connection_is_closed_and_a_busy_one_is_not() -> None:
     async with rig(keepalive_seconds=0.02) as it:
         await _warm(it)
         with anyio.fail_after(PATIENCE_SECONDS):
-            await it.connection.looked_twice.wait()
+            await cast("Watched", it.connection).looked_twice.wait()
         assert not it.line.closed.is_set()
         it.application.release()
         with anyio.fail_after(PATIENCE_SECONDS):
@@ -482,10 +485,10 @@ async def test_what_comes_while_one_is_under_way_waits_its_turn() -> None:
 
 async def test_no_more_heads_are_kept_than_may_be() -> None:
     taken: list[bytes] = []
-    express = FastPath(lambda _callback, body, _answer: not taken.append(body))
+    fast_path = FastPath(lambda _callback, body, _answer: not taken.append(body))
     for number in range(3000):
-        assert express.learn(post(b"{}", f"X: {number}"), cast("Any", None), 2)
-    known = [number for number in range(3000) if express.take(post(b"{}", f"X: {number}"), cast("Any", None))]
+        assert fast_path.remember(post(b"{}", f"X: {number}"), cast("Any", None), 2)
+    known = [number for number in range(3000) if fast_path.take(post(b"{}", f"X: {number}"), cast("Any", None))]
     assert known == list(range(3000 - 1024, 3000))
-    assert not express.learn(post(b"{}") + b"more", cast("Any", None), 2)
-    assert not express.learn(b"no head", cast("Any", None), 2)
+    assert not fast_path.remember(post(b"{}") + b"more", cast("Any", None), 2)
+    assert not fast_path.remember(b"no head", cast("Any", None), 2)
