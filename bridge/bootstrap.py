@@ -15,7 +15,7 @@ from bridge.errors import PermanentError
 from bridge.postgres.embedded import embedded
 from bridge.settings import Settings, SourceSettings
 from bridge.sources.state import SourceState
-from bridge.storage import migrations, watermark
+from bridge.storage import last_pass, migrations, watermark
 from bridge.storage import source as source_table
 from bridge.storage.database import Database, opened
 from bridge.telemetry.logs import hide
@@ -108,6 +108,8 @@ async def source_state_for(
         configured = settings.callback_secret.get_secret_value()
         kept = await source_table.ensure(connection, name, settings.url, configured)
         marks = {kind: await watermark.find(connection, kept.id, kind) for kind in PASS_KINDS}
+        passes = await last_pass.find(connection, kept.id)
+        held_back = await last_pass.held_back(connection, kept.id)
     for secret in kept.secrets:
         hide(secret)
     metrics.introduce(name)
@@ -115,6 +117,9 @@ async def source_state_for(
     for kind, mark in marks.items():
         if mark is not None:
             metrics.last_poll_success.labels(name, kind).set(mark.finished_at.timestamp())
+    for kind, last in passes.items():
+        metrics.pass_complete.labels(name, kind).set(last.gap is None)
+    metrics.deletions_held_back.labels(name).set(held_back)
 
     def on_mode(source: SourceState) -> None:
         metrics.show_mode(name, source.mode.value)

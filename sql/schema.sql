@@ -1138,6 +1138,31 @@ COMMENT ON COLUMN bridge.dead_letter.raw IS 'The bytes as received';
 COMMENT ON COLUMN bridge.dead_letter.state IS 'waiting, replayed, discarded';
 COMMENT ON COLUMN bridge.dead_letter.settled_at IS 'When it was replayed or discarded';
 
+CREATE TABLE bridge.last_pass (
+    source_id smallint NOT NULL,
+    kind text NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone NOT NULL,
+    complete_at timestamp with time zone,
+    problems bigint NOT NULL,
+    held_back bigint DEFAULT 0 NOT NULL,
+    gap text,
+    held_back_reason text,
+    CONSTRAINT last_pass_kind_check CHECK ((kind = ANY (ARRAY['poll'::text, 'reconcile'::text])))
+);
+ALTER TABLE ONLY bridge.last_pass
+    ADD CONSTRAINT last_pass_pkey PRIMARY KEY (source_id, kind);
+COMMENT ON TABLE bridge.last_pass IS 'The last pass of each kind over a source that reached its end, complete or not';
+COMMENT ON COLUMN bridge.last_pass.source_id IS 'Source';
+COMMENT ON COLUMN bridge.last_pass.kind IS 'poll: changes since; reconcile: everything';
+COMMENT ON COLUMN bridge.last_pass.started_at IS 'Our clock: when it began';
+COMMENT ON COLUMN bridge.last_pass.finished_at IS 'Our clock: when it ended';
+COMMENT ON COLUMN bridge.last_pass.complete_at IS 'Our clock: when a complete pass of this kind last ended; null: none ever was';
+COMMENT ON COLUMN bridge.last_pass.problems IS 'How many rows it returned; pages may overlap';
+COMMENT ON COLUMN bridge.last_pass.held_back IS 'Problems that are missing from the list and not recorded as deleted';
+COMMENT ON COLUMN bridge.last_pass.gap IS 'Why it may have missed problems; null: it was complete';
+COMMENT ON COLUMN bridge.last_pass.held_back_reason IS 'Why they are not recorded as deleted; null: there are none';
+
 CREATE TABLE bridge.lease (
     name text NOT NULL,
     holder text NOT NULL,
@@ -1153,6 +1178,27 @@ COMMENT ON COLUMN bridge.lease.holder IS 'Process that holds it: host, process i
 COMMENT ON COLUMN bridge.lease.token IS 'Grows with every change of holder; what is written under an older one is refused';
 COMMENT ON COLUMN bridge.lease.taken_at IS 'Since when this holder has it';
 COMMENT ON COLUMN bridge.lease.expires_at IS 'Postgres'' clock: when anybody may take it';
+
+CREATE TABLE bridge.missing_problem (
+    source_id smallint NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    missing_since timestamp with time zone NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    asked_at timestamp with time zone,
+    problem_id text NOT NULL,
+    answer text,
+    CONSTRAINT missing_problem_answer_check CHECK ((answer = ANY (ARRAY['given'::text, 'refused'::text, 'failed'::text])))
+);
+ALTER TABLE ONLY bridge.missing_problem
+    ADD CONSTRAINT missing_problem_pkey PRIMARY KEY (source_id, problem_id);
+COMMENT ON TABLE bridge.missing_problem IS 'Problems that two complete passes in a row did not return, until GET by id has said what became of them';
+COMMENT ON COLUMN bridge.missing_problem.source_id IS 'Source';
+COMMENT ON COLUMN bridge.missing_problem.attempts IS 'How often GET by id was asked';
+COMMENT ON COLUMN bridge.missing_problem.missing_since IS 'Our clock: start of the second pass that did not return it';
+COMMENT ON COLUMN bridge.missing_problem.due_at IS 'Our clock: GET by id is not asked before';
+COMMENT ON COLUMN bridge.missing_problem.asked_at IS 'Our clock: when GET by id was last asked';
+COMMENT ON COLUMN bridge.missing_problem.problem_id IS 'Problem';
+COMMENT ON COLUMN bridge.missing_problem.answer IS 'What GET by id last answered: given (only the list hides it), refused (nothing about the problem), failed (the source was away)';
 
 CREATE TABLE bridge.notification (
     received_at timestamp with time zone NOT NULL,
@@ -2045,7 +2091,9 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.computed_resolution TO bridge_
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.daily_flow TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.daily_flow_kind TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.dead_letter TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.last_pass TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.lease TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.missing_problem TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.notification TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.notification_digest TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.push_outcome TO bridge_writer;

@@ -106,6 +106,14 @@ def _remarks(row: dict[str, Any]) -> Iterator[str]:
     if row["mode"] == "fallback":
         reason = row["fallback_reason"] or "not registered at its hub"
         yield f"{reason}; it is polled instead, for {_age(row['mode_since'])} now"
+    if row["reconcile_gap"]:
+        since = row["reconcile_complete_at"]
+        never = "never was" if since is None else f"was last {_age(since)} ago"
+        yield f"its list was not read completely ({row['reconcile_gap']}), {never}: deletions are not found"
+    if row["poll_gap"] and row["poll_gap"] != row["reconcile_gap"]:
+        yield f"the last poll was not complete: {row['poll_gap']}"
+    if row["held_back"]:
+        yield f"{row['held_back']:,} problems are missing but not recorded as deleted: {row['held_back_reason']}"
     if row["missed_24h"]:
         yield f"push missed {row['missed_24h']:,} changes within 24 h, {row['miss_ratio_24h']:.1%}; polls found them"
     if row["refetch_waiting"]:

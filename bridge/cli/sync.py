@@ -1,5 +1,6 @@
 """`sync`: poll or reconcile one source now, and watch it."""
 
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from typing import Annotated
 
@@ -26,37 +27,78 @@ def sync(
             "--full", metavar="", help="Read everything and look for deletions (reconcile), not only changes."
         ),
     ] = False,
+    accept_deletions: Annotated[
+        bool,
+        typer.Option(
+            "--accept-deletions",
+            metavar="",
+            help="With --full, which it implies: record as deleted what the list does not show, except what the source "
+            "still gives by id. For deletions that `status` says are held back.",
+        ),
+    ] = False,
 ) -> None:
-    """Poll a source now, or reconcile it with --full. Safe beside a running bridge."""
+    """Poll a source now, or reconcile it with --full. Safe beside a running bridge.
+
+    Exit status 1 when the pass was not complete.
+
+    \b
+    tmf656-bridge sync snow                      what changed since the last poll
+    tmf656-bridge sync snow --full               everything, and what is gone
+    tmf656-bridge sync snow --accept-deletions   the same, and take its list at its word
+    """
     settings = settings_for(config, quiet=True)
     source_of(settings, source)
-    tally, complete = on_loop(lambda: _sync(settings, source, full=full))
-    outcomes = ", ".join(f"{number:,} {name}" for name, number in sorted(tally.outcomes.items()) if number) or "nothing"
-    typer.echo(f"{tally.problems:,} rows on {tally.pages:,} pages (pages may overlap): {outcomes}")
-    if tally.unreadable:
-        typer.echo(f"{tally.unreadable:,} could not be read: see `tmf656-bridge dead-letters list`")
-    if full and not complete:
-        typer.echo("the pass was not complete (the list shifted or broke off): nothing was judged missing")
+    full = full or accept_deletions
+    tally = on_loop(lambda: _sync(settings, source, full=full, accept=accept_deletions))
+    for line in _lines(source, tally, full=full):
+        typer.echo(line)
+    if not tally.completeness.complete:
         raise typer.Exit(1)
 
 
-async def _sync(settings: Settings, name: str, *, full: bool) -> tuple[Tally, bool]:
+def _lines(name: str, tally: Tally, *, full: bool) -> Iterator[str]:
+    """Say what the pass found, and what it did about missing problems."""
+    outcomes = ", ".join(f"{number:,} {name}" for name, number in sorted(tally.outcomes.items()) if number) or "nothing"
+    yield f"{tally.problems:,} rows on {tally.pages:,} pages (pages may overlap): {outcomes}"
+    if tally.unreadable:
+        yield f"{tally.unreadable:,} could not be read: see `tmf656-bridge dead-letters list`"
+    if not tally.completeness.complete:
+        yield f"the pass was {tally.completeness}"
+        yield "nothing was looked for as deleted" if full else "the next polls read the same time again"
+    if tally.missing is None:
+        return
+    found = tally.deletion
+    yield (
+        f"{len(tally.missing):,} problems are missing from the list, {len(tally.missing.once):,} of them for the first "
+        f"time: {found.deleted:,} deleted, {found.given:,} still there by id, {found.held_back:,} held back"
+    )
+    if found.held_back:
+        yield f"held back: {found.reason or 'not asked for by id yet'}"
+    elif tally.missing.once and not found.deleted:
+        yield f"after a second pass without them they are asked for by id: tmf656-bridge sync {name} --full"
+
+
+async def _sync(settings: Settings, name: str, *, full: bool, accept: bool) -> Tally:
     metrics = Metrics()
     async with AsyncExitStack() as stack:
-        place = await stack.enter_async_context(open_database(settings, join=True, wait=False))
-        await ensure_schema(place)
+        opened = await stack.enter_async_context(open_database(settings, join=True, wait=False))
+        await ensure_schema(opened)
         client = await stack.enter_async_context(client_for(name, settings.sources[name], metrics))
-        source = await source_state_for(name, settings.sources[name], place, client, settings.http.public_url, metrics)
+        source = await source_state_for(name, settings.sources[name], opened, client, settings.http.public_url, metrics)
         progress = stack.enter_context(_progress())
         task = progress.add_task(f"{'reconciling' if full else 'polling'} {name}", total=None)
 
         def show(tally: Tally, page: ListPage) -> None:
             progress.update(task, completed=min(tally.problems, page.total or tally.problems), total=page.total)
 
-        reconciler = Reconciler(source, place.database, metrics, on_page=show)
-        if full:
-            return await reconciler.run_once(), reconciler.complete
-        return await Poller(source, place.database, metrics, reconciler, on_page=show).run_once(), True
+        def show_asked(asked: int) -> None:
+            progress.update(task, description=f"asking {name} for missing problems", completed=asked, total=None)
+
+        reconciler = Reconciler(source, opened.database, metrics, on_page=show)
+        reconciler.deletion.on_asked = show_asked
+        if not full:
+            return await Poller(source, opened.database, metrics, reconciler, on_page=show).run_once()
+        return await reconciler.run_once(accept_deletions=accept)
 
 
 def _progress() -> Progress:

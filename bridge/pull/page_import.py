@@ -22,6 +22,8 @@ from bridge.domain.completeness import Completeness, Gap
 from bridge.domain.observation import Via
 from bridge.domain.problem_history import Outcome
 from bridge.errors import UnreadableError
+from bridge.pull.change_count import count_changes
+from bridge.pull.deletion import DeletionResult
 from bridge.pull.page_pipeline import ROWS, RowChunk, run_pipeline
 from bridge.schedule import now
 from bridge.sources.missed_push import expected_notification
@@ -29,6 +31,7 @@ from bridge.sources.state import SourceState
 from bridge.storage import awaited_notification, list_digest
 from bridge.storage.database import Connection, Database
 from bridge.storage.dead_letter import DeadLetter
+from bridge.storage.missing_problem import Missed
 from bridge.storage.observation import Entry, Stored
 from bridge.storage.observation_store import Item, store_items
 from bridge.telemetry.metrics import Metrics
@@ -91,6 +94,10 @@ class Tally:
     repaired: Counter[str] = field(default_factory=Counter)
     """Differences from before the poll's watermark, by kind of drift."""
     drift: int = 0
+    missing: Missed | None = None
+    """What a complete pass over everything did not return."""
+    deletion: DeletionResult = field(default_factory=DeletionResult)
+    """What GET by id said about missing problems after the pass."""
 
     @property
     def changed(self) -> int:
@@ -266,13 +273,3 @@ def _stamps(items: Sequence[Item]) -> Iterator[datetime]:
     for item in items:
         if isinstance(item, Entry) and item.observation is not None and item.observation.stamped:
             yield item.observation.effective_at
-
-
-def count_changes(source: SourceState, metrics: Metrics, stored: Stored) -> None:
-    """Add what a batch changed to the metrics."""
-    for (source_id, via, outcome), number in stored.changes.items():
-        if outcome.applied and source_id == source.source_id:
-            metrics.changes.labels(source.name, via.value).inc(number)
-    drift = stored.drift[source.source_id]
-    if drift:
-        metrics.drift.labels(source.name, "regression").inc(drift)

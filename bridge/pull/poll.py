@@ -23,6 +23,7 @@ import structlog
 from bridge.domain.observation import Via
 from bridge.errors import DatabaseUnavailableError
 from bridge.pull.page_import import PageImport, Tally, plausible
+from bridge.pull.pass_record import record_pass
 from bridge.pull.reconcile import Reconciler
 from bridge.schedule import jittered, now, run_job
 from bridge.sources.missed_push import count_missed_pushes
@@ -91,13 +92,12 @@ class Poller:
     async def run_once(self) -> Tally:
         """Read what changed. TransientError when the source or Postgres is away; what was read until then is stored."""
         async with self.source.passing:
-            started = monotonic()
+            started, started_at = monotonic(), now()
             async with self.database.connection() as connection:
                 mark = await watermark.find(connection, self.source.source_id, "poll")
             tally = await self._first() if mark is None else await self._since(mark)
-        self.metrics.polls.labels(self.source.name, "poll", "ok").inc()
-        self.metrics.last_poll_success.labels(self.source.name, "poll").set(now().timestamp())
         async with self.database.connection() as connection:
+            await record_pass(connection, self.source, self.metrics, "poll", tally, started_at)
             tally.missed = await count_missed_pushes(connection, self.source, self.metrics)
         self.source.arrivals.asked(started)
         return tally

@@ -18,7 +18,7 @@ import structlog
 from bridge.domain.problem_history import DELETION_REASONS
 from bridge.errors import BridgeError, TransientError, raise_first
 from bridge.pull.by_id import ByIdAnswer, ask_by_id
-from bridge.pull.page_import import count_changes
+from bridge.pull.change_count import count_changes
 from bridge.schedule import now, run_job
 from bridge.sources.state import SourceState
 from bridge.storage import refetch

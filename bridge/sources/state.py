@@ -14,6 +14,7 @@ from time import monotonic
 
 import anyio
 
+from bridge.domain.completeness import Gap
 from bridge.domain.push_health import ArrivalInterval, PushTrust
 from bridge.schedule import Job, Wake
 from bridge.settings import SourceSettings
@@ -69,6 +70,8 @@ class SourceState:
     reconcile_wake: Wake = field(default_factory=Wake)
     first_pass: anyio.Event = field(default_factory=anyio.Event)
     """Set once a pass over the source has succeeded."""
+    incomplete: dict[str, Gap | None] = field(default_factory=dict)
+    """Why the last pass of a kind may have missed problems; a kind is here only while its passes are incomplete."""
     reordered_passes: int = 0
     """Passes in a row that read most rows only to find them unchanged (`bridge.pull.page_import`)."""
     passing: anyio.Lock = field(default_factory=anyio.Lock)

@@ -170,6 +170,19 @@ class Metrics:
         self.polls = Counter(
             f"{prefix}_polls", "Passes over the source", ["source", "kind", "outcome"], registry=registry
         )
+        self.pass_complete = Gauge(
+            f"{prefix}_pass_complete",
+            "1 when the last pass is known to have seen everything; 0 when it may have missed problems, and before the "
+            "first one",
+            ["source", "kind"],
+            registry=registry,
+        )
+        self.deletions_held_back = Gauge(
+            f"{prefix}_deletions_held_back",
+            "Problems missing from the list that are not recorded as deleted: GET by id has not confirmed it",
+            ["source"],
+            registry=registry,
+        )
         self.registrations = Counter(
             f"{prefix}_subscription_registrations",
             "Registrations tried at the source's hub",
@@ -299,6 +312,7 @@ class Metrics:
             (self.changes, product(VIAS)),
             (self.polls, product(POLL_KINDS, POLL_OUTCOMES)),
             (self.last_poll_success, product(PASS_KINDS)),
+            (self.pass_complete, product(PASS_KINDS)),
             (self.poll_interval, product(PASS_KINDS)),
             (self.drift, product(DRIFT_KINDS)),
             (self.upstream, product(OPERATIONS, REQUEST_OUTCOMES)),
@@ -310,7 +324,14 @@ class Metrics:
                 family.labels(source, *labels)
         for counter in (self.journalled, self.missed, self.late, self.silences):
             counter.labels(source)
-        for gauge in (self.last_push, self.registered, self.dead_letters, self.refetch_waiting, self.silence_limit):
+        for gauge in (
+            self.last_push,
+            self.registered,
+            self.dead_letters,
+            self.refetch_waiting,
+            self.silence_limit,
+            self.deletions_held_back,
+        ):
             gauge.labels(source).set(0)
         self.event_age.labels(source)
         self.show_problems(source, (), STATUSES)

@@ -283,8 +283,7 @@ class Client:
         self._require_ok(request, reply)
         rows = self._rows(request, reply)
         if not rows:
-            self._count(request.operation, "ok")
-            raise NotFoundError(f"source {self._options.name}: {request} answered with an empty list")
+            raise self._refuse(request, "answered with an empty list, which does not say that the problem is gone")
         matching = [row for row in rows if str(row.get("id")) == problem_id] or rows
         if len(matching) != 1:
             raise self._malformed(request, f"{len(rows)} problems instead of one")

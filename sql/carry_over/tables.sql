@@ -31,6 +31,30 @@ update bridge.summary set complete = false, committed = '0', change_id = 0, scan
 alter function bridge.tell(smallint, text[]) rename to notify_change;
 alter function bridge.raced() rename to raise_concurrent_update;
 
+create table bridge.last_pass (
+    source_id smallint not null,
+    kind text not null constraint last_pass_kind_check check (kind in ('poll', 'reconcile')),
+    started_at timestamptz not null,
+    finished_at timestamptz not null,
+    complete_at timestamptz,
+    problems bigint not null,
+    held_back bigint not null default 0,
+    gap text,
+    held_back_reason text,
+    primary key (source_id, kind)
+);
+
+create table bridge.missing_problem (
+    source_id smallint not null,
+    attempts integer not null default 0,
+    missing_since timestamptz not null,
+    due_at timestamptz not null,
+    asked_at timestamptz,
+    problem_id text not null,
+    answer text constraint missing_problem_answer_check check (answer in ('given', 'refused', 'failed')),
+    primary key (source_id, problem_id)
+);
+
 -- From version 18 on, Postgres names every `not null` after its table and column.
 do $$
 declare

@@ -109,6 +109,49 @@ comment on column bridge.refetch.requested_at is 'Our clock: an answer to a ques
 comment on column bridge.refetch.due_at is 'Not before';
 comment on column bridge.refetch.attempts is 'Tries that failed';
 
+create table bridge.last_pass (
+    source_id smallint not null,
+    kind text not null constraint last_pass_kind_check check (kind in ('poll', 'reconcile')),
+    started_at timestamptz not null,
+    finished_at timestamptz not null,
+    complete_at timestamptz,
+    problems bigint not null,
+    held_back bigint not null default 0,
+    gap text,
+    held_back_reason text,
+    primary key (source_id, kind)
+);
+comment on table bridge.last_pass is 'The last pass of each kind over a source that reached its end, complete or not';
+comment on column bridge.last_pass.source_id is 'Source';
+comment on column bridge.last_pass.kind is 'poll: changes since; reconcile: everything';
+comment on column bridge.last_pass.started_at is 'Our clock: when it began';
+comment on column bridge.last_pass.finished_at is 'Our clock: when it ended';
+comment on column bridge.last_pass.complete_at is 'Our clock: when a complete pass of this kind last ended; null: none ever was';
+comment on column bridge.last_pass.problems is 'How many rows it returned; pages may overlap';
+comment on column bridge.last_pass.held_back is 'Problems that are missing from the list and not recorded as deleted';
+comment on column bridge.last_pass.gap is 'Why it may have missed problems; null: it was complete';
+comment on column bridge.last_pass.held_back_reason is 'Why they are not recorded as deleted; null: there are none';
+
+create table bridge.missing_problem (
+    source_id smallint not null,
+    attempts integer not null default 0,
+    missing_since timestamptz not null,
+    due_at timestamptz not null,
+    asked_at timestamptz,
+    problem_id text not null,
+    answer text constraint missing_problem_answer_check check (answer in ('given', 'refused', 'failed')),
+    primary key (source_id, problem_id)
+);
+comment on table bridge.missing_problem is 'Problems that two complete passes in a row did not return, until GET by id has said what became of them';
+comment on column bridge.missing_problem.source_id is 'Source';
+comment on column bridge.missing_problem.attempts is 'How often GET by id was asked';
+comment on column bridge.missing_problem.missing_since is 'Our clock: start of the second pass that did not return it';
+comment on column bridge.missing_problem.due_at is 'Our clock: GET by id is not asked before';
+comment on column bridge.missing_problem.asked_at is 'Our clock: when GET by id was last asked';
+comment on column bridge.missing_problem.problem_id is 'Problem';
+comment on column bridge.missing_problem.answer is
+'What GET by id last answered: given (only the list hides it), refused (nothing about the problem), failed (the source was away)';
+
 create table bridge.lease (
     name text primary key,
     holder text not null,

@@ -96,6 +96,13 @@ select
     w.finished_at as last_poll_at,
     r.finished_at as last_reconcile_at,
     w.filter_style,
+    lp.finished_at as last_poll_pass_at,
+    lp.gap as poll_gap,
+    lr.finished_at as last_reconcile_pass_at,
+    lr.gap as reconcile_gap,
+    lr.complete_at as reconcile_complete_at,
+    coalesce(lr.held_back, 0) as held_back,
+    lr.held_back_reason,
     u.hub_id,
     u.registered_at,
     u.callback is not null as registered,
@@ -114,6 +121,8 @@ select
 from bridge.source as s
 left join bridge.watermark as w on s.id = w.source_id and w.kind = 'poll'
 left join bridge.watermark as r on s.id = r.source_id and r.kind = 'reconcile'
+left join bridge.last_pass as lp on s.id = lp.source_id and lp.kind = 'poll'
+left join bridge.last_pass as lr on s.id = lr.source_id and lr.kind = 'reconcile'
 left join bridge.subscription as u on s.id = u.source_id and u.state = 'active'
 left join lateral (
     select

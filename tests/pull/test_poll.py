@@ -343,10 +343,10 @@ async def test_a_page_that_fails_is_asked_for_again_and_the_pass_goes_on(
 
         rig = await rig_for(sim, page_size=10)
         rig.poller.on_page = rig.reconciler.on_page = trouble_comes
-        await rig.poller.run_once()
+        tally = await rig.poller.run_once()
 
         assert await rig.rows() == told(sim)
-        assert rig.reconciler.complete
+        assert tally.completeness.complete
 
 
 async def test_the_poller_goes_on_after_trouble(rig_for: RigFor, told: Told, eventually: Eventually) -> None:

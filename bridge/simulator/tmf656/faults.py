@@ -100,6 +100,16 @@ class Faults:
     """Lists come in an order that means nothing (but is always the same)."""
     collection_missing: Collection[str] | Callable[[str], bool] = frozenset()
     """Ids that no list shows, though GET by id finds them."""
+    by_id_missing: Collection[str] | Callable[[str], bool] = frozenset()
+    """Ids that GET by id answers 404 for, though the list shows them."""
+    by_id_empty: bool = False
+    """GET by id answers 200 with an empty list where there is no such problem."""
+    by_id_status: int | None = None
+    """GET by id is always answered with this status."""
+    by_id_failing: Collection[str] = frozenset()
+    """Ids that GET by id answers 500 for."""
+    thin_rows: bool = False
+    """Lists show summaries: id, href, status and the time of the last update. GET by id gives everything."""
     no_last_update: bool = False
     """The time of the last update is never told and cannot be filtered by."""
     numbers_as_text: bool = False
@@ -125,6 +135,11 @@ class Faults:
     def hides(self, problem_id: str) -> bool:
         """Tell whether lists leave this problem out."""
         missing = self.collection_missing
+        return missing(problem_id) if callable(missing) else problem_id in missing
+
+    def lacks(self, problem_id: str) -> bool:
+        """Tell whether GET by id denies this problem."""
+        missing = self.by_id_missing
         return missing(problem_id) if callable(missing) else problem_id in missing
 
     def hits(self, operation: Operation) -> bool:

@@ -277,6 +277,15 @@ class SimulatorServer:
         return self._raw(body, page.status, page.headers)
 
     async def _get(self, request: web.Request) -> web.StreamResponse:
+        faults = self._world.faults
+        asked_for = request.match_info["id"]
+        if faults.by_id_status is not None or asked_for in faults.by_id_failing:
+            raise _RefusedError(faults.by_id_status or 500, "GET by id is out of order")
+        absent = asked_for not in self._world.problems or faults.lacks(asked_for)
+        if absent and faults.by_id_empty:
+            return self._raw(b"[]")
+        if absent and faults.lacks(asked_for):
+            raise _RefusedError(404, f"no service problem {asked_for}")
         problem_id = self._problem_id(request)
         fields = selection.parse(request.rel_url.raw_query_string).fields
         collection = self._world.collection

@@ -1,0 +1,34 @@
+"""What a pass says of itself when it has ended: complete or not, in the log, the database (`status`) and the metric."""
+
+from datetime import datetime
+
+import structlog
+
+from bridge.pull.page_import import Tally
+from bridge.schedule import now
+from bridge.sources.state import SourceState
+from bridge.storage import last_pass
+from bridge.storage.database import Connection
+from bridge.storage.last_pass import LastPass
+from bridge.telemetry.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+
+async def record_pass(
+    connection: Connection, source: SourceState, metrics: Metrics, kind: str, tally: Tally, started_at: datetime
+) -> None:
+    """Record a pass of that kind; it is logged when it is the first incomplete one, or complete again."""
+    completeness = tally.completeness
+    gap = None if completeness.complete else str(completeness)
+    last = LastPass(kind, started_at, now(), gap, tally.problems)
+    await last_pass.write(connection, source.source_id, last)
+    metrics.polls.labels(source.name, kind, "ok" if gap is None else "incomplete").inc()
+    metrics.last_poll_success.labels(source.name, kind).set(last.finished_at.timestamp())
+    metrics.pass_complete.labels(source.name, kind).set(gap is None)
+    before = source.incomplete.get(kind)
+    if gap is not None and completeness.gap != before:
+        source.incomplete[kind] = completeness.gap
+        log.warning("pass incomplete", source=source.name, kind=kind, reason=gap)
+    elif gap is None and source.incomplete.pop(kind, None) is not None:
+        log.info("pass complete again", source=source.name, kind=kind, problems=tally.problems)
