@@ -1,7 +1,11 @@
 """`tmf656-bridge`, also `python -m bridge`."""
 
+import signal
 import sys
 from types import TracebackType
+
+if sys.argv[1:2] in (["run"], ["worker"]):
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it is heeded: it must not end a bridge that starts
 
 from bridge.cli import main as run_command
 

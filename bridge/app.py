@@ -1,33 +1,29 @@
-"""Builds everything; the only module that knows all the others.
+"""What a bridge process is made of, and in which order it starts and stops.
 
 Start: the HTTP server first (alive, not ready, notifications answered 503), then Postgres (waited for as long as it
-takes), the schema, the sources, the writer, and last the jobs of each source: so a registration is made only when what
-it brings can be stored.
+takes), the schema, the sources, the writer, and last the jobs: a source is asked to push only when we can store.
 
-Stop (SIGTERM, SIGINT): the jobs are cancelled, the server stops taking requests while the writer still commits what was
-received, then the writer, the clients, the pool and the embedded Postgres end, in that order. A second signal does not
-hurry it: every step has a limit. Killed instead: see the promises in the modules; nothing that was answered is lost.
+Stop (SIGTERM, SIGINT): the jobs are cancelled, the server takes no more requests while the writer commits what was
+received, then the writer, the clients, the pool and the embedded Postgres end, in that order. Every step has a limit.
+Reload (SIGHUP): sources are added, removed and changed one by one, while the others go on.
 """
 
-import signal
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
-from urllib.parse import urlsplit
 
 import anyio
 import structlog
 
-from bridge.bootstrap import OpenDatabase, client_for, ensure_schema, intervals, open_database, source_state_for
-from bridge.domain.stream_event import StreamFilter
-from bridge.errors import BridgeError, DatabaseUnavailableError, TransientError
+from bridge.bootstrap import OpenDatabase, ensure_schema, intervals, open_database, open_source, public_url
+from bridge.errors import ConfigurationError
 from bridge.ingest.group_commit import GroupCommit
 from bridge.ingest.journal_replay import Replayer
 from bridge.ingest.receiver import Receiver
 from bridge.ingest.writer import Writer
-from bridge.journal.journal import Journal, size_of_post
 from bridge.journal.journal import opened as journal_opened
+from bridge.journal.journal import size_of_post
 from bridge.maintenance.clock_watch import ClockWatch
 from bridge.maintenance.leader_election import LeaderElection
 from bridge.maintenance.report_summary import Summariser
@@ -36,86 +32,47 @@ from bridge.maintenance.source_report import Reporter
 from bridge.pull.poll import Poller
 from bridge.pull.reconcile import Reconciler
 from bridge.pull.refetch import Refetcher
+from bridge.schedule import until_available
 from bridge.settings import Settings
+from bridge.settings.changes import change_of
 from bridge.sources.callback_secret import CallbackSecretWatch
+from bridge.sources.runner import RunJob, SourceRunners
 from bridge.sources.silence_watch import SilenceWatch
-from bridge.sources.state import Mode, SourceState
+from bridge.sources.state import SourceState
 from bridge.sources.subscription import Subscriber
 from bridge.storage.database import Database
 from bridge.storage.lease import LeaderFence
-from bridge.storage.observation import Stored
 from bridge.stream.broadcaster import Broadcaster
-from bridge.stream.follower import Follower
-from bridge.telemetry import systemd
+from bridge.telemetry import logs, systemd
 from bridge.telemetry.loop_lag import LoopLagSampler
 from bridge.telemetry.metrics import CONNECTION_STATES, Metrics
-from bridge.web.connections import ConnectionLimit, raise_file_limit
-from bridge.web.listener.admission import gates
-from bridge.web.listener.endpoint import BodyLimits, ListenerEndpoint
-from bridge.web.ops.health import Exposition, Readiness, ops_pages
-from bridge.web.routes import WebPage
-from bridge.web.server import HttpServer, ServerOptions, serving
-from bridge.web.stream import stream
-from bridge.web.tls import Certificates
+from bridge.web.backend import Backend
+from bridge.web.entrance import Entrance
+from bridge.web.ops.health import Exposition
+from bridge.web.server import HttpServer
 
 log = structlog.get_logger(__name__)
 
 _DRAIN_SECONDS = 3.0
-_WITHDRAW_SECONDS = 3.0
 _JOURNAL_SECONDS = 10.0
-"""A disk that takes longer to keep a notification is as good as none: the sender is told to come again."""
-
-
-@dataclass(slots=True)
-class Front:
-    """What the HTTP server can say and do at the moment; empty until the rest is there."""
-
-    endpoint: ListenerEndpoint | None = None
-    receiver: Receiver | None = None
-    database: Database | None = None
-    journal: Journal | None = None
-    broadcaster: Broadcaster | None = None
-    stopping: bool = False
-
-    def follow(self, wish: StreamFilter) -> AbstractAsyncContextManager[Follower]:
-        """Follow the changes."""
-        if self.broadcaster is None:
-            raise TransientError("starting", retry_after_seconds=2)
-        return self.broadcaster.follow(wish)
-
-    async def condition(self) -> Readiness:
-        """How the bridge is, and what keeps it from being ready."""
-        if self.stopping:
-            return Readiness("stopping", ["stopping"])
-        if self.database is None:
-            return Readiness("starting", ["waiting for Postgres"])
-        if self.receiver is None:
-            return Readiness("starting", ["starting"])
-        try:
-            await self.database.ping()
-        except DatabaseUnavailableError as error:
-            if self.journal is None or self.journal.full:
-                return Readiness("unavailable", [str(error)])
-            kept = f"notifications are kept in the local journal, {self.journal.waiting} so far"
-            return Readiness("degraded", [f"{error}; {kept}"])
-        return Readiness("ready")
+"""A disk that takes longer to keep a notification is as good as none: the sender is answered 503."""
 
 
 @dataclass(slots=True)
 class RunningBridge:
-    """A bridge that runs, for whoever wants to look at it. `pages_url`: where metrics and probes are."""
+    """A bridge that runs. `pages_url`: where metrics and probes are."""
 
     url: str
     pages_url: str
-    place: OpenDatabase
+    postgres: OpenDatabase
     metrics: Metrics
     sources: dict[str, SourceState]
 
 
 @dataclass(slots=True)
 class Bridge:
-    """The whole program. `on_ready` is called once everything runs; `stop` ends it. `shared`: other processes listen on
-    the same port; `page` then makes the page of metrics for all of them.
+    """The whole program. `on_ready` is called once everything runs; `stop` ends it. `reread` reads the configuration
+    again. `shared`: other processes listen on the same port; `page` then makes the page of metrics for all of them.
     """
 
     settings: Settings
@@ -123,240 +80,198 @@ class Bridge:
     shared: bool = False
     page: Exposition | None = None
     on_ready: Callable[[RunningBridge], None] | None = None
+    reread: Callable[[], Settings] | None = None
     metrics: Metrics = field(default_factory=Metrics)
-    front: Front = field(default_factory=Front)
+    backend: Backend = field(default_factory=Backend)
+    _entrance: Entrance = field(init=False)
+    _sources: SourceRunners | None = None
+    _retention: RetentionJob | None = None
+    _reloading: anyio.Lock = field(default_factory=anyio.Lock)
     _stop: anyio.Event = field(default_factory=anyio.Event)
     _starting: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+
+    def __post_init__(self) -> None:
+        """Put the HTTP side together."""
+        self._entrance = Entrance(self.backend, self.metrics, self.page, shared=self.shared)
 
     def stop(self) -> None:
         """End the bridge cleanly; safe to call twice and at any time."""
         systemd.notify("STOPPING=1")
-        self.front.stopping = True
+        self.backend.stopping = True
         self._stop.set()
         self._starting.cancel()
 
     async def run(self) -> None:
         """Run until `stop`."""
         self._show_configured()
-        http = self.settings.http
-        limits = BodyLimits(http.max_body_bytes, http.max_waiting_bytes, body_seconds=http.body_timeout_seconds)
-        endpoint = ListenerEndpoint(self.metrics, limits, gates(self.settings.sources, http.trusted_proxies))
-        self.front.endpoint = endpoint
-        certificates = self._certificates()
-        pages = ops_pages(self.front.condition, self.page or self._page, http.metrics_token.get_secret_value())
-        streaming = stream(
-            self.front.follow, http.stream_token.get_secret_value(), list(self.settings.sources), self.metrics
-        )
-        pages["/stream"] = WebPage(streaming, methods=("GET",))
-        take = endpoint.take if http.fast_path else None
-        async with serving(endpoint.handlers(), pages, self._server_options(certificates), take) as server:
+        async with self._entrance.serving(self.settings) as server, AsyncExitStack() as stack:
             log.info("listening", url=server.url)
             systemd.notify(f"STATUS=listening at {server.url}, waiting for Postgres")
-            async with AsyncExitStack() as stack:
-                if certificates is not None:
-                    watching = await stack.enter_async_context(anyio.create_task_group())
-                    stack.callback(watching.cancel_scope.cancel)
-                    watching.start_soon(certificates.watch)
-                place = None
-                with self._starting:
-                    place = await stack.enter_async_context(open_database(self.settings))
-                    await ensure_schema(place)
-                if place is not None and not self._stop.is_set():
-                    await self._with_database(server, place)
+            postgres = None
+            with self._starting:
+                postgres = await stack.enter_async_context(open_database(self.settings))
+                await until_available(partial(ensure_schema, postgres))
+                self._retention = RetentionJob(postgres.database, self.settings.retention, self.metrics)
+                await until_available(self._retention.make_ahead)
+            if postgres is not None and not self._stop.is_set():
+                await self._with_database(server, postgres)
 
-    async def _page(self, accept: str) -> tuple[bytes, str]:
-        return self.metrics.page(accept)
+    async def reload(self) -> None:
+        """Read the configuration again and take over what can be; stop where there is none to read."""
+        if self.reread is None:
+            self.stop()
+            return
+        try:
+            read = self.reread()
+        except ConfigurationError as error:
+            remedy = "correct it and send SIGHUP again"
+            log.warning("configuration not reloaded", faults=error.faults, remedy=remedy)
+        else:
+            await self.apply(read)
 
-    def _certificates(self) -> Certificates | None:
-        http = self.settings.http
-        if http.tls_cert_file is None:
-            return None
-        return Certificates(http.tls_cert_file, http.tls_key_file, http.tls_client_ca_file)
-
-    def _server_options(self, certificates: Certificates | None) -> ServerOptions:
-        http = self.settings.http
-        raise_file_limit(http.max_connections)
-        return ServerOptions(
-            host=http.host,
-            port=http.port,
-            keepalive_seconds=http.keepalive_timeout_seconds,
-            pages_port=http.metrics_port,
-            public_url=http.public_url,
-            tls=certificates.context if certificates is not None else None,
-            shared=self.shared,
-            limit=ConnectionLimit(
-                http.max_connections,
-                http.max_connections_per_peer,
-                http.trusted_proxies,
-                on_refusal=self.metrics.refused.labels("connections").inc,
-            ),
-        )
+    async def apply(self, read: Settings) -> None:
+        """Take over what can be of settings that were read again; what needs a restart is logged."""
+        async with self._reloading:
+            change = change_of(self.settings, read)
+            self.settings = change.settings
+            for secret in read.secrets():
+                logs.hide(secret)
+            logs.set_level(self.settings.log.level)
+            self._show_configured()
+            self._entrance.apply(self.settings)
+            if self._retention is not None:
+                self._retention.keep = self.settings.retention
+            if self._sources is not None:
+                await self._sources.apply(change)
+            if change.restart:
+                log.warning("configuration needs a restart", keys=change.restart)
+            log.info(
+                "configuration reloaded",
+                added=change.added,
+                changed=change.changed,
+                removed=change.removed,
+                keys=change.reloaded,
+            )
 
     def _show_configured(self) -> None:
-        """Let every series exist before the first scrape, also while Postgres is waited for."""
+        """Have every series exist before the first scrape, also while Postgres is waited for."""
         self.metrics.exemplars = self.settings.http.metrics_exemplars
         self.metrics.connections_max.set(self.settings.database.pool_max_size)
         self.metrics.journal_max_bytes.set(self.settings.journal.max_bytes)
-        for name, settings in self.settings.sources.items():
+        for name, source in self.settings.sources.items():
             self.metrics.introduce(name)
-            self.metrics.show_intervals(name, intervals(settings))
-            if not settings.enabled:
-                self.metrics.show_mode(name, Mode.DISABLED.value)
+            self.metrics.show_intervals(name, intervals(source))
+            if not source.enabled:
+                self.metrics.show_mode(name, "disabled")
 
-    async def _with_database(self, server: HttpServer, place: OpenDatabase) -> None:
-        await RetentionJob(place.database).make_ahead()
-        self.front.database = place.database
+    async def _with_database(self, server: HttpServer, postgres: OpenDatabase) -> None:
+        database, http = postgres.database, self.settings.http
+        self.backend.database = database
         for state in CONNECTION_STATES:
-            self.metrics.connections.labels(state).set_function(partial(_connections, place.database, state))
+            self.metrics.connections.labels(state).set_function(partial(_connections, database, state))
+        fence = LeaderFence()
+        opens = partial(open_source, database, public_url(self.settings, server.url), fence, self.metrics)
         async with AsyncExitStack() as stack:
-            journal = self._journal(stack)
-            fence = LeaderFence()
-            sources = await self._feeds(stack, server, place, fence)
-            most_bytes = self.settings.http.max_waiting_bytes
+            journal, most_bytes = None, self.settings.journal.max_bytes
+            if most_bytes:
+                journal = stack.enter_context(journal_opened(self.settings.data_dir, max_bytes=most_bytes))
+            sources = SourceRunners(opens, partial(self._jobs_of, database), database, self.metrics)
+            await stack.enter_async_context(sources)
+            async with self._reloading:
+                for name, source in self.settings.sources.items():
+                    await sources.start(name, source)
+                self._sources = sources
             writer = Writer(
-                place.database,
+                database,
                 self.metrics,
-                max_waiting_bytes=most_bytes,
-                patience_seconds=self.settings.http.answer_timeout_seconds,
-                on_stored=_waker(sources.values()),
+                max_waiting_bytes=http.max_waiting_bytes,
+                patience_seconds=http.answer_timeout_seconds,
+                on_stored=sources.wake_refetch,
             )
+            receiver = Receiver(sources.states, writer, self.metrics)
             async with anyio.create_task_group() as keeping:
                 keeping.start_soon(writer.run)
-                receiver = Receiver(sources, writer, self.metrics)
                 if journal is not None:
                     receiver.journal = GroupCommit(
-                        journal.keep, size_of_post, max_waiting_bytes=most_bytes, patience_seconds=_JOURNAL_SECONDS
+                        journal.keep,
+                        size_of_post,
+                        max_waiting_bytes=http.max_waiting_bytes,
+                        patience_seconds=_JOURNAL_SECONDS,
                     )
                     keeping.start_soon(receiver.journal.run)
-                self.front.receiver, self.front.journal = receiver, journal
-                if self.front.endpoint is not None:
-                    self.front.endpoint.receiver = receiver
+                self._entrance.receive(receiver, journal)
                 try:
-                    await self._work(server, place, sources, fence)
+                    await self._work(server, postgres, sources, fence)
                 finally:
                     with anyio.move_on_after(_DRAIN_SECONDS, shield=True):
                         await server.drain()
                     keeping.cancel_scope.cancel()
 
-    def _journal(self, stack: AsyncExitStack) -> Journal | None:
-        most = self.settings.journal.max_bytes
-        return stack.enter_context(journal_opened(self.settings.data_dir, max_bytes=most)) if most else None
-
-    async def _feeds(
-        self, stack: AsyncExitStack, server: HttpServer, place: OpenDatabase, fence: LeaderFence
-    ) -> dict[str, SourceState]:
-        http = self.settings.http
-        public_url = http.public_url if "public_url" in http.model_fields_set else server.url
-        if urlsplit(public_url).scheme == "http" and urlsplit(public_url).hostname not in (
-            "127.0.0.1",
-            "::1",
-            "localhost",
-        ):
-            log.warning("callbacks come over plain http", public_url=public_url, remedy="set http.public_url to https")
-        sources = {}
-        for name, settings in self.settings.sources.items():
-            client = await stack.enter_async_context(client_for(name, settings, self.metrics))
-            sources[name] = await source_state_for(name, settings, place, client, public_url, self.metrics)
-            sources[name].fence = fence
-            sources[name].follows = Mode.POLL
-        return sources
-
     async def _work(
-        self, server: HttpServer, place: OpenDatabase, sources: dict[str, SourceState], fence: LeaderFence
+        self, server: HttpServer, postgres: OpenDatabase, sources: SourceRunners, fence: LeaderFence
     ) -> None:
-        """Run what every process runs, and, while this one leads, the jobs of the sources."""
+        """Run what every process runs and, while this one leads, the jobs of the sources."""
+        database, states = postgres.database, sources.states
+        broadcaster = self.backend.broadcaster = Broadcaster(database, self.metrics)
         leader = LeaderElection(
-            place.database,
+            database,
             fence,
-            lambda: self._jobs(place, sources, fence),
-            on_change=lambda leads: self._lead(sources, leads),
+            lambda: self._lead(database, sources, fence),
+            on_change=lambda leads: self._set_leading(sources, leads=leads),
         )
+        jobs: list[RunJob] = [
+            LoopLagSampler(self.metrics).run,
+            Reporter(states, database, self.metrics).run,
+            CallbackSecretWatch(states, database, self.metrics).run,
+            ClockWatch(states, database, metrics=self.metrics).run,
+            broadcaster.run,
+            leader.run,
+        ]
+        journal = self.backend.journal
+        if journal is not None:
+            jobs.append(Replayer(journal, database, states, self.metrics).run)
         async with anyio.create_task_group() as working:
-            working.start_soon(LoopLagSampler(self.metrics).run)
-            working.start_soon(Reporter(list(sources.values()), place.database, self.metrics).run)
-            receiver, journal = self.front.receiver, self.front.journal
-            if receiver is not None and journal is not None:
-                working.start_soon(Replayer(journal, place.database, sources, self.metrics).run)
-            working.start_soon(CallbackSecretWatch(list(sources.values()), place.database, self.metrics).run)
-            working.start_soon(ClockWatch(list(sources.values()), place.database, metrics=self.metrics).run)
-            working.start_soon(leader.run)
-            self.front.broadcaster = Broadcaster(place.database, self.metrics)
-            working.start_soon(self.front.broadcaster.run)
-            if not sources:
+            for run in jobs:
+                working.start_soon(run)
+            if not states:
                 log.warning("no source configured", remedy="add [sources.NAME] with a url to bridge.toml")
-            log.info("ready", url=server.url, sources=sorted(sources))
-            following = ", ".join(sorted(sources)) or "no source"
+            log.info("ready", url=server.url, sources=sorted(states))
+            following = ", ".join(sorted(states)) or "no source"
             systemd.notify(f"READY=1\nSTATUS=listening at {server.url}, following {following}")
             if self.on_ready is not None:
-                self.on_ready(RunningBridge(server.url, server.pages_url, place, self.metrics, sources))
+                self.on_ready(RunningBridge(server.url, server.pages_url, postgres, self.metrics, states))
             await self._stop.wait()
             working.cancel_scope.cancel()
         if self.unsubscribe:
-            await self._withdraw(place, list(sources.values()))
+            await sources.withdraw()
 
-    async def _jobs(self, place: OpenDatabase, sources: dict[str, SourceState], fence: LeaderFence) -> None:
+    async def _lead(self, database: Database, sources: SourceRunners, fence: LeaderFence) -> None:
         """What only one process on a database does."""
-        waker = _waker(sources.values())
         async with anyio.create_task_group() as jobs:
-            jobs.start_soon(Summariser(place.database, fence).run)
-            jobs.start_soon(RetentionJob(place.database, self.settings.retention, self.metrics).run)
-            for source in sources.values():
-                jobs.start_soon(Subscriber(source, place.database, self.metrics).run)
-                if not source.settings.enabled:
-                    continue
-                reconciler = Reconciler(source, place.database, self.metrics, on_stored=waker)
-                jobs.start_soon(Poller(source, place.database, self.metrics, reconciler, on_stored=waker).run)
-                jobs.start_soon(reconciler.run)
-                if source.wants_push:
-                    jobs.start_soon(SilenceWatch(source, self.metrics).run)
-                jobs.start_soon(Refetcher(source, place.database, self.metrics, on_stored=waker).run)
+            jobs.start_soon(Summariser(database, fence).run)
+            if self._retention is not None:
+                jobs.start_soon(self._retention.run)
+            jobs.start_soon(sources.run)
 
-    def _lead(self, sources: dict[str, SourceState], leads: bool) -> None:
-        """Take the sources over, or go on following whoever does."""
+    def _jobs_of(self, database: Database, source: SourceState) -> list[RunJob]:
+        """What the process that leads does for one source."""
+        wake = source.wake_refetch
+        jobs: list[RunJob] = [Subscriber(source, database, self.metrics).run]
+        if source.settings.enabled:
+            reconciler = Reconciler(source, database, self.metrics, on_stored=wake)
+            jobs += [
+                Poller(source, database, self.metrics, reconciler, on_stored=wake).run,
+                reconciler.run,
+                Refetcher(source, database, self.metrics, on_stored=wake).run,
+            ]
+        if source.wants_push:
+            jobs.append(SilenceWatch(source, self.metrics).run)
+        return jobs
+
+    def _set_leading(self, sources: SourceRunners, *, leads: bool) -> None:
         self.metrics.leads.set(1 if leads else 0)
-        for source in sources.values():
-            source.begin(None if leads else Mode.POLL)
-
-    async def _withdraw(self, place: OpenDatabase, sources: Sequence[SourceState]) -> None:
-        async def one(source: SourceState) -> None:
-            try:
-                with anyio.fail_after(_WITHDRAW_SECONDS):
-                    await Subscriber(source, place.database, self.metrics).withdraw()
-            except (BridgeError, TimeoutError) as error:
-                log.warning("cannot deregister", source=source.name, error=str(error) or "no answer in time")
-
-        async with anyio.create_task_group() as group:
-            for source in sources:
-                group.start_soon(one, source)
+        sources.set_leading(leads=leads)
 
 
 def _connections(database: Database, state: str) -> int:
     return database.figures()[state]
-
-
-def _waker(sources: Iterable[SourceState]) -> Callable[[Stored], None]:
-    by_id = {source.source_id: source for source in sources}
-
-    def wake(stored: Stored) -> None:
-        for source_id in stored.refetch:
-            by_id[source_id].refetch_wake.call("requested")
-
-    return wake
-
-
-async def run_until_signal(bridge: Bridge) -> None:
-    """Run a bridge until SIGTERM or SIGINT."""
-    async with anyio.create_task_group() as group:
-        group.start_soon(_stop_on_signal, bridge)
-        group.start_soon(systemd.keep_telling)
-        try:
-            await bridge.run()
-        finally:
-            group.cancel_scope.cancel()
-
-
-async def _stop_on_signal(bridge: Bridge) -> None:
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async for number in signals:
-            log.info("stopping", signal=signal.Signals(number).name)
-            bridge.stop()

@@ -1,23 +1,31 @@
-"""What `run` and the other commands have in common: the database, a source's client and its feed, by the settings.
+"""What `run` and the other commands have in common: the database, a source's client and its state, by the settings.
 
 Apart from `bridge.app`, which needs all of the program, so that a command which only reads a list does not import the
 listener and every job.
 """
 
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
 
+import anyio
 import structlog
+from anyio.abc import TaskGroup
 
 from bridge.errors import PermanentError
 from bridge.postgres.embedded import embedded
+from bridge.schedule import until_available
 from bridge.settings import Settings, SourceSettings
-from bridge.sources.state import SourceState
+from bridge.sources.state import Mode, SourceState
 from bridge.storage import last_pass, migrations, watermark
 from bridge.storage import source as source_table
 from bridge.storage.database import Database, opened
+from bridge.storage.lease import LeaderFence
+from bridge.telemetry import systemd
 from bridge.telemetry.logs import hide
 from bridge.telemetry.metrics import PASS_KINDS, Metrics
 from bridge.tmf656.client import Client, ClientOptions
@@ -57,16 +65,57 @@ async def open_database(settings: Settings, *, join: bool = False, wait: bool = 
         yield OpenDatabase(database, own.dsn, own.bin_dir, own.owned)
 
 
-async def ensure_schema(place: OpenDatabase) -> None:
+async def ensure_schema(postgres: OpenDatabase) -> None:
     """Migrate an embedded database that this process runs; refuse any other that is not exactly current
     (SchemaError).
     """
-    async with place.database.connection() as connection:
-        if not place.owned:
+    async with postgres.database.connection() as connection:
+        if not postgres.owned:
             await migrations.check(connection)
             return
         for migration in await migrations.migrate(connection):
             log.info("migrated", version=migration.version, name=migration.name)
+
+
+class Stoppable(Protocol):
+    """What `run_until_signal` runs: a bridge, or the parent of several."""
+
+    async def run(self) -> None:
+        """Run until `stop`."""
+        ...
+
+    def stop(self) -> None:
+        """End it cleanly."""
+        ...
+
+    async def reload(self) -> None:
+        """Read the configuration again."""
+        ...
+
+
+async def run_until_signal(process: Stoppable) -> None:
+    """Run until SIGTERM or SIGINT; SIGHUP has the configuration read again."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(_heed_signals, process, group)
+        group.start_soon(systemd.keep_telling)
+        try:
+            await process.run()
+        finally:
+            group.cancel_scope.cancel()
+
+
+async def _heed_signals(process: Stoppable, reloads: TaskGroup) -> None:
+    try:
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+            async for number in signals:
+                if number == signal.SIGHUP:
+                    log.info("reloading", signal="SIGHUP")
+                    reloads.start_soon(process.reload)
+                else:
+                    log.info("stopping", signal=signal.Signals(number).name)
+                    process.stop()
+    finally:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the process is gone
 
 
 def client_for(name: str, settings: SourceSettings, metrics: Metrics) -> Client:
@@ -100,17 +149,38 @@ def intervals(settings: SourceSettings) -> dict[str, float]:
     return {"poll": settings.poll_interval_seconds, "reconcile": settings.reconcile_interval_seconds}
 
 
+def public_url(settings: Settings, listening_url: str) -> str:
+    """Return the address that callbacks are built from: the configured one, else where we listen."""
+    http = settings.http
+    url = http.public_url if "public_url" in http.model_fields_set else listening_url
+    if urlsplit(url).scheme == "http" and urlsplit(url).hostname not in ("127.0.0.1", "::1", "localhost"):
+        log.warning("callbacks come over plain http", public_url=url, remedy="set http.public_url to https")
+    return url
+
+
+@asynccontextmanager
+async def open_source(
+    database: Database, public_url: str, fence: LeaderFence, metrics: Metrics, name: str, settings: SourceSettings
+) -> AsyncIterator[SourceState]:
+    """Open the client of a source, and read what the database knows of it, waiting while Postgres is away."""
+    async with client_for(name, settings, metrics) as client:
+        state = await until_available(lambda: source_state_for(name, settings, database, client, public_url, metrics))
+        state.fence = fence
+        yield state
+
+
 async def source_state_for(
-    name: str, settings: SourceSettings, place: OpenDatabase, client: Client, public_url: str, metrics: Metrics
+    name: str, settings: SourceSettings, database: Database, client: Client, public_url: str, metrics: Metrics
 ) -> SourceState:
-    """Make the feed of a source, known to the database under a short key."""
-    async with place.database.transaction() as connection:
+    """Make the state of a source, known to the database under a short key."""
+    async with database.transaction() as connection:
         configured = settings.callback_secret.get_secret_value()
-        kept = await source_table.ensure(connection, name, settings.url, configured)
-        marks = {kind: await watermark.find(connection, kept.id, kind) for kind in PASS_KINDS}
-        passes = await last_pass.find(connection, kept.id)
-        held_back = await last_pass.held_back(connection, kept.id)
-    for secret in kept.secrets:
+        row = await source_table.ensure(connection, name, settings.url, configured)
+        marks = {kind: await watermark.find(connection, row.id, kind) for kind in PASS_KINDS}
+        passes = await last_pass.find(connection, row.id)
+        held_back = await last_pass.held_back(connection, row.id)
+        mode = await source_table.mode(connection, row.id)
+    for secret in row.secrets:
         hide(secret)
     metrics.introduce(name)
     metrics.show_intervals(name, intervals(settings))
@@ -120,24 +190,37 @@ async def source_state_for(
     for kind, last in passes.items():
         metrics.pass_complete.labels(name, kind).set(last.gap is None)
     metrics.deletions_held_back.labels(name).set(held_back)
-
-    def on_mode(source: SourceState) -> None:
-        metrics.show_mode(name, source.mode.value)
-        log.info("mode", source=name, mode=source.mode.value)
-
     source = SourceState(
         name=name,
-        source_id=kept.id,
+        source_id=row.id,
         settings=settings,
         client=client,
-        callback=f"{public_url}/listener/{name}/{kept.secrets[0]}",
-        secrets=kept.secrets,
-        retired=kept.retired,
-        version=kept.version if settings.version == "auto" else settings.version,
-        on_mode=on_mode,
+        callback=f"{public_url}/listener/{name}/{row.secrets[0]}",
+        secrets=row.secrets,
+        retired=row.retired,
+        version=row.version if settings.version == "auto" else settings.version,
+        written_mode=Mode(mode),
+        on_mode=lambda state: _show_mode(state, metrics),
     )
     metrics.show_mode(name, source.mode.value)
     return source
+
+
+def _show_mode(source: SourceState, metrics: Metrics) -> None:
+    metrics.show_mode(source.name, source.mode.value)
+    if not source.leads:
+        return
+    if source.registered and source.mode is Mode.FALLBACK:
+        log.warning(
+            "mode",
+            source=source.name,
+            mode=source.mode.value,
+            reason=source.reason,
+            remedy=f"try from there: curl -i {source.public_url}/livez; or run tmf656-bridge check --push; "
+            "then correct http.public_url or the way to it",
+        )
+    else:
+        log.info("mode", source=source.name, mode=source.mode.value)
 
 
 def source_of(settings: Settings, name: str) -> SourceSettings:

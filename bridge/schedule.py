@@ -9,7 +9,7 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import anyio
 import structlog
@@ -18,6 +18,8 @@ from bridge.errors import BridgeError, DatabaseUnavailableError
 from bridge.telemetry.metrics import Metrics
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 BACKOFF_FIRST_SECONDS = 0.8
 BACKOFF_LAST_SECONDS = 30.0
@@ -107,6 +109,18 @@ class Backoff:
         self.failures = min(self.failures + 1, 32)
         delay = random.uniform(ceiling / 2, ceiling)  # noqa: S311 -- jitter, not a secret
         return max(delay, min(retry_after_seconds or 0.0, RETRY_AFTER_LAST_SECONDS))
+
+
+async def until_available(work: Callable[[], Awaitable[T]]) -> T:
+    """Repeat `work` for as long as Postgres is away, then return what it returns."""
+    backoff = Backoff()
+    while True:
+        try:
+            return await work()
+        except DatabaseUnavailableError as error:
+            (log.debug if backoff.failures else log.warning)("waiting for postgres", error=str(error))
+            delay_seconds = backoff.after(error)
+        await anyio.sleep(delay_seconds)
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ import pytest
 from aiohttp import web
 
 from bridge.app import Bridge, RunningBridge
-from bridge.bootstrap import OpenDatabase, client_for, source_state_for
+from bridge.bootstrap import client_for, source_state_for
 from bridge.domain.observation import Via
 from bridge.ingest.receiver import Receiver
 from bridge.ingest.writer import Writer
@@ -82,7 +82,7 @@ class Rig:
 
     def reporter(self) -> Reporter:
         """What tells the database how the source is, and reads what other processes told it."""
-        return Reporter([self.source], self.database, self.metrics)
+        return Reporter({self.source.name: self.source}, self.database, self.metrics)
 
     def counted(self, metric: str, **labels: str) -> float:
         """The value of a metric without its prefix."""
@@ -155,8 +155,8 @@ async def rig_for(dsn: str, database: Database) -> AsyncIterator[Callable[..., A
             )
             metrics = Metrics()
             client = await stack.enter_async_context(client_for("sim", settings, metrics))
-            place = OpenDatabase(database, dsn, None, owned=False)
-            source = await source_state_for("sim", settings, place, client, public_url, metrics)
+            source = await source_state_for("sim", settings, database, client, public_url, metrics)
+            source.lead()
             reconciler = Reconciler(source, database, metrics)
             return Rig(
                 database=database,

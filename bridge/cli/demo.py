@@ -20,7 +20,8 @@ import typer
 from anyio.streams.memory import MemoryObjectReceiveStream
 from rich.console import Console
 
-from bridge.app import Bridge, RunningBridge, run_until_signal
+from bridge.app import Bridge, RunningBridge
+from bridge.bootstrap import run_until_signal
 from bridge.cli.options import Config, on_loop, settings_for
 from bridge.errors import DatabaseUnavailableError, PermanentError
 from bridge.settings import Settings, SourceSettings
@@ -135,7 +136,7 @@ class _Demo:
 async def _line(running: RunningBridge, per_second: float) -> str:
     """Figures in less than 80 columns, always as many, so that each line covers the one before."""
     source = running.sources[_SOURCE]
-    async with running.place.database.connection() as connection:
+    async with running.postgres.database.connection() as connection:
         problems = await connection.fetchval("select count(*) from report.service_problem where deleted_at is null")
     pushed = source.last_push_at
     lag = "none yet" if pushed is None else f"{(datetime.now(UTC) - pushed).total_seconds():.1f} s"

@@ -4,9 +4,12 @@ from typing import Annotated
 
 import typer
 
-from bridge.app import Bridge, run_until_signal
+from bridge.app import Bridge
+from bridge.bootstrap import run_until_signal
 from bridge.cli.options import Config, on_loop, settings_for
-from bridge.workers import child, parent
+from bridge.settings import load
+from bridge.workers import child
+from bridge.workers.parent import Workers
 
 
 def run(
@@ -31,13 +34,14 @@ def run(
     Listens for notifications, registers at each source's hub, polls, and writes into Postgres. With no `database.dsn`
     it starts a Postgres of its own in `data_dir` and keeps its schema current; with one it refuses a schema that
     `migrate` has not brought up to date. With `--workers` several processes listen on the port; one of them polls.
+    SIGHUP reads the configuration again: sources, log level, retention and certificates change without a restart.
     """
     settings = settings_for(config)
     count = workers or settings.http.workers
     if count == 1:
-        on_loop(lambda: run_until_signal(Bridge(settings, unsubscribe=unsubscribe)))
+        on_loop(lambda: run_until_signal(Bridge(settings, unsubscribe=unsubscribe, reread=lambda: load(config))))
     else:
-        on_loop(lambda: parent.run_until_signal(parent.Workers(settings, count, unsubscribe)))
+        on_loop(lambda: run_until_signal(Workers(settings, count, unsubscribe, reread=lambda: load(config))))
 
 
 def worker() -> None:

@@ -84,7 +84,9 @@ async def _sync(settings: Settings, name: str, *, full: bool, accept: bool) -> T
         opened = await stack.enter_async_context(open_database(settings, join=True, wait=False))
         await ensure_schema(opened)
         client = await stack.enter_async_context(client_for(name, settings.sources[name], metrics))
-        source = await source_state_for(name, settings.sources[name], opened, client, settings.http.public_url, metrics)
+        source = await source_state_for(
+            name, settings.sources[name], opened.database, client, settings.http.public_url, metrics
+        )
         progress = stack.enter_context(_progress())
         task = progress.add_task(f"{'reconciling' if full else 'polling'} {name}", total=None)
 

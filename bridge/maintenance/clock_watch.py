@@ -10,7 +10,7 @@ times still ahead. Until it is committed (a second, and as long as it takes to r
 source may lose to what is older; the next poll is called, and brings them again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from time import monotonic
@@ -33,7 +33,7 @@ _SLACK = timedelta(seconds=1)
 class ClockWatch:
     """Watches the clock of one process. `wall` and `steady` are the clocks, in UTC and in seconds."""
 
-    sources: Sequence[SourceState]
+    sources: Mapping[str, SourceState]
     database: Database
     wall: Callable[[], datetime] = now
     steady: Callable[[], float] = monotonic
@@ -73,7 +73,7 @@ class ClockWatch:
             seconds=round(back.total_seconds(), 1),
             problems=problems,
         )
-        for source in self.sources:
+        for source in list(self.sources.values()):
             source.set_back(at)
             source.poll_wake.call("clock set back")
             source.refetch_wake.call("clock set back")

@@ -8,7 +8,7 @@ polls twice; one that the leader takes and dies with is made up for by its succe
 Counting a million problems takes a while, so the pause after a count grows with what the count took.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from time import monotonic
 
@@ -36,7 +36,7 @@ _STATUSES = tuple(status.value for status in Status)
 class Reporter:
     """Reports on every source."""
 
-    sources: Sequence[SourceState]
+    sources: Mapping[str, SourceState]
     database: Database
     metrics: Metrics
     _count_not_before: float = 0.0
@@ -65,8 +65,8 @@ class Reporter:
     async def _report(self) -> None:
         """Write the state of each source, or, where another process leads, read it; count what is due to be counted."""
         async with self.database.connection() as connection:
-            for source in self.sources:
-                if source.follows is None:
+            for source in list(self.sources.values()):
+                if source.leads:
                     await self._tell(connection, source)
                 else:
                     await self._follow(connection, source)
@@ -78,7 +78,7 @@ class Reporter:
         if source.doubted and source.missed_at is not None:
             if await source_table.pushed_since(connection, source.source_id, source.missed_at):
                 source.proven()
-            source.settle()
+            source.update_trust()
         last_push_at = await source_table.write_state(
             connection, source.source_id, mode=source.mode.value, last_push_at=source.last_push_at, reason=source.reason
         )
@@ -94,18 +94,17 @@ class Reporter:
             await source_table.request_poll(connection, source.source_id)
             await source.poll_wake.wait(0)
         mode = await source_table.mode(connection, source.source_id)
-        if source.follows is None:  # this process has taken over meanwhile
+        if source.leads:  # since a moment ago
             return
-        source.follows = Mode(mode)
-        self.metrics.show_mode(source.name, mode)
-        self.metrics.registered.labels(source.name).set(1 if source.follows is Mode.PUSH else 0)
+        source.follow(Mode(mode))
+        self.metrics.registered.labels(source.name).set(1 if source.mode is Mode.PUSH else 0)
 
     async def _count(self) -> None:
         started = monotonic()
         async with self.database.connection() as connection:
             letters = await dead_letter.count(connection)
             problems = await service_problem.count_by_status(connection)
-        for source in self.sources:
+        for source in list(self.sources.values()):
             self.metrics.dead_letters.labels(source.name).set(letters.get(source.source_id, 0))
             mine = [(status, number) for source_id, status, number in problems if source_id == source.source_id]
             self.metrics.show_problems(source.name, mine, _STATUSES)

@@ -7,7 +7,7 @@ it has, the server posts to the old one, which is still accepted: nothing is ref
 it is until it is back.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -28,7 +28,7 @@ _EVERY_SECONDS = 2.0
 class CallbackSecretWatch:
     """Keeps the secrets of the feeds as the database has them."""
 
-    sources: Sequence[SourceState]
+    sources: Mapping[str, SourceState]
     database: Database
     metrics: Metrics = field(default_factory=Metrics)
 
@@ -41,7 +41,7 @@ class CallbackSecretWatch:
         async with self.database.connection() as connection:
             accepted = await source_table.accepted(connection)
         changed = []
-        for source in self.sources:
+        for source in list(self.sources.values()):
             secrets, retired = accepted.get(source.source_id, (source.secrets, source.retired))
             if (secrets, retired) == (source.secrets, source.retired):
                 continue
@@ -53,6 +53,6 @@ class CallbackSecretWatch:
                 source.callback = f"{source.callback.rpartition('/')[0]}/{secrets[0]}"
                 changed.append(source.name)
                 log.info("callback secret changed", source=source.name)
-                if source.follows is None:
+                if source.leads:
                     source.subscribe_wake.call("changed")
         return changed

@@ -1,9 +1,10 @@
 """A source while the bridge runs: what the jobs of one source share.
 
-The mode is derived, never set: `disabled` and `poll` follow from the configuration and from what the hub answered,
-`push` holds while a registration stands and nothing speaks against it, `fallback` is everything else (not registered
-yet, registration refused, or a change was found by asking that a notification should have brought). Only a pushed event
-that changes something ends the doubt; when, and how long a silence may last, is decided in `bridge.domain.push_health`.
+The mode is derived, never set: `disabled` and `poll` follow from the configuration and from what the hub answered;
+`push` while we are registered and no change was missed; `fallback` when registering failed, or a poll found a change
+that a notification should have brought. After that only a pushed event that changes something restores `push`; how soon
+is decided in `bridge.domain.push_health`. Until the first registration of a process was tried the mode of the process
+before holds, and a process that does not lead has the mode that the leader wrote.
 """
 
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from bridge.schedule import Job, Wake
 from bridge.settings import SourceSettings
 from bridge.sources.request_pace import RequestPace
 from bridge.storage.lease import LeaderFence
+from bridge.storage.observation import Stored
 from bridge.telemetry.metrics import Metrics
 from bridge.tmf656.client import Client
 
@@ -49,11 +51,15 @@ class SourceState:
     fence: LeaderFence = field(default_factory=LeaderFence)
     hub_offered: bool = True
     registered: bool = False
+    registration_tried: bool = False
+    """Has this process tried to register, since it leads?"""
     trust: PushTrust = field(default_factory=PushTrust)
     missed_at: datetime | None = None
-    """Our clock: when push was last found wanting; what was pushed after it may end the doubt."""
-    follows: Mode | None = None
-    """The mode as the process that leads sees it; None while this process leads."""
+    """Our clock: when push last missed a change; a notification received after it may restore the trust in push."""
+    leads: bool = False
+    """Does this process lead? Set by `lead` and `follow`."""
+    written_mode: Mode = Mode.POLL
+    """The mode as the database has it: of the process that leads, or that led before this one."""
     registered_at: datetime | None = None
     """Our clock: since when this process relies on the registration it has, which is not blamed for what was before."""
     expected_since: datetime | None = None
@@ -80,12 +86,13 @@ class SourceState:
     arrivals: ArrivalInterval = field(init=False)
     by_id_pace: RequestPace = field(init=False)
     """How fast single problems are asked for by id, for whatever reason."""
-    _told: Mode | None = None
+    _shown_mode: Mode | None = None
 
     def __post_init__(self) -> None:
         """Begin to learn what is usual."""
         self.arrivals = ArrivalInterval(self.settings.silence_min_seconds, self.settings.silence_max_seconds)
         self.by_id_pace = RequestPace(self.settings.by_id_rate_per_second)
+        self._shown_mode = self.mode
 
     def job(self, name: str, metrics: Metrics) -> Job:
         """Return the job of that name."""
@@ -101,10 +108,12 @@ class SourceState:
         """See the module docstring."""
         if not self.settings.enabled:
             return Mode.DISABLED
-        if self.follows is not None:
-            return self.follows
+        if not self.leads:
+            return self.written_mode
         if not self.settings.push or not self.hub_offered:
             return Mode.POLL
+        if not self.registration_tried:
+            return Mode.PUSH if self.written_mode is Mode.PUSH else Mode.POLL
         return Mode.PUSH if self.registered and not self.doubted else Mode.FALLBACK
 
     @property
@@ -119,8 +128,22 @@ class SourceState:
             return None
         if not self.registered:
             return "not registered at its hub"
-        proven = " (it comes again, and has to prove itself for a while)" if self.trust.proven_at is not None else ""
-        return f"notifications it should have sent did not come{proven}"
+        if self.trust.proven_at is not None:
+            return "notifications did not arrive for a while; they do again, and push is used once it has missed none"
+        return (
+            f"it is registered, but its notifications do not arrive: it must be able to reach {self.public_url} "
+            "(http.public_url)"
+        )
+
+    @property
+    def public_url(self) -> str:
+        """The address that callbacks are built from."""
+        return self.callback.rpartition("/listener/")[0]
+
+    def wake_refetch(self, stored: Stored) -> None:
+        """Have fetched by id what was stored in part."""
+        if stored.refetch[self.source_id]:
+            self.refetch_wake.call("requested")
 
     def heard(self, at: datetime) -> None:
         """A notification that was received at `at` was stored, here or in another process."""
@@ -135,15 +158,15 @@ class SourceState:
 
     def proven(self) -> None:
         """A pushed event changed something, here or in another process: there is push."""
-        self._judge(self.trust.pushed(monotonic()))
+        self._set_trust(self.trust.pushed(monotonic()))
 
-    def settle(self) -> None:
-        """Time has passed: is the doubt over?"""
-        self._judge(self.trust.settled(monotonic()))
+    def update_trust(self) -> None:
+        """Trust push again when it has missed nothing for long enough."""
+        self._set_trust(self.trust.settled(monotonic()))
 
-    def _judge(self, trust: PushTrust) -> None:
+    def _set_trust(self, trust: PushTrust) -> None:
         self.trust = trust
-        self._tell()
+        self._show_mode()
 
     def missed(self, at: datetime) -> None:
         """A change was found that a notification should have brought: doubt the push and register anew, however
@@ -154,10 +177,13 @@ class SourceState:
         self.subscribe_wake.call("silent")
         self.missed_at = at
         self.arrivals.interrupted()
-        self._judge(self.trust.missed(monotonic()))
+        self._set_trust(self.trust.missed(monotonic()))
 
-    def stands(self, at: datetime, *, registered: bool, offered: bool = True, renewed: bool = False) -> None:
-        """The hub answered at `at`. `renewed`: with a new registration."""
+    def set_registered(self, at: datetime, *, registered: bool, offered: bool = True, renewed: bool = False) -> None:
+        """Note at `at` whether we are registered, and whether there is a hub at all. `renewed`: the registration is
+        new.
+        """
+        self.registration_tried = True
         if registered and (renewed or not self.registered):
             self.registered_at = at
         if registered and self.expected_since is None:
@@ -165,7 +191,7 @@ class SourceState:
         if not offered:
             self.expected_since = None
         self.registered, self.hub_offered = registered, offered
-        self._tell()
+        self._show_mode()
 
     def set_back(self, at: datetime) -> None:
         """Our clock was set back to `at`: nothing was later than that."""
@@ -174,14 +200,25 @@ class SourceState:
             for was in (self.missed_at, self.registered_at, self.expected_since, self.last_push_at)
         )
 
-    def begin(self, follows: Mode | None) -> None:
-        """Lead (None), or follow: nothing is known of push yet, and nothing that is not pushed is missed."""
-        self.follows, self.trust, self.missed_at, self.expected_since = follows, PushTrust(), None, None
-        self.registered = False
-        self._tell()
+    def lead(self) -> None:
+        """This process leads from now on. It knows nothing of push yet, and no notification is missing."""
+        self.leads, self.trust, self.missed_at, self.expected_since = True, PushTrust(), None, None
+        self.registered = self.registration_tried = False
+        self._show_mode()
 
-    def _tell(self) -> None:
-        """Say which mode is in force, when it is another than before."""
-        if self.on_mode is not None and self.mode is not self._told:
-            self._told = self.mode
+    def follow(self, mode: Mode | None = None) -> None:
+        """Another process leads from now on, with this mode; None: with the one there is."""
+        self.written_mode = mode or self.mode
+        self.leads = False
+        self._show_mode()
+
+    def registration_failed(self) -> None:
+        """We could not register."""
+        self.registration_tried = True
+        self._show_mode()
+
+    def _show_mode(self) -> None:
+        """Report the mode when it has changed."""
+        if self.on_mode is not None and self.mode is not self._shown_mode:
+            self._shown_mode = self.mode
             self.on_mode(self)

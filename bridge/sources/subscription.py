@@ -75,7 +75,7 @@ class Subscriber:
             held = await subscription.active(connection, self.source.source_id)
         if held is not None and reason == "start" and await self._still_good(held):
             log.info("registration stands", source=self.source.name, hub_id=held.hub_id)
-            self._stands(renewed=False)
+            self._note_registered(renewed=False)
             await self._tidy(held.hub_id)
             return
         await self._fenced()
@@ -85,17 +85,20 @@ class Subscriber:
             log.info("no hub, polling", source=self.source.name, answer=str(error))
             self.metrics.registrations.labels(self.source.name, reason, "absent").inc()
             self.metrics.registered.labels(self.source.name).set(0)
-            self.source.stands(now(), registered=False, offered=False)
+            self.source.set_registered(now(), registered=False, offered=False)
             return
+        except BridgeError:
+            self.source.registration_failed()
+            raise
         if registration is None:
             log.info("registration stands, and the hub takes no second one", source=self.source.name)
             self.metrics.registrations.labels(self.source.name, reason, "ok").inc()
-            self._stands(renewed=False)
+            self._note_registered(renewed=False)
             return
         await self._store(registration)
         self.metrics.registrations.labels(self.source.name, reason, "ok").inc()
         log.info("registered", source=self.source.name, reason=reason, hub_id=registration.hub_id)
-        self._stands(renewed=True)
+        self._note_registered(renewed=True)
         await self._tidy(registration.hub_id)
 
     async def withdraw(self) -> None:
@@ -106,7 +109,7 @@ class Subscriber:
             await self._delete(held)
             log.info("deregistered", source=self.source.name, hub_id=held.hub_id)
         await self._clear_left_overs()
-        self._fell()
+        self._note_unregistered()
 
     async def _fenced(self) -> None:
         """LeaseLostError unless this process still leads."""
@@ -151,7 +154,7 @@ class Subscriber:
         """The hub takes no second registration: delete ours first, the stored one and any it lists."""
         if held is not None:
             await self._delete(held)
-            self._fell()
+            self._note_unregistered()
         for found in await self._listed() or []:
             if found.callback == self.source.callback and found.hub_id is not None:
                 await self.source.client.deregister(found.hub_id)
@@ -242,7 +245,7 @@ class Subscriber:
         except DatabaseUnavailableError:
             return False
         if held is None or (held.hub_id is not None and await self._known_to_hub(held.hub_id) is False):
-            self._fell()
+            self._note_unregistered()
             return True
         await self._tidy(held.hub_id)
         return False
@@ -291,10 +294,10 @@ class Subscriber:
         async with self.database.transaction() as connection:
             await subscription.gone(connection, held.id)
 
-    def _stands(self, *, renewed: bool) -> None:
+    def _note_registered(self, *, renewed: bool) -> None:
         self.metrics.registered.labels(self.source.name).set(1)
-        self.source.stands(now(), registered=True, renewed=renewed)
+        self.source.set_registered(now(), registered=True, renewed=renewed)
 
-    def _fell(self) -> None:
+    def _note_unregistered(self) -> None:
         self.metrics.registered.labels(self.source.name).set(0)
-        self.source.stands(now(), registered=False, offered=self.source.hub_offered)
+        self.source.set_registered(now(), registered=False, offered=self.source.hub_offered)

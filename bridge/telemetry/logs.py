@@ -37,15 +37,35 @@ _TWICE = ("asyncpg.pool",)
 """Loggers with a line per request: heard at level debug only."""
 
 
+_threshold = logging.INFO
+
+
+class _Logger(structlog.make_filtering_bound_logger(logging.NOTSET)):  # type: ignore[misc]  # a class made at run time
+    """A logger whose level may change while it is in use; the library's is fixed when a logger is first used."""
+
+    def debug(self, event: str, *args: Any, **facts: Any) -> Any:
+        if _threshold <= logging.DEBUG:
+            return super().debug(event, *args, **facts)
+        return None
+
+    def info(self, event: str, *args: Any, **facts: Any) -> Any:
+        if _threshold <= logging.INFO:
+            return super().info(event, *args, **facts)
+        return None
+
+    def warning(self, event: str, *args: Any, **facts: Any) -> Any:
+        if _threshold <= logging.WARNING:
+            return super().warning(event, *args, **facts)
+        return None
+
+
 def configure(level: Level = "info", style: Style = "auto", to: TextIO | None = None) -> None:
     """Send all logging of the process to `to` (standard error), from `level` on; call once, at start.
 
-    `auto` is console on a terminal, JSON elsewhere. NO_COLOR is honoured. Calling again replaces what was before; a
-    logger that has been used keeps its level.
+    `auto` is console on a terminal, JSON elsewhere. NO_COLOR is honoured. Calling again replaces what was before.
     """
     stream = sys.stderr if to is None else to
     console = style == "console" or (style == "auto" and stream.isatty())
-    threshold = logging.getLevelNamesMapping()[level.upper()]
     facts: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -54,7 +74,7 @@ def configure(level: Level = "info", style: Style = "auto", to: TextIO | None = 
     ]
     structlog.configure(
         processors=[*facts, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        wrapper_class=_Logger,
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
@@ -71,7 +91,14 @@ def configure(level: Level = "info", style: Style = "auto", to: TextIO | None = 
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(threshold)
+    set_level(level)
+
+
+def set_level(level: Level) -> None:
+    """Log from this level on, also with loggers that were used before."""
+    global _threshold  # noqa: PLW0603 -- logging is one per process
+    threshold = _threshold = logging.getLevelNamesMapping()[level.upper()]
+    logging.getLogger().setLevel(threshold)
     for name in _TWICE:
         logging.getLogger(name).setLevel(max(threshold, logging.ERROR))
     for name in _NOISY:

@@ -10,6 +10,7 @@ from itertools import product
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.gc_collector import GCCollector
+from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
@@ -81,7 +82,17 @@ REQUEST_OUTCOMES = (
     "too_large",
     "malformed",
 )
-SOURCE_JOBS = ("poll", "reconcile", "refetch", "subscription", "silence_watch")
+SOURCE_JOBS = ("poll", "reconcile", "refetch", "subscription", "silence_watch", "source")
+DATABASE_JOBS = (
+    "callback_secret",
+    "clock_watch",
+    "journal_replay",
+    "leader_election",
+    "report_summary",
+    "retention",
+    "source_report",
+    "stream",
+)
 STREAM_ENDS = ("gone", "stalled", "stopping", "failed")
 
 _LATE = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
@@ -99,6 +110,7 @@ class Metrics:
     def __init__(self) -> None:
         """Make an empty registry and the metrics in it."""
         self.exemplars = False
+        self._introduced: set[str] = set()
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
@@ -300,13 +312,18 @@ class Metrics:
         self.build.labels(__version__, sys.version.split()[0]).set(1)
         for state in CONNECTION_STATES:
             self.connections.labels(state).set(0)
+        for job in DATABASE_JOBS:
+            self.job_failures.labels("", job)
         for reason in REFUSALS:
             self.refused.labels(reason)
         for reason in STREAM_ENDS:
             self.stream_ends.labels(reason)
 
     def introduce(self, source: str) -> None:
-        """Make every series of a source exist, at 0."""
+        """Make every series of a source exist, at 0, unless they do."""
+        if source in self._introduced:
+            return
+        self._introduced.add(source)
         families: tuple[tuple[Counter | Gauge, Iterable[tuple[str, ...]]], ...] = (
             (self.notifications, product((*KNOWN_EVENT_TYPES, OTHER_EVENT_TYPE), OUTCOMES)),
             (self.changes, product(VIAS)),
@@ -336,6 +353,13 @@ class Metrics:
         self.event_age.labels(source)
         self.show_problems(source, (), STATUSES)
         self.show_mode(source, "poll")
+
+    def forget(self, source: str) -> None:
+        """Remove every series of a source that is gone."""
+        self._introduced.discard(source)
+        for family in vars(self).values():
+            if isinstance(family, MetricWrapperBase) and "source" in family._labelnames:  # noqa: SLF001 -- not public
+                family.remove_by_labels({"source": source})
 
     def show_mode(self, source: str, mode: str) -> None:
         """Set the mode in force to 1 and the others to 0."""

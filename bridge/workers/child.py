@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import anyio
 import structlog
 
-from bridge.app import Bridge, RunningBridge, run_until_signal
+from bridge.app import Bridge, RunningBridge
+from bridge.bootstrap import run_until_signal
 from bridge.errors import OverdueError
 from bridge.settings import Settings
 from bridge.telemetry import logs
@@ -54,7 +55,9 @@ async def run() -> None:
     bridge: Bridge | None = None
     number = 0
 
-    async def answer(_: Message) -> Message:
+    async def answer(question: Message) -> Message:
+        if question["what"] == "settings" and bridge is not None:
+            await bridge.apply(Task.unpacked(question["task"]).settings)
         return {"samples": samples(bridge.metrics.registry) if bridge else []}
 
     async with channel.opened(end, answer) as parent, anyio.create_task_group() as tasks:
@@ -85,7 +88,14 @@ async def run() -> None:
             logs.hide(secret)
         number = task.number
         structlog.contextvars.bind_contextvars(worker=number)
-        bridge = Bridge(task.settings, unsubscribe=task.unsubscribe, shared=True, page=page, on_ready=ready)
+        bridge = Bridge(
+            task.settings,
+            unsubscribe=task.unsubscribe,
+            shared=True,
+            page=page,
+            on_ready=ready,
+            reread=lambda: bridge.settings if bridge else task.settings,  # the parent reads the file
+        )
         await run_until_signal(bridge)
         tasks.cancel_scope.cancel()
 

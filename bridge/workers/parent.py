@@ -18,7 +18,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from math import ceil
@@ -29,12 +29,13 @@ from anyio.abc import Process, TaskGroup
 from pydantic import SecretStr
 
 from bridge.bootstrap import OpenDatabase, ensure_schema
-from bridge.errors import PermanentError
+from bridge.errors import ConfigurationError, PermanentError
 from bridge.postgres.embedded import embedded
 from bridge.schedule import Backoff
 from bridge.settings import Settings
+from bridge.settings.changes import change_of
 from bridge.storage.database import opened
-from bridge.telemetry import systemd, worker_totals
+from bridge.telemetry import logs, systemd, worker_totals
 from bridge.telemetry.worker_totals import Family
 from bridge.web.server import bind, cannot_listen
 from bridge.workers import channel
@@ -52,6 +53,7 @@ _STOP_SECONDS = 8.0
 wait, and more than the limits within a bridge come to.
 """
 _REAP_SECONDS = 1.0
+_RELOAD_SECONDS = 60.0
 _RESERVED_CONNECTIONS = 20
 """For psql and the like, beside those of the workers, in an embedded Postgres."""
 
@@ -61,7 +63,6 @@ class _Worker:
     """One place that is filled by one process after the other."""
 
     number: int
-    settings: Settings
     unsubscribe: bool
     process: Process | None = None
     channel: Line | None = None
@@ -78,6 +79,9 @@ class Workers:
     settings: Settings
     count: int
     unsubscribe: bool = False
+    reread: Callable[[], Settings] | None = None
+    _shared: Settings | None = None
+    """What each worker runs by; None while Postgres starts."""
     _gone: list[Family] = field(default_factory=list)
     """What processes had counted that are gone."""
     _workers: list[_Worker] = field(default_factory=list)
@@ -95,10 +99,8 @@ class Workers:
         async with AsyncExitStack() as stack:
             settings = stack.enter_context(_reserved(self.settings))
             settings = await stack.enter_async_context(_with_database(settings, self.count))
-            own = _share(settings, self.count)
-            self._workers = [
-                _Worker(number, own, self.unsubscribe and number == 1) for number in range(1, self.count + 1)
-            ]
+            self._shared = change_of(_share(settings, self.count), self.settings).settings
+            self._workers = [_Worker(number, self.unsubscribe and number == 1) for number in range(1, self.count + 1)]
             async with anyio.create_task_group() as keeping:
                 try:
                     await self._start(keeping)
@@ -109,6 +111,36 @@ class Workers:
                     keeping.cancel_scope.cancel()
         if self._killed:
             raise PermanentError(f"{len(self._killed)} of {self.count} workers did not stop in time and were killed")
+
+    async def reload(self) -> None:
+        """Read the configuration again and have each worker take over what can be; stop where there is none to read."""
+        if self.reread is None:
+            self.stop()
+            return
+        try:
+            read = self.reread()
+        except ConfigurationError as error:
+            remedy = "correct it and send SIGHUP again"
+            log.warning("configuration not reloaded", faults=error.faults, remedy=remedy)
+            return
+        self.settings = change_of(self.settings, read).settings
+        logs.set_level(self.settings.log.level)
+        if self._shared is not None:
+            self._shared = change_of(self._shared, read).settings
+        async with anyio.create_task_group() as telling:
+            for worker in self._workers:
+                if worker.channel is not None:
+                    telling.start_soon(self._tell_settings, worker, worker.channel)
+
+    async def _tell_settings(self, worker: _Worker, said: Line) -> None:
+        try:
+            with anyio.fail_after(_RELOAD_SECONDS):
+                await said.ask(what="settings", task=self._task_of(worker).packed())
+        except (FailedError, GoneError, TimeoutError) as error:
+            log.warning("a worker has not reloaded", worker=worker.number, error=str(error) or "no answer in time")
+
+    def _task_of(self, worker: _Worker) -> Task:
+        return Task(worker.number, self._shared or self.settings, worker.unsubscribe)
 
     async def _start(self, keeping: TaskGroup) -> None:
         first, *others = self._workers
@@ -198,7 +230,7 @@ class Workers:
     async def _answer(self, worker: _Worker, question: Message) -> Message:
         match question["what"]:
             case "task":
-                return {"task": Task(worker.number, worker.settings, worker.unsubscribe).packed()}
+                return {"task": self._task_of(worker).packed()}
             case "ready":
                 worker.url = question["url"]
                 worker.ready.set()
@@ -233,7 +265,7 @@ class Workers:
             return False
         with anyio.move_on_after(_ASK_SECONDS):
             try:
-                answer = await said.ask()
+                answer = await said.ask(what="samples")
             except (FailedError, GoneError):
                 return False
             worker.said = [Family(**family) for family in answer["samples"]]
@@ -333,21 +365,3 @@ async def _with_database(settings: Settings, count: int) -> AsyncIterator[Settin
         async with opened(own.dsn, wait=False, min_size=1, max_size=2) as opening:
             await ensure_schema(OpenDatabase(opening, own.dsn, own.bin_dir, own.owned))
         yield settings.model_copy(update={"database": database.model_copy(update={"dsn": SecretStr(own.dsn)})})
-
-
-async def run_until_signal(workers: Workers) -> None:
-    """Run until SIGTERM or SIGINT."""
-    async with anyio.create_task_group() as group:
-        group.start_soon(_stop_on_signal, workers)
-        group.start_soon(systemd.keep_telling)
-        try:
-            await workers.run()
-        finally:
-            group.cancel_scope.cancel()
-
-
-async def _stop_on_signal(workers: Workers) -> None:
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async for number in signals:
-            log.info("stopping", signal=signal.Signals(number).name)
-            workers.stop()

@@ -39,7 +39,7 @@ async def gate(dsn: str) -> AsyncIterator[Proxy]:
 def _rests(running: RunningBridge) -> bool:
     """Is the first poll over, and nothing under way in the database?"""
     polls = [one.value for family in running.metrics.polls.collect() for one in family.samples]
-    return sum(polls) > 0 and running.place.database.figures()["used"] == 0
+    return sum(polls) > 0 and running.postgres.database.figures()["used"] == 0
 
 
 @asynccontextmanager

@@ -146,7 +146,7 @@ async def same(running: RunningBridge, servers: list[Server], eventually: Eventu
     for each in servers:
 
         async def equal(each: Server = each) -> bool:
-            async with running.place.database.connection() as connection:
+            async with running.postgres.database.connection() as connection:
                 rows = await connection.fetch(
                     "select id, body from report.service_problem where source = $1 and deleted_at is null", each.name
                 )
@@ -159,7 +159,7 @@ async def judged(running: RunningBridge, eventually: Eventually) -> None:
     """Nothing is awaited any more."""
 
     async def settled() -> bool:
-        async with running.place.database.connection() as connection:
+        async with running.postgres.database.connection() as connection:
             return not await connection.fetchval("select count(*) from bridge.awaited_notification")
 
     await eventually(settled)
@@ -167,7 +167,7 @@ async def judged(running: RunningBridge, eventually: Eventually) -> None:
 
 async def compare(running: RunningBridge, each: Server) -> None:
     """What the bridge reports, and what arrived: the log of notifications knows nothing of polls and verdicts."""
-    async with running.place.database.connection() as connection:
+    async with running.postgres.database.connection() as connection:
         found = await connection.fetchrow(QUALITY, each.name)
         lost = len(each.made) - await connection.fetchval(ARRIVED, each.name, list(each.made))
     assert found is not None
@@ -183,7 +183,7 @@ async def found_by_the_next_poll(running: RunningBridge, each: Server) -> None:
     """Polls are due every second; how often they were is this machine's affair. What was there when one of them asked,
     and was not pushed (it may be on its way, and come first), was found by that one, and not by a later one.
     """
-    async with running.place.database.connection() as connection:
+    async with running.postgres.database.connection() as connection:
         rows = await connection.fetch(FOUND, each.name, each.made)
     assert len(rows) == len(each.made)
     polls = {row["found_at"] for row in rows if row["via"] == Via.POLL}

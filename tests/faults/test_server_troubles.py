@@ -139,7 +139,7 @@ async def home(running: RunningBridge, sim: Simulator, told: Told, eventually: E
     async def equal() -> bool:
         nonlocal found
         source.reconcile_wake.call("asked for")
-        async with running.place.database.connection() as connection:
+        async with running.postgres.database.connection() as connection:
             rows = await connection.fetch("select id, body from report.service_problem where deleted_at is null")
             waiting = await connection.fetchval("select count(*) from bridge.refetch")
         alive = {row["id"]: orjson.loads(row["body"]) for row in rows}
@@ -158,7 +158,7 @@ async def home(running: RunningBridge, sim: Simulator, told: Told, eventually: E
 
 async def buried(running: RunningBridge) -> set[str]:
     """Every problem that was ever held to be gone."""
-    async with running.place.database.connection() as connection:
+    async with running.postgres.database.connection() as connection:
         rows = await connection.fetch(
             "select distinct problem_id from bridge.service_problem_version where kind = 'tombstone'"
         )

@@ -78,7 +78,7 @@ async def test_the_same_body_again_is_a_duplicate(receiving: Any) -> None:
 async def test_only_what_changes_something_ends_a_doubt(receiving: Any) -> None:
     rig, _ = receiving
     await receive(receiving, event(PROBLEM))
-    rig.source.stands(datetime.now(UTC), registered=True)
+    rig.source.set_registered(datetime.now(UTC), registered=True)
     rig.source.missed(datetime.now(UTC))
     await receive(receiving, event(PROBLEM))
     assert rig.source.mode == "fallback"

@@ -35,7 +35,7 @@ async def hear(rig: Any, kind: str, problem: dict[str, Any]) -> str:
 
 
 def watch(rig: Any, **clocks: Any) -> ClockWatch:
-    return ClockWatch([rig.source], rig.database, **clocks)
+    return ClockWatch({"sim": rig.source}, rig.database, **clocks)
 
 
 async def test_polls_win_over_what_was_heard_by_the_later_clock(rig_for: RigFor, told: Told) -> None:
@@ -133,7 +133,7 @@ async def test_a_doubt_from_before_can_be_ended_after(rig_for: RigFor) -> None:
         wall, steady = noon, 0.0
         watching = watch(rig, wall=lambda: wall, steady=lambda: steady)
         await watching.run_once()
-        source.stands(noon, registered=True, renewed=True)
+        source.set_registered(noon, registered=True, renewed=True)
         source.missed(noon)
         assert source.mode is Mode.FALLBACK
         wall, steady = noon - HOUR, 1.0

@@ -121,7 +121,7 @@ async def following(dsn: str, url: str, **source: Any) -> AsyncIterator[RunningB
 
 
 async def rows(bridge: RunningBridge, statement: str) -> list[asyncpg.Record]:
-    async with bridge.place.database.connection() as connection:
+    async with bridge.postgres.database.connection() as connection:
         return await connection.fetch(statement)
 
 

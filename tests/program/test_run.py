@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -222,17 +222,26 @@ async def test_a_data_directory_in_use_ends_it_with_status_1_and_names_the_proce
     assert "Traceback" not in answer.err
 
 
-async def test_a_defect_in_a_job_ends_the_process_with_status_1_and_its_children_too(
-    start: Any, configured: Any, dsn: str, family_of: Callable[[int], set[Any]], living: Any
+async def test_a7_a_table_that_is_taken_away_under_it_ends_no_process(
+    start: Any, configured: Any, dsn: str, get: Any, eventually: Any
 ) -> None:
+    """As `pg_restore --clean` does: what needs the table fails, says so and works again when it is back."""
     async with Simulator(population=1) as sim:
         config = configured(dsn=dsn, sources={"snow": {"url": sim.url, "poll_interval_seconds": 1}})
         async with start("run", "--config", config) as program:
-            await program.logged("ready")
-            family = family_of(program.pid)
-            await execute(dsn, "drop table bridge.dead_letter")
-            assert await program.ended() == 1
-            assert living(family) == set()
-        [defect] = [line for line in program.log if line["event"] == "unexpected error, ending"]
-        assert defect["level"] == "critical"
-        assert 'relation "bridge.dead_letter" does not exist' in defect["exception"]
+            url = (await program.logged("ready"))["url"]
+            await execute(dsn, "alter table bridge.dead_letter rename to away")
+
+            async def failed() -> bool:
+                return any(line.get("job") == "source_report" for line in program.log)
+
+            await eventually(failed)
+            await execute(dsn, "alter table bridge.away rename to dead_letter")
+            problem = await sim.create(description="no light")
+            await eventually(lambda: ask(dsn, "select 1 from report.service_problem where id = $1", problem["id"]))
+
+            async def ready() -> bool:
+                return bool((await get(f"{url}/readyz"))[0] == 200)
+
+            await eventually(ready)
+            assert await program.stopped(signal.SIGTERM) == 0

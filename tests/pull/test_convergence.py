@@ -96,7 +96,7 @@ class Observer:
         await self.eventually(lambda: self.counted(kind) > before)
 
     async def fetch(self, query: str) -> list[Any]:
-        async with self.running.place.database.connection() as connection:
+        async with self.running.postgres.database.connection() as connection:
             return list(await connection.fetch(query))
 
     async def rows(self) -> dict[str, Any]:

@@ -250,7 +250,7 @@ async def test_json_that_is_too_much_is_kept_as_a_dead_letter_within_a_moment(
             started = perf_counter()
             assert (await post(f"{running.url}{PATH}", body)).status in (201, 400)
             assert perf_counter() - started < 5
-        async with running.place.database.connection() as connection:
+        async with running.postgres.database.connection() as connection:
             assert await connection.fetchval("select count(*) from bridge.dead_letter") == len(DEPTHS)
             assert await connection.fetchval("select count(*) from bridge.service_problem") == 0
 

@@ -42,7 +42,7 @@ async def bridge(dsn: str, upstream: Any, open_bridge: Callable[..., Any]) -> As
 
 
 async def rows(bridge: RunningBridge, statement: str) -> list[Any]:
-    async with bridge.place.database.connection() as connection:
+    async with bridge.postgres.database.connection() as connection:
         return [tuple(row) for row in await connection.fetch(statement)]
 
 

@@ -60,7 +60,7 @@ async def test_the_writer_runs_the_bridge(
         }
         async with open_bridge(configuration) as running:
             source = running.sources["snow"]
-            async with running.place.database.connection() as connection:
+            async with running.postgres.database.connection() as connection:
                 assert await connection.fetchval("select current_user") == access.name
 
                 async def counted(query: str) -> int:
@@ -74,7 +74,7 @@ async def test_the_writer_runs_the_bridge(
                 refetch = {"event": {"serviceProblem": {"id": next(iter(sim.problems)), "priority": 1}}}
                 assert (await post(f"{running.url}/listener/snow/{source.secrets[0]}", refetch)).status in (201, 204)
                 before = source.callback
-                async with running.place.database.transaction() as other:
+                async with running.postgres.database.transaction() as other:
                     assert await source_table.rotate_secret(other, "snow")
                 await eventually(lambda: source.callback != before)
                 await eventually(lambda: [one.callback for one in sim.subscriptions.values()] == [source.callback])

@@ -269,11 +269,43 @@ async def test_a_failed_registration_is_tried_again_and_meanwhile_polled_around(
 ) -> None:
     async with Simulator(faults=Faults(operations={"hub"}, fail_next=1)) as sim:
         rig = await rig_for(sim)
-        assert rig.source.mode == "fallback"
+        modes: list[str] = []
+        rig.source.on_mode = lambda source: modes.append(source.mode.value)
         async with background() as tasks:
             tasks.start_soon(rig.subscriber.run)
             await eventually(lambda: rig.source.mode == "push")
+        assert modes == ["fallback", "push"]
         assert rig.counted("subscription_registrations_total", reason="start", outcome="failed") == 1
+
+
+async def test_f4_the_mode_is_not_fallback_before_the_first_registration_was_tried(rig_for: RigFor) -> None:
+    async with Simulator() as sim:
+        rig = await rig_for(sim)
+        assert rig.source.mode == "poll"
+        await rig.subscriber.run_once("start")
+        assert rig.source.mode == "push"
+        await rig.reporter().run_once()
+        again = await rig_for(sim)
+        assert again.source.mode == "push", "as the process before wrote"
+        sim.faults.down = True
+        with pytest.raises(TransientError):
+            await again.subscriber.run_once("start")
+        assert again.source.mode == "fallback"
+
+
+@pytest.mark.parametrize("before", ["push", "fallback", "poll"])
+async def test_f4_a_process_that_no_longer_leads_keeps_the_mode_until_it_reads_another(
+    rig_for: RigFor, before: str
+) -> None:
+    async with Simulator() as sim:
+        rig = await rig_for(sim, push=before != "poll")
+        now = datetime.now(UTC)
+        rig.source.set_registered(now, registered=before == "push")
+        assert rig.source.mode == before
+        modes: list[str] = []
+        rig.source.on_mode = lambda source: modes.append(source.mode.value)
+        rig.source.follow()
+        assert (rig.source.mode, modes) == (before, [])
 
 
 async def _withdrawn(rig: Any, eventually: Eventually) -> None:

@@ -37,7 +37,7 @@ async def test_a_worker_is_killed_for_questions_it_leaves_unanswered_not_for_tim
     ours, theirs = socket.socketpair()
     async with channel.opened(ours, nothing) as asking, await anyio.open_process(["sleep", "60"]) as process:
         with anyio.move_on_after(30):
-            await Workers(Settings(), 2)._watch(_Worker(2, Settings(), False, process, asking))
+            await Workers(Settings(), 2)._watch(_Worker(2, False, process, asking))
         assert await process.wait() == -signal.SIGKILL
         with theirs:
             assert theirs.recv(65536).count(b"\n") == parent._SILENT_ASKS

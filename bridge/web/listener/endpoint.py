@@ -80,7 +80,7 @@ class ListenerEndpoint:
         self.receiver: Submitting | None = None
         self._metrics = metrics
         self._limits = limits
-        self._gates = gates or {}
+        self._gates = {} if gates is None else gates
         self._budget = BodyBudget(limits.all_bytes)
         self._created, self._no_content = Acceptance(201, b"{}"), Acceptance(204)
         self._in_progress = 0

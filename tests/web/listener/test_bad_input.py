@@ -49,7 +49,7 @@ def callback(bridge: RunningBridge) -> str:
 @pytest.fixture
 def query(bridge: RunningBridge) -> Callable[..., Any]:
     async def rows(statement: str, *arguments: Any) -> list[asyncpg.Record]:
-        async with bridge.place.database.connection() as connection:
+        async with bridge.postgres.database.connection() as connection:
             return await connection.fetch(statement, *arguments)
 
     return rows
@@ -547,13 +547,13 @@ async def test_dead_letters_are_listed_shown_replayed_and_discarded(
 
         status, said = await command("dead-letters", "replay", "--all")
         assert (status, said.count("still not understood")) == (1, 3)
-        async with bridge.place.database.transaction() as connection:
+        async with bridge.postgres.database.transaction() as connection:
             await connection.execute(
                 "update bridge.dead_letter set raw = $1 where id = $2", event(problem("half")), int(first)
             )
         status, said = await command("dead-letters", "replay", first)
         assert (status, said) == (0, f"{first}: replayed\n")
-        async with bridge.place.database.connection() as connection:
+        async with bridge.postgres.database.connection() as connection:
             assert await connection.fetchval("select 1 from report.service_problem where id = 'half'") == 1
         assert (await command("dead-letters", "replay", first))[0] == 1, "settled before"
 

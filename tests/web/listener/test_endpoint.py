@@ -58,7 +58,7 @@ def query(bridge: RunningBridge) -> Callable[..., Any]:
     """Rows of the bridge's database."""
 
     async def rows(statement: str, *arguments: Any) -> list[asyncpg.Record]:
-        async with bridge.place.database.connection() as connection:
+        async with bridge.postgres.database.connection() as connection:
             return await connection.fetch(statement, *arguments)
 
     return rows

@@ -118,7 +118,7 @@ class Told:
         self.source = source
 
     async def rows(self, statement: str) -> list[asyncpg.Record]:
-        async with self._bridge.place.database.connection() as connection:
+        async with self._bridge.postgres.database.connection() as connection:
             return await connection.fetch(statement, self.source)
 
     async def notifications(self) -> list[asyncpg.Record]:

@@ -328,7 +328,7 @@ async def test_what_is_in_use_is_read_when_it_is_scraped(
     await is_("listener_requests_in_progress", 0)
     async with AsyncExitStack() as borrowed:
         for _ in range(5):
-            await borrowed.enter_async_context(bridge.place.database.connection())
+            await borrowed.enter_async_context(bridge.postgres.database.connection())
         assert value(series(await scrape()), "database_connections", state="used") >= 5
     await is_("writer_waiting", 0)
     assert value(series(await scrape()), "last_commit_timestamp_seconds") > 1.7e9

@@ -1,0 +1,46 @@
+"""What the HTTP server reaches of the bridge at this moment, and how the bridge is: nothing while it starts."""
+
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+
+from bridge.domain.stream_event import StreamFilter
+from bridge.errors import DatabaseUnavailableError, TransientError
+from bridge.journal.journal import Journal
+from bridge.storage.database import Database
+from bridge.stream.broadcaster import Broadcaster
+from bridge.stream.follower import Follower
+from bridge.web.ops.health import Readiness
+
+
+@dataclass(slots=True)
+class Backend:
+    """The parts of the bridge that requests need; None until each is there."""
+
+    database: Database | None = None
+    journal: Journal | None = None
+    broadcaster: Broadcaster | None = None
+    receiving: bool = False
+    stopping: bool = False
+
+    def follow(self, wish: StreamFilter) -> AbstractAsyncContextManager[Follower]:
+        """Follow the changes; TransientError while the bridge starts."""
+        if self.broadcaster is None:
+            raise TransientError("starting", retry_after_seconds=2)
+        return self.broadcaster.follow(wish)
+
+    async def readiness(self) -> Readiness:
+        """Say how the bridge is, and what keeps it from being ready."""
+        if self.stopping:
+            return Readiness("stopping", ["stopping"])
+        if self.database is None:
+            return Readiness("starting", ["waiting for Postgres"])
+        if not self.receiving:
+            return Readiness("starting", ["starting"])
+        try:
+            await self.database.ping()
+        except DatabaseUnavailableError as error:
+            if self.journal is None or self.journal.full:
+                return Readiness("unavailable", [str(error)])
+            kept = f"notifications are kept in the local journal, {self.journal.waiting} so far"
+            return Readiness("degraded", [f"{error}; {kept}"])
+        return Readiness("ready")
