@@ -1,24 +1,27 @@
 """The command line: arguments in, exit status out. 0 done, 1 failed, 2 wrong usage or configuration.
 
 Every command reads the same configuration. What a person reads goes to standard output; logs and errors go to standard
-error. What only some calls need (the other commands, what draws on a terminal) is imported when it is needed, by
-`import_module`.
+error. Other commands, and what draws on a terminal, are imported when they are needed.
 """
 
-from importlib import import_module
+from importlib import metadata
 from typing import Annotated
 
 import typer
 
 from bridge import __version__, is_compiled
 from bridge.cli.commands import MARKUP, Group
+from bridge.cli.error_output import complain
 from bridge.errors import BridgeError, ConfigurationError
 
 app = typer.Typer(
     name="tmf656-bridge",
     cls=Group,
     help="Service problems from any TM Forum TMF656 server into Postgres: live, complete, ready for SQL.",
-    epilog="Start with `tmf656-bridge demo`, then write bridge.toml and try `tmf656-bridge check`.",
+    epilog=(
+        "Start with `tmf656-bridge demo`. For a server of yours: `tmf656-bridge init` writes bridge.toml, "
+        "`tmf656-bridge check` tries it, `tmf656-bridge run` runs it."
+    ),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -60,10 +63,10 @@ def _failed(errors: list[BaseException]) -> int:
     """Say what failed, each thing once; return the exit status."""
     faults = [fault for error in errors if isinstance(error, ConfigurationError) for fault in error.faults]
     if faults:
-        _complain("the configuration is wrong:", *(f"  {fault}" for fault in dict.fromkeys(faults)))
+        complain("the configuration is wrong:", *(f"  {fault}" for fault in dict.fromkeys(faults)))
         return 2
     for text in dict.fromkeys(str(error) for error in errors):
-        _complain(text)
+        complain(text)
     return 1
 
 
@@ -74,12 +77,7 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
     return found
 
 
-def _complain(first: str, *more: str) -> None:
-    import_module("bridge.cli.error_output").complain(first, *more)
-
-
 def _installed_version() -> str:
-    metadata = import_module("importlib.metadata")
     try:
         return str(metadata.version("tmf656-bridge"))
     except metadata.PackageNotFoundError:

@@ -43,15 +43,19 @@ def check(config: Config = None, as_json: Json = False) -> None:
 
     At the hub a registration is made and deleted again. Exit status 1 when anything fails that `run` needs.
     """
-    settings = settings_for(config, quiet=True)
+    if report_findings(settings_for(config, quiet=True), as_json=as_json):
+        raise typer.Exit(1)
+
+
+def report_findings(settings: Settings, *, as_json: bool = False) -> bool:
+    """Check everything and print what was found; True when anything fails that `run` needs."""
     findings = on_loop(lambda: _check(settings))
     failed = any(finding.works is False for finding in findings)
     if as_json:
         typer.echo(orjson.dumps({"ok": not failed, "findings": findings}, option=orjson.OPT_INDENT_2).decode())
     else:
         Console().print(_table(findings))
-    if failed:
-        raise typer.Exit(1)
+    return failed
 
 
 async def _check(settings: Settings) -> list[Finding]:

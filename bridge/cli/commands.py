@@ -1,13 +1,12 @@
 """The commands by name; the module of one is imported when it is looked up.
 
-What a command needs takes longer to import than many a command takes: the simulator for `simulate`, the listener and
-every job for `run`. So a name is all that is known here; only `--help` and the completion of a command's name import
-them all.
+Importing what one command needs (the simulator, the listener, every job) takes longer than most commands take. So this
+module knows names only; `--help` and the completion of a command's name import them all.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import Any, Final
 
 import typer
@@ -31,12 +30,17 @@ _COMMANDS = {
     "run": _Command("run", "run"),
     "worker": _Command("run", "worker", {"hidden": True}),
     "demo": _Command("demo", "demo"),
+    "init": _Command("init", "init"),
     "check": _Command("check", "check"),
     "config": _Command("config", "config"),
     "status": _Command("status", "status"),
     "sync": _Command("sync", "sync"),
     "migrate": _Command("migrate", "migrate"),
+    "report": _Command("report", "report"),
+    "files": _Command("files", "files"),
+    "callback": _Command("callback", "callback"),
     "rotate-secret": _Command("rotate_secret", "rotate_secret"),
+    "forget": _Command("forget", "forget"),
     "simulate": _Command("simulate", "simulate"),
     "psql": _Command(
         "psql",
@@ -54,7 +58,7 @@ _COMMANDS = {
 
 
 class Commands(Mapping[str, Any]):
-    """What typer takes for a dictionary of commands, made of them one by one."""
+    """A dictionary of commands for typer, each imported when it is looked up."""
 
     def __init__(self) -> None:
         """Import nothing yet."""
@@ -82,8 +86,8 @@ class Group(TyperGroup):
 
 
 def _made(name: str, command: _Command) -> Any:
-    """Import a command and have typer make of it what it makes of one that is registered."""
-    found = getattr(import_module(f"bridge.cli.{command.module}"), command.attribute)
+    """Import a command, and let typer turn it into one of click's."""
+    found = resolve_name(f"bridge.cli.{command.module}:{command.attribute}")
     alone = typer.Typer(rich_markup_mode=MARKUP)
     if isinstance(found, typer.Typer):
         alone.add_typer(found, name=name)

@@ -12,6 +12,7 @@ _EXAMPLES: dict[str, dict[str, str]] = {
     },
     "check": {
         "check": "everything that `run` needs, as a table",
+        "check --push": "also whether a notification would arrive",
         "check --json --config bridge.toml": "the same for a script; exit status 1 when anything fails",
     },
     "config": {
@@ -32,6 +33,28 @@ _EXAMPLES: dict[str, dict[str, str]] = {
     "rotate-secret": {
         "rotate-secret snow": "the secret before stays accepted until the next time",
     },
+    "init": {
+        "init": "asks for everything, tries it, and writes ./bridge.toml",
+        "init --url https://snow.example/tmf-api/serviceProblemManagement/v4 --token-file token --dsn-file dsn": (
+            "asks for nothing"
+        ),
+    },
+    "report": {
+        "report": "which there are, and what can be set",
+        "report time_to_resolve --set days=7": "of the last week",
+        "report daily_flow --csv > flow.csv": "for a spreadsheet",
+        "report backlog --sql": "the query itself",
+    },
+    "files": {
+        "files ./tmf656-bridge-files": "everything, below that directory",
+    },
+    "callback": {
+        "callback snow": "what the server should be calling",
+    },
+    "forget": {
+        "forget demo": "shows how much there is, and asks",
+        "forget snow --yes": "without asking, for a script",
+    },
     "simulate": {
         "simulate --port 8657 --rate 5": "a well-behaved server of version 4",
         "simulate --port 8657 --lose 0.1 --duplicate 0.05 --forget-after 600": (
@@ -41,7 +64,7 @@ _EXAMPLES: dict[str, dict[str, str]] = {
     "psql": {
         "psql": "a prompt",
         'psql -c "select status, count(*) from report.service_problem group by 1"': "one question",
-        'psql -c "set report.days = 7" -f sql/reports/time_to_resolve.sql': "a report of the last seven days",
+        "psql -f query.sql": "what a file says",
     },
     "dead-letters list": {
         "dead-letters list --source snow": "those of one source",

@@ -1,0 +1,23 @@
+"""What goes to a terminal: text from outside without anything that a terminal would obey."""
+
+import re
+
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
+    "|[\U000e0000-\U000e007f]"
+)
+_UNSAFE_IN_A_LINE = re.compile("[\t\n]")
+
+
+def safe(text: object) -> str:
+    """Text of several lines, with control characters, and marks that hide or reorder text, as visible escapes."""
+    return _UNSAFE.sub(_escaped, str(text))
+
+
+def safe_line(text: object) -> str:
+    """As `safe`, on one line."""
+    return _UNSAFE_IN_A_LINE.sub(_escaped, safe(text))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found.group().encode("unicode_escape").decode()

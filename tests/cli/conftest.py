@@ -1,0 +1,12 @@
+"""Commands as real processes: the fixtures of the whole program."""
+
+from tests.program.conftest import (  # noqa: F401 - fixtures
+    call,
+    configured,
+    dsn,
+    empty_dsn,
+    eventually,
+    get,
+    held_port,
+    start,
+)

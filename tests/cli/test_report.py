@@ -1,0 +1,67 @@
+"""`report`: the cookbook from the command line."""
+
+import csv
+import io
+from typing import Any
+
+import pytest
+
+from bridge.storage.cookbook import cookbook
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_without_a_name_every_report_is_listed_with_its_parameters(call: Any, configured: Any) -> None:
+    answer = await call("report", "--config", configured())
+    assert answer.status == 0
+    for query in cookbook().values():
+        assert query.name in answer.out
+        assert all(f"--set {parameter.name}=" in answer.out for parameter in query.parameters)
+
+
+async def test_f15_a_report_is_a_table_or_csv_with_parameters(dsn: str, call: Any, configured: Any) -> None:
+    config = configured(dsn=dsn)
+    flow = await call("report", "daily_flow", "--csv", "--set", "days=3", "--config", config)
+    assert (flow.status, flow.err) == (0, "")
+    [head, *_] = csv.reader(io.StringIO(flow.out))
+    assert "created" in head
+    table = await call("report", "daily_flow", "--config", config)
+    assert table.status == 0
+    assert "created" in table.out
+
+
+@pytest.mark.parametrize("name", sorted(cookbook()))
+async def test_every_report_runs(dsn: str, call: Any, configured: Any, name: str) -> None:
+    answer = await call("report", name, "--csv", "--config", configured(dsn=dsn))
+    assert (answer.status, answer.err) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["dayly_flow"], 1, "there is no report 'dayly_flow'; did you mean daily_flow?: see `tmf656-bridge report`"),
+        (["daily_flow", "--set", "day=7"], 2, "there is no parameter 'day'; did you mean days?; daily_flow has days"),
+        (["daily_flow", "--set", "days"], 2, "--set days: write NAME=VALUE, for example days=7"),
+    ],
+)
+async def test_a_wrong_name_or_parameter_is_named_with_the_likely_one(
+    call: Any, configured: Any, arguments: list[str], status: int, said: str
+) -> None:
+    answer = await call("report", *arguments, "--config", configured(), env={"COLUMNS": "400"})
+    assert answer.status == status
+    assert said in " ".join(answer.err.replace("│", "").split())
+
+
+async def test_a_value_that_the_query_cannot_take_is_said_with_the_parameter(
+    dsn: str, call: Any, configured: Any
+) -> None:
+    answer = await call("report", "daily_flow", "--set", "days=many", "--config", configured(dsn=dsn))
+    assert answer.status == 1
+    assert "days=many" in answer.err
+    assert "Traceback" not in answer.err
+
+
+async def test_the_query_itself_can_be_had(call: Any, configured: Any) -> None:
+    answer = await call("report", "daily_flow", "--sql", "--config", configured())
+    assert answer.status == 0
+    assert "select" in answer.out
