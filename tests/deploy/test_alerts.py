@@ -32,6 +32,9 @@ WANTED = {
     "DatabaseUnavailable",
     "SubscriptionLost",
     "PollFailing",
+    "PassIncomplete",
+    "DeletionsHeldBack",
+    "JobFailing",
     "DriftFound",
     "Lagging",
 }
