@@ -4,11 +4,15 @@ The central noun. A notification, a row of a poll or reconcile page and the answ
 observations, and all go through one door (`bridge.storage.observation`).
 """
 
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 
+from bridge.domain.instant import Precision
+from bridge.domain.service_problem import Unmapped
 from bridge.domain.status import Status
 from bridge.domain.value import dataclass
+from bridge.domain.vocabulary import BUILT_IN, Vocabulary
 
 TOMBSTONE_HASH = bytes(16)
 """`content_hash` of every tombstone: a deleted problem has no content."""
@@ -41,14 +45,15 @@ class Kind(StrEnum):
 class Observation:
     """What one source said about one problem at one moment. All instants are timezone-aware UTC.
 
-    `body`: canonical JSON (sorted keys, v4 attribute names) of the problem or of the patch, `b"{}"` for a tombstone.
-    `content_hash`: 16-byte BLAKE2b of `body` (`TOMBSTONE_HASH` for a tombstone); equal content, equal hash.
-    `effective_at`: since when it is so: the problem's lastUpdate, else (state changes) its statusChangeDate, else the
-    event's time, else `observed_at`; `stamped` is False in that last case, when the source stated no time at all.
-    `observed_at`: our clock: when the notification was received, or when the request that was answered with this was
-    *started*. `status`, `status_raw`, `status_at`: normalised status, the source's text, and its statusChangeDate (None
-    when not given); `status` is None when the payload has none (a partial payload, mostly). `listed`: digest of a
-    row of a list as it came.
+    `body`: canonical JSON (sorted keys, v4 attribute names) of the problem or of the patch, `b"{}"` for a tombstone;
+    `content_hash`: its 16-byte BLAKE2b (`TOMBSTONE_HASH` for a tombstone); equal content, equal hash.
+    `effective_at`: since when it is so: the problem's lastUpdate, else (state changes) its statusChangeDate, else
+    `event_at`, else `observed_at`, each if plausible; `stamped` is False in that last case. `precision`: that of
+    `effective_at`. `event_at`: the event's own time. `observed_at`: our clock: when the notification was received, or
+    when the request that was answered with this was *started*. `status`, `status_raw`, `status_at`: normalised status
+    (None when the payload has none), the source's text, its statusChangeDate. `listed`: digest of a row of a list as it
+    came. `last`: of a deletion, what its event says the problem was at the end. `unmapped`: values that could not be
+    read; `vocabulary`: the words they were read with, which the body is read with again.
     """
 
     problem_id: str
@@ -70,6 +75,11 @@ class Observation:
     affected_services: int | None = None
     event_type: str | None = None
     listed: bytes | None = None
+    precision: Precision = Precision.MICROSECOND
+    event_at: datetime | None = None
+    last: "Observation | None" = None
+    unmapped: tuple[Unmapped, ...] = ()
+    vocabulary: Vocabulary = field(default=BUILT_IN, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +93,7 @@ class Notification:
     of a problem, or None (task events, no usable id). `frame`: `body` without `event.serviceProblem`, when the body of
     `observation` is that problem word for word, else None. `refetch`: (problem id, reason) to fetch by id: partial,
     unclear, or named by a task event. `poll_reason`: not None when the event cannot be attributed to a problem: the
-    source is to be polled now.
+    source is to be polled now. `unmapped`: values of the event and its problem that could not be read.
     """
 
     event_id: str | None
@@ -98,3 +108,4 @@ class Notification:
     frame: bytes | None = None
     refetch: tuple[tuple[str, str], ...] = ()
     poll_reason: str | None = None
+    unmapped: tuple[Unmapped, ...] = ()

@@ -10,15 +10,31 @@ from typing import Any
 import orjson
 
 from bridge.domain import timestamp
-from bridge.domain.status import Status, normalise
+from bridge.domain.instant import Instant, Precision
+from bridge.domain.priority import whole_number
+from bridge.domain.status import Status
 from bridge.domain.value import dataclass
+from bridge.domain.vocabulary import BUILT_IN, Vocabulary
 
-_INT4 = range(-(2**31), 2**31)
+_EXAMPLE_CHARACTERS = 80
+_LABELS = ("name", "value", "displayValue", "display_value", "label", "code", "id")
+"""Where an object that stands for one word has the word (Jira, ServiceNow)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unmapped:
+    """An attribute whose value could not be read, with the value (shortened, as the source wrote it)."""
+
+    attribute: str
+    example: str
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Typed values beside the body; None where the source gave nothing usable. Instants are aware UTC."""
+    """Typed values beside the body; None where the source gave nothing usable. Instants are aware UTC.
+
+    `precision` is that of `updated_at`. `unmapped`: values that are there and could not be read.
+    """
 
     status: Status
     status_raw: str | None
@@ -29,53 +45,77 @@ class Columns:
     updated_at: datetime | None
     resolved_at: datetime | None
     affected_services: int | None
+    precision: Precision = Precision.MICROSECOND
+    unmapped: tuple[Unmapped, ...] = ()
 
 
-def columns_of(body: Mapping[str, Any]) -> Columns:
+def columns_of(body: Mapping[str, Any], vocabulary: Vocabulary = BUILT_IN) -> Columns:
     """Read the columns of a v4-named problem. Never raises: what is not usable becomes None, an odd status its JSON
-    text.
+    text. A time that stands for none (0001-01-01, 9999-12-31) is None.
     """
-    raw = status_text(body.get("status"))
+    unmapped: list[Unmapped] = []
+    stated, priority = body.get("status"), body.get("priority")
+    status = vocabulary.status(_word(stated))
+    if status is Status.UNKNOWN and stated is not None and _word(stated) != Status.UNKNOWN.value:
+        unmapped.append(unmapped_value("status", stated))
+    number = vocabulary.priority(_word(priority) if isinstance(priority, dict) else priority)
+    if number is None and priority is not None and priority != "":
+        unmapped.append(unmapped_value("priority", priority))
+    updated = _instant(body, "lastUpdate", unmapped)
     return Columns(
-        status=normalise(raw),
-        status_raw=raw,
-        status_at=timestamp.parse(body.get("statusChangeDate")),
-        category=_text(body.get("category")),
-        priority=whole_number(body.get("priority")),
-        created_at=timestamp.parse(body.get("creationDate")),
-        updated_at=timestamp.parse(body.get("lastUpdate")),
-        resolved_at=timestamp.parse(body.get("resolutionDate")),
+        status=status,
+        status_raw=status_text(stated),
+        status_at=_time(body, "statusChangeDate", unmapped),
+        category=status_text(body.get("category")),
+        priority=number,
+        created_at=_time(body, "creationDate", unmapped),
+        updated_at=updated.at if updated else None,
+        resolved_at=_time(body, "resolutionDate", unmapped),
         affected_services=_affected_services(body),
+        precision=updated.precision if updated else Precision.MICROSECOND,
+        unmapped=tuple(unmapped),
     )
 
 
 def status_text(value: object) -> str | None:
-    """Return what the source wrote as status; something that is no text becomes its JSON."""
+    """Return what the source wrote as text; something that is no text becomes its JSON."""
     if value is None or isinstance(value, str):
         return value
     return orjson.dumps(value).decode()
 
 
-def whole_number(value: object) -> int | None:
-    """Read an integer that may have been sent as text or as `1.0`; None when it is none or does not fit 32 bits."""
-    if isinstance(value, bool) or value is None:
-        return None
-    if isinstance(value, int):
-        return value if value in _INT4 else None
+def unmapped_value(attribute: str, value: object) -> Unmapped:
+    """Keep what could not be read, shortened."""
     try:
-        number = float(value) if isinstance(value, str | float) else None
-        if number is None or not number.is_integer():
-            return None
-    except (ValueError, OverflowError):
+        text = status_text(value) or ""
+    except TypeError:  # an integer of any length
+        text = str(type(value))
+    return Unmapped(attribute, text[:_EXAMPLE_CHARACTERS])
+
+
+def _time(body: Mapping[str, Any], name: str, unmapped: list[Unmapped]) -> datetime | None:
+    found = _instant(body, name, unmapped)
+    return None if found is None else found.at
+
+
+def _instant(body: Mapping[str, Any], name: str, unmapped: list[Unmapped]) -> Instant | None:
+    value = body.get(name)
+    if value is None:
         return None
-    whole = int(number)
-    return whole if whole in _INT4 else None
+    found = timestamp.read(value)
+    if found is None:
+        if not timestamp.blank(value):
+            unmapped.append(unmapped_value(name, value))
+        return None
+    return None if found.unset else found
 
 
-def _text(value: object) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    return orjson.dumps(value).decode()
+def _word(value: object) -> str | None:
+    """Return the word that a status or priority is, or that the object standing for it holds."""
+    if isinstance(value, dict):
+        inner = next((value[name] for name in _LABELS if isinstance(value.get(name), str)), None)
+        return status_text(value) if inner is None else inner
+    return status_text(value)
 
 
 def _affected_services(body: Mapping[str, Any]) -> int | None:

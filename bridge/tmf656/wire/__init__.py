@@ -8,22 +8,26 @@ canonical ones, `event` knows the event types, `identity` what names a problem, 
 from bridge.tmf656.wire.document import DEFAULT, DocumentLimits
 from bridge.tmf656.wire.event import event_name
 from bridge.tmf656.wire.identity import usable_id
-from bridge.tmf656.wire.notification import read_notification
-from bridge.tmf656.wire.problem import listed, read_problem, stamp
+from bridge.tmf656.wire.notification import ReadEvent, read_notification, read_notifications
+from bridge.tmf656.wire.problem import is_whole, listed, read_problem, stamp, withheld
 from bridge.tmf656.wire.row import Row, rows_in, rows_of
 from bridge.tmf656.wire.version import detect_version
 
 __all__ = [
     "DEFAULT",
     "DocumentLimits",
+    "ReadEvent",
     "Row",
     "detect_version",
     "event_name",
+    "is_whole",
     "listed",
     "read_notification",
+    "read_notifications",
     "read_problem",
     "rows_in",
     "rows_of",
     "stamp",
     "usable_id",
+    "withheld",
 ]

@@ -1,4 +1,4 @@
-"""Bytes → one JSON object that Postgres can keep, and objects → canonical bytes.
+"""Bytes → one JSON document that Postgres can keep, and objects → canonical bytes.
 
 What is refused here is refused before it can spoil a batch: Postgres's jsonb takes no NUL (`\\u0000`), and names no
 row when a batch fails for it. The checks are ordered by price: a count over the bytes proves most documents harmless,
@@ -28,35 +28,34 @@ Naming = Callable[[object], str | None]
 @dataclass(frozen=True, slots=True)
 class DocumentLimits:
     """What a document may be at most: containers within each other, characters of one string, members of all objects
-    together.
+    together. What is within `http.max_body_bytes` and `max_response_bytes` is not held up by the last two: they bound
+    the memory that a few bytes can take.
     """
 
     depth: int = 64
-    string_characters: int = 1 << 20
-    members: int = 50_000
+    string_characters: int = 1 << 26
+    members: int = 1_000_000
 
 
 DEFAULT = DocumentLimits()
 
 
-def read_object(raw: bytes, limits: DocumentLimits, naming: Naming) -> dict[str, Any]:
-    """Return the JSON object in `raw` (UTF-8, a byte order mark is tolerated; of equal keys the last wins).
+def read_document(raw: bytes, limits: DocumentLimits, naming: Naming) -> dict[str, Any] | list[Any]:
+    """Return the JSON object or list in `raw` (UTF-8, a byte order mark is tolerated; of equal keys the last wins).
 
-    Raises UnreadableError: `not_utf8`, `not_json`, `not_object` (these are malformed), `unrepresentable` (a lone
-    surrogate, a number beyond a double), `nul`, `too_deep`, `too_long`, `too_many`. `naming` is asked for the
-    problem's id whenever a document could be read at all.
+    A text that holds JSON is read once more. Raises UnreadableError: `not_utf8`, `not_json`, `not_object` (these are
+    malformed), `unrepresentable` (a lone surrogate, a number beyond a double), `nul`, `too_deep`, `too_long`,
+    `too_many`. `naming` is asked for the problem's id whenever a document could be read at all.
     """
     try:
         document = orjson.loads(raw.removeprefix(_BOM))
+        if isinstance(document, str) and document.lstrip().startswith(("{", "[")):
+            raw = document.encode()
+            document = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise _diagnosis(raw, str(error), naming) from error
-    if not isinstance(document, dict):
-        raise UnreadableError(
-            "not_object",
-            f"a JSON {_kind(document)}, not an object",
-            hint="one event per request, as an object",
-            malformed=True,
-        )
+    if not isinstance(document, dict | list):
+        raise not_object(document)
     if has_nul(raw):
         raise UnreadableError(
             "nul",
@@ -66,6 +65,16 @@ def read_object(raw: bytes, limits: DocumentLimits, naming: Naming) -> dict[str,
         )
     check(document, raw, limits, naming)
     return document
+
+
+def not_object(document: object) -> UnreadableError:
+    """Return the error for an event that is no object."""
+    return UnreadableError(
+        "not_object",
+        f"a JSON {_kind(document)}, not an object",
+        hint="an event is an object; several may come in one list",
+        malformed=True,
+    )
 
 
 def canonical(document: object) -> bytes:
@@ -146,14 +155,18 @@ def _diagnosis(raw: bytes, detail: str, naming: Naming) -> UnreadableError:
         return UnreadableError("too_deep", detail, hint="no service problem looks like this; see what the source sends")
     except ValueError:
         return UnreadableError("not_json", detail, hint="see the bytes: cut off, or no JSON at all", malformed=True)
-    if not isinstance(document, dict):
-        return UnreadableError("not_object", detail, hint="one event per request, as an object", malformed=True)
+    if not isinstance(document, dict) and not (isinstance(document, list) and any(map(_is_object, document))):
+        return not_object(document)
     return UnreadableError(
         "unrepresentable",
         detail,
         hint="a number beyond a double, or half of a surrogate pair",
         problem_id=naming(document),
     )
+
+
+def _is_object(value: object) -> bool:
+    return isinstance(value, dict)
 
 
 def _whole(digits: str) -> int | float:

@@ -5,6 +5,7 @@ v3 says `…CreateNotification`, v4 and v5 `…CreateEvent`; drafts and TM Forum
 libraries start with a lower-case letter.
 """
 
+import re
 from enum import Enum, auto
 
 from bridge.domain.observation import CREATED
@@ -27,6 +28,8 @@ class EventChange(Enum):
     TASK = auto()
 
 
+DELETED = "ServiceProblemDeleteEvent"
+
 ATTRIBUTE_VALUE_CHANGE = "ServiceProblemAttributeValueChangeEvent"
 """The event type of a problem that came without one."""
 
@@ -35,7 +38,7 @@ _CHANGES = {
     "ServiceProblemStateChangeEvent": EventChange.STATE_CHANGE,
     ATTRIBUTE_VALUE_CHANGE: EventChange.ATTRIBUTE_VALUE_CHANGE,
     "ServiceProblemInformationRequiredEvent": EventChange.INFORMATION_REQUIRED,
-    "ServiceProblemDeleteEvent": EventChange.DELETE,
+    DELETED: EventChange.DELETE,
 }
 
 _WORDS = {
@@ -70,18 +73,49 @@ def _spellings() -> dict[str, str]:
 
 
 _SPELLINGS = _spellings()
-_SEPARATORS = str.maketrans("", "", " \t\r\n_-.")
+_SEPARATORS = str.maketrans("", "", " \t\r\n_-.:/#")
+_VERSION = re.compile(r"v?[0-9]+(\.[0-9]+)*$")
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_NO_VERB = frozenset(("event", "events", "notification", "msg", "message", "v"))
+_ANY_SUBJECT = frozenset(("problem", "serviceproblem", "resource", "entity", "object", "record", "item", "op", "event"))
+_LONGEST_TYPE = 300
+_VERBS = {
+    spelling: f"ServiceProblem{word}Event"
+    for word, spellings in _WORDS.items()
+    for spelling in spellings
+    if word in ("Create", "Delete")
+} | {"destroy": DELETED, "destroyed": DELETED, "purge": DELETED, "purged": DELETED, "insert": CREATED, "added": CREATED}
 
 
 def event_name(raw: str | None) -> str | None:
     """Return v5's name of the event type that `raw` means, or None when it is none of TMF656's.
 
-    >>> event_name("serviceProblemStatusChangeNotification")
+    The last words decide: what is before them is a name space (`com.acme.…`), a version may follow.
+
+    >>> event_name("com.acme.serviceProblemStatusChangeNotification.v1")
     'ServiceProblemStateChangeEvent'
     """
     if raw is None:
         return None
-    return _SPELLINGS.get(raw) or _SPELLINGS.get(raw.translate(_SEPARATORS).lower())
+    if raw in _SPELLINGS:
+        return _SPELLINGS[raw]
+    folded = _VERSION.sub("", raw[:_LONGEST_TYPE].strip().lower()).translate(_SEPARATORS)
+    if folded in _SPELLINGS:
+        return _SPELLINGS[folded]
+    subjects = [(folded.rfind(subject.lower()), subject) for subject in (SERVICE_PROBLEM, *TASKS)]
+    place, _ = max(subjects)
+    return _SPELLINGS.get(folded[place:]) if place >= 0 else None
+
+
+def verb_of(raw: str | None) -> tuple[str | None, bool]:
+    """Return the event type that the last word of a type without TMF656's subject stands for (create and delete only),
+    and whether its subject can only be a problem: `deleted`, `problem.deleted`, but not `NoteDeleted`.
+    """
+    words = [word.lower() for word in _WORD.findall((raw or "")[:_LONGEST_TYPE])]
+    while words and (words[-1] in _NO_VERB or words[-1].isdigit()):
+        words.pop()
+    name = _VERBS.get(words[-1]) if words else None
+    return name, name is not None and (len(words) == 1 or words[-2] in _ANY_SUBJECT)
 
 
 def task_event_name(task: str) -> str:

@@ -1,22 +1,26 @@
 """A received event → what it says of which problem, and what has to be asked of the server because it does not say
 enough.
 
-An event is understood by its eventType, else by the path it was posted to, else by what it holds, and never by
-`@type` alone: TM Forum's own examples have that wrong. The standard does not mark whether a payload is the whole
-problem; how that is decided stands at `_kind`.
+An event is understood by its type, else by the path it was posted to, else by the `@type` of its envelope, else by what
+it holds; never by the `@type` of the problem, which TM Forum's own examples have wrong. The standard does not mark
+whether a payload is the whole problem; how that is decided stands at `_kind`. In doubt the problem is fetched by id.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from operator import is_
 from typing import Any
 
 from bridge.domain import timestamp
+from bridge.domain.instant import Instant, Precision, plausible, precision_of
 from bridge.domain.observation import TOMBSTONE_HASH, Kind, Notification, Observation, Via
-from bridge.domain.service_problem import columns_of
+from bridge.domain.service_problem import Unmapped, columns_of, unmapped_value
 from bridge.domain.value import dataclass
+from bridge.domain.vocabulary import BUILT_IN, Vocabulary
 from bridge.errors import UnreadableError
 from bridge.tmf656.wire import document
+from bridge.tmf656.wire.envelope import EVENT_TIMES, PROBLEM_NAMES, Envelope, envelope_of, events_in, type_of
 from bridge.tmf656.wire.event import (
     ATTRIBUTE_VALUE_CHANGE,
     SERVICE_PROBLEM,
@@ -25,26 +29,40 @@ from bridge.tmf656.wire.event import (
     change_of,
     event_name,
     task_event_name,
+    verb_of,
 )
 from bridge.tmf656.wire.identity import ID_CHARACTERS, id_in, usable_id
-from bridge.tmf656.wire.problem import ALIASES, normalise, observation_of
+from bridge.tmf656.wire.problem import ALIASES, WHOLE, is_whole, normalise, observation_of
 from bridge.tmf656.wire.shapes import SHAPES
 
 NO_USABLE_ID = "no usable id"
 NO_PROBLEM_NAMED = "task event names no problem"
 
-_PROBLEM_KEYS = (SERVICE_PROBLEM, "ServiceProblem")
 _NAMED_BY_TASK = ("problem", "ackProblem", "unackProblem", "parentProblem", "childProblem")
-_EVENT_TIMES = ("eventTime", "timeOccurred", "timeOcurred")
-"""`timeOcurred` is version 4's spelling, and that of version 5's examples."""
+_NESTED = (
+    "problem",
+    "resource",
+    "entity",
+    "payload",
+    "data",
+    "object",
+    "content",
+    "body",
+    "item",
+    "record",
+    "document",
+)
+_NESTED_AFTER = ("after", "new", "newValue", "current", "updated", "before", "old")
+"""Under which names a problem was seen within `event`; after a change before what was before it."""
+_PATHS = ("resourcePath", "subject", "href", "resource", "url", "source")
+_PATH_OF_PROBLEM = re.compile(r"service-?_?problem/([^/?#]+)/?(?:[?#].*)?$", re.IGNORECASE)
 
 _ENVELOPE = frozenset(("event", "eventType", "eventId", "eventTime"))
-_WHOLE = ("description", "category", "priority", "reason", "status")
 _NAMED_ONLY = frozenset(("id", "href"))
 _REFERENCE = _NAMED_ONLY | {"name"}
 _KNOWN = frozenset(
     (
-        *_WHOLE,
+        *WHOLE,
         *ALIASES,
         *ALIASES.values(),
         *SHAPES,
@@ -64,13 +82,53 @@ _KNOWN = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class _Event:
-    """An event as far as it is understood: its type, what it is about (a problem or a task), and its own time."""
+    """An event as far as it is understood: its type, what it is about (a problem or a task), and its own time.
+
+    `named_only`: an id that was found beside the payload. `doubt`: why the problem is to be fetched, whatever is said.
+    """
 
     event_type: str
     change: EventChange
     payload: dict[str, Any]
-    event_time: datetime | None
+    event_time: Instant | None
     received_at: datetime
+    vocabulary: Vocabulary
+    named_only: str | None = None
+    doubt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadEvent:
+    """One event of a body: its JSON (`raw`), and what it says or why that could not be understood."""
+
+    raw: bytes
+    notification: Notification | None
+    error: UnreadableError | None
+
+
+def read_notifications(
+    raw: bytes,
+    *,
+    received_at: datetime,
+    event_hint: str | None = None,
+    limits: document.DocumentLimits = document.DEFAULT,
+    vocabulary: Vocabulary = BUILT_IN,
+) -> list[ReadEvent]:
+    """Read the events of one body as it was posted, at least one; each is understood or not by itself.
+
+    `event_hint` is the last segment of the path it was posted to; it counts when an event states no type that is
+    known. Raises UnreadableError with what `document.read_document` refuses. An event's own error is one of these, or
+    `no_problem` for an unknown event without a service problem in it.
+    """
+    body = document.read_document(raw, limits, _problem_named)
+    events = events_in(body)
+    if not events or not any(isinstance(event, dict) for event in events):
+        raise document.not_object(body)
+    if len(events) == 1 and events[0] is body and isinstance(body, dict):
+        return [_read_event(body, raw, received_at, event_hint, limits, vocabulary)]
+    return [
+        _read_event(event, document.canonical(event), received_at, event_hint, limits, vocabulary) for event in events
+    ]
 
 
 def read_notification(
@@ -79,88 +137,179 @@ def read_notification(
     received_at: datetime,
     event_hint: str | None = None,
     limits: document.DocumentLimits = document.DEFAULT,
+    vocabulary: Vocabulary = BUILT_IN,
 ) -> Notification:
-    """Read one event as it was posted.
+    """Read a body of one event as `read_notifications` does; raises the event's error, too."""
+    event, *_ = read_notifications(
+        raw, received_at=received_at, event_hint=event_hint, limits=limits, vocabulary=vocabulary
+    )
+    if event.notification is None:
+        raise event.error or document.not_object(None)
+    return event.notification
 
-    `event_hint` is the last segment of the path it was posted to; it counts when the event states no type that is
-    known. Raises UnreadableError with what `document.read_object` refuses, and `no_problem` for an unknown event
-    without a service problem in it.
-    """
-    envelope = document.read_object(raw, limits, _problem_named)
-    event = _understand(envelope, event_hint, received_at)
-    problem_id = None if event.change is EventChange.TASK else id_in(event.payload)
+
+def _read_event(
+    received: object,
+    raw: bytes,
+    received_at: datetime,
+    event_hint: str | None,
+    limits: document.DocumentLimits,
+    vocabulary: Vocabulary,
+) -> ReadEvent:
+    if not isinstance(received, dict):
+        error = document.not_object(received)
+        error.malformed = False  # the others of this body are events
+        return ReadEvent(raw, None, error)
+    try:
+        envelope = envelope_of(received)
+        if envelope.decoded is not None:
+            document.read_document(envelope.decoded, limits, _problem_named)
+        notification = _notification(envelope, event_hint, received_at, vocabulary)
+    except UnreadableError as error:
+        return ReadEvent(raw, None, error)
+    return ReadEvent(raw, notification, None)
+
+
+def _notification(
+    envelope: Envelope, event_hint: str | None, received_at: datetime, vocabulary: Vocabulary
+) -> Notification:
+    content = envelope.content
+    unmapped: list[Unmapped] = []
+    event = _understand(content, event_hint, received_at, vocabulary, unmapped)
+    problem_id = None if event.change is EventChange.TASK else id_in(event.payload) or event.named_only
     observation, verbatim = _observation(event, problem_id) if problem_id else (None, False)
     refetch = _refetch(event, problem_id, observation)
-    event_id = usable_id(envelope.get("eventId"))
-    body = document.canonical(envelope)
+    event_id = usable_id(content.get("eventId"))
+    body = document.canonical(envelope.received)
+    event_at = event.event_time.at if event.event_time else None
+    if observation is not None:
+        unmapped += observation.unmapped
     return Notification(
         event_id=event_id,
         event_type=event.event_type,
-        event_time=event.event_time,
+        event_time=event_at,
         received_at=received_at,
         problem_id=problem_id,
         digest=document.digest(body),
-        dedupable=event_id is not None or event.event_time is not None,
+        dedupable=event_id is not None or event_at is not None,
         body=body,
         observation=observation,
-        frame=_frame(envelope, event.payload) if verbatim else None,
+        frame=_frame(content, event.payload) if verbatim and content is envelope.received else None,
         refetch=refetch,
         poll_reason=None if observation or refetch else _poll_reason(event),
+        unmapped=tuple(unmapped),
     )
 
 
-def _understand(envelope: dict[str, Any], event_hint: str | None, received_at: datetime) -> _Event:
+def _understand(
+    envelope: dict[str, Any],
+    event_hint: str | None,
+    received_at: datetime,
+    vocabulary: Vocabulary,
+    unmapped: list[Unmapped],
+) -> _Event:
     """Find the type, then the payload. A known event without a payload still says that something has changed."""
-    stated = envelope.get("eventType")
-    stated = stated if isinstance(stated, str) and stated.strip() else None
+    stated = type_of(envelope)
+    type_name = envelope.get("@type")
     name = event_name(stated) or event_name(event_hint)
+    if name is None and isinstance(type_name, str):
+        name = event_name(type_name)
+    doubt = named_only = None
     if name is None:
-        name, payload = _by_content(envelope)
-        event_type = stated[:ID_CHARACTERS] if stated else name
+        name, payload, named_only, doubt = _by_content(envelope, stated or event_hint)
+        known = name != ATTRIBUTE_VALUE_CHANGE and change_of(name) is not EventChange.TASK
+        event_type = stated[:ID_CHARACTERS] if stated and not known else name
+    elif change_of(name) is EventChange.TASK:
+        payload, event_type = _task_in(envelope)[1], name
     else:
-        payload = (
-            _task_in(envelope)[1] if change_of(name) is EventChange.TASK else _problem_in(envelope, declared=True) or {}
-        )
+        payload, named_only = _problem_in(envelope, declared=True)
         event_type = name
-    return _Event(event_type, change_of(name), payload, _first_instant(envelope, _EVENT_TIMES), received_at)
-
-
-def _named(event_type: object) -> str:
-    return (
-        "an event without eventType" if event_type is None else f"an event of the unknown type {str(event_type)[:80]!r}"
+    return _Event(
+        event_type,
+        change_of(name),
+        payload,
+        _event_time(envelope, received_at, unmapped),
+        received_at,
+        vocabulary,
+        named_only,
+        doubt,
     )
 
 
-def _by_content(envelope: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Return the type that an event without a known one is treated as, and its payload."""
-    problem = _problem_in(envelope, declared=False)
-    if problem is not None:
-        return ATTRIBUTE_VALUE_CHANGE, problem
+def _by_content(envelope: dict[str, Any], stated: str | None) -> tuple[str, dict[str, Any], str | None, str | None]:
+    """Return the type that an event without a known one is treated as, its payload or the problem it names, and why
+    that is in doubt.
+    """
+    problem, named_only = _problem_in(envelope, declared=False)
+    if problem or named_only:
+        verb, certain = verb_of(stated)
+        if verb is not None and certain:
+            return verb, problem, named_only, None
+        deleted = verb or (event_name(problem.get("@type")) if isinstance(problem.get("@type"), str) else None)
+        doubt = "deleted" if deleted is not None and change_of(deleted) is EventChange.DELETE else None
+        return ATTRIBUTE_VALUE_CHANGE, problem, named_only, doubt
     task, payload = _task_in(envelope)
     if task is None:
+        described = "without a type" if stated is None else f"of the unknown type {stated[:80]!r}"
         raise UnreadableError(
             "no_problem",
-            f"{_named(envelope.get('eventType'))} without a service problem in it",
-            hint="see what else this source was told to send here",
+            f"an event {described}, without a service problem in it",
+            hint="see what else this source was asked to send here",
         )
-    return task_event_name(task), payload
+    return task_event_name(task), payload, None, None
 
 
-def _problem_in(envelope: dict[str, Any], *, declared: bool) -> dict[str, Any] | None:
-    """Return the problem: in its place, at the top level, as the event itself, or the body itself when it has no
-    envelope at all.
+def _problem_in(envelope: dict[str, Any], *, declared: bool) -> tuple[dict[str, Any], str | None]:
+    """Return the problem: in its place, at the top level, within the event under another name, as the event itself, or
+    the body itself when it has no envelope at all. Else the id of a problem that is only named.
 
-    `declared`: the event is known to be about a service problem, so that an event with nothing but an id is one too.
+    `declared`: the event is known to be about a service problem, so that an event with nothing but an id names one.
     """
     event = envelope.get("event")
     for holder in (event, envelope):
-        problem = _held(holder, _PROBLEM_KEYS)
+        problem = _held(holder, PROBLEM_NAMES)
         if problem:
-            return problem
-    if isinstance(event, dict) and (declared or not _KNOWN.isdisjoint(event)) and id_in(event):
-        return event
+            return problem, None
+    if isinstance(event, dict):
+        nested = _nested_in(event)
+        if nested is not None:
+            return nested, None
+        if not _KNOWN.isdisjoint(event) and id_in(event):
+            return event, None
+        if declared and (only := id_in(event)):
+            return {}, only
+        if (only := _named_by_path(event)) is not None:
+            return {}, only
+    nested = _nested_in(envelope) if _ENVELOPE.isdisjoint(envelope) or declared else None
+    if nested is not None:
+        return nested, None
     if _ENVELOPE.isdisjoint(envelope) and not _KNOWN.isdisjoint(envelope) and id_in(envelope):
-        return envelope
+        return envelope, None
+    return {}, _named_by_path(envelope) if declared or not _ENVELOPE.isdisjoint(envelope) else None
+
+
+def _nested_in(holder: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what looks like a problem among the attributes of an event."""
+    for name in (*_NESTED, *_NESTED_AFTER):
+        held = _held(holder, (name,))
+        if held is None:
+            continue
+        problem = _held(held, PROBLEM_NAMES) or held
+        if id_in(problem) and not _KNOWN.isdisjoint(problem):
+            return problem
+        deeper = _nested_in(held) if name in ("data", "payload", "resource", "object") and held is not holder else None
+        if deeper is not None:
+            return deeper
+    return None
+
+
+def _named_by_path(holder: Mapping[str, Any]) -> str | None:
+    """Return the id of the problem that a path such as version 3's `resourcePath` names."""
+    for name in _PATHS:
+        path = holder.get(name)
+        match = _PATH_OF_PROBLEM.search(path[-2048:]) if isinstance(path, str) else None
+        if match:
+            return id_in({"href": f"/{match[1]}"})
     return None
 
 
@@ -188,38 +337,52 @@ def _held(holder: object, names: tuple[str, ...]) -> dict[str, Any] | None:
 
 
 def _observation(event: _Event, problem_id: str) -> tuple[Observation | None, bool]:
-    """Return what the event says of the problem, None when it only names it (information required), and whether that
-    is the payload word for word.
+    """Return what the event says of the problem, None when it only names it, and whether that is the payload word for
+    word.
     """
     if event.change is EventChange.DELETE:
         return _tombstone(event, problem_id), False
+    if not event.payload and event.named_only:
+        return None, False
     if event.change is EventChange.INFORMATION_REQUIRED and _only_refers(event.payload, _REFERENCE):
         return None, False
-    body = normalise(event.payload)
-    columns = columns_of(body)
-    kind = _kind(event.change, body)
+    return _statement(event, problem_id, event.change)
+
+
+def _statement(event: _Event, problem_id: str, change: EventChange) -> tuple[Observation, bool]:
+    body = normalise(event.payload, event.vocabulary)
+    columns = columns_of(body, event.vocabulary)
+    kind = _kind(change, body)
     if kind is Kind.PARTIAL:
         body.pop("id", None)
         body.pop("href", None)
     elif body.get("id") is None:
         body["id"] = problem_id
-    said = observation_of(
+    since, precision = columns.updated_at, columns.precision
+    if since is None or not plausible(since, event.received_at):
+        stated = columns.status_at if change is EventChange.STATE_CHANGE else None
+        if stated is not None and plausible(stated, event.received_at):
+            since, precision = stated, precision_of(stated)
+        elif event.event_time is not None:
+            since, precision = event.event_time.at, event.event_time.precision
+    statement = observation_of(
         document.canonical(body),
         columns,
         problem_id=problem_id,
         kind=kind,
         via=Via.PUSH,
         observed_at=event.received_at,
-        effective_at=columns.updated_at
-        or (columns.status_at if event.change is EventChange.STATE_CHANGE else None)
-        or event.event_time,
+        effective_at=since,
+        precision=precision,
         event_type=event.event_type,
+        event_at=event.event_time.at if event.event_time else None,
+        vocabulary=event.vocabulary,
     )
-    return said, kind is Kind.FULL and _same(body, event.payload)
+    return statement, kind is Kind.FULL and _same(body, event.payload)
 
 
 def _same(body: Mapping[str, Any], payload: Mapping[str, Any]) -> bool:
-    """Is every attribute the very object that came, in its place? What is shaped anew is another one."""
+    """Is every attribute the very object that came, in its place? What is shaped is another object."""
     return list(body) == list(payload) and all(map(is_, body.values(), payload.values()))
 
 
@@ -232,17 +395,28 @@ def _frame(envelope: Mapping[str, Any], payload: Mapping[str, Any]) -> bytes | N
 
 
 def _tombstone(event: _Event, problem_id: str) -> Observation:
-    """A deletion holds since the event: a lastUpdate in it is from before."""
+    """A deletion holds since the event: a lastUpdate in it is from before. What it says beside the id was so to the
+    end (`last`).
+    """
+    at = event.event_time
+    last = None
+    if not _only_refers(event.payload, _NAMED_ONLY):
+        last, _ = _statement(event, problem_id, EventChange.ATTRIBUTE_VALUE_CHANGE)
     return Observation(
         problem_id=problem_id,
         kind=Kind.TOMBSTONE,
         via=Via.PUSH,
         observed_at=event.received_at,
-        effective_at=event.event_time or event.received_at,
-        stamped=event.event_time is not None,
+        effective_at=at.at if at else event.received_at,
+        stamped=at is not None,
         body=b"{}",
         content_hash=TOMBSTONE_HASH,
         event_type=event.event_type,
+        precision=at.precision if at else Precision.MICROSECOND,
+        event_at=at.at if at else None,
+        last=last,
+        unmapped=last.unmapped if last else (),
+        vocabulary=event.vocabulary,
     )
 
 
@@ -255,7 +429,7 @@ def _kind(change: EventChange, body: Mapping[str, Any]) -> Kind:
     """
     if change is EventChange.CREATE:
         return Kind.PARTIAL if _only_refers(body, _NAMED_ONLY) else Kind.FULL
-    return Kind.PARTIAL if None in map(body.get, _WHOLE) else Kind.FULL
+    return Kind.FULL if is_whole(body) else Kind.PARTIAL
 
 
 def _only_refers(payload: Mapping[str, Any], names: frozenset[str]) -> bool:
@@ -268,8 +442,10 @@ def _refetch(event: _Event, problem_id: str | None, observation: Observation | N
         return tuple((named, "task") for named in dict.fromkeys(_named_by_task(event.payload)))
     if problem_id is None:
         return ()
+    if event.doubt is not None:
+        return ((problem_id, event.doubt),)
     if observation is None:
-        return ((problem_id, "information_required"),)
+        return ((problem_id, "information_required" if event.payload else "named_only"),)
     if observation.kind is Kind.PARTIAL:
         return ((problem_id, "partial"),)
     return () if observation.stamped else ((problem_id, "unstamped"),)
@@ -288,18 +464,27 @@ def _named_by_task(task: Mapping[str, Any]) -> Iterator[str]:
                 yield problem_id
 
 
-def _first_instant(item: Mapping[str, Any], names: tuple[str, ...]) -> datetime | None:
-    for name in names:
-        at = timestamp.parse(item.get(name))
-        if at is not None:
-            return at
+def _event_time(envelope: Mapping[str, Any], received_at: datetime, unmapped: list[Unmapped]) -> Instant | None:
+    """Return the first time of the event that can be read and is plausible."""
+    for name in EVENT_TIMES:
+        value = envelope.get(name)
+        if value is None:
+            continue
+        found = timestamp.read(value)
+        if found is not None and plausible(found.at, received_at):
+            return found
+        if found is None and not timestamp.blank(value):
+            unmapped.append(unmapped_value(name, value))
     return None
 
 
-def _problem_named(envelope: object) -> str | None:
-    """Return the problem's id in an event that cannot be kept, if that much of it can be written down."""
-    problem = _problem_in(envelope, declared=True) if isinstance(envelope, dict) else None
-    problem_id: str | None = id_in(problem) if problem else None
+def _problem_named(body: object) -> str | None:
+    """Return the problem's id in a body that cannot be kept, if that much of it can be written down."""
+    events = [event for event in events_in(body) if isinstance(event, dict)]
+    if len(events) != 1:
+        return None
+    problem, named_only = _problem_in(envelope_of(events[0]).content, declared=True)
+    problem_id: str | None = id_in(problem) or named_only
     try:
         return problem_id if problem_id is None else problem_id.encode().decode()
     except UnicodeEncodeError:

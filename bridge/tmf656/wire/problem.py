@@ -1,22 +1,26 @@
-"""One service problem, in whatever version's dialect → version 4's names and shapes, typed columns, an observation.
+"""One service problem, in any version's dialect → version 4's names and shapes, typed columns, an observation.
 
-Values are never rewritten: times stay as sent and a priority of "1" stays "1"; only names and nesting are brought to
-one form, so that the same problem in two dialects has the same body. Attributes nobody knows are kept.
+Names and nesting are brought to one form, so that the same problem in two dialects has the same body. Values stay as
+they were sent, a priority of "1" stays "1", except where version 4's model has no such value: a time that is no
+ISO 8601 text becomes one, and a priority that is a word becomes its number. Attributes nobody knows are kept.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
 from bridge.domain import timestamp
+from bridge.domain.instant import Precision, plausible
 from bridge.domain.observation import Kind, Observation, Via
+from bridge.domain.priority import whole_number
 from bridge.domain.service_problem import Columns, columns_of
+from bridge.domain.vocabulary import BUILT_IN, Vocabulary
 from bridge.errors import UnreadableError
 from bridge.tmf656.wire import document
 from bridge.tmf656.wire.identity import ID_CHARACTERS, usable_id
 from bridge.tmf656.wire.row import Row
-from bridge.tmf656.wire.shapes import SHAPES, rename
+from bridge.tmf656.wire.shapes import SHAPES, rename, time
 
 ALIASES = {
     "timeRaised": "creationDate",
@@ -34,25 +38,56 @@ ALIASES = {
 _CORRELATION = "correlationId"
 """Versions 2 and 3: one text; version 4: an entry of the list `externalIdentifier`."""
 
+WHOLE = ("description", "category", "priority", "reason", "status")
+"""What no problem can be created without, and a status: a payload that has all of this is the whole problem."""
+
+_TIMES = ("creationDate", "lastUpdate", "statusChangeDate", "resolutionDate")
+
 _RENAMED = frozenset(ALIASES) | {_CORRELATION}
 
 _SHAPED = frozenset(SHAPES)
 
 
-def normalise(problem: dict[str, Any]) -> dict[str, Any]:
+def normalise(problem: dict[str, Any], vocabulary: Vocabulary = BUILT_IN) -> dict[str, Any]:
     """Return `problem` in version 4's names and shapes. A value under an older name counts only where version 4's
     name has none.
     """
     body = dict(problem) if _RENAMED.isdisjoint(problem) else _renamed(problem)
     for name in _SHAPED.intersection(body):
         body[name] = SHAPES[name](body[name])
+    for name in _TIMES:
+        if name in body:
+            body[name] = time(body[name])
+    priority = body.get("priority")
+    if priority is not None and type(priority) is not int:
+        number = columns_of({"priority": priority}, vocabulary).priority
+        if number is not None and number != whole_number(priority):
+            body["priority"] = number
     return body
+
+
+def is_whole(problem: Mapping[str, Any]) -> bool:
+    """Return whether a problem in any dialect has all that tells a whole one from a summary or a patch."""
+    return None not in map(problem.get, WHOLE)
+
+
+def withheld(summary: Mapping[str, Any], whole: Mapping[str, Any]) -> frozenset[str]:
+    """Return the attributes that GET by id gives of a problem and a row of the list does not: then the row is a
+    summary. Empty values and what starts with `@` do not count.
+    """
+    given, listed = normalise(dict(whole)), normalise(dict(summary))
+    return frozenset(
+        name
+        for name, value in given.items()
+        if value not in (None, "", [], {}) and name not in listed and not name.startswith("@")
+    )
 
 
 def stamp(row: Row) -> datetime | None:
     """Return the update time of a problem in any dialect; None when it has none that can be used."""
     at = row.last_update
-    return timestamp.parse(row.time_changed if at is None else at)
+    found = timestamp.read(row.time_changed if at is None else at)
+    return None if found is None or found.unset else found.at
 
 
 def listed(rows: Iterable[Row], reader: bytes = b"", *, in_any_order: bool = False) -> list[bytes]:
@@ -73,9 +108,12 @@ def read_problem(
     via: Via,
     digest: bytes | None = None,
     limits: document.DocumentLimits = document.DEFAULT,
+    vocabulary: Vocabulary = BUILT_IN,
+    summary: bool = False,
 ) -> Observation:
     """Return what a row of a page, or the answer to a GET by id, says; it holds since the problem's update time, else
-    since `asked_at`. `digest`: that of the row, if it is one (`listed`).
+    since `asked_at`. `digest`: that of the row, if it is one (`listed`). `summary`: the rows of this source's list are
+    not whole, so a row that lacks what a whole problem has (`is_whole`) is a patch.
 
     A list of one problem counts as the problem (version 2's specification types the answer so). U+0000, which
     Postgres cannot keep, becomes U+FFFD. Raises UnreadableError: `not_object`, `no_id`, and what `Limits` and JSON
@@ -87,7 +125,7 @@ def read_problem(
         raise UnreadableError(
             "not_object", "an item of a list of service problems is no object", hint="see what the source sends"
         )
-    body = normalise(item)
+    body = normalise(item, vocabulary)
     encoded = _encoded(body)
     document.check(body, encoded, limits, _name_in)
     if document.has_nul(encoded):
@@ -100,16 +138,21 @@ def read_problem(
             "a service problem without a usable id",
             hint=f"a text of 1 to {ID_CHARACTERS} characters is needed",
         )
-    columns = columns_of(body)
+    columns = columns_of(body, vocabulary)
+    kind = Kind.PARTIAL if summary and not is_whole(body) else Kind.FULL
+    if kind is Kind.PARTIAL:
+        encoded = document.canonical({name: value for name, value in body.items() if name not in ("id", "href")})
     return observation_of(
         encoded,
         columns,
         problem_id=problem_id,
-        kind=Kind.FULL,
+        kind=kind,
         via=via,
         observed_at=asked_at,
         effective_at=columns.updated_at,
+        precision=columns.precision,
         listed=digest,
+        vocabulary=vocabulary,
     )
 
 
@@ -122,17 +165,23 @@ def observation_of(
     via: Via,
     observed_at: datetime,
     effective_at: datetime | None,
+    precision: Precision,
     event_type: str | None = None,
+    event_at: datetime | None = None,
     listed: bytes | None = None,
+    vocabulary: Vocabulary = BUILT_IN,
 ) -> Observation:
-    """Put a canonical body (a problem or a patch) and its columns together; without `effective_at` it is unstamped."""
+    """Put a canonical body (a problem or a patch) and its columns together; without a plausible `effective_at` it is
+    unstamped.
+    """
+    stamped = effective_at is not None and plausible(effective_at, observed_at)
     return Observation(
         problem_id=problem_id,
         kind=kind,
         via=via,
         observed_at=observed_at,
-        effective_at=effective_at or observed_at,
-        stamped=effective_at is not None,
+        effective_at=effective_at if stamped and effective_at is not None else observed_at,
+        stamped=stamped,
         body=body,
         content_hash=document.digest(body),
         status=None if columns.status_raw is None else columns.status,
@@ -146,6 +195,10 @@ def observation_of(
         affected_services=columns.affected_services,
         event_type=event_type,
         listed=listed,
+        precision=precision if stamped else Precision.MICROSECOND,
+        event_at=event_at,
+        unmapped=columns.unmapped,
+        vocabulary=vocabulary,
     )
 
 

@@ -1,13 +1,24 @@
 """The parts of a service problem in version 4's shape: parties, places, related entities, notes, records.
 
-Only names and nesting change. A shape that is not the expected one (a text where an object should be, a clash of
-names) is left as it came, so nothing is lost and nothing raises. What needs no change is returned as the same object,
-which is how callers see that nothing changed.
+Only names, nesting and odd times change. A shape that is not the expected one (a text where an object should be, a
+clash of names) is left as it came, so nothing is lost and nothing raises. What needs no change is returned as the same
+object, which is how callers see that nothing changed.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from operator import is_not
 from typing import Any
+
+from bridge.domain import timestamp
+from bridge.domain.instant import Precision
+
+_PLAIN_TIME = re.compile(
+    r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}(?:(?:[T_]| +)[0-9]{2}(?::?[0-9]{2}(?::?[0-9]{2}(?:[.,][0-9]*)?)?)?)?"
+    r" *(?:Z|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?)?",
+    re.IGNORECASE | re.ASCII,
+)
+"""Times that are kept as they came, because reports read them too (`bridge.parse_timestamp`)."""
 
 Shape = Callable[[Any], Any]
 
@@ -20,6 +31,20 @@ _RECORD = {"extensionInfo": "characteristic"}
 
 _REFERENCE = {"referredType": "@referredType"}
 """As version 5's own example writes it."""
+
+
+def time(value: Any) -> Any:
+    """Return a time as ISO 8601 text if it came in a form of another kind and can be read."""
+    if isinstance(value, str) and (len(value) > 10 and value[10] == "T" and value[-1] == "Z"):
+        return value
+    if value is None or (isinstance(value, str) and _PLAIN_TIME.fullmatch(value.strip())):
+        return value
+    found = timestamp.read(value)
+    if found is None or found.unset:
+        return value
+    digits = {Precision.MILLISECOND: "milliseconds"}.get(found.precision, "microseconds")
+    digits = "seconds" if found.precision >= Precision.SECOND else digits
+    return found.at.replace(tzinfo=None).isoformat(timespec=digits) + "Z"
 
 
 def rename(part: Any, names: Mapping[str, str]) -> Any:
@@ -35,12 +60,12 @@ def rename(part: Any, names: Mapping[str, str]) -> Any:
 
 def note(part: Any) -> Any:
     """Shape a comment or note. An author that is an object (version 3's samples) stays one."""
-    return rename(part, _NOTE)
+    return _timed(rename(part, _NOTE), "date")
 
 
 def record(part: Any) -> Any:
     """Shape a tracking record or an impact pattern."""
-    return rename(part, _RECORD)
+    return _timed(rename(part, _RECORD), "time")
 
 
 def reference(part: Any) -> Any:
@@ -75,6 +100,13 @@ def each(shape: Shape) -> Shape:
         return shaped if any(map(is_not, shaped, parts)) else parts
 
     return shape_each
+
+
+def _timed(part: Any, name: str) -> Any:
+    if not isinstance(part, dict) or name not in part:
+        return part
+    at = time(part[name])
+    return part if at is part[name] else part | {name: at}
 
 
 def _flat(part: Any, nest: str) -> Any:

@@ -243,7 +243,7 @@ def test_a_problem_without_status_has_none() -> None:
     assert read({"id": "1", "status": None}).status is None
 
 
-@pytest.mark.parametrize(("status", "raw"), [({"code": 3}, '{"code":3}'), (7, "7"), (["held"], '["held"]')])
+@pytest.mark.parametrize(("status", "raw"), [({"code": 3}, '{"code":3}'), (7, "7"), (["held", "or"], '["held","or"]')])
 def test_a_status_that_is_no_text_is_kept_as_its_json(status: object, raw: str) -> None:
     seen = read({"id": "1", "status": status})
     assert (seen.status, seen.status_raw) == (Status.UNKNOWN, raw)
@@ -251,7 +251,17 @@ def test_a_status_that_is_no_text_is_kept_as_its_json(status: object, raw: str) 
 
 @pytest.mark.parametrize(
     ("priority", "read_as"),
-    [(1, 1), ("1", 1), (1.0, 1), ("1.5", None), ("high", None), (True, None), (2**31, None), (None, None), ([1], None)],
+    [
+        (1, 1),
+        ("1", 1),
+        (1.0, 1),
+        ("1.5", None),
+        ("of sorts", None),
+        (True, None),
+        (2**31, None),
+        (None, None),
+        ([1], None),
+    ],
 )
 def test_a_priority_is_a_whole_number_that_fits(priority: object, read_as: int | None) -> None:
     assert read({"id": "1", "priority": priority}).priority == read_as
