@@ -101,9 +101,149 @@ COMMENT ON FUNCTION bridge.changed_keys(before jsonb, after jsonb) IS 'First-lev
 CREATE FUNCTION bridge.daily_flow_code(at timestamp with time zone, kind integer) RETURNS integer
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     BEGIN ATOMIC
- SELECT (((((at AT TIME ZONE 'UTC'::text))::date - '2000-01-01'::date) * 16) + kind);
+ SELECT (((floor(((EXTRACT(epoch FROM at) - (946684800)::numeric) / (900)::numeric)))::integer * 16) + kind);
 END;
-COMMENT ON FUNCTION bridge.daily_flow_code(at timestamp with time zone, kind integer) IS 'Day and kind as one number';
+COMMENT ON FUNCTION bridge.daily_flow_code(at timestamp with time zone, kind integer) IS 'Time and kind as one number: quarters of an hour since 2000-01-01 (UTC), times 16, plus the kind. Days begin at a quarter in every time zone';
+
+CREATE FUNCTION bridge.daily_flow_day(code integer, zone text) RETURNS date
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT ((to_timestamp(((946684800)::double precision + (((code >> 4))::double precision * (900.0)::double precision))) AT TIME ZONE zone))::date AS timezone;
+END;
+COMMENT ON FUNCTION bridge.daily_flow_day(code integer, zone text) IS 'The day of a number that bridge.daily_flow_code made, in a time zone';
+
+CREATE TABLE bridge.source (
+    id smallint NOT NULL,
+    name text NOT NULL,
+    url text DEFAULT ''::text NOT NULL,
+    version text,
+    callback_secret text DEFAULT ''::text NOT NULL,
+    mode text DEFAULT 'poll'::text NOT NULL,
+    mode_since timestamp with time zone DEFAULT now() NOT NULL,
+    last_push_at timestamp with time zone,
+    last_error text,
+    last_error_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    current_secret text,
+    previous_secret text,
+    retired_secrets bytea[] DEFAULT '{}'::bytea[] NOT NULL,
+    fallback_reason text,
+    poll_requested_at timestamp with time zone,
+    CONSTRAINT source_mode_check CHECK ((mode = ANY (ARRAY['push'::text, 'fallback'::text, 'poll'::text, 'disabled'::text])))
+);
+ALTER TABLE bridge.source ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME bridge.source_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+ALTER TABLE ONLY bridge.source
+    ADD CONSTRAINT source_name_key UNIQUE (name);
+ALTER TABLE ONLY bridge.source
+    ADD CONSTRAINT source_pkey PRIMARY KEY (id);
+COMMENT ON TABLE bridge.source IS 'A TMF656 server we take service problems from, by its name in the configuration';
+COMMENT ON COLUMN bridge.source.id IS 'Short key used in every other table';
+COMMENT ON COLUMN bridge.source.name IS 'Name in the configuration, [sources.NAME]';
+COMMENT ON COLUMN bridge.source.url IS 'API base path as last configured';
+COMMENT ON COLUMN bridge.source.version IS 'Version of TMF656 it speaks, as its problems look; null while not known';
+COMMENT ON COLUMN bridge.source.callback_secret IS 'Last part of the callback path when the configuration sets none; made once';
+COMMENT ON COLUMN bridge.source.mode IS 'push: notifications arrive; fallback: they should but do not; poll: no push wanted or offered; disabled';
+COMMENT ON COLUMN bridge.source.mode_since IS 'When the mode last changed';
+COMMENT ON COLUMN bridge.source.last_push_at IS 'When a notification was last accepted (written at most every few seconds)';
+COMMENT ON COLUMN bridge.source.last_error IS 'What last went wrong with this source, in words; null when it works';
+COMMENT ON COLUMN bridge.source.last_error_at IS 'When it last went wrong';
+COMMENT ON COLUMN bridge.source.created_at IS 'When the bridge first knew of this source';
+COMMENT ON COLUMN bridge.source.current_secret IS 'Secret in the callback as last registered: the configured one, else callback_secret';
+COMMENT ON COLUMN bridge.source.previous_secret IS 'The one before, still accepted; null when there was none';
+COMMENT ON COLUMN bridge.source.retired_secrets IS 'Hashes of older ones, answered 410';
+COMMENT ON COLUMN bridge.source.fallback_reason IS 'Why the mode is fallback, in words; null in any other';
+COMMENT ON COLUMN bridge.source.poll_requested_at IS 'When a process that does not poll asked the leader for a poll, mostly because an event names no problem; null once the poll has begun';
+
+CREATE TABLE bridge.summary (
+    singleton boolean DEFAULT true NOT NULL,
+    complete boolean DEFAULT false NOT NULL,
+    committed xid8 DEFAULT '0'::xid8 NOT NULL,
+    change_id bigint DEFAULT 0 NOT NULL,
+    scanned_source_id smallint DEFAULT 0 NOT NULL,
+    scanned_id text DEFAULT ''::text NOT NULL,
+    scanned_at timestamp with time zone,
+    maintained_at timestamp with time zone,
+    time_zone text DEFAULT 'UTC'::text NOT NULL,
+    CONSTRAINT summary_singleton_check CHECK (singleton)
+);
+ALTER TABLE ONLY bridge.summary
+    ADD CONSTRAINT summary_pkey PRIMARY KEY (singleton);
+COMMENT ON TABLE bridge.summary IS 'How far the summaries have come; one row';
+COMMENT ON COLUMN bridge.summary.singleton IS 'There is one row';
+COMMENT ON COLUMN bridge.summary.complete IS 'Every problem has been summarised once; false: compute reports from the facts';
+COMMENT ON COLUMN bridge.summary.committed IS 'Changes up to here (bridge.change.committed) …';
+COMMENT ON COLUMN bridge.summary.change_id IS '… and here (bridge.change.id) are in the summaries';
+COMMENT ON COLUMN bridge.summary.scanned_source_id IS 'How far the scan of all problems has come: source …';
+COMMENT ON COLUMN bridge.summary.scanned_id IS '… and problem';
+COMMENT ON COLUMN bridge.summary.scanned_at IS 'When the last complete scan ended; null while one runs';
+COMMENT ON COLUMN bridge.summary.maintained_at IS 'The leader''s clock: when the summaries were last maintained';
+COMMENT ON COLUMN bridge.summary.time_zone IS 'Time zone of the days of bridge.daily_flow';
+
+CREATE TABLE bridge.watermark (
+    source_id smallint NOT NULL,
+    kind text NOT NULL,
+    changed_at timestamp with time zone,
+    filter_style text,
+    started_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone NOT NULL,
+    problems bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT watermark_kind_check CHECK ((kind = ANY (ARRAY['poll'::text, 'reconcile'::text])))
+);
+ALTER TABLE ONLY bridge.watermark
+    ADD CONSTRAINT watermark_pkey PRIMARY KEY (source_id, kind);
+COMMENT ON TABLE bridge.watermark IS 'How far polling and reconciling have come';
+COMMENT ON COLUMN bridge.watermark.source_id IS 'Source';
+COMMENT ON COLUMN bridge.watermark.kind IS 'poll: changes since; reconcile: everything';
+COMMENT ON COLUMN bridge.watermark.changed_at IS 'Source''s clock: changes up to here have been read (poll only)';
+COMMENT ON COLUMN bridge.watermark.filter_style IS 'The way of asking for changes this server honours; null while not known';
+COMMENT ON COLUMN bridge.watermark.started_at IS 'Our clock: when the last complete pass began';
+COMMENT ON COLUMN bridge.watermark.finished_at IS 'Our clock: when it ended';
+COMMENT ON COLUMN bridge.watermark.problems IS 'How many different problems that pass returned';
+
+CREATE FUNCTION bridge.summary_usable() RETURNS boolean
+    LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT (m.complete AND (m.committed <= pg_snapshot_xmax(pg_current_snapshot())) AND (NOT (EXISTS ( SELECT
+            FROM (bridge.source s
+              LEFT JOIN bridge.watermark w ON ((s.id = w.source_id)))
+           WHERE (GREATEST(s.last_push_at, w.finished_at) > (m.maintained_at + '00:05:00'::interval))))))
+    FROM bridge.summary m;
+END;
+COMMENT ON FUNCTION bridge.summary_usable() IS 'Whether reports may use bridge.resolution together with bridge.unsummarised(). No before it is complete, no when the position counts transactions of another server (restored dump), and no when something was received five minutes after the summaries were last maintained';
+
+CREATE TABLE bridge.report_setting (
+    singleton boolean DEFAULT true NOT NULL,
+    time_zone text DEFAULT 'UTC'::text NOT NULL,
+    CONSTRAINT report_setting_singleton_check CHECK (singleton)
+);
+ALTER TABLE ONLY bridge.report_setting
+    ADD CONSTRAINT report_setting_pkey PRIMARY KEY (singleton);
+COMMENT ON TABLE bridge.report_setting IS 'Settings of schema report; one row';
+COMMENT ON COLUMN bridge.report_setting.singleton IS 'There is one row';
+COMMENT ON COLUMN bridge.report_setting.time_zone IS 'Time zone of the days in reports; set by report.set_time_zone';
+
+CREATE FUNCTION report.time_zone() RETURNS text
+    LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT COALESCE(NULLIF(current_setting('report.time_zone'::text, true), ''::text), ( SELECT s.time_zone
+            FROM bridge.report_setting s)) AS "coalesce";
+END;
+COMMENT ON FUNCTION report.time_zone() IS 'Time zone of the days in reports: what `set report.time_zone = …` has set in this session, else what report.set_time_zone has set for all (UTC at first)';
+
+CREATE FUNCTION bridge.daily_flow_usable() RETURNS boolean
+    LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT (bridge.summary_usable() AND (m.time_zone = report.time_zone()))
+    FROM bridge.summary m;
+END;
+COMMENT ON FUNCTION bridge.daily_flow_usable() IS 'Whether report.daily_flow may use the sums of bridge.daily_flow, which are those of one time zone';
 
 CREATE FUNCTION bridge.drop_notification_day(day date) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
@@ -191,55 +331,6 @@ begin
 end
 $$;
 COMMENT ON FUNCTION bridge.make_notification_day(day date) IS 'Make the partition of a day of the log, unless it is there; in the owner''s name';
-
-CREATE TABLE bridge.source (
-    id smallint NOT NULL,
-    name text NOT NULL,
-    url text DEFAULT ''::text NOT NULL,
-    version text,
-    callback_secret text DEFAULT ''::text NOT NULL,
-    mode text DEFAULT 'poll'::text NOT NULL,
-    mode_since timestamp with time zone DEFAULT now() NOT NULL,
-    last_push_at timestamp with time zone,
-    last_error text,
-    last_error_at timestamp with time zone,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    current_secret text,
-    previous_secret text,
-    retired_secrets bytea[] DEFAULT '{}'::bytea[] NOT NULL,
-    fallback_reason text,
-    poll_requested_at timestamp with time zone,
-    CONSTRAINT source_mode_check CHECK ((mode = ANY (ARRAY['push'::text, 'fallback'::text, 'poll'::text, 'disabled'::text])))
-);
-ALTER TABLE bridge.source ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME bridge.source_id_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1
-);
-ALTER TABLE ONLY bridge.source
-    ADD CONSTRAINT source_name_key UNIQUE (name);
-ALTER TABLE ONLY bridge.source
-    ADD CONSTRAINT source_pkey PRIMARY KEY (id);
-COMMENT ON TABLE bridge.source IS 'A TMF656 server we take service problems from, by its name in the configuration';
-COMMENT ON COLUMN bridge.source.id IS 'Short key used in every other table';
-COMMENT ON COLUMN bridge.source.name IS 'Name in the configuration, [sources.NAME]';
-COMMENT ON COLUMN bridge.source.url IS 'API base path as last configured';
-COMMENT ON COLUMN bridge.source.version IS 'Version of TMF656 it speaks, as its problems look; null while not known';
-COMMENT ON COLUMN bridge.source.callback_secret IS 'Last part of the callback path when the configuration sets none; made once';
-COMMENT ON COLUMN bridge.source.mode IS 'push: notifications arrive; fallback: they should but do not; poll: no push wanted or offered; disabled';
-COMMENT ON COLUMN bridge.source.mode_since IS 'When the mode last changed';
-COMMENT ON COLUMN bridge.source.last_push_at IS 'When a notification was last accepted (written at most every few seconds)';
-COMMENT ON COLUMN bridge.source.last_error IS 'What last went wrong with this source, in words; null when it works';
-COMMENT ON COLUMN bridge.source.last_error_at IS 'When it last went wrong';
-COMMENT ON COLUMN bridge.source.created_at IS 'When the bridge first knew of this source';
-COMMENT ON COLUMN bridge.source.current_secret IS 'Secret in the callback as last registered: the configured one, else callback_secret';
-COMMENT ON COLUMN bridge.source.previous_secret IS 'The one before, still accepted; null when there was none';
-COMMENT ON COLUMN bridge.source.retired_secrets IS 'Hashes of older ones, answered 410';
-COMMENT ON COLUMN bridge.source.fallback_reason IS 'Why the mode is fallback, in words; null in any other';
-COMMENT ON COLUMN bridge.source.poll_requested_at IS 'When a process that does not poll asked the leader for a poll, mostly because an event names no problem; null once the poll has begun';
 
 CREATE FUNCTION bridge.notify_change(changed_source_id smallint, changed_ids text[]) RETURNS void
     LANGUAGE sql
@@ -354,6 +445,17 @@ end
 $_$;
 COMMENT ON FUNCTION bridge.parse_timestamp(value jsonb) IS 'An instant in any form that sources write (ISO 8601 and its relatives, UTC when no zone is given; epoch seconds or milliseconds), else null; null too for what stands for no time (before 1970-01-02, from 2200 on)';
 
+CREATE FUNCTION bridge.plausible(at timestamp with time zone, received_at timestamp with time zone) RETURNS timestamp with time zone
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT
+         CASE
+             WHEN ((at > to_timestamp((86400)::double precision)) AND (EXTRACT(epoch FROM at) <= (EXTRACT(epoch FROM received_at) + (86400)::numeric))) THEN at
+             ELSE NULL::timestamp with time zone
+         END AS "case";
+END;
+COMMENT ON FUNCTION bridge.plausible(at timestamp with time zone, received_at timestamp with time zone) IS 'The time, or null when it cannot be meant: before 2 January 1970 (programs write their epoch for "none") or more than a day after it was received';
+
 CREATE FUNCTION bridge.raise_concurrent_update() RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -362,61 +464,6 @@ begin
 end
 $$;
 COMMENT ON FUNCTION bridge.raise_concurrent_update() IS 'Raises serialization_failure, which undoes the statement: another writer changed the same problems first';
-
-CREATE TABLE bridge.summary (
-    singleton boolean DEFAULT true NOT NULL,
-    complete boolean DEFAULT false NOT NULL,
-    committed xid8 DEFAULT '0'::xid8 NOT NULL,
-    change_id bigint DEFAULT 0 NOT NULL,
-    scanned_source_id smallint DEFAULT 0 NOT NULL,
-    scanned_id text DEFAULT ''::text NOT NULL,
-    scanned_at timestamp with time zone,
-    maintained_at timestamp with time zone,
-    CONSTRAINT summary_singleton_check CHECK (singleton)
-);
-ALTER TABLE ONLY bridge.summary
-    ADD CONSTRAINT summary_pkey PRIMARY KEY (singleton);
-COMMENT ON TABLE bridge.summary IS 'How far the summaries have come; one row';
-COMMENT ON COLUMN bridge.summary.singleton IS 'There is one row';
-COMMENT ON COLUMN bridge.summary.complete IS 'Every problem has been summarised once; false: compute reports from the facts';
-COMMENT ON COLUMN bridge.summary.committed IS 'Changes up to here (bridge.change.committed) …';
-COMMENT ON COLUMN bridge.summary.change_id IS '… and here (bridge.change.id) are in the summaries';
-COMMENT ON COLUMN bridge.summary.scanned_source_id IS 'How far the scan of all problems has come: source …';
-COMMENT ON COLUMN bridge.summary.scanned_id IS '… and problem';
-COMMENT ON COLUMN bridge.summary.scanned_at IS 'When the last complete scan ended; null while one runs';
-COMMENT ON COLUMN bridge.summary.maintained_at IS 'The leader''s clock: when the summaries were last maintained';
-
-CREATE TABLE bridge.watermark (
-    source_id smallint NOT NULL,
-    kind text NOT NULL,
-    changed_at timestamp with time zone,
-    filter_style text,
-    started_at timestamp with time zone NOT NULL,
-    finished_at timestamp with time zone NOT NULL,
-    problems bigint DEFAULT 0 NOT NULL,
-    CONSTRAINT watermark_kind_check CHECK ((kind = ANY (ARRAY['poll'::text, 'reconcile'::text])))
-);
-ALTER TABLE ONLY bridge.watermark
-    ADD CONSTRAINT watermark_pkey PRIMARY KEY (source_id, kind);
-COMMENT ON TABLE bridge.watermark IS 'How far polling and reconciling have come';
-COMMENT ON COLUMN bridge.watermark.source_id IS 'Source';
-COMMENT ON COLUMN bridge.watermark.kind IS 'poll: changes since; reconcile: everything';
-COMMENT ON COLUMN bridge.watermark.changed_at IS 'Source''s clock: changes up to here have been read (poll only)';
-COMMENT ON COLUMN bridge.watermark.filter_style IS 'The way of asking for changes this server honours; null while not known';
-COMMENT ON COLUMN bridge.watermark.started_at IS 'Our clock: when the last complete pass began';
-COMMENT ON COLUMN bridge.watermark.finished_at IS 'Our clock: when it ended';
-COMMENT ON COLUMN bridge.watermark.problems IS 'How many different problems that pass returned';
-
-CREATE FUNCTION bridge.summary_usable() RETURNS boolean
-    LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE
-    BEGIN ATOMIC
- SELECT (m.complete AND (m.committed <= pg_snapshot_xmax(pg_current_snapshot())) AND (NOT (EXISTS ( SELECT
-            FROM (bridge.source s
-              LEFT JOIN bridge.watermark w ON ((s.id = w.source_id)))
-           WHERE (GREATEST(s.last_push_at, w.finished_at) > (m.maintained_at + '00:05:00'::interval))))))
-    FROM bridge.summary m;
-END;
-COMMENT ON FUNCTION bridge.summary_usable() IS 'Whether reports may use bridge.resolution together with bridge.unsummarised(). No before it is complete, no when the position counts transactions of another server (restored dump), and no when something was received five minutes after the summaries were last maintained';
 
 CREATE TABLE bridge.change (
     committed xid8 DEFAULT pg_current_xact_id() NOT NULL,
@@ -534,14 +581,16 @@ CREATE VIEW bridge.known_problem AS
  SELECT p.source_id,
     p.id,
     s.name AS source,
-    p.first_seen_at
+    p.first_seen_at,
+    bridge.plausible(p.created_at, p.observed_at) AS created_at
    FROM (bridge.service_problem p
      JOIN bridge.source s ON ((p.source_id = s.id)));
 COMMENT ON VIEW bridge.known_problem IS 'Problems ever received, with the name of their source, for report.service_problem_at';
 COMMENT ON COLUMN bridge.known_problem.source_id IS 'Source';
 COMMENT ON COLUMN bridge.known_problem.id IS 'Problem';
 COMMENT ON COLUMN bridge.known_problem.source IS 'Name of the source';
-COMMENT ON COLUMN bridge.known_problem.first_seen_at IS 'When the bridge first heard of it';
+COMMENT ON COLUMN bridge.known_problem.first_seen_at IS 'When the bridge first received it';
+COMMENT ON COLUMN bridge.known_problem.created_at IS 'When it was raised; null when the source does not say, or not plausibly';
 
 CREATE TABLE bridge.service_problem_version (
     source_id smallint NOT NULL,
@@ -620,6 +669,53 @@ COMMENT ON COLUMN bridge.service_problem_with_body.deleted_at IS 'As in bridge.s
 COMMENT ON COLUMN bridge.service_problem_with_body.via IS 'As in bridge.service_problem';
 COMMENT ON COLUMN bridge.service_problem_with_body.body IS 'The whole problem, v4 attribute names';
 
+CREATE TABLE bridge.status_change (
+    source_id smallint NOT NULL,
+    partial boolean DEFAULT false NOT NULL,
+    superseded boolean DEFAULT false NOT NULL,
+    effective_at timestamp with time zone NOT NULL,
+    stated_at timestamp with time zone NOT NULL,
+    observed_at timestamp with time zone NOT NULL,
+    confirmed_at timestamp with time zone,
+    problem_id text NOT NULL,
+    status text NOT NULL,
+    status_raw text,
+    via text NOT NULL
+);
+ALTER TABLE ONLY bridge.status_change
+    ADD CONSTRAINT status_change_pkey PRIMARY KEY (source_id, problem_id, effective_at, status);
+COMMENT ON TABLE bridge.status_change IS 'Facts: since effective_at the problem had this status';
+COMMENT ON COLUMN bridge.status_change.source_id IS 'Source';
+COMMENT ON COLUMN bridge.status_change.partial IS 'Only patches have said so';
+COMMENT ON COLUMN bridge.status_change.superseded IS 'The patch that said so was overtaken by a later answer of the source';
+COMMENT ON COLUMN bridge.status_change.effective_at IS 'statusChangeDate, else the time of the version that says so';
+COMMENT ON COLUMN bridge.status_change.stated_at IS 'Time of the earliest version that says so';
+COMMENT ON COLUMN bridge.status_change.observed_at IS 'Our clock: when it was first received, or asked for';
+COMMENT ON COLUMN bridge.status_change.confirmed_at IS 'Our clock: when we asked and the source said so';
+COMMENT ON COLUMN bridge.status_change.problem_id IS 'Problem';
+COMMENT ON COLUMN bridge.status_change.status IS 'Normalised status';
+COMMENT ON COLUMN bridge.status_change.status_raw IS 'As the source wrote it';
+COMMENT ON COLUMN bridge.status_change.via IS 'Which way it came first';
+
+CREATE VIEW bridge.valid_status AS
+ SELECT source_id,
+    problem_id,
+    COALESCE(bridge.plausible(effective_at, observed_at), bridge.plausible(stated_at, observed_at), observed_at) AS since,
+    stated_at,
+    confirmed_at,
+    status,
+    status_raw
+   FROM bridge.status_change c
+  WHERE (NOT superseded);
+COMMENT ON VIEW bridge.valid_status IS 'Statuses that no later answer contradicts, for report.service_problem_at';
+COMMENT ON COLUMN bridge.valid_status.source_id IS 'As in bridge.status_change';
+COMMENT ON COLUMN bridge.valid_status.problem_id IS 'As in bridge.status_change';
+COMMENT ON COLUMN bridge.valid_status.since IS 'Since when the problem had it: the time the source states where that is plausible, else when it was received';
+COMMENT ON COLUMN bridge.valid_status.stated_at IS 'As in bridge.status_change';
+COMMENT ON COLUMN bridge.valid_status.confirmed_at IS 'As in bridge.status_change';
+COMMENT ON COLUMN bridge.valid_status.status IS 'As in bridge.status_change';
+COMMENT ON COLUMN bridge.valid_status.status_raw IS 'As in bridge.status_change';
+
 CREATE VIEW bridge.valid_version AS
  SELECT source_id,
     problem_id,
@@ -679,7 +775,10 @@ CREATE VIEW report.service_problem AS
         END) AS last_seen_at,
     p.via AS last_changed_via,
     p.deleted_at,
-    p.body
+    p.body,
+    ( SELECT min(v.effective_at) AS min
+           FROM bridge.service_problem_version v
+          WHERE ((v.source_id = p.source_id) AND (v.problem_id = p.id) AND (NOT v.superseded))) AS known_since
    FROM ((bridge.service_problem_with_body p
      JOIN bridge.source s ON ((p.source_id = s.id)))
      LEFT JOIN bridge.watermark w ON (((p.source_id = w.source_id) AND (w.kind = 'reconcile'::text))));
@@ -708,6 +807,7 @@ COMMENT ON COLUMN report.service_problem.last_seen_at IS 'When the bridge last h
 COMMENT ON COLUMN report.service_problem.last_changed_via IS 'How the last change came: push, poll, reconcile or refetch';
 COMMENT ON COLUMN report.service_problem.deleted_at IS 'Since when it is gone at the source; null while it exists';
 COMMENT ON COLUMN report.service_problem.body IS 'All attributes, under their version 4 names, unknown ones included';
+COMMENT ON COLUMN report.service_problem.known_since IS 'Since when the bridge knows what it was like: time of the oldest version that is kept';
 
 CREATE FUNCTION report.service_problem_at(at timestamp with time zone) RETURNS SETOF report.service_problem
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -716,8 +816,8 @@ CREATE FUNCTION report.service_problem_at(at timestamp with time zone) RETURNS S
      k.id,
      (t.body ->> 'href'::text) AS href,
      (t.body ->> 'name'::text) AS name,
-     t.status,
-     (t.body ->> 'status'::text) AS status_raw,
+     COALESCE(c.status, t.status, 'unknown'::text) AS status,
+     COALESCE(c.status_raw, (t.body ->> 'status'::text)) AS status_raw,
      (t.body ->> 'category'::text) AS category,
      bridge.parse_integer((t.body -> 'priority'::text)) AS priority,
      (t.body ->> 'description'::text) AS description,
@@ -726,7 +826,11 @@ CREATE FUNCTION report.service_problem_at(at timestamp with time zone) RETURNS S
      COALESCE(((t.body -> 'originatorParty'::text) ->> 'name'::text), ((t.body -> 'originatorParty'::text) ->> 'id'::text), (t.body ->> 'originatorParty'::text)) AS originator,
      COALESCE(((t.body -> 'responsibleParty'::text) ->> 'name'::text), ((t.body -> 'responsibleParty'::text) ->> 'id'::text), (t.body ->> 'responsibleParty'::text)) AS responsible,
      (((t.body -> 'externalIdentifier'::text) -> 0) ->> 'id'::text) AS external_id,
-     bridge.parse_timestamp((t.body -> 'creationDate'::text)) AS created_at,
+     COALESCE(bridge.parse_timestamp((t.body -> 'creationDate'::text)),
+         CASE
+             WHEN (t.kind IS NULL) THEN k.created_at
+             ELSE NULL::timestamp with time zone
+         END) AS created_at,
      bridge.parse_timestamp((t.body -> 'lastUpdate'::text)) AS updated_at,
      bridge.parse_timestamp((t.body -> 'statusChangeDate'::text)) AS status_changed_at,
      bridge.parse_timestamp((t.body -> 'resolutionDate'::text)) AS resolved_at,
@@ -739,10 +843,14 @@ CREATE FUNCTION report.service_problem_at(at timestamp with time zone) RETURNS S
      t.observed_at AS last_seen_at,
      t.via AS last_changed_via,
      NULL::timestamp with time zone AS deleted_at,
-     t.body
-    FROM ((( SELECT service_problem_at.at AS until) m
+     t.body,
+     ( SELECT min(v.effective_at) AS min
+            FROM bridge.valid_version v
+           WHERE ((v.source_id = k.source_id) AND (v.problem_id = k.id))) AS known_since
+    FROM (((( SELECT service_problem_at.at AS until) m
       CROSS JOIN bridge.known_problem k)
-      CROSS JOIN LATERAL ( SELECT v.kind,
+      LEFT JOIN LATERAL ( SELECT v.effective_at,
+             v.kind,
              v.status,
              v.observed_at,
              v.via,
@@ -750,14 +858,36 @@ CREATE FUNCTION report.service_problem_at(at timestamp with time zone) RETURNS S
             FROM bridge.valid_version v
            WHERE ((v.source_id = k.source_id) AND (v.problem_id = k.id) AND (v.effective_at <= m.until))
            ORDER BY v.effective_at DESC, v.kind DESC, v.confirmed_at DESC NULLS LAST, v.tie DESC NULLS LAST, v.content_hash DESC
-          LIMIT 1) t)
-   WHERE ((t.kind = 'full'::text) OR ((t.kind = 'partial'::text) AND (( SELECT v.kind
+          LIMIT 1) t ON (true))
+      LEFT JOIN LATERAL ( SELECT e.status,
+             e.status_raw
+            FROM bridge.valid_status e
+           WHERE ((e.source_id = k.source_id) AND (e.problem_id = k.id) AND (e.since <= m.until) AND ((t.kind IS NULL) OR (e.since > t.effective_at)))
+           ORDER BY e.since DESC, e.stated_at DESC, e.confirmed_at DESC NULLS LAST, (e.status COLLATE "C") DESC
+          LIMIT 1) c ON (true))
+   WHERE (((t.kind IS NULL) AND ((k.created_at <= m.until) OR (c.status IS NOT NULL))) OR (t.kind = 'full'::text) OR ((t.kind = 'partial'::text) AND (( SELECT v.kind
             FROM bridge.valid_version v
            WHERE ((v.source_id = k.source_id) AND (v.problem_id = k.id) AND (v.effective_at <= m.until) AND (v.kind <> 'partial'::text))
            ORDER BY v.effective_at DESC, v.kind DESC
           LIMIT 1) IS DISTINCT FROM 'tombstone'::text)));
 END;
-COMMENT ON FUNCTION report.service_problem_at(at timestamp with time zone) IS 'The service problems that existed at that time, as they were then by the source''s clock, with all that is known today about that time. Columns as in report.service_problem; but first_seen_at is when the bridge first heard of the problem at all, last_seen_at when it heard of what was so then, last_changed_via how, and deleted_at is always null';
+COMMENT ON FUNCTION report.service_problem_at(at timestamp with time zone) IS 'The service problems that existed at that time, as they were then by the source''s clock, with all that is known today about that time. Columns as in report.service_problem; but first_seen_at is when the bridge first received the problem, last_seen_at when it received what was so then, last_changed_via how, and deleted_at is always null. Where known_since is later than that time, the problem is known to have existed by its creation date alone: its status is the one that a status date names, else unknown, and the other attributes are null. As many are open (status not resolved, closed, cancelled or rejected) as report.daily_flow says';
+
+CREATE FUNCTION report.set_time_zone(zone text) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    if not exists (select from pg_timezone_names as n where n.name = zone) then
+        raise invalid_parameter_value using
+            message = format('there is no time zone %L', zone),
+            hint = 'take a name of pg_timezone_names, Europe/Paris for example';
+    end if;
+    update bridge.report_setting set time_zone = zone;
+    return zone;
+end
+$$;
+COMMENT ON FUNCTION report.set_time_zone(zone text) IS 'Set the time zone of the days in reports, for everybody. Only the owner of the schema and bridge_writer may; the leader then sums up the days again';
 
 CREATE TABLE bridge.awaited_notification (
     source_id smallint NOT NULL,
@@ -808,51 +938,32 @@ COMMENT ON COLUMN bridge.computed_open_problem.services IS 'As in report.open_pr
 COMMENT ON COLUMN bridge.computed_open_problem.resources IS 'As in report.open_problem';
 COMMENT ON COLUMN bridge.computed_open_problem.places IS 'As in report.open_problem';
 
-CREATE TABLE bridge.status_change (
-    source_id smallint NOT NULL,
-    partial boolean DEFAULT false NOT NULL,
-    superseded boolean DEFAULT false NOT NULL,
-    effective_at timestamp with time zone NOT NULL,
-    stated_at timestamp with time zone NOT NULL,
-    observed_at timestamp with time zone NOT NULL,
-    confirmed_at timestamp with time zone,
-    problem_id text NOT NULL,
-    status text NOT NULL,
-    status_raw text,
-    via text NOT NULL
-);
-ALTER TABLE ONLY bridge.status_change
-    ADD CONSTRAINT status_change_pkey PRIMARY KEY (source_id, problem_id, effective_at, status);
-COMMENT ON TABLE bridge.status_change IS 'Facts: since effective_at the problem had this status';
-COMMENT ON COLUMN bridge.status_change.source_id IS 'Source';
-COMMENT ON COLUMN bridge.status_change.partial IS 'Only patches have said so';
-COMMENT ON COLUMN bridge.status_change.superseded IS 'The patch that said so was overtaken by a later answer of the source';
-COMMENT ON COLUMN bridge.status_change.effective_at IS 'statusChangeDate, else the time of the version that says so';
-COMMENT ON COLUMN bridge.status_change.stated_at IS 'Time of the earliest version that says so';
-COMMENT ON COLUMN bridge.status_change.observed_at IS 'Our clock: when it was first received, or asked for';
-COMMENT ON COLUMN bridge.status_change.confirmed_at IS 'Our clock: when we asked and the source said so';
-COMMENT ON COLUMN bridge.status_change.problem_id IS 'Problem';
-COMMENT ON COLUMN bridge.status_change.status IS 'Normalised status';
-COMMENT ON COLUMN bridge.status_change.status_raw IS 'As the source wrote it';
-COMMENT ON COLUMN bridge.status_change.via IS 'Which way it came first';
-
 CREATE VIEW report.status_interval AS
- WITH stated AS (
+ WITH fact AS (
          SELECT s.name AS source,
             c.problem_id AS id,
             c.status,
             c.stated_at,
             c.confirmed_at,
             p.deleted_at,
-                CASE
-                    WHEN (lag(c.effective_at) OVER history = c.effective_at) THEN GREATEST(c.effective_at, c.stated_at)
-                    ELSE c.effective_at
-                END AS entered_at
+            COALESCE(bridge.plausible(c.effective_at, c.observed_at), bridge.plausible(c.stated_at, c.observed_at), c.observed_at) AS effective_at
            FROM ((bridge.status_change c
              JOIN bridge.source s ON ((c.source_id = s.id)))
              JOIN bridge.service_problem p ON (((c.source_id = p.source_id) AND (c.problem_id = p.id))))
           WHERE (NOT c.superseded)
-          WINDOW history AS (PARTITION BY s.name, c.problem_id ORDER BY c.effective_at, c.stated_at, c.confirmed_at NULLS FIRST, (c.status COLLATE "C"))
+        ), stated AS (
+         SELECT f.source,
+            f.id,
+            f.status,
+            f.stated_at,
+            f.confirmed_at,
+            f.deleted_at,
+                CASE
+                    WHEN (lag(f.effective_at) OVER history = f.effective_at) THEN GREATEST(f.effective_at, f.stated_at)
+                    ELSE f.effective_at
+                END AS entered_at
+           FROM fact f
+          WINDOW history AS (PARTITION BY f.source, f.id ORDER BY f.effective_at, f.stated_at, f.confirmed_at NULLS FIRST, (f.status COLLATE "C"))
         ), stated_or_current AS (
          SELECT t.source,
             t.id,
@@ -870,7 +981,7 @@ CREATE VIEW report.status_interval AS
             p.effective_at AS stated_at,
             NULL::timestamp with time zone AS confirmed_at,
             p.deleted_at,
-            p.effective_at AS entered_at,
+            COALESCE(bridge.plausible(p.effective_at, p.observed_at), p.observed_at) AS entered_at,
             true AS current
            FROM (bridge.service_problem p
              JOIN bridge.source s ON ((p.source_id = s.id)))
@@ -935,8 +1046,13 @@ CREATE VIEW bridge.status_entry AS
         CASE
             WHEN (l.left_at IS NULL) THEN l.began_at
             ELSE NULL::timestamp with time zone
-        END AS lasting_since
-   FROM ((bridge.service_problem p
+        END AS lasting_since,
+    l.is_first
+   FROM ((( SELECT n.source_id,
+            n.id,
+            bridge.plausible(n.created_at, n.observed_at) AS created_at,
+            bridge.plausible(n.resolved_at, n.observed_at) AS resolved_at
+           FROM bridge.service_problem n) p
      JOIN bridge.source s ON ((p.source_id = s.id)))
      CROSS JOIN LATERAL ( SELECT k.status,
             k.phase,
@@ -948,7 +1064,8 @@ CREATE VIEW bridge.status_entry AS
             lag(k.status) OVER history AS status_before,
             lag(k.entered_at) OVER history AS entered_before,
             lag(k.phase, 1, 'open'::text) OVER history AS phase_before,
-            (lead(k.phase) OVER history IS NULL) AS is_last
+            (lead(k.phase) OVER history IS NULL) AS is_last,
+            (lag(k.phase) OVER history IS NULL) AS is_first
            FROM ( SELECT i.status,
                     i.entered_at,
                     i.left_at,
@@ -971,12 +1088,13 @@ COMMENT ON COLUMN bridge.status_entry.status IS 'The status it came into';
 COMMENT ON COLUMN bridge.status_entry.phase IS 'open; done: resolved or closed; dropped: cancelled or rejected';
 COMMENT ON COLUMN bridge.status_entry.status_before IS 'The status it came from; null at first';
 COMMENT ON COLUMN bridge.status_entry.phase_before IS 'The phase it came from; a problem begins open';
-COMMENT ON COLUMN bridge.status_entry.is_last IS 'Nothing known came after it';
+COMMENT ON COLUMN bridge.status_entry.is_last IS 'No later status is known';
 COMMENT ON COLUMN bridge.status_entry.known_at IS 'Since when anything is known of its status';
 COMMENT ON COLUMN bridge.status_entry.seconds IS 'How long it was, or has been, in this status';
 COMMENT ON COLUMN bridge.status_entry.entered_at IS 'When it came into this status, by the source''s clock; never before it was raised';
 COMMENT ON COLUMN bridge.status_entry.phase_entered_at IS 'When it came into this phase: as entered_at, but resolutionDate where that fits';
 COMMENT ON COLUMN bridge.status_entry.lasting_since IS 'Since when, as its source says, while it is still in this status; else null';
+COMMENT ON COLUMN bridge.status_entry.is_first IS 'No earlier status is known';
 
 CREATE VIEW bridge.computed_resolution AS
  SELECT p.source_id,
@@ -986,7 +1104,10 @@ CREATE VIEW bridge.computed_resolution AS
     p.category,
     p.priority,
     p.created_at,
-    t.acknowledged_at,
+        CASE
+            WHEN t.complete THEN t.acknowledged_at
+            ELSE NULL::timestamp with time zone
+        END AS acknowledged_at,
     t.resolved_at,
     t.closed_at,
     t.seconds_held,
@@ -995,14 +1116,31 @@ CREATE VIEW bridge.computed_resolution AS
     t.pending_since,
     t.times_reopened,
     p.deleted_at,
-    ((COALESCE(t.flow, '{}'::integer[]) || bridge.daily_flow_code(COALESCE(p.created_at, t.known_at, p.first_seen_at), 0)) ||
+    ((COALESCE(t.flow, '{}'::integer[]) || bridge.daily_flow_code(t.raised_at, 0)) ||
         CASE
-            WHEN ((p.deleted_at IS NOT NULL) AND (COALESCE(t.last_phase, 'open'::text) = 'open'::text)) THEN ARRAY[bridge.daily_flow_code(GREATEST(p.deleted_at, p.created_at, t.last_entered_at), 8)]
+            WHEN ((p.deleted_at IS NOT NULL) AND (COALESCE(t.last_phase, 'open'::text) = 'open'::text)) THEN ARRAY[bridge.daily_flow_code(GREATEST(bridge.plausible(p.deleted_at, p.observed_at), t.raised_at, t.last_entered_at), 8)]
             ELSE NULL::integer[]
-        END) AS flow
-   FROM ((bridge.service_problem p
+        END) AS flow,
+        CASE
+            WHEN t.complete THEN t.raised_at
+            ELSE t.known_at
+        END AS known_since,
+    t.complete
+   FROM ((( SELECT n.source_id,
+            n.id,
+            n.revision,
+            n.status,
+            n.category,
+            n.priority,
+            bridge.plausible(n.created_at, n.observed_at) AS created_at,
+            n.deleted_at,
+            n.observed_at,
+            n.first_seen_at
+           FROM bridge.service_problem n) p
      JOIN bridge.source s ON ((p.source_id = s.id)))
-     CROSS JOIN LATERAL ( SELECT min(u.phase_entered_at) FILTER (WHERE ((u.phase <> 'dropped'::text) AND (u.status <> 'submitted'::text))) AS acknowledged_at,
+     CROSS JOIN LATERAL ( SELECT COALESCE(p.created_at, min(u.known_at), p.first_seen_at) AS raised_at,
+            COALESCE(((p.created_at >= s.created_at) OR bool_or(((u.status = ANY (ARRAY['submitted'::text, 'acknowledged'::text])) OR (u.known_at <= p.created_at))) FILTER (WHERE u.is_first)), false) AS complete,
+            min(u.phase_entered_at) FILTER (WHERE ((u.phase <> 'dropped'::text) AND (u.status <> 'submitted'::text))) AS acknowledged_at,
                 CASE
                     WHEN bool_or((u.phase = 'done'::text)) FILTER (WHERE u.is_last) THEN max(u.phase_entered_at) FILTER (WHERE ((u.phase = 'done'::text) AND (u.phase_before <> 'done'::text)))
                     ELSE NULL::timestamp with time zone
@@ -1057,6 +1195,8 @@ COMMENT ON COLUMN bridge.computed_resolution.pending_since IS 'As in bridge.reso
 COMMENT ON COLUMN bridge.computed_resolution.times_reopened IS 'As in bridge.resolution';
 COMMENT ON COLUMN bridge.computed_resolution.deleted_at IS 'As in bridge.resolution';
 COMMENT ON COLUMN bridge.computed_resolution.flow IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.computed_resolution.known_since IS 'As in bridge.resolution';
+COMMENT ON COLUMN bridge.computed_resolution.complete IS 'As in bridge.resolution';
 
 CREATE TABLE bridge.daily_flow (
     source_id smallint NOT NULL,
@@ -1068,7 +1208,7 @@ ALTER TABLE ONLY bridge.daily_flow
     ADD CONSTRAINT daily_flow_pkey PRIMARY KEY (source_id, day, kind);
 COMMENT ON TABLE bridge.daily_flow IS 'Sums of bridge.resolution.flow';
 COMMENT ON COLUMN bridge.daily_flow.source_id IS 'Source';
-COMMENT ON COLUMN bridge.daily_flow.day IS 'Day, in UTC';
+COMMENT ON COLUMN bridge.daily_flow.day IS 'Day, in the time zone of bridge.summary';
 COMMENT ON COLUMN bridge.daily_flow.kind IS 'What happened: bridge.daily_flow_kind';
 COMMENT ON COLUMN bridge.daily_flow.times IS 'How often';
 
@@ -1295,7 +1435,9 @@ CREATE TABLE bridge.resolution (
     services text[],
     resources text[],
     places text[],
-    names_revision integer
+    names_revision integer,
+    known_since timestamp with time zone,
+    complete boolean DEFAULT false NOT NULL
 )
 WITH (fillfactor='90');
 ALTER TABLE ONLY bridge.resolution
@@ -1321,11 +1463,13 @@ COMMENT ON COLUMN bridge.resolution.seconds_pending IS 'How long it was pending,
 COMMENT ON COLUMN bridge.resolution.id IS 'Problem';
 COMMENT ON COLUMN bridge.resolution.status IS 'Status now';
 COMMENT ON COLUMN bridge.resolution.category IS 'Category';
-COMMENT ON COLUMN bridge.resolution.flow IS 'What it adds to daily flow: days since 2000-01-01, times 16, plus bridge.daily_flow_kind.kind';
+COMMENT ON COLUMN bridge.resolution.flow IS 'What it adds to daily flow: quarters of an hour since 2000-01-01 (UTC), times 16, plus bridge.daily_flow_kind.kind';
 COMMENT ON COLUMN bridge.resolution.services IS 'Names of the affected services of an open problem; null when it is not open';
 COMMENT ON COLUMN bridge.resolution.resources IS 'Names of the affected resources of an open problem; null when it is not open';
 COMMENT ON COLUMN bridge.resolution.places IS 'Names of the affected locations of an open problem; null when it is not open';
 COMMENT ON COLUMN bridge.resolution.names_revision IS 'Revision of the current row that these names were taken from';
+COMMENT ON COLUMN bridge.resolution.known_since IS 'Since when its statuses are known';
+COMMENT ON COLUMN bridge.resolution.complete IS 'All its statuses are known, from the first one on';
 
 CREATE TABLE bridge.subscription (
     id bigint NOT NULL,
@@ -1479,13 +1623,20 @@ CREATE VIEW report.daily_flow AS
             f.kind,
             f.times
            FROM bridge.daily_flow f
-          WHERE ( SELECT bridge.summary_usable() AS summary_usable)
+          WHERE ( SELECT bridge.daily_flow_usable() AS daily_flow_usable)
         UNION ALL
          SELECT a.source_id,
-            ('2000-01-01'::date + (a.code >> 4)) AS day,
+            bridge.daily_flow_day(a.code, ( SELECT report.time_zone() AS time_zone)) AS day,
             (a.code & 15) AS kind,
             a.times
            FROM ( SELECT r.source_id,
+                    u.code,
+                    1 AS times
+                   FROM (bridge.resolution r
+                     CROSS JOIN LATERAL unnest(r.flow) u(code))
+                  WHERE (( SELECT bridge.summary_usable() AS summary_usable) AND (NOT ( SELECT bridge.daily_flow_usable() AS daily_flow_usable)))
+                UNION ALL
+                 SELECT r.source_id,
                     u.code,
                     '-1'::integer AS times
                    FROM ((bridge.unsummarised() c_1(source_id, id)
@@ -1517,6 +1668,7 @@ CREATE VIEW report.daily_flow AS
          HAVING (sum(h.times) <> (0)::numeric)
         ), eventful AS (
          SELECT s.name AS source,
+            s.created_at AS known_since,
             m.day,
             (sum((m.times * (k.created)::numeric)))::bigint AS created,
             (sum((m.times * (k.resolved)::numeric)))::bigint AS resolved,
@@ -1528,9 +1680,10 @@ CREATE VIEW report.daily_flow AS
            FROM ((summed m
              JOIN bridge.daily_flow_kind k ON ((m.kind = k.kind)))
              JOIN bridge.source s ON ((m.source_id = s.id)))
-          GROUP BY s.name, m.day
+          GROUP BY s.name, s.created_at, m.day
         ), carried AS (
          SELECT f.source,
+            f.known_since,
             f.day,
             f.created,
             f.resolved,
@@ -1540,7 +1693,7 @@ CREATE VIEW report.daily_flow AS
             f.deleted,
             f.opened,
             sum(f.opened) OVER history AS open,
-            COALESCE(lead(f.day) OVER history, (GREATEST(f.day, ((now() AT TIME ZONE 'UTC'::text))::date) + 1)) AS next_day
+            COALESCE(lead(f.day) OVER history, (GREATEST(f.day, ((now() AT TIME ZONE ( SELECT report.time_zone() AS time_zone)))::date) + 1)) AS next_day
            FROM eventful f
           WINDOW history AS (PARTITION BY f.source ORDER BY f.day)
         )
@@ -1570,19 +1723,21 @@ CREATE VIEW report.daily_flow AS
             WHEN 0 THEN c.deleted
             ELSE (0)::bigint
         END AS deleted,
-    (c.open)::bigint AS open
+    (c.open)::bigint AS open,
+    c.known_since
    FROM (carried c
      CROSS JOIN LATERAL generate_series(0, ((c.next_day - c.day) - 1)) g(later));
-COMMENT ON VIEW report.daily_flow IS 'How many problems came, went and were open, per source and day (UTC), from the first day to today; days on which nothing happened too';
+COMMENT ON VIEW report.daily_flow IS 'How many problems came, went and were open, per source and day, from the first day to today; days on which nothing happened too. Of the days before known_since only what problems say of themselves is known: a problem counts as open from its creation to its first known end';
 COMMENT ON COLUMN report.daily_flow.source IS 'Name of the source in the bridge''s configuration';
-COMMENT ON COLUMN report.daily_flow.day IS 'The day, in UTC, by the source''s clock';
+COMMENT ON COLUMN report.daily_flow.day IS 'The day, in the time zone of report.time_zone(), by the source''s clock';
 COMMENT ON COLUMN report.daily_flow.created IS 'Problems raised; where the source does not say when, the day on which something was first known of them';
-COMMENT ON COLUMN report.daily_flow.resolved IS 'Times a problem was resolved (or closed, when nothing told of the resolving)';
+COMMENT ON COLUMN report.daily_flow.resolved IS 'Times a problem was resolved (or closed, when no status resolved is known)';
 COMMENT ON COLUMN report.daily_flow.closed IS 'Times a problem was closed; most were resolved on an earlier day and counted there as well';
 COMMENT ON COLUMN report.daily_flow.reopened IS 'Times a problem went from resolved or closed back to work';
 COMMENT ON COLUMN report.daily_flow.cancelled IS 'Times a problem was cancelled or rejected';
 COMMENT ON COLUMN report.daily_flow.deleted IS 'Problems that went from the source while they were open';
 COMMENT ON COLUMN report.daily_flow.open IS 'Problems open at the end of the day: raised, and not resolved, closed, cancelled, rejected or deleted; an unknown status changes nothing';
+COMMENT ON COLUMN report.daily_flow.known_since IS 'When the bridge first read the source';
 
 CREATE VIEW report.hourly_change AS
  SELECT s.name AS source,
@@ -1839,7 +1994,9 @@ CREATE VIEW report.resolution AS
             k.seconds_pending,
             k.pending_since,
             k.times_reopened,
-            k.deleted_at
+            k.deleted_at,
+            k.known_since,
+            k.complete
            FROM (bridge.resolution k
              JOIN bridge.source s ON ((k.source_id = s.id)))
           WHERE (( SELECT bridge.summary_usable() AS summary_usable) AND (NOT (EXISTS ( SELECT
@@ -1860,7 +2017,9 @@ CREATE VIEW report.resolution AS
             n.seconds_pending,
             n.pending_since,
             n.times_reopened,
-            n.deleted_at
+            n.deleted_at,
+            n.known_since,
+            n.complete
            FROM ((bridge.unsummarised() c(source_id, id)
              JOIN bridge.computed_resolution n ON (((c.source_id = n.source_id) AND (c.id = n.id))))
              JOIN bridge.source s ON ((n.source_id = s.id)))
@@ -1880,7 +2039,9 @@ CREATE VIEW report.resolution AS
             n.seconds_pending,
             n.pending_since,
             n.times_reopened,
-            n.deleted_at
+            n.deleted_at,
+            n.known_since,
+            n.complete
            FROM (bridge.computed_resolution n
              JOIN bridge.source s ON ((n.source_id = s.id)))
           WHERE (NOT ( SELECT bridge.summary_usable() AS summary_usable))
@@ -1897,10 +2058,20 @@ CREATE VIEW report.resolution AS
     (EXTRACT(epoch FROM (acknowledged_at - created_at)))::double precision AS seconds_to_acknowledge,
     (EXTRACT(epoch FROM (resolved_at - created_at)))::double precision AS seconds_to_resolve,
     (EXTRACT(epoch FROM (closed_at - created_at)))::double precision AS seconds_to_close,
-    (seconds_held + COALESCE((EXTRACT(epoch FROM (now() - held_since)))::double precision, (0)::double precision)) AS seconds_held,
-    (seconds_pending + COALESCE((EXTRACT(epoch FROM (now() - pending_since)))::double precision, (0)::double precision)) AS seconds_pending,
-    times_reopened,
-    deleted_at
+        CASE
+            WHEN (complete OR (seconds_held > (0)::double precision) OR (held_since IS NOT NULL)) THEN (seconds_held + COALESCE((EXTRACT(epoch FROM (now() - held_since)))::double precision, (0)::double precision))
+            ELSE NULL::double precision
+        END AS seconds_held,
+        CASE
+            WHEN (complete OR (seconds_pending > (0)::double precision) OR (pending_since IS NOT NULL)) THEN (seconds_pending + COALESCE((EXTRACT(epoch FROM (now() - pending_since)))::double precision, (0)::double precision))
+            ELSE NULL::double precision
+        END AS seconds_pending,
+        CASE
+            WHEN (complete OR (times_reopened > 0)) THEN times_reopened
+            ELSE NULL::integer
+        END AS times_reopened,
+    deleted_at,
+    known_since
    FROM problem t;
 COMMENT ON VIEW report.resolution IS 'How long it took to take up, resolve and close each service problem; deleted ones too. Times are the source''s';
 COMMENT ON COLUMN report.resolution.source IS 'Name of the source in the bridge''s configuration';
@@ -1909,16 +2080,17 @@ COMMENT ON COLUMN report.resolution.status IS 'Status now (of a deleted problem:
 COMMENT ON COLUMN report.resolution.category IS 'Who raised it: serviceProvider.declarer, supplier.originated, system.originated, …';
 COMMENT ON COLUMN report.resolution.priority IS '1 (highest) to 10 (lowest)';
 COMMENT ON COLUMN report.resolution.created_at IS 'When it was raised; null when the source does not say, and then how long things took is null too';
-COMMENT ON COLUMN report.resolution.acknowledged_at IS 'When it was first acknowledged, or came into a status that only follows that; null when it never was (also: rejected or cancelled at once)';
-COMMENT ON COLUMN report.resolution.resolved_at IS 'When it was resolved (closed, when nothing told of the resolving); after a reopening the later time; null while it is not, reopened or cancelled';
+COMMENT ON COLUMN report.resolution.acknowledged_at IS 'When it was first acknowledged, or entered a status that only follows that; null when it never was (also: rejected or cancelled at once), and when that lies before known_since';
+COMMENT ON COLUMN report.resolution.resolved_at IS 'When it was resolved (closed, when no status resolved is known); after a reopening the later time; null while it is not, reopened or cancelled';
 COMMENT ON COLUMN report.resolution.closed_at IS 'When it was closed; after a reopening the later time; null while it is not';
 COMMENT ON COLUMN report.resolution.seconds_to_acknowledge IS 'From created_at to acknowledged_at';
 COMMENT ON COLUMN report.resolution.seconds_to_resolve IS 'From created_at to resolved_at, pauses (held, pending) and reopenings included';
 COMMENT ON COLUMN report.resolution.seconds_to_close IS 'From created_at to closed_at';
-COMMENT ON COLUMN report.resolution.seconds_held IS 'How long it was held, all times together, up to now when it still is';
-COMMENT ON COLUMN report.resolution.seconds_pending IS 'How long it was pending, all times together, up to now when it still is';
-COMMENT ON COLUMN report.resolution.times_reopened IS 'How often it went from resolved or closed back to work (submitted, acknowledged, inProgress, pending, held)';
+COMMENT ON COLUMN report.resolution.seconds_held IS 'How long it was held, all times together, up to now when it still is. Where its history is unknown before known_since: at least so long, null when no hold is known';
+COMMENT ON COLUMN report.resolution.seconds_pending IS 'How long it was pending, all times together, up to now when it still is. Where its history is unknown before known_since: at least so long, null when no wait is known';
+COMMENT ON COLUMN report.resolution.times_reopened IS 'How often it went from resolved or closed back to work (submitted, acknowledged, inProgress, pending, held). Where its history is unknown before known_since: at least so often, null when no reopening is known';
 COMMENT ON COLUMN report.resolution.deleted_at IS 'Since when it is gone at the source; null while it exists';
+COMMENT ON COLUMN report.resolution.known_since IS 'Since when its statuses are known: created_at when all of them are, else the earliest status that the source dates (what was before the bridge first read the source is unknown); null when no status is known';
 
 CREATE VIEW report.service_problem_version AS
  WITH fact AS (
@@ -2065,13 +2237,15 @@ ALTER TABLE ONLY bridge.watermark
 GRANT USAGE ON SCHEMA bridge TO bridge_writer;
 GRANT USAGE ON SCHEMA bridge_migration TO bridge_writer;
 GRANT USAGE ON SCHEMA report TO bridge_reader;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.source TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.summary TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.watermark TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.report_setting TO bridge_writer;
+GRANT ALL ON FUNCTION report.time_zone() TO bridge_reader;
 REVOKE ALL ON FUNCTION bridge.drop_notification_day(day date) FROM PUBLIC;
 GRANT ALL ON FUNCTION bridge.drop_notification_day(day date) TO bridge_writer;
 REVOKE ALL ON FUNCTION bridge.make_notification_day(day date) FROM PUBLIC;
 GRANT ALL ON FUNCTION bridge.make_notification_day(day date) TO bridge_writer;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.source TO bridge_writer;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.summary TO bridge_writer;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.watermark TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.change TO bridge_writer;
 GRANT ALL ON FUNCTION report.parameter(name text, fallback text) TO bridge_reader;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.service_problem TO bridge_writer;
@@ -2079,13 +2253,17 @@ GRANT SELECT ON TABLE bridge.known_problem TO PUBLIC;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.known_problem TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.service_problem_version TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.service_problem_with_body TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.status_change TO bridge_writer;
+GRANT SELECT ON TABLE bridge.valid_status TO PUBLIC;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.valid_status TO bridge_writer;
 GRANT SELECT ON TABLE bridge.valid_version TO PUBLIC;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.valid_version TO bridge_writer;
 GRANT SELECT ON TABLE report.service_problem TO bridge_reader;
 GRANT ALL ON FUNCTION report.service_problem_at(at timestamp with time zone) TO bridge_reader;
+REVOKE ALL ON FUNCTION report.set_time_zone(zone text) FROM PUBLIC;
+GRANT ALL ON FUNCTION report.set_time_zone(zone text) TO bridge_reader;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.awaited_notification TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.computed_open_problem TO bridge_writer;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.status_change TO bridge_writer;
 GRANT SELECT ON TABLE report.status_interval TO bridge_reader;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.status_entry TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.computed_resolution TO bridge_writer;

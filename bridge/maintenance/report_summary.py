@@ -108,6 +108,8 @@ class Summariser:
         async with self.database.transaction() as connection:
             await self.fence.hold(connection)
             state = await summary.lock(connection)
+            if state.other_time_zone:
+                await summary.take_time_zone(connection)
             step = await work(connection, state)
         if state.complete:
             await anyio.sleep(_SHARE * (monotonic() - started))

@@ -25,7 +25,8 @@ _SCANNED = 2000
 @dataclass(frozen=True, slots=True)
 class SummaryState:
     """How far the summaries have come. `scanned_at` is when the last complete scan ended, None while one runs.
-    `from_other_server`: the position is none of this server, so `reset` comes first.
+    `from_other_server`: the position is none of this server, so `reset` comes first. `other_time_zone`: so does
+    `take_time_zone`.
     """
 
     complete: bool
@@ -33,6 +34,7 @@ class SummaryState:
     position: Position
     scanned: tuple[int, str]
     scanned_at: datetime | None
+    other_time_zone: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ async def lock(connection: Connection) -> SummaryState:
         position=Position(int(row["committed"]), row["change_id"]),
         scanned=(row["scanned_source_id"], row["scanned_id"]),
         scanned_at=row["scanned_at"],
+        other_time_zone=row["other_time_zone"],
     )
 
 
@@ -65,6 +68,12 @@ async def usable(connection: Connection) -> bool:
 async def reset(connection: Connection) -> None:
     """Delete all summaries and follow the changes from now on."""
     await connection.execute(queries("summary")["reset"])
+
+
+async def take_time_zone(connection: Connection) -> None:
+    """Sum up the days again, in the time zone that reports have now."""
+    await connection.execute(queries("summary")["delete_days"])
+    await connection.execute(queries("summary")["take_time_zone"])
 
 
 async def begin_scan(connection: Connection) -> None:

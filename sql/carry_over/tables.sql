@@ -20,6 +20,13 @@ alter table bridge.summary rename column walked_at to scanned_at;
 alter table bridge.summary rename column alive_at to maintained_at;
 alter table bridge.resolution rename column listed_revision to names_revision;
 alter index bridge.resolution_unlisted_idx rename to resolution_without_names_idx;
+alter table bridge.summary add column time_zone text not null default 'UTC';
+alter table bridge.resolution add column known_since timestamptz, add column complete boolean not null default false;
+create table bridge.report_setting (
+    singleton boolean primary key default true constraint report_setting_singleton_check check (singleton),
+    time_zone text not null default 'UTC'
+);
+insert into bridge.report_setting default values;
 alter table bridge.flow rename to daily_flow;
 alter table bridge.daily_flow rename constraint flow_pkey to daily_flow_pkey;
 

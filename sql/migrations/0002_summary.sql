@@ -13,7 +13,8 @@ create table bridge.summary (
     scanned_source_id smallint not null default 0,
     scanned_id text not null default '',
     scanned_at timestamptz,
-    maintained_at timestamptz
+    maintained_at timestamptz,
+    time_zone text not null default 'UTC'
 );
 comment on table bridge.summary is 'How far the summaries have come; one row';
 comment on column bridge.summary.singleton is 'There is one row';
@@ -24,6 +25,7 @@ comment on column bridge.summary.scanned_source_id is 'How far the scan of all p
 comment on column bridge.summary.scanned_id is '… and problem';
 comment on column bridge.summary.scanned_at is 'When the last complete scan ended; null while one runs';
 comment on column bridge.summary.maintained_at is 'The leader''s clock: when the summaries were last maintained';
+comment on column bridge.summary.time_zone is 'Time zone of the days of bridge.daily_flow';
 insert into bridge.summary default values;
 
 create table bridge.resolution (
@@ -48,6 +50,8 @@ create table bridge.resolution (
     resources text[],
     places text[],
     names_revision integer,
+    known_since timestamptz,
+    complete boolean not null default false,
     primary key (source_id, id)
 ) with (fillfactor = 90);
 comment on table bridge.resolution is 'What report.resolution, report.open_problem and report.daily_flow say of a problem, as of bridge.summary';
@@ -67,7 +71,10 @@ comment on column bridge.resolution.seconds_pending is 'How long it was pending,
 comment on column bridge.resolution.pending_since is 'Since when it is pending; null while it is not';
 comment on column bridge.resolution.times_reopened is 'How often it went from resolved or closed back to work';
 comment on column bridge.resolution.deleted_at is 'Since when it is gone at the source';
-comment on column bridge.resolution.flow is 'What it adds to daily flow: days since 2000-01-01, times 16, plus bridge.daily_flow_kind.kind';
+comment on column bridge.resolution.flow is
+'What it adds to daily flow: quarters of an hour since 2000-01-01 (UTC), times 16, plus bridge.daily_flow_kind.kind';
+comment on column bridge.resolution.known_since is 'Since when its statuses are known';
+comment on column bridge.resolution.complete is 'All its statuses are known, from the first one on';
 comment on column bridge.resolution.services is 'Names of the affected services of an open problem; null when it is not open';
 comment on column bridge.resolution.resources is 'Names of the affected resources of an open problem; null when it is not open';
 comment on column bridge.resolution.places is 'Names of the affected locations of an open problem; null when it is not open';
@@ -88,6 +95,15 @@ create table bridge.daily_flow (
 );
 comment on table bridge.daily_flow is 'Sums of bridge.resolution.flow';
 comment on column bridge.daily_flow.source_id is 'Source';
-comment on column bridge.daily_flow.day is 'Day, in UTC';
+comment on column bridge.daily_flow.day is 'Day, in the time zone of bridge.summary';
 comment on column bridge.daily_flow.kind is 'What happened: bridge.daily_flow_kind';
 comment on column bridge.daily_flow.times is 'How often';
+
+create table bridge.report_setting (
+    singleton boolean primary key default true constraint report_setting_singleton_check check (singleton),
+    time_zone text not null default 'UTC'
+);
+insert into bridge.report_setting default values;
+comment on table bridge.report_setting is 'Settings of schema report; one row';
+comment on column bridge.report_setting.singleton is 'There is one row';
+comment on column bridge.report_setting.time_zone is 'Time zone of the days in reports; set by report.set_time_zone';

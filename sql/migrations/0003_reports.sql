@@ -149,6 +149,15 @@ $$;
 comment on function bridge.changed_keys(jsonb, jsonb) is
 'First-level attributes that differ between two bodies; empty when there is no earlier one';
 
+create or replace function bridge.plausible(at timestamptz, received_at timestamptz) returns timestamptz
+language sql immutable parallel safe
+begin atomic
+    -- to_timestamp, because date arithmetic with time zones is not immutable
+    select case when at > to_timestamp(86400) and extract(epoch from at) <= extract(epoch from received_at) + 86400 then at end;
+end;
+comment on function bridge.plausible(timestamptz, timestamptz) is
+'The time, or null when it cannot be meant: before 2 January 1970 (programs write their epoch for "none") or more than a day after it was received';
+
 create or replace function report.parameter(name text, fallback text) returns text
 language sql stable parallel safe
 begin atomic
@@ -156,6 +165,32 @@ begin atomic
 end;
 comment on function report.parameter(text, text) is
 'A parameter of a ready-made query: what `set report.NAME = …` has set in this session, else the second argument';
+
+create or replace function report.time_zone() returns text
+language sql stable parallel safe security definer
+begin atomic
+    select coalesce(nullif(current_setting('report.time_zone', true), ''), (select s.time_zone from bridge.report_setting as s));
+end;
+comment on function report.time_zone() is
+'Time zone of the days in reports: what `set report.time_zone = …` has set in this session, else what report.set_time_zone has set for all (UTC at first)';
+
+create or replace function report.set_time_zone(zone text) returns text
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if not exists (select from pg_timezone_names as n where n.name = zone) then
+        raise invalid_parameter_value using
+            message = format('there is no time zone %L', zone),
+            hint = 'take a name of pg_timezone_names, Europe/Paris for example';
+    end if;
+    update bridge.report_setting set time_zone = zone;
+    return zone;
+end
+$$;
+comment on function report.set_time_zone(text) is
+'Set the time zone of the days in reports, for everybody. Only the owner of the schema and bridge_writer may; the leader then sums up the days again';
+revoke execute on function report.set_time_zone(text) from public;
 
 -- Problems as they are and as they were
 
@@ -235,7 +270,11 @@ select
     ) as last_seen_at,
     p.via as last_changed_via,
     p.deleted_at,
-    p.body
+    p.body,
+    (
+        select min(v.effective_at) from bridge.service_problem_version as v
+        where v.source_id = p.source_id and v.problem_id = p.id and not v.superseded
+    ) as known_since
 from bridge.service_problem_with_body as p
 inner join bridge.source as s on p.source_id = s.id
 left join bridge.watermark as w on p.source_id = w.source_id and w.kind = 'reconcile';
@@ -265,6 +304,7 @@ comment on column report.service_problem.last_seen_at is 'When the bridge last h
 comment on column report.service_problem.last_changed_via is 'How the last change came: push, poll, reconcile or refetch';
 comment on column report.service_problem.deleted_at is 'Since when it is gone at the source; null while it exists';
 comment on column report.service_problem.body is 'All attributes, under their version 4 names, unknown ones included';
+comment on column report.service_problem.known_since is 'Since when the bridge knows what it was like: time of the oldest version that is kept';
 
 create or replace view report.service_problem_version as
 with fact as (
@@ -341,7 +381,7 @@ comment on column report.service_problem_version.changed is
 comment on column report.service_problem_version.body is 'All attributes as they were, under their version 4 names';
 
 create or replace view report.status_interval as
-with stated as (
+with fact as (
     select
         s.name as source,
         c.problem_id as id,
@@ -349,17 +389,31 @@ with stated as (
         c.stated_at,
         c.confirmed_at,
         p.deleted_at,
-        case
-            when lag(c.effective_at) over history = c.effective_at then greatest(c.effective_at, c.stated_at)
-            else c.effective_at
-        end as entered_at
+        coalesce(
+            bridge.plausible(c.effective_at, c.observed_at), bridge.plausible(c.stated_at, c.observed_at), c.observed_at
+        ) as effective_at
     from bridge.status_change as c
     inner join bridge.source as s on c.source_id = s.id
     inner join bridge.service_problem as p on c.source_id = p.source_id and c.problem_id = p.id
     where not c.superseded
+),
+
+stated as (
+    select
+        f.source,
+        f.id,
+        f.status,
+        f.stated_at,
+        f.confirmed_at,
+        f.deleted_at,
+        case
+            when lag(f.effective_at) over history = f.effective_at then greatest(f.effective_at, f.stated_at)
+            else f.effective_at
+        end as entered_at
+    from fact as f
     window history as (
-        partition by s.name, c.problem_id
-        order by c.effective_at, c.stated_at, c.confirmed_at nulls first, c.status collate "C"
+        partition by f.source, f.id
+        order by f.effective_at, f.stated_at, f.confirmed_at nulls first, f.status collate "C"
     )
 ),
 
@@ -382,7 +436,7 @@ stated_or_current as (
         p.effective_at as stated_at,
         null::timestamptz as confirmed_at,
         p.deleted_at,
-        p.effective_at as entered_at,
+        coalesce(bridge.plausible(p.effective_at, p.observed_at), p.observed_at) as entered_at,
         true as current
     from bridge.service_problem as p
     inner join bridge.source as s on p.source_id = s.id
@@ -468,17 +522,39 @@ select
     p.source_id,
     p.id,
     s.name as source,
-    p.first_seen_at
+    p.first_seen_at,
+    bridge.plausible(p.created_at, p.observed_at) as created_at
 from bridge.service_problem as p
 inner join bridge.source as s on p.source_id = s.id;
 comment on view bridge.known_problem is 'Problems ever received, with the name of their source, for report.service_problem_at';
 comment on column bridge.known_problem.source_id is 'Source';
 comment on column bridge.known_problem.id is 'Problem';
 comment on column bridge.known_problem.source is 'Name of the source';
-comment on column bridge.known_problem.first_seen_at is 'When the bridge first heard of it';
+comment on column bridge.known_problem.first_seen_at is 'When the bridge first received it';
+comment on column bridge.known_problem.created_at is 'When it was raised; null when the source does not say, or not plausibly';
 
--- report.service_problem_at is inlined into the query of its caller, who therefore needs to read these two.
-grant select on bridge.valid_version, bridge.known_problem to public;
+create or replace view bridge.valid_status as
+select
+    c.source_id,
+    c.problem_id,
+    coalesce(bridge.plausible(c.effective_at, c.observed_at), bridge.plausible(c.stated_at, c.observed_at), c.observed_at) as since,
+    c.stated_at,
+    c.confirmed_at,
+    c.status,
+    c.status_raw
+from bridge.status_change as c
+where not c.superseded;
+comment on view bridge.valid_status is 'Statuses that no later answer contradicts, for report.service_problem_at';
+comment on column bridge.valid_status.source_id is 'As in bridge.status_change';
+comment on column bridge.valid_status.problem_id is 'As in bridge.status_change';
+comment on column bridge.valid_status.since is 'Since when the problem had it: the time the source states where that is plausible, else when it was received';
+comment on column bridge.valid_status.stated_at is 'As in bridge.status_change';
+comment on column bridge.valid_status.confirmed_at is 'As in bridge.status_change';
+comment on column bridge.valid_status.status is 'As in bridge.status_change';
+comment on column bridge.valid_status.status_raw is 'As in bridge.status_change';
+
+-- report.service_problem_at is inlined into the query of its caller, who therefore needs to read these three.
+grant select on bridge.valid_version, bridge.valid_status, bridge.known_problem to public;
 
 create or replace function report.service_problem_at(at timestamptz) returns setof report.service_problem
 language sql stable parallel safe
@@ -488,8 +564,8 @@ begin atomic
         k.id,
         t.body ->> 'href' as href,
         t.body ->> 'name' as name,
-        t.status,
-        t.body ->> 'status' as status_raw,
+        coalesce(c.status, t.status, 'unknown') as status,
+        coalesce(c.status_raw, t.body ->> 'status') as status_raw,
         t.body ->> 'category' as category,
         bridge.parse_integer(t.body -> 'priority') as priority,
         t.body ->> 'description' as description,
@@ -502,7 +578,7 @@ begin atomic
             t.body -> 'responsibleParty' ->> 'name', t.body -> 'responsibleParty' ->> 'id', t.body ->> 'responsibleParty'
         ) as responsible,
         t.body -> 'externalIdentifier' -> 0 ->> 'id' as external_id,
-        bridge.parse_timestamp(t.body -> 'creationDate') as created_at,
+        coalesce(bridge.parse_timestamp(t.body -> 'creationDate'), case when t.kind is null then k.created_at end) as created_at,
         bridge.parse_timestamp(t.body -> 'lastUpdate') as updated_at,
         bridge.parse_timestamp(t.body -> 'statusChangeDate') as status_changed_at,
         bridge.parse_timestamp(t.body -> 'resolutionDate') as resolved_at,
@@ -514,11 +590,16 @@ begin atomic
         t.observed_at as last_seen_at,
         t.via as last_changed_via,
         null::timestamptz as deleted_at,
-        t.body
+        t.body,
+        (
+            select min(v.effective_at) from bridge.valid_version as v
+            where v.source_id = k.source_id and v.problem_id = k.id
+        ) as known_since
     from (select at as until) as m
     cross join bridge.known_problem as k
-    cross join lateral (
+    left join lateral (
         select
+            v.effective_at,
             v.kind,
             v.status,
             v.observed_at,
@@ -528,9 +609,22 @@ begin atomic
         where v.source_id = k.source_id and v.problem_id = k.id and v.effective_at <= m.until
         order by v.effective_at desc, v.kind desc, v.confirmed_at desc nulls last, v.tie desc nulls last, v.content_hash desc
         limit 1
-    ) as t
+    ) as t on true
+    -- a status that the source dates after the version that is known of that time, or that is known although no version is
+    left join lateral (
+        select
+            e.status,
+            e.status_raw
+        from bridge.valid_status as e
+        where
+            e.source_id = k.source_id and e.problem_id = k.id
+            and e.since <= m.until and (t.kind is null or e.since > t.effective_at)
+        order by e.since desc, e.stated_at desc, e.confirmed_at desc nulls last, e.status collate "C" desc
+        limit 1
+    ) as c on true
     where
-        t.kind = 'full'
+        (t.kind is null and (k.created_at <= m.until or c.status is not null))
+        or t.kind = 'full'
         -- a patch brings no deleted problem back
         or (
             t.kind = 'partial'
@@ -549,8 +643,10 @@ begin atomic
 end;
 comment on function report.service_problem_at(timestamptz) is
 'The service problems that existed at that time, as they were then by the source''s clock, with all that is known today about that time. '
-'Columns as in report.service_problem; but first_seen_at is when the bridge first heard of the problem at all, last_seen_at when it heard of what was '
-'so then, last_changed_via how, and deleted_at is always null';
+'Columns as in report.service_problem; but first_seen_at is when the bridge first received the problem, last_seen_at when it received what was '
+'so then, last_changed_via how, and deleted_at is always null. Where known_since is later than that time, the problem is known to have existed by its '
+'creation date alone: its status is the one that a status date names, else unknown, and the other attributes are null. '
+'As many are open (status not resolved, closed, cancelled or rejected) as report.daily_flow says';
 
 -- The elements of the lists of a problem
 
@@ -973,9 +1069,25 @@ comment on column bridge.daily_flow_kind.opened is 'How many more are open after
 create or replace function bridge.daily_flow_code(at timestamptz, kind integer) returns integer
 language sql immutable parallel safe
 begin atomic
-    select ((at at time zone 'UTC')::date - date '2000-01-01') * 16 + kind;
+    select floor((extract(epoch from at) - 946684800) / 900)::integer * 16 + kind;
 end;
-comment on function bridge.daily_flow_code(timestamptz, integer) is 'Day and kind as one number';
+comment on function bridge.daily_flow_code(timestamptz, integer) is
+'Time and kind as one number: quarters of an hour since 2000-01-01 (UTC), times 16, plus the kind. Days begin at a quarter in every time zone';
+
+create or replace function bridge.daily_flow_day(code integer, zone text) returns date
+language sql immutable parallel safe
+begin atomic
+    select (to_timestamp(946684800 + (code >> 4) * 900.0::double precision) at time zone zone)::date;
+end;
+comment on function bridge.daily_flow_day(integer, text) is 'The day of a number that bridge.daily_flow_code made, in a time zone';
+
+create or replace function bridge.daily_flow_usable() returns boolean
+language sql stable parallel safe security definer
+begin atomic
+    select bridge.summary_usable() and m.time_zone = report.time_zone() from bridge.summary as m;
+end;
+comment on function bridge.daily_flow_usable() is
+'Whether report.daily_flow may use the sums of bridge.daily_flow, which are those of one time zone';
 
 create or replace view bridge.status_entry as
 select
@@ -1002,8 +1114,16 @@ select
         end,
         p.created_at
     ) as phase_entered_at,
-    case when l.left_at is null then l.began_at end as lasting_since
-from bridge.service_problem as p
+    case when l.left_at is null then l.began_at end as lasting_since,
+    l.is_first
+from (
+    select
+        n.source_id,
+        n.id,
+        bridge.plausible(n.created_at, n.observed_at) as created_at,
+        bridge.plausible(n.resolved_at, n.observed_at) as resolved_at
+    from bridge.service_problem as n
+) as p
 inner join bridge.source as s on p.source_id = s.id
 cross join lateral (
     select
@@ -1017,7 +1137,8 @@ cross join lateral (
         lag(k.status) over history as status_before,
         lag(k.entered_at) over history as entered_before,
         lag(k.phase, 1, 'open') over history as phase_before,
-        lead(k.phase) over history is null as is_last
+        lead(k.phase) over history is null as is_last,
+        lag(k.phase) over history is null as is_first
     from (
         select
             i.status,
@@ -1044,7 +1165,8 @@ comment on column bridge.status_entry.status is 'The status it came into';
 comment on column bridge.status_entry.phase is 'open; done: resolved or closed; dropped: cancelled or rejected';
 comment on column bridge.status_entry.status_before is 'The status it came from; null at first';
 comment on column bridge.status_entry.phase_before is 'The phase it came from; a problem begins open';
-comment on column bridge.status_entry.is_last is 'Nothing known came after it';
+comment on column bridge.status_entry.is_last is 'No later status is known';
+comment on column bridge.status_entry.is_first is 'No earlier status is known';
 comment on column bridge.status_entry.known_at is 'Since when anything is known of its status';
 comment on column bridge.status_entry.seconds is 'How long it was, or has been, in this status';
 comment on column bridge.status_entry.entered_at is 'When it came into this status, by the source''s clock; never before it was raised';
@@ -1060,7 +1182,7 @@ select
     p.category,
     p.priority,
     p.created_at,
-    t.acknowledged_at,
+    case when t.complete then t.acknowledged_at end as acknowledged_at,
     t.resolved_at,
     t.closed_at,
     t.seconds_held,
@@ -1070,15 +1192,37 @@ select
     t.times_reopened,
     p.deleted_at,
     coalesce(t.flow, '{}')
-    || bridge.daily_flow_code(coalesce(p.created_at, t.known_at, p.first_seen_at), 0)
+    || bridge.daily_flow_code(t.raised_at, 0)
     || case
         when p.deleted_at is not null and coalesce(t.last_phase, 'open') = 'open'
-            then array[bridge.daily_flow_code(greatest(p.deleted_at, p.created_at, t.last_entered_at), 8)]
-    end as flow
-from bridge.service_problem as p
+            then array[bridge.daily_flow_code(greatest(bridge.plausible(p.deleted_at, p.observed_at), t.raised_at, t.last_entered_at), 8)]
+    end as flow,
+    case when t.complete then t.raised_at else t.known_at end as known_since,
+    t.complete
+from (
+    select
+        n.source_id,
+        n.id,
+        n.revision,
+        n.status,
+        n.category,
+        n.priority,
+        bridge.plausible(n.created_at, n.observed_at) as created_at,
+        n.deleted_at,
+        n.observed_at,
+        n.first_seen_at
+    from bridge.service_problem as n
+) as p
 inner join bridge.source as s on p.source_id = s.id
 cross join lateral (
     select
+        coalesce(p.created_at, min(u.known_at), p.first_seen_at) as raised_at,
+        -- raised while we watched the source, or first known in the status in which problems begin
+        coalesce(
+            p.created_at >= s.created_at
+            or bool_or(u.status in ('submitted', 'acknowledged') or u.known_at <= p.created_at) filter (where u.is_first),
+            false
+        ) as complete,
         min(u.phase_entered_at) filter (where u.phase <> 'dropped' and u.status <> 'submitted') as acknowledged_at,
         case
             when bool_or(u.phase = 'done') filter (where u.is_last)
@@ -1129,6 +1273,8 @@ comment on column bridge.computed_resolution.pending_since is 'As in bridge.reso
 comment on column bridge.computed_resolution.times_reopened is 'As in bridge.resolution';
 comment on column bridge.computed_resolution.deleted_at is 'As in bridge.resolution';
 comment on column bridge.computed_resolution.flow is 'As in bridge.resolution';
+comment on column bridge.computed_resolution.known_since is 'As in bridge.resolution';
+comment on column bridge.computed_resolution.complete is 'As in bridge.resolution';
 
 create or replace view bridge.computed_open_problem as
 select
@@ -1173,7 +1319,9 @@ with problem as (
         k.seconds_pending,
         k.pending_since,
         k.times_reopened,
-        k.deleted_at
+        k.deleted_at,
+        k.known_since,
+        k.complete
     from bridge.resolution as k
     inner join bridge.source as s on k.source_id = s.id
     where
@@ -1198,7 +1346,9 @@ with problem as (
         n.seconds_pending,
         n.pending_since,
         n.times_reopened,
-        n.deleted_at
+        n.deleted_at,
+        n.known_since,
+        n.complete
     from bridge.unsummarised() as c
     inner join bridge.computed_resolution as n on c.source_id = n.source_id and c.id = n.id
     inner join bridge.source as s on n.source_id = s.id
@@ -1219,7 +1369,9 @@ with problem as (
         n.seconds_pending,
         n.pending_since,
         n.times_reopened,
-        n.deleted_at
+        n.deleted_at,
+        n.known_since,
+        n.complete
     from bridge.computed_resolution as n
     inner join bridge.source as s on n.source_id = s.id
     where not (select bridge.summary_usable())
@@ -1238,10 +1390,17 @@ select
     extract(epoch from t.acknowledged_at - t.created_at)::double precision as seconds_to_acknowledge,
     extract(epoch from t.resolved_at - t.created_at)::double precision as seconds_to_resolve,
     extract(epoch from t.closed_at - t.created_at)::double precision as seconds_to_close,
-    t.seconds_held + coalesce(extract(epoch from now() - t.held_since)::double precision, 0) as seconds_held,
-    t.seconds_pending + coalesce(extract(epoch from now() - t.pending_since)::double precision, 0) as seconds_pending,
-    t.times_reopened,
-    t.deleted_at
+    case
+        when t.complete or t.seconds_held > 0 or t.held_since is not null
+            then t.seconds_held + coalesce(extract(epoch from now() - t.held_since)::double precision, 0)
+    end as seconds_held,
+    case
+        when t.complete or t.seconds_pending > 0 or t.pending_since is not null
+            then t.seconds_pending + coalesce(extract(epoch from now() - t.pending_since)::double precision, 0)
+    end as seconds_pending,
+    case when t.complete or t.times_reopened > 0 then t.times_reopened end as times_reopened,
+    t.deleted_at,
+    t.known_since
 from problem as t;
 comment on view report.resolution is
 'How long it took to take up, resolve and close each service problem; deleted ones too. Times are the source''s';
@@ -1252,18 +1411,27 @@ comment on column report.resolution.category is 'Who raised it: serviceProvider.
 comment on column report.resolution.priority is '1 (highest) to 10 (lowest)';
 comment on column report.resolution.created_at is 'When it was raised; null when the source does not say, and then how long things took is null too';
 comment on column report.resolution.acknowledged_at is
-'When it was first acknowledged, or came into a status that only follows that; null when it never was (also: rejected or cancelled at once)';
+'When it was first acknowledged, or entered a status that only follows that; null when it never was (also: rejected or cancelled at once), and when that '
+'lies before known_since';
 comment on column report.resolution.resolved_at is
-'When it was resolved (closed, when nothing told of the resolving); after a reopening the later time; null while it is not, reopened or cancelled';
+'When it was resolved (closed, when no status resolved is known); after a reopening the later time; null while it is not, reopened or cancelled';
 comment on column report.resolution.closed_at is 'When it was closed; after a reopening the later time; null while it is not';
 comment on column report.resolution.seconds_to_acknowledge is 'From created_at to acknowledged_at';
 comment on column report.resolution.seconds_to_resolve is 'From created_at to resolved_at, pauses (held, pending) and reopenings included';
 comment on column report.resolution.seconds_to_close is 'From created_at to closed_at';
-comment on column report.resolution.seconds_held is 'How long it was held, all times together, up to now when it still is';
-comment on column report.resolution.seconds_pending is 'How long it was pending, all times together, up to now when it still is';
+comment on column report.resolution.seconds_held is
+'How long it was held, all times together, up to now when it still is. Where its history is unknown before known_since: at least so long, null when '
+'no hold is known';
+comment on column report.resolution.seconds_pending is
+'How long it was pending, all times together, up to now when it still is. Where its history is unknown before known_since: at least so long, null when '
+'no wait is known';
 comment on column report.resolution.times_reopened is
-'How often it went from resolved or closed back to work (submitted, acknowledged, inProgress, pending, held)';
+'How often it went from resolved or closed back to work (submitted, acknowledged, inProgress, pending, held). Where its history is unknown before '
+'known_since: at least so often, null when no reopening is known';
 comment on column report.resolution.deleted_at is 'Since when it is gone at the source; null while it exists';
+comment on column report.resolution.known_since is
+'Since when its statuses are known: created_at when all of them are, else the earliest status that the source dates (what was before the bridge first '
+'read the source is unknown); null when no status is known';
 
 create or replace view report.daily_flow as
 with happened as (
@@ -1273,14 +1441,22 @@ with happened as (
         f.kind,
         f.times
     from bridge.daily_flow as f
-    where (select bridge.summary_usable())
+    where (select bridge.daily_flow_usable())
     union all
     select
         a.source_id,
-        date '2000-01-01' + (a.code >> 4) as day,
+        bridge.daily_flow_day(a.code, (select report.time_zone())) as day,
         a.code & 15 as kind,
         a.times
     from (
+        select
+            r.source_id,
+            u.code,
+            1 as times
+        from bridge.resolution as r
+        cross join lateral unnest(r.flow) as u (code)
+        where (select bridge.summary_usable()) and not (select bridge.daily_flow_usable())
+        union all
         select
             r.source_id,
             u.code,
@@ -1323,6 +1499,7 @@ summed as (
 eventful as (
     select
         s.name as source,
+        s.created_at as known_since,
         m.day,
         sum(m.times * k.created)::bigint as created,
         sum(m.times * k.resolved)::bigint as resolved,
@@ -1334,14 +1511,14 @@ eventful as (
     from summed as m
     inner join bridge.daily_flow_kind as k on m.kind = k.kind
     inner join bridge.source as s on m.source_id = s.id
-    group by s.name, m.day
+    group by s.name, s.created_at, m.day
 ),
 
 carried as (
     select
         f.*,
         sum(f.opened) over history as open,
-        coalesce(lead(f.day) over history, greatest(f.day, (now() at time zone 'UTC')::date) + 1) as next_day
+        coalesce(lead(f.day) over history, greatest(f.day, (now() at time zone (select report.time_zone()))::date) + 1) as next_day
     from eventful as f
     window history as (partition by f.source order by f.day)
 )
@@ -1355,22 +1532,25 @@ select
     case g.later when 0 then c.reopened else 0 end as reopened,
     case g.later when 0 then c.cancelled else 0 end as cancelled,
     case g.later when 0 then c.deleted else 0 end as deleted,
-    c.open::bigint as open
+    c.open::bigint as open,
+    c.known_since
 from carried as c
 cross join lateral generate_series(0, c.next_day - c.day - 1) as g (later);
 comment on view report.daily_flow is
-'How many problems came, went and were open, per source and day (UTC), from the first day to today; days on which nothing happened too';
+'How many problems came, went and were open, per source and day, from the first day to today; days on which nothing happened too. '
+'Of the days before known_since only what problems say of themselves is known: a problem counts as open from its creation to its first known end';
 comment on column report.daily_flow.source is 'Name of the source in the bridge''s configuration';
-comment on column report.daily_flow.day is 'The day, in UTC, by the source''s clock';
+comment on column report.daily_flow.day is 'The day, in the time zone of report.time_zone(), by the source''s clock';
 comment on column report.daily_flow.created is
 'Problems raised; where the source does not say when, the day on which something was first known of them';
-comment on column report.daily_flow.resolved is 'Times a problem was resolved (or closed, when nothing told of the resolving)';
+comment on column report.daily_flow.resolved is 'Times a problem was resolved (or closed, when no status resolved is known)';
 comment on column report.daily_flow.closed is 'Times a problem was closed; most were resolved on an earlier day and counted there as well';
 comment on column report.daily_flow.reopened is 'Times a problem went from resolved or closed back to work';
 comment on column report.daily_flow.cancelled is 'Times a problem was cancelled or rejected';
 comment on column report.daily_flow.deleted is 'Problems that went from the source while they were open';
 comment on column report.daily_flow.open is
 'Problems open at the end of the day: raised, and not resolved, closed, cancelled, rejected or deleted; an unknown status changes nothing';
+comment on column report.daily_flow.known_since is 'When the bridge first read the source';
 
 create or replace view report.open_problem as
 with problem as (

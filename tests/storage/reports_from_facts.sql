@@ -8,16 +8,17 @@ select
     p.category,
     p.priority,
     p.created_at,
-    t.acknowledged_at,
+    case when k.complete then t.acknowledged_at end as acknowledged_at,
     t.resolved_at,
     t.closed_at,
-    extract(epoch from t.acknowledged_at - p.created_at)::double precision as seconds_to_acknowledge,
+    extract(epoch from case when k.complete then t.acknowledged_at end - p.created_at)::double precision as seconds_to_acknowledge,
     extract(epoch from t.resolved_at - p.created_at)::double precision as seconds_to_resolve,
     extract(epoch from t.closed_at - p.created_at)::double precision as seconds_to_close,
-    t.seconds_held,
-    t.seconds_pending,
-    t.times_reopened,
-    p.deleted_at
+    case when k.complete or t.was_held then t.seconds_held end as seconds_held,
+    case when k.complete or t.was_pending then t.seconds_pending end as seconds_pending,
+    case when k.complete or t.times_reopened > 0 then t.times_reopened end as times_reopened,
+    p.deleted_at,
+    case when k.complete then coalesce(p.created_at, k.known_at, p.first_seen_at) else k.known_at end as known_since
 from bridge.service_problem as p
 inner join bridge.source as s on p.source_id = s.id
 cross join lateral (
@@ -33,10 +34,28 @@ cross join lateral (
         end as closed_at,
         coalesce(sum(u.seconds) filter (where u.status = 'held'), 0) as seconds_held,
         coalesce(sum(u.seconds) filter (where u.status = 'pending'), 0) as seconds_pending,
+        coalesce(bool_or(u.status = 'held' and u.seconds > 0 or u.lasting_since is not null and u.status = 'held'), false) as was_held,
+        coalesce(
+            bool_or(u.status = 'pending' and u.seconds > 0 or u.lasting_since is not null and u.status = 'pending'), false
+        ) as was_pending,
         count(*) filter (where u.phase = 'open' and u.phase_before = 'done')::integer as times_reopened
     from bridge.status_entry as u
     where u.source = s.name and u.id = p.id
-) as t;
+) as t
+cross join lateral (
+    select
+        f.entered_at as known_at,
+        p.created_at >= s.created_at is true
+        or f.first_status in ('submitted', 'acknowledged') is true
+        or f.entered_at <= p.created_at is true as complete
+    from (
+        select
+            min(i.entered_at) as entered_at,
+            (array_agg(i.status order by i.entered_at, i.left_at) filter (where i.status <> 'unknown'))[1] as first_status
+        from report.status_interval as i
+        where i.source = s.name and i.id = p.id
+    ) as f
+) as k;
 
 create view pure.daily_flow as
 with event as (
@@ -79,7 +98,10 @@ with event as (
     union all
     select
         s.name as source,
-        greatest(p.deleted_at, p.created_at, l.entered_at) as at,
+        greatest(
+            p.deleted_at, p.created_at, l.entered_at,
+            case when p.created_at is null and l.entered_at is null then p.first_seen_at end
+        ) as at,
         0 as created,
         0 as resolved,
         0 as closed,
@@ -137,6 +159,8 @@ select
     case g.later when 0 then c.reopened else 0 end as reopened,
     case g.later when 0 then c.cancelled else 0 end as cancelled,
     case g.later when 0 then c.deleted else 0 end as deleted,
-    c.open::bigint as open
+    c.open::bigint as open,
+    s.created_at as known_since
 from carried as c
+inner join bridge.source as s on c.source = s.name
 cross join lateral generate_series(0, c.next_day - c.day - 1) as g (later);

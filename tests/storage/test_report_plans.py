@@ -147,4 +147,4 @@ async def test_open_problems_whose_names_are_not_kept_are_found_by_an_index_of_t
     await connection.execute("update bridge.resolution set names_revision = null where id = 'SP-7'")
     await connection.execute("analyze bridge.resolution")
     plan = "\n".join(row[0] for row in await connection.fetch("explain select services from report.open_problem"))
-    assert "resolution_unlisted_idx" in plan, plan
+    assert "resolution_without_names_idx" in plan, plan
