@@ -582,7 +582,8 @@ CREATE VIEW bridge.known_problem AS
     p.id,
     s.name AS source,
     p.first_seen_at,
-    bridge.plausible(p.created_at, p.observed_at) AS created_at
+    bridge.plausible(p.created_at, p.observed_at) AS created_at,
+    bridge.plausible(p.resolved_at, p.observed_at) AS resolved_at
    FROM (bridge.service_problem p
      JOIN bridge.source s ON ((p.source_id = s.id)));
 COMMENT ON VIEW bridge.known_problem IS 'Problems ever received, with the name of their source, for report.service_problem_at';
@@ -591,6 +592,7 @@ COMMENT ON COLUMN bridge.known_problem.id IS 'Problem';
 COMMENT ON COLUMN bridge.known_problem.source IS 'Name of the source';
 COMMENT ON COLUMN bridge.known_problem.first_seen_at IS 'When the bridge first received it';
 COMMENT ON COLUMN bridge.known_problem.created_at IS 'When it was raised; null when the source does not say, or not plausibly';
+COMMENT ON COLUMN bridge.known_problem.resolved_at IS 'When it was resolved; null when the source does not say, or not plausibly';
 
 CREATE TABLE bridge.service_problem_version (
     source_id smallint NOT NULL,
@@ -816,8 +818,19 @@ CREATE FUNCTION report.service_problem_at(at timestamp with time zone) RETURNS S
      k.id,
      (t.body ->> 'href'::text) AS href,
      (t.body ->> 'name'::text) AS name,
-     COALESCE(c.status, t.status, 'unknown'::text) AS status,
-     COALESCE(c.status_raw, (t.body ->> 'status'::text)) AS status_raw,
+         CASE
+             WHEN ((COALESCE(c.status, 'unknown'::text) <> ALL (ARRAY['resolved'::text, 'closed'::text, 'cancelled'::text, 'rejected'::text])) AND (k.resolved_at <= m.until) AND (k.resolved_at >= GREATEST(c.since, k.created_at, '-infinity'::timestamp with time zone)) AND ( SELECT (e.status = ANY (ARRAY['resolved'::text, 'closed'::text]))
+                FROM bridge.valid_status e
+               WHERE ((e.source_id = k.source_id) AND (e.problem_id = k.id) AND (e.since > m.until) AND (e.status <> 'unknown'::text))
+               ORDER BY e.since, e.stated_at, e.confirmed_at NULLS FIRST, (e.status COLLATE "C")
+              LIMIT 1)) THEN 'resolved'::text
+             WHEN ((t.kind IS NULL) OR (c.since > t.effective_at)) THEN COALESCE(c.status, 'unknown'::text)
+             ELSE t.status
+         END AS status,
+         CASE
+             WHEN ((t.kind IS NULL) OR (c.since > t.effective_at)) THEN c.status_raw
+             ELSE (t.body ->> 'status'::text)
+         END AS status_raw,
      (t.body ->> 'category'::text) AS category,
      bridge.parse_integer((t.body -> 'priority'::text)) AS priority,
      (t.body ->> 'description'::text) AS description,
@@ -859,10 +872,11 @@ CREATE FUNCTION report.service_problem_at(at timestamp with time zone) RETURNS S
            WHERE ((v.source_id = k.source_id) AND (v.problem_id = k.id) AND (v.effective_at <= m.until))
            ORDER BY v.effective_at DESC, v.kind DESC, v.confirmed_at DESC NULLS LAST, v.tie DESC NULLS LAST, v.content_hash DESC
           LIMIT 1) t ON (true))
-      LEFT JOIN LATERAL ( SELECT e.status,
+      LEFT JOIN LATERAL ( SELECT e.since,
+             e.status,
              e.status_raw
             FROM bridge.valid_status e
-           WHERE ((e.source_id = k.source_id) AND (e.problem_id = k.id) AND (e.since <= m.until) AND ((t.kind IS NULL) OR (e.since > t.effective_at)))
+           WHERE ((e.source_id = k.source_id) AND (e.problem_id = k.id) AND (e.since <= m.until))
            ORDER BY e.since DESC, e.stated_at DESC, e.confirmed_at DESC NULLS LAST, (e.status COLLATE "C") DESC
           LIMIT 1) c ON (true))
    WHERE (((t.kind IS NULL) AND ((k.created_at <= m.until) OR (c.status IS NOT NULL))) OR (t.kind = 'full'::text) OR ((t.kind = 'partial'::text) AND (( SELECT v.kind
@@ -2237,17 +2251,16 @@ ALTER TABLE ONLY bridge.watermark
 GRANT USAGE ON SCHEMA bridge TO bridge_writer;
 GRANT USAGE ON SCHEMA bridge_migration TO bridge_writer;
 GRANT USAGE ON SCHEMA report TO bridge_reader;
+GRANT USAGE ON SCHEMA report TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.source TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.summary TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.watermark TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.report_setting TO bridge_writer;
-GRANT ALL ON FUNCTION report.time_zone() TO bridge_reader;
 REVOKE ALL ON FUNCTION bridge.drop_notification_day(day date) FROM PUBLIC;
 GRANT ALL ON FUNCTION bridge.drop_notification_day(day date) TO bridge_writer;
 REVOKE ALL ON FUNCTION bridge.make_notification_day(day date) FROM PUBLIC;
 GRANT ALL ON FUNCTION bridge.make_notification_day(day date) TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.change TO bridge_writer;
-GRANT ALL ON FUNCTION report.parameter(name text, fallback text) TO bridge_reader;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.service_problem TO bridge_writer;
 GRANT SELECT ON TABLE bridge.known_problem TO PUBLIC;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.known_problem TO bridge_writer;
@@ -2259,9 +2272,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.valid_status TO bridge_writer;
 GRANT SELECT ON TABLE bridge.valid_version TO PUBLIC;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.valid_version TO bridge_writer;
 GRANT SELECT ON TABLE report.service_problem TO bridge_reader;
-GRANT ALL ON FUNCTION report.service_problem_at(at timestamp with time zone) TO bridge_reader;
 REVOKE ALL ON FUNCTION report.set_time_zone(zone text) FROM PUBLIC;
-GRANT ALL ON FUNCTION report.set_time_zone(zone text) TO bridge_reader;
+GRANT ALL ON FUNCTION report.set_time_zone(zone text) TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.awaited_notification TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.computed_open_problem TO bridge_writer;
 GRANT SELECT ON TABLE report.status_interval TO bridge_reader;

@@ -52,7 +52,6 @@ begin
     if to_regnamespace('report') is not null and not has_schema_privilege('bridge_reader', 'report', 'usage') then
         grant usage on schema report to bridge_reader;
         grant select on all tables in schema report to bridge_reader;
-        grant execute on all functions in schema report to bridge_reader;
         alter default privileges in schema report grant select on tables to bridge_reader;
     end if;
 end
@@ -63,11 +62,12 @@ do $$
 begin
     if to_regprocedure('bridge.make_notification_day(date)') is not null
         and not has_schema_privilege('bridge_writer', 'bridge', 'usage') then
-        grant usage on schema bridge, bridge_migration to bridge_writer;
+        grant usage on schema bridge, bridge_migration, report to bridge_writer;
         grant select, insert, update, delete on all tables in schema bridge to bridge_writer;
         grant select on all tables in schema bridge_migration to bridge_writer;
         grant execute on function bridge.make_notification_day(date) to bridge_writer;
         grant execute on function bridge.drop_notification_day(date) to bridge_writer;
+        grant execute on function report.set_time_zone(text) to bridge_writer;
         alter default privileges in schema bridge grant select, insert, update, delete on tables to bridge_writer;
     end if;
 end

@@ -15,3 +15,12 @@ drop function bridge.instant(jsonb);
 drop function bridge.whole_number(jsonb);
 drop function bridge.summarised();
 drop function bridge.changed();
+
+-- Everybody may call it.
+do $$
+begin
+    if exists (select from pg_roles where rolname = 'bridge_reader') then
+        revoke execute on function report.service_problem_at(timestamptz) from bridge_reader;
+    end if;
+end
+$$;

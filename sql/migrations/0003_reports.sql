@@ -523,7 +523,8 @@ select
     p.id,
     s.name as source,
     p.first_seen_at,
-    bridge.plausible(p.created_at, p.observed_at) as created_at
+    bridge.plausible(p.created_at, p.observed_at) as created_at,
+    bridge.plausible(p.resolved_at, p.observed_at) as resolved_at
 from bridge.service_problem as p
 inner join bridge.source as s on p.source_id = s.id;
 comment on view bridge.known_problem is 'Problems ever received, with the name of their source, for report.service_problem_at';
@@ -532,6 +533,7 @@ comment on column bridge.known_problem.id is 'Problem';
 comment on column bridge.known_problem.source is 'Name of the source';
 comment on column bridge.known_problem.first_seen_at is 'When the bridge first received it';
 comment on column bridge.known_problem.created_at is 'When it was raised; null when the source does not say, or not plausibly';
+comment on column bridge.known_problem.resolved_at is 'When it was resolved; null when the source does not say, or not plausibly';
 
 create or replace view bridge.valid_status as
 select
@@ -564,8 +566,23 @@ begin atomic
         k.id,
         t.body ->> 'href' as href,
         t.body ->> 'name' as name,
-        coalesce(c.status, t.status, 'unknown') as status,
-        coalesce(c.status_raw, t.body ->> 'status') as status_raw,
+        case
+            -- the source's own word for when it was resolved, as in bridge.status_entry
+            when
+                coalesce(c.status, 'unknown') not in ('resolved', 'closed', 'cancelled', 'rejected')
+                and k.resolved_at <= m.until
+                and k.resolved_at >= greatest(c.since, k.created_at, '-infinity')
+                and (
+                    select e.status in ('resolved', 'closed') from bridge.valid_status as e
+                    where e.source_id = k.source_id and e.problem_id = k.id and e.since > m.until and e.status <> 'unknown'
+                    order by e.since, e.stated_at, e.confirmed_at nulls first, e.status collate "C"
+                    limit 1
+                )
+                then 'resolved'
+            when t.kind is null or c.since > t.effective_at then coalesce(c.status, 'unknown')
+            else t.status
+        end as status,
+        case when t.kind is null or c.since > t.effective_at then c.status_raw else t.body ->> 'status' end as status_raw,
         t.body ->> 'category' as category,
         bridge.parse_integer(t.body -> 'priority') as priority,
         t.body ->> 'description' as description,
@@ -610,15 +627,14 @@ begin atomic
         order by v.effective_at desc, v.kind desc, v.confirmed_at desc nulls last, v.tie desc nulls last, v.content_hash desc
         limit 1
     ) as t on true
-    -- a status that the source dates after the version that is known of that time, or that is known although no version is
+    -- the status that the source dates last before that time, also where no version is known
     left join lateral (
         select
+            e.since,
             e.status,
             e.status_raw
         from bridge.valid_status as e
-        where
-            e.source_id = k.source_id and e.problem_id = k.id
-            and e.since <= m.until and (t.kind is null or e.since > t.effective_at)
+        where e.source_id = k.source_id and e.problem_id = k.id and e.since <= m.until
         order by e.since desc, e.stated_at desc, e.confirmed_at desc nulls last, e.status collate "C" desc
         limit 1
     ) as c on true

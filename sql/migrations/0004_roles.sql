@@ -32,7 +32,6 @@ begin
     if exists (select from pg_roles where rolname = 'bridge_reader') then
         grant usage on schema report to bridge_reader;
         grant select on all tables in schema report to bridge_reader;
-        grant execute on all functions in schema report to bridge_reader;
         alter default privileges in schema report grant select on tables to bridge_reader;
     end if;
 end
@@ -41,11 +40,12 @@ $$;
 do $$
 begin
     if exists (select from pg_roles where rolname = 'bridge_writer') then
-        grant usage on schema bridge, bridge_migration to bridge_writer;
+        grant usage on schema bridge, bridge_migration, report to bridge_writer;
         grant select, insert, update, delete on all tables in schema bridge to bridge_writer;
         grant select on all tables in schema bridge_migration to bridge_writer;
         grant execute on function bridge.make_notification_day(date) to bridge_writer;
         grant execute on function bridge.drop_notification_day(date) to bridge_writer;
+        grant execute on function report.set_time_zone(text) to bridge_writer;
         alter default privileges in schema bridge grant select, insert, update, delete on tables to bridge_writer;
     end if;
 end

@@ -1,5 +1,18 @@
 -- report.resolution and report.daily_flow computed from the facts alone, without summaries: what the reports are compared with.
 
+create view pure.problem as
+select
+    p.source_id,
+    p.id,
+    p.status,
+    p.category,
+    p.priority,
+    p.first_seen_at,
+    p.deleted_at,
+    bridge.plausible(p.created_at, p.observed_at) as created_at,
+    bridge.plausible(p.deleted_at, p.observed_at) as plausibly_deleted_at
+from bridge.service_problem as p;
+
 create view pure.resolution as
 select
     s.name as source,
@@ -19,7 +32,7 @@ select
     case when k.complete or t.times_reopened > 0 then t.times_reopened end as times_reopened,
     p.deleted_at,
     case when k.complete then coalesce(p.created_at, k.known_at, p.first_seen_at) else k.known_at end as known_since
-from bridge.service_problem as p
+from pure.problem as p
 inner join bridge.source as s on p.source_id = s.id
 cross join lateral (
     select
@@ -93,13 +106,13 @@ with event as (
         0 as cancelled,
         0 as deleted,
         1 as opened
-    from bridge.service_problem as p
+    from pure.problem as p
     inner join bridge.source as s on p.source_id = s.id
     union all
     select
         s.name as source,
         greatest(
-            p.deleted_at, p.created_at, l.entered_at,
+            p.plausibly_deleted_at, p.created_at, l.entered_at,
             case when p.created_at is null and l.entered_at is null then p.first_seen_at end
         ) as at,
         0 as created,
@@ -109,7 +122,7 @@ with event as (
         0 as cancelled,
         1 as deleted,
         -1 as opened
-    from bridge.service_problem as p
+    from pure.problem as p
     inner join bridge.source as s on p.source_id = s.id
     left join lateral (
         select

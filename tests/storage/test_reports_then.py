@@ -27,7 +27,7 @@ RELAXED = settings(
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-NOT_OF_THEN = {"first_seen_at", "last_seen_at", "last_changed_via"}
+NOT_OF_THEN = {"first_seen_at", "last_seen_at", "last_changed_via", "known_since"}
 """Columns about what the bridge did; what it did up to then is not what it knows today."""
 
 
@@ -80,7 +80,8 @@ async def replayed(database: Database, entries: list[Entry], query: str, *args: 
 
 
 LIVING = "select * from report.service_problem where deleted_at is null order by id"
-THEN = "select * from report.service_problem_at($1) order by id"
+THEN = "select * from report.service_problem_at($1) where known_since <= $1 order by id"
+"""Without what is known of a problem by its dates alone."""
 VERSIONS = """
 select id, status, body from report.service_problem_version
 where valid_from <= $1 and (valid_to is null or valid_to > $1) order by id

@@ -8,9 +8,11 @@ select
     m.change_id,
     m.scanned_source_id,
     m.scanned_id,
-    m.scanned_at
+    m.scanned_at,
+    m.time_zone <> r.time_zone as other_time_zone
 from bridge.summary as m
-for update;
+cross join bridge.report_setting as r
+for update of m;
 
 -- name: reset
 -- Delete all summaries, and follow the changes from now on.
@@ -22,7 +24,11 @@ sums as (
     delete from bridge.daily_flow
 )
 
-update bridge.summary as m set committed = pg_snapshot_xmin(pg_current_snapshot()), change_id = 0, complete = false;
+update bridge.summary as m set
+    committed = pg_snapshot_xmin(pg_current_snapshot()),
+    change_id = 0,
+    complete = false,
+    time_zone = (select r.time_zone from bridge.report_setting as r);
 
 -- name: begin_scan
 -- Start at the first problem. When the summaries are not usable, reports compute from the facts until the scan ends.
@@ -126,12 +132,13 @@ gone as (
 written as (
     insert into bridge.resolution (
         source_id, id, revision, status, category, priority, created_at, acknowledged_at, resolved_at, closed_at, seconds_held,
-        held_since, seconds_pending, pending_since, times_reopened, deleted_at, flow, services, resources, places, names_revision
+        held_since, seconds_pending, pending_since, times_reopened, deleted_at, flow, services, resources, places,
+        names_revision, known_since, complete
     )
     select
         f.source_id, f.id, f.revision, f.status, f.category, f.priority, f.created_at, f.acknowledged_at, f.resolved_at,
         f.closed_at, f.seconds_held, f.held_since, f.seconds_pending, f.pending_since, f.times_reopened, f.deleted_at, f.flow,
-        f.services, f.resources, f.places, f.revision
+        f.services, f.resources, f.places, f.revision, f.known_since, f.complete
     from computed as f
     on conflict (source_id, id) do update set
     revision = excluded.revision,
@@ -152,13 +159,16 @@ written as (
     services = excluded.services,
     resources = excluded.resources,
     places = excluded.places,
-    names_revision = excluded.names_revision
+    names_revision = excluded.names_revision,
+    known_since = excluded.known_since,
+    complete = excluded.complete
 ),
 
 difference as (
     select
         d.source_id,
-        d.code,
+        bridge.daily_flow_day(d.code, m.time_zone) as day,
+        d.code & 15 as kind,
         sum(d.times) as times
     from (
         select
@@ -175,18 +185,50 @@ difference as (
         from stored as h
         cross join lateral unnest(h.flow) as u (code)
     ) as d
-    group by d.source_id, d.code
+    cross join bridge.summary as m
+    group by d.source_id, bridge.daily_flow_day(d.code, m.time_zone), d.code & 15
     having sum(d.times) <> 0
 )
 
 insert into bridge.daily_flow as f (source_id, day, kind, times)
 select
-    m.source_id,
-    date '2000-01-01' + (m.code >> 4) as day,
-    m.code & 15 as kind,
-    m.times
-from difference as m
+    d.source_id,
+    d.day,
+    d.kind,
+    d.times
+from difference as d
 on conflict (source_id, day, kind) do update set times = f.times + excluded.times;
+
+-- name: take_time_zone
+-- Another time zone was set for reports: sum up the days again.
+with zone as (
+    update bridge.summary as m set time_zone = r.time_zone
+    from bridge.report_setting as r
+    returning m.time_zone
+),
+
+days as (
+    select
+        r.source_id,
+        bridge.daily_flow_day(u.code, z.time_zone) as day,
+        u.code & 15 as kind,
+        count(*) as times
+    from bridge.resolution as r
+    cross join lateral unnest(r.flow) as u (code)
+    cross join zone as z
+    group by r.source_id, bridge.daily_flow_day(u.code, z.time_zone), u.code & 15
+)
+
+insert into bridge.daily_flow (source_id, day, kind, times)
+select
+    d.source_id,
+    d.day,
+    d.kind,
+    d.times
+from days as d;
+
+-- name: delete_days
+delete from bridge.daily_flow;
 
 -- name: write_position
 -- Changes up to here are in the summaries.
