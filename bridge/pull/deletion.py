@@ -1,8 +1,8 @@
 """Deletion: a problem is recorded as deleted only when GET by id answers 404 or 410 for it, or an operator says so.
 
 Problems that two complete passes in a row did not return (`bridge.storage.missing_problem`) are asked for by id, at the
-source's pace, each judged by its own answer. What is waiting survives a crash. One that is still given is brought up to
-date and asked for at long intervals.
+source's pace, each decided by its own answer. What is waiting survives a crash. One that is still given is brought up
+to date and asked for at long intervals.
 
 404 is believed only from a server that gives some other problem by id: one that the list shows is asked for too. When
 none is left to ask for and more than 20 problems are known, the list is empty, as it may be after a token expired. That

@@ -27,6 +27,7 @@ from bridge.pull.deletion import DeletionResult
 from bridge.pull.page_pipeline import ROWS, RowChunk, run_pipeline
 from bridge.schedule import now
 from bridge.sources.missed_push import expected_notification
+from bridge.sources.request_pace import RequestPace
 from bridge.sources.state import SourceState
 from bridge.storage import awaited_notification, list_digest
 from bridge.storage.database import Connection, Database
@@ -135,6 +136,8 @@ class PageImport:
     """The whole list was read before, so that most rows are known word for word."""
     known_until: datetime | None = None
     """Changes up to here should be known already; None: none should."""
+    rows_pace: RequestPace | None = None
+    """How fast rows are taken; None: as fast as they are stored."""
     on_page: Callable[[Tally, ListPage], None] | None = None
     """Called when the last rows of a page are stored; those of the page before may still be in progress."""
     on_stored: Callable[[Stored], None] | None = None
@@ -159,6 +162,8 @@ class PageImport:
             if tally.pages == 0:
                 tally.server_at = chunk.page.server_at
             tally.pages += 1
+        if self.rows_pace is not None:
+            await self.rows_pace.wait_turn(len(chunk.rows))
         if chunk.rows:
             await self._store_rows(chunk, tally)
         if chunk.last and self.on_page is not None:

@@ -23,6 +23,7 @@ from bridge.pull.page_import import PageImport, Tally
 from bridge.pull.pass_record import record_pass
 from bridge.schedule import jittered, now, run_job
 from bridge.sources.missed_push import count_missed_pushes
+from bridge.sources.request_pace import RequestPace
 from bridge.sources.state import SourceState
 from bridge.storage import missing_problem, watermark
 from bridge.storage import source as source_table
@@ -124,6 +125,7 @@ class Reconciler:
             touch=False,
             read_before=polled is not None,
             known_until=polled.changed_at if polled else None,
+            rows_pace=None if polled else RequestPace(self.source.settings.backfill_rate_per_second),
             on_stored=self.on_stored,
             on_page=self.on_page,
         )

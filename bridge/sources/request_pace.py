@@ -13,8 +13,8 @@ class RequestPace:
         self._interval_seconds = 1 / per_second if per_second > 0 else 0.0
         self._next_at = 0.0
 
-    async def wait_turn(self) -> None:
-        """Wait until the next request may start."""
+    async def wait_turn(self, requests: int = 1) -> None:
+        """Wait until so many more requests may start."""
         delay_seconds = max(0.0, self._next_at - monotonic())
-        self._next_at = max(self._next_at, monotonic()) + self._interval_seconds
+        self._next_at = max(self._next_at, monotonic()) + requests * self._interval_seconds
         await anyio.sleep(delay_seconds)

@@ -16,6 +16,7 @@ from time import monotonic
 import anyio
 
 from bridge.domain.completeness import Gap
+from bridge.domain.problem_filter import ProblemFilter, problem_filter
 from bridge.domain.push_health import ArrivalInterval, PushTrust
 from bridge.schedule import Job, Wake
 from bridge.settings import SourceSettings
@@ -86,6 +87,8 @@ class SourceState:
     arrivals: ArrivalInterval = field(init=False)
     by_id_pace: RequestPace = field(init=False)
     """How fast single problems are asked for by id, for whatever reason."""
+    filter: ProblemFilter | None = field(init=False)
+    """Which problems are kept; None: all."""
     _shown_mode: Mode | None = None
 
     def __post_init__(self) -> None:
@@ -93,6 +96,14 @@ class SourceState:
         self.arrivals = ArrivalInterval(self.settings.silence_min_seconds, self.settings.silence_max_seconds)
         self.by_id_pace = RequestPace(self.settings.by_id_rate_per_second)
         self._shown_mode = self.mode
+        chosen = self.settings.filter
+        self.filter = problem_filter(
+            statuses=chosen.status,
+            categories=chosen.category,
+            parties=chosen.party,
+            max_age_days=chosen.max_age_days,
+            since=self.settings.since,
+        )
 
     def job(self, name: str, metrics: Metrics) -> Job:
         """Return the job of that name."""

@@ -441,3 +441,80 @@ async def test_changes_count_by_the_way_they_were_found(rig_for: RigFor) -> None
         await rig.poller.run_once()
         assert rig.counted("changes_total", via=Via.RECONCILE.value) == 5
         assert rig.counted("changes_total", via=Via.POLL.value) == 1
+
+
+BAD_STAMPS = {
+    "a2, what .NET writes for none": "0001-01-01T00:00:00Z",
+    "the epoch": "1970-01-01T00:00:00Z",
+    "b10, a typing error": "2099-01-01T00:00:00Z",
+    "never": "9999-12-31T23:59:59.999999Z",
+    "the epoch in milliseconds as text": "0",
+}
+
+
+@pytest.mark.parametrize("no_date", [False, True], ids=["with a Date header", "without"])
+@pytest.mark.parametrize("stamp_of_one", BAD_STAMPS.values(), ids=BAD_STAMPS)
+async def test_b10_a_row_with_an_implausible_stamp_moves_no_watermark(
+    rig_for: RigFor, told: Told, stamp_of_one: str, no_date: bool
+) -> None:
+    async with Simulator(population=30, seed=1, faults=Faults(no_date=no_date)) as sim:
+        rig = await rig_for(sim)
+        await sim.patch(list(sim.problems)[4], lastUpdate=stamp_of_one)
+        await rig.poller.run_once()
+        mark = await mark_of(rig)
+        assert mark is not None
+        assert mark.changed_at is not None
+        assert datetime.now(UTC) - timedelta(days=3650) < mark.changed_at <= datetime.now(UTC) + timedelta(hours=1)
+        for number in range(2):
+            await sim.patch(list(sim.problems)[5], description=f"after it {number}")
+            await rig.poller.run_once()
+            assert await rig.rows() == told(sim)
+
+
+@pytest.mark.parametrize("stamp_of_all", BAD_STAMPS.values(), ids=BAD_STAMPS)
+async def test_a2_a_list_whose_rows_all_have_an_implausible_stamp_is_followed(
+    rig_for: RigFor, told: Told, stamp_of_all: str
+) -> None:
+    async with Simulator(population=10, seed=1) as sim:
+        for problem_id in sim.problems:
+            await sim.patch(problem_id, lastUpdate=stamp_of_all)
+        rig = await rig_for(sim)
+        for number in range(3):
+            await rig.poller.run_once()
+            assert set(await rig.rows()) == set(told(sim))
+            await sim.patch(next(iter(sim.problems)), lastUpdate=stamp_of_all, description=f"changed {number}")
+        mark = await mark_of(rig)
+        assert mark is not None
+        assert mark.changed_at is None
+
+
+@pytest.mark.parametrize("stored", ["0001-01-01 00:00:00+00", "9999-12-31 23:00:00+00", "2099-01-01 00:00:00+00"])
+async def test_a2_a_bad_watermark_that_is_stored_heals_itself(rig_for: RigFor, told: Told, stored: str) -> None:
+    async with Simulator(population=10, seed=1) as sim:
+        rig = await rig_for(sim)
+        for _ in range(2):
+            await rig.poller.run_once()
+        await rig.value("update bridge.watermark set changed_at = $1::text::timestamptz where kind = 'poll'", stored)
+        await sim.patch(next(iter(sim.problems)), description="changed meanwhile")
+        await rig.poller.run_once()
+        assert await rig.rows() == told(sim)
+        mark = await mark_of(rig)
+        assert mark is not None
+        assert mark.changed_at is not None
+        assert abs(datetime.now(UTC) - mark.changed_at) < timedelta(days=3650)
+        await rig.poller.run_once()
+        assert filtered(sim)[-1] == "dot_gte"
+
+
+async def test_a_clock_that_is_far_off_is_no_clock(rig_for: RigFor, told: Told) -> None:
+    """A Date header of another year says nothing about update times."""
+    async with Simulator(population=10, seed=1, faults=Faults(date="Fri, 31 Dec 9999 23:59:59 GMT")) as sim:
+        rig = await rig_for(sim)
+        await sim.patch(next(iter(sim.problems)), lastUpdate="2099-01-01T00:00:00Z")
+        await rig.poller.run_once()
+        mark = await mark_of(rig)
+        assert mark is not None
+        assert mark.changed_at is None or mark.changed_at <= datetime.now(UTC) + timedelta(hours=1)
+        await sim.patch(list(sim.problems)[3], description="after it")
+        await rig.poller.run_once()
+        assert await rig.rows() == told(sim)

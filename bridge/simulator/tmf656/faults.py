@@ -100,6 +100,10 @@ class Faults:
     """Lists come in an order that means nothing (but is always the same)."""
     collection_missing: Collection[str] | Callable[[str], bool] = frozenset()
     """Ids that no list shows, though GET by id finds them."""
+    no_date: bool = False
+    """Answers have no Date header."""
+    date: str | None = None
+    """What the Date header says instead."""
     by_id_missing: Collection[str] | Callable[[str], bool] = frozenset()
     """Ids that GET by id answers 404 for, though the list shows them."""
     by_id_empty: bool = False

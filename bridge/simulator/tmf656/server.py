@@ -120,6 +120,7 @@ class SimulatorServer:
             return await self._gate(request, handler)
 
         application = web.Application(middlewares=[gate], client_max_size=_BODY_BYTES)
+        application.on_response_prepare.append(self._state_date)
         problem, base = f"{self._base}/serviceProblem", self._base
         routes = [
             web.get(problem, self._list),
@@ -225,6 +226,14 @@ class SimulatorServer:
             request.transport.close()
         return broken
 
+    async def _state_date(self, _: web.Request, response: web.StreamResponse) -> None:
+        """State another time than ours, or none."""
+        faults = self._world.faults
+        if faults.no_date:
+            response.headers.popall("Date", None)
+        elif faults.date is not None:
+            response.headers["Date"] = faults.date
+
     # Answers
 
     def _raw(self, body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
@@ -268,10 +277,13 @@ class SimulatorServer:
         page = cut_page(
             ids, wanted, faults, version=world.version, url=url, raw_query=raw_query, position=collection.position
         )
-        if wanted.fields is None:
+        fields = wanted.fields
+        if fields is None and faults.thin_rows:
+            fields = frozenset(dialect.wire_name(name, world.version) for name in ("status", "lastUpdate"))
+        if fields is None:
             body = b"[" + b",".join([collection.body(problem_id) for problem_id in page.ids]) + b"]"
         else:
-            body = orjson.dumps([collection.reduced(problem_id, wanted.fields) for problem_id in page.ids])
+            body = orjson.dumps([collection.reduced(problem_id, fields) for problem_id in page.ids])
         if faults.shift_pages:
             collection.shift()
         return self._raw(body, page.status, page.headers)
