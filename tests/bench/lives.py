@@ -61,7 +61,7 @@ class Population:
 
     def __post_init__(self) -> None:
         """Find how many changes besides those of status make the wanted number of versions."""
-        self._random = Random(self.seed)  # noqa: S311 -- the same numbers for the same seed are what is wanted
+        self._random = Random(self.seed)
         self._extra = max(0.0, self.versions / self.problems - _STATUS_STEPS)
 
     def histories(self) -> Iterator[tuple[int, str, list[Told]]]:

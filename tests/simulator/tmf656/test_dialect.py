@@ -39,7 +39,7 @@ WHOLE = {
 
 
 def made_up(seed: int, version: str) -> list[dict]:
-    histories = Population(random.Random(seed), version=version, open_target=5, max_problems=None)  # noqa: S311 -- a simulation
+    histories = Population(random.Random(seed), version=version, open_target=5, max_problems=None)
     return [histories.history(f"P{number}", NOW) | {"id": f"P{number}"} for number in range(5)]
 
 
@@ -170,7 +170,7 @@ def test_errors_have_the_types_of_their_version(version: str, code: object, reas
 @pytest.mark.parametrize("version", dialect.VERSIONS)
 def test_the_same_seed_gives_the_same_lives(version: str) -> None:
     def live(seed: int) -> list:
-        histories = Population(random.Random(seed), version=version, open_target=10, max_problems=30)  # noqa: S311 -- a simulation
+        histories = Population(random.Random(seed), version=version, open_target=10, max_problems=30)
         problems: dict = {}
         steps = []
         for number in range(300):
