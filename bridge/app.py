@@ -18,7 +18,7 @@ import structlog
 
 from bridge.bootstrap import OpenDatabase, ensure_schema, intervals, open_database, open_source, public_url
 from bridge.errors import ConfigurationError
-from bridge.ingest.group_commit import GroupCommit
+from bridge.ingest.group_commit import MIB, GroupCommit
 from bridge.ingest.journal_replay import Replayer
 from bridge.ingest.receiver import Receiver
 from bridge.ingest.writer import Writer
@@ -195,6 +195,7 @@ class Bridge:
                     receiver.journal = GroupCommit(
                         journal.keep,
                         size_of_post,
+                        max_bytes=MIB,
                         max_waiting_bytes=http.max_waiting_bytes,
                         patience_seconds=_JOURNAL_SECONDS,
                     )

@@ -1,8 +1,8 @@
 """Brings what the local journal kept into Postgres, in order of arrival, once Postgres takes it again.
 
 A batch is read and stored like bodies that were just received, and dropped from the journal after the commit. A crash
-between the two replays the batch: facts are sets and events have digests, so the second time changes nothing. Each
-process replays its own journal; no lease is needed for that.
+between the two replays the batch: facts are sets and events have digests, so the second time changes nothing. A post
+that cannot be stored is set aside, those behind it go on. Each process replays its own journal; no lease is needed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from bridge.domain.observation import Notification
-from bridge.errors import UnreadableError
+from bridge.errors import TransientError, UnreadableError
 from bridge.ingest.receiver import ReadItem, count_dead_letter, count_notifications, dead_letter, read
 from bridge.journal.journal import Journal, Post
 from bridge.schedule import Backoff, Job, Wake, run_job
@@ -49,16 +49,41 @@ class Replayer:
 
     async def run_once(self) -> int:
         """Replay one batch; return how many posts. TransientError while Postgres is away."""
-        self.show()
         if not self.journal.waiting:
+            await self.journal.check()
+            self.show()
             return 0
+        self.show()
         numbered = await self.journal.first(_BATCH)
-        await self.store([post for _, post in numbered])
+        aside = await self._store_isolating(numbered)
         if numbered:
-            await self.journal.drop(numbered[-1][0])
-            log.info("replayed from the journal", posts=len(numbered), waiting=self.journal.waiting)
+            await self.journal.drop(numbered[-1][0], aside=aside)
+            log.info("replayed from the journal", posts=len(numbered) - len(aside), waiting=self.journal.waiting)
         self.show()
         return len(numbered)
+
+    async def _store_isolating(self, numbered: Sequence[tuple[int, Post]]) -> list[int]:
+        """Store posts; return the numbers of those that cannot be stored, which must not keep back those behind them.
+        TransientError when Postgres is away.
+        """
+        try:
+            await self.store([post for _, post in numbered])
+        except TransientError:
+            raise
+        except Exception as error:  # what one sender sent is one compartment, also when it meets a defect of ours
+            if len(numbered) > 1:
+                middle = len(numbered) // 2
+                aside = await self._store_isolating(numbered[:middle])
+                return aside + await self._store_isolating(numbered[middle:])
+            for number, post in numbered:
+                log.exception(
+                    "a notification cannot be stored, kept in the journal until the next start",
+                    source=post.source,
+                    number=number,
+                    error=str(error),
+                )
+            return [number for number, _ in numbered]
+        return []
 
     async def store(self, posts: Sequence[Post]) -> None:
         """Store posts in order. TransientError when Postgres is away."""
@@ -105,7 +130,8 @@ class Replayer:
 
     def show(self) -> None:
         """Set the metrics of the journal."""
-        self.metrics.journal_waiting.set(self.journal.waiting)
+        self.metrics.journal_waiting.set(self.journal.waiting + self.journal.aside)
+        self.metrics.journal_unwritable.set(self.journal.problem is not None)
         self.metrics.journal_bytes.set(self.journal.waiting_bytes)
         oldest_at = self.journal.oldest_at
         self.metrics.journal_oldest.set(oldest_at.timestamp() if oldest_at else 0)

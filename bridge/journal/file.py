@@ -1,13 +1,13 @@
-"""The file of the journal: an SQLite database that is checked whenever it is opened, and rescued when it is damaged.
+"""The file of the journal: an SQLite database that is checked whenever it is opened, and repaired when it is damaged.
 
-SQLite notices damage in its log (frames are checksummed) but says nothing: it takes what comes before. In the main file
-it notices what does not hang together, when asked. What is found here is told in the log of the program, and a copy of
-the files as they were is put aside before anything is written, since nothing else has those bytes:
+SQLite notices damage in its write-ahead log (frames are checksummed) but reports nothing: it takes what comes before.
+In the main file it finds inconsistencies, when asked. What is found here is logged, and the files are copied as they
+were before anything is written, since nothing else has those bytes:
 
 - Damage inside the log: what came before it is kept. A tail that was torn by a power cut looks the same when the end of
-  a commit reached the disk and its middle did not; then the copy holds what nobody was answered.
-- Damage in the main file: every row that can still be reached goes into a new file, with the checksum it had. The new
-  file takes the old one's place when it is complete: a crash before that leaves everything as it was.
+  a commit reached the disk and its middle did not; then the copy holds posts that were never answered.
+- Damage in the main file: every row that can still be read goes into a new file, with the checksum it had. The new file
+  takes the old one's place when it is complete: a crash before that leaves everything as it was.
 """
 
 import shutil
@@ -35,7 +35,7 @@ create table if not exists post (
 ) strict;
 """
 _TRIAL = "insert into post (id, source, received_at, event_hint, checksum, raw) values (null, '', '', null, x'', x'')"
-"""Finds what is wrong with the tables' definitions."""
+"""Finds faults in the tables' definitions."""
 _LEGIBLE = """
 with written (id, source, received_at, event_hint, checksum, raw) as (select * from post)
 select
@@ -46,7 +46,7 @@ where id between ? and ?
 order by id
 """
 """By place, since the names of columns may be damaged too."""
-_OF_THE_PLACE = {
+_NOT_THE_CONTENT = {
     *(sqlite3.SQLITE_PERM, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_READONLY),
     *(sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN),
 }
@@ -64,6 +64,27 @@ _SOUGHT = 1_000_000
 """Numbers that are tried one by one behind a damaged place, the last ones."""
 
 
+def identity(path: Path) -> tuple[int | None, int | None]:
+    """Return which files stand at the place of a journal and of its log: their inodes, None where there is none."""
+    return _inode(path), _inode(_beside(path, "-wal"))
+
+
+def written_again(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
+    """Copy an open journal, whose file was deleted, into a new one at its place; return a connection to that, the old
+    one is closed. When it fails the old connection is left open.
+    """
+    new = path.with_suffix(".rescued")
+    _delete(new)
+    with closing(_prepared(new)) as copy:
+        copy.execute("begin")
+        copy.executemany("insert into post values (?, ?, ?, ?, ?, ?)", connection.execute("select * from post"))
+        copy.execute("commit")
+    connection.close()  # it deletes what stands at the place of its log
+    _delete(path)
+    new.replace(path)
+    return _prepared(path)
+
+
 class _DamagedError(Exception):
     """A file is not whole; `copy` is one of it as it was."""
 
@@ -77,11 +98,14 @@ def connected(path: Path) -> sqlite3.Connection:
 
     Raises sqlite3.OperationalError and OSError when the place is at fault, never because of what is in the file.
     """
+    rescued = path.with_suffix(".rescued")
+    if not path.exists() and rescued.exists():  # it was about to take the place of a deleted file
+        rescued.replace(path)
     try:
         return _prepared(path)
     except _DamagedError as damage:
-        rescued = _rescued(damage.copy, path)
-        log.warning("the local journal is damaged", copy=str(damage.copy), rescued=rescued, error=str(damage))
+        number = _rescued(damage.copy, path)
+        log.warning("the local journal is damaged", copy=str(damage.copy), rescued=number, error=str(damage))
     return _prepared(path)
 
 
@@ -93,7 +117,7 @@ def _prepared(path: Path) -> sqlite3.Connection:
             _check(connection, path)
             _prepare(connection, path)
         except UNREADABLE as error:
-            if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF in _OF_THE_PLACE:
+            if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF in _NOT_THE_CONTENT:
                 raise
             raise _DamagedError(str(error), _put_aside(path)) from error  # put aside before closing, which writes
         stack.pop_all()
@@ -118,6 +142,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("pragma auto_vacuum = incremental")
     connection.execute("pragma journal_mode = wal")
     connection.execute("pragma synchronous = full")
+    connection.execute("pragma secure_delete = off")  # some systems' default; it takes as much space as is deleted
     connection.execute(_SCHEMA)
     connection.execute("begin immediate")
     connection.execute(_TRIAL)
@@ -183,7 +208,7 @@ def _put_aside(path: Path) -> Path:
 def _rescued(damaged: Path, path: Path) -> int:
     """Put a new file in the place of a damaged one, with what can be read of its copy; return how many rows."""
     new = path.with_suffix(".rescued")
-    new.unlink(missing_ok=True)
+    _delete(new)
     with closing(_prepared(new)) as connection:
         connection.execute("begin")
         connection.executemany(
@@ -192,10 +217,21 @@ def _rescued(damaged: Path, path: Path) -> int:
         )
         connection.execute("commit")
         (rescued,) = connection.execute("select count(*) from post").fetchone()
-    for ending in ("-wal", "-shm"):  # first, or the new file would be taken for the one that the log belongs to
-        _beside(path, ending).unlink(missing_ok=True)
+    _delete(path)  # with its log, which would be taken for the new file's
     new.replace(path)
     return int(rescued)
+
+
+def _delete(path: Path) -> None:
+    for ending in ("-wal", "-shm", ""):
+        _beside(path, ending).unlink(missing_ok=True)
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return None
 
 
 def _legible(damaged: Path) -> Iterator[tuple[object, ...]]:

@@ -259,6 +259,11 @@ class Metrics:
             "When the oldest notification in the local journal was received; 0 when it is empty",
             registry=registry,
         )
+        self.journal_unwritable = Gauge(
+            f"{prefix}_journal_unwritable",
+            "Local journals whose disk refuses to be written (full, read-only), one a worker; 0: all is well",
+            registry=registry,
+        )
         self.journalled = Counter(
             f"{prefix}_journalled", "Notifications answered from the local journal", ["source"], registry=registry
         )

@@ -23,6 +23,7 @@ _SUM = frozenset(
         "process_virtual_memory_bytes",
         "tmf656_bridge_database_connections",
         "tmf656_bridge_database_connections_max",
+        "tmf656_bridge_journal_unwritable",
         "tmf656_bridge_journal_waiting",
         "tmf656_bridge_listener_requests_in_progress",
         "tmf656_bridge_stream_followers",

@@ -36,11 +36,14 @@ class Backend:
             return Readiness("starting", ["waiting for Postgres"])
         if not self.receiving:
             return Readiness("starting", ["starting"])
+        unwritable = []
+        if self.journal is not None and self.journal.problem is not None:
+            unwritable = [f"the local journal cannot be written: {self.journal.problem}"]
         try:
             await self.database.ping()
         except DatabaseUnavailableError as error:
             if self.journal is None or self.journal.full:
-                return Readiness("unavailable", [str(error)])
+                return Readiness("unavailable", [str(error), *unwritable])
             kept = f"notifications are kept in the local journal, {self.journal.waiting} so far"
             return Readiness("degraded", [f"{error}; {kept}"])
-        return Readiness("ready")
+        return Readiness("degraded", unwritable) if unwritable else Readiness("ready")

@@ -100,7 +100,8 @@ def reopened(file: bytes, log: bytes = b"") -> Found:
             assert [one for _, one in journal._first(7)] == [post(99)]
         assert warnings(later) == []
         copies = {path.name: path.read_bytes() for path in place.glob("journal.damaged-*") if "shm" not in path.name}
-        assert {path.name for path in place.iterdir()} - copies.keys() <= {FILE, LOG, f"{FILE}-shm", "journal.lock"}
+        ours = {FILE, LOG, f"{FILE}-shm", "journal.lock", "journal.reserve"}
+        assert {path.name for path in place.iterdir()} - copies.keys() <= ours
     return Found(posts, warnings(said), copies)
 
 

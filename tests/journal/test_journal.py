@@ -2,10 +2,13 @@
 
 import fcntl
 import os
+import resource
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,10 +16,12 @@ from pathlib import Path
 import psutil
 import pytest
 from annotated_types import Le
+from structlog.testing import capture_logs
 
 from bridge.errors import PermanentError
 from bridge.journal.journal import Journal, JournalFullError, Post, opened, waiting_in
 from bridge.settings.model import HttpSettings
+from tests import disk
 
 pytestmark = pytest.mark.anyio
 
@@ -85,6 +90,154 @@ async def test_a_disk_that_is_full_is_a_full_journal(tmp_path: Path) -> None:
         journal._connection.execute(f"pragma max_page_count = {pages + 2}")
         with pytest.raises(JournalFullError, match="full"):
             await journal.append([post(2, b"x" * MIB)])
+        assert await kept(journal) == [post(1).raw]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A directory on a disk of 6 MiB."""
+    with disk.small_disk(tmp_path / "disk") as place:
+        yield place
+
+
+async def append_until_full(journal: Journal) -> list[Post]:
+    """Return what was kept before the disk was full."""
+    posts = [post(number, b'{"n":%d}' % number + bytes(1500)) for number in range(10_000)]
+    for number in range(0, len(posts), 20):
+        try:
+            await journal.append(posts[number : number + 20])
+        except JournalFullError:
+            return posts[:number]
+    raise AssertionError("the disk is larger than expected")
+
+
+async def drain(journal: Journal) -> list[Post]:
+    """Hand everything out and drop it, as the replay does."""
+    seen = []
+    while numbered := await journal.first(100):
+        seen += [each for _, each in numbered]
+        await journal.drop(numbered[-1][0])
+    return seen
+
+
+async def test_d2_a_full_disk_is_said_and_everything_that_was_kept_is_handed_out_once(small_disk: Path) -> None:
+    with opened(small_disk, max_bytes=256 * MIB) as journal:
+        with capture_logs() as logged:
+            posts = await append_until_full(journal)
+            ballast = disk.fill(small_disk)
+        assert len(posts) > 500
+        assert journal.full
+        assert "free space on the disk of data_dir" in (journal.problem or "")
+        (warning,) = [line for line in logged if line["event"] == "the local journal cannot be written"]
+        assert "free space" in warning["remedy"]
+
+        assert await drain(journal) == posts
+        assert journal.waiting == 0
+        ballast.unlink()
+        await journal.check()
+        assert (journal.problem, journal.full) == (None, False)
+        await journal.append([post(1)])
+    with opened(small_disk, max_bytes=256 * MIB) as journal:
+        assert await kept(journal) == [post(1).raw]
+
+
+async def test_d2_where_nothing_can_be_deleted_it_goes_on_behind_what_is_stored(small_disk: Path) -> None:
+    with opened(small_disk, max_bytes=256 * MIB) as journal:
+        posts = await append_until_full(journal)
+        (small_disk / "journal.reserve").unlink()
+        ballast = disk.fill(small_disk)
+        assert await drain(journal) == posts
+        assert (journal.waiting, await journal.first(10)) == (0, [])
+        assert journal.problem is not None
+        assert waiting_in(small_disk)[0] > 0
+        with pytest.raises(JournalFullError, match="free space"):
+            await journal.append([post(1)])
+        ballast.unlink()
+        await journal.check()
+        assert journal.problem is None
+        await journal.append([post(1)])
+        assert (await kept(journal), waiting_in(small_disk)[0]) == ([post(1).raw], 1)
+
+
+async def test_d2_a_disk_that_is_full_at_the_start_keeps_nothing_back(small_disk: Path) -> None:
+    with opened(small_disk, max_bytes=256 * MIB) as journal:
+        posts = await append_until_full(journal)
+        disk.fill(small_disk)
+    disk.fill(small_disk)
+    with opened(small_disk, max_bytes=256 * MIB) as journal:
+        assert await drain(journal) == posts
+
+
+async def test_d2_a_disk_without_any_space_at_the_first_start_is_named(small_disk: Path) -> None:
+    disk.fill(small_disk)
+    with pytest.raises(PermanentError, match=r"data_dir .*free space"), opened(small_disk, max_bytes=MIB):
+        pass
+
+
+async def test_d2_a_disk_that_is_full_of_other_files_is_said_before_anything_fails(small_disk: Path) -> None:
+    with opened(small_disk, max_bytes=MIB) as journal:
+        await journal.check()
+        assert journal.problem is None
+        disk.fill(small_disk)
+        await journal.check()
+        assert "free space" in (journal.problem or "")
+
+
+async def test_d2_a_disk_that_becomes_read_only_is_said_and_left_behind(small_disk: Path) -> None:
+    with opened(small_disk, max_bytes=MIB) as journal:
+        await journal.append([post(number) for number in range(5)])
+        # a remount fails while a file is open: a limit on the size of files has the same effect on this process
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        with capture_logs():  # a line could not be logged to a file, either
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1, hard))
+            try:
+                with pytest.raises(JournalFullError, match="cannot be written"):
+                    await journal.append([post(9)])
+                drained, problem = await drain(journal), journal.problem
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert drained == [post(number) for number in range(5)]
+        assert problem is not None
+        await journal.check()
+        assert journal.problem is None
+        assert waiting_in(small_disk) == (0, None)
+
+
+@pytest.mark.parametrize("gone", ["everything", "directory", "file", "log"])
+async def test_d2_a_journal_that_is_deleted_while_it_is_open_is_written_again(tmp_path: Path, gone: str) -> None:
+    place = tmp_path / "data"
+    with opened(place, max_bytes=MIB) as journal:
+        await journal.append([post(number) for number in range(3)])
+        first = (await journal.first(1))[0][0]
+        await journal.drop(first)
+        if gone == "directory":
+            shutil.rmtree(place)
+        else:
+            for path in place.glob({"everything": "*", "file": "journal.sqlite", "log": "*-wal"}[gone]):
+                path.unlink()
+        await journal.append([post(3)])
+        assert await kept(journal) == [post(number).raw for number in (1, 2, 3)]
+        with opened(place, max_bytes=MIB) as other:
+            assert other.path != journal.path
+        copies = {path.name: path.read_bytes() for path in place.iterdir() if path.name.startswith("journal.sqlite")}
+    killed = tmp_path / "killed"  # what is on the disk survives the process
+    killed.mkdir()
+    for name, content in copies.items():
+        (killed / name).write_bytes(content)
+    with opened(killed, max_bytes=MIB) as journal:
+        assert await kept(journal) == [post(number).raw for number in (1, 2, 3)]
+
+
+async def test_a3_a_post_that_is_set_aside_stays_for_the_next_process(tmp_path: Path) -> None:
+    with opened(tmp_path, max_bytes=MIB) as journal:
+        await journal.append([post(number) for number in range(3)])
+        numbers = [number for number, _ in await journal.first(10)]
+        await journal.drop(numbers[-1], aside=numbers[1:2])
+        assert (journal.waiting, journal.aside, await journal.first(10)) == (0, 1, [])
+        await journal.append([post(3)])
+        await journal.drop((await journal.first(10))[-1][0])
+        assert waiting_in(tmp_path)[0] == 1
+    with opened(tmp_path, max_bytes=MIB) as journal:
         assert await kept(journal) == [post(1).raw]
 
 
