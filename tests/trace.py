@@ -27,7 +27,7 @@ from aiohttp import web
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from bridge.app import Bridge, RunningBridge
-from bridge.bootstrap import OpenDatabase, client_for, source_state_for
+from bridge.bootstrap import client_for, source_state_for
 from bridge.postgres.embedded import embedded
 from bridge.pull.poll import Poller
 from bridge.pull.reconcile import Reconciler
@@ -195,8 +195,7 @@ async def _poller(dsn: str, url: str) -> AsyncIterator[Poller]:
     settings = Settings.model_validate({"sources": {"traced": {"url": url, "push": False}}}).sources["traced"]
     metrics = Metrics()
     async with opened(dsn, wait=False) as database, client_for("traced", settings, metrics) as client:
-        place = OpenDatabase(database, dsn, None, owned=False)
-        source = await source_state_for("traced", settings, place, client, "http://127.0.0.1:9", metrics)
+        source = await source_state_for("traced", settings, database, client, "http://127.0.0.1:9", metrics)
         yield Poller(source, database, metrics, Reconciler(source, database, metrics))
 
 

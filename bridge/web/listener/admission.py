@@ -1,11 +1,11 @@
-"""Who may call a callback: the secret in its path, and what else is configured; all that is set must hold.
+"""What a callback demands of its caller besides the secret in its path; all that is set must hold.
 
     where   the address it calls from, the certificate it shows
     who     HTTP basic or a bearer token (either, where both are set); then how often it calls
     what    a signature over the body (`web.listener.signature`)
 
-A `Gate` is made once, at start; a source without demands has none. The secret is checked first: only a caller that
-knows it learns from a refusal what else is demanded.
+A `Gate` is made when settings are read; a source without demands has none. The secret is checked first: only a caller
+that knows it learns from a refusal what else is demanded.
 """
 
 import base64
@@ -20,9 +20,6 @@ from typing import Any
 from aiohttp import web
 
 from bridge.settings import SourceSettings
-from bridge.sources.state import SourceState
-from bridge.storage import source as source_table
-from bridge.web.listener.callback import Callback
 from bridge.web.listener.signature import Verifier
 from bridge.web.refusal import Refusal
 
@@ -32,24 +29,6 @@ Check = Callable[[web.BaseRequest], None]
 """Returns when the request may pass, raises Refusal otherwise."""
 
 _LONGEST_TOKEN_CHARACTERS = 2048
-
-
-def source_for(callback: Callback, sources: Mapping[str, SourceState]) -> SourceState:
-    """Return the source whose callback this is; Refusal (404, or 410 when its secret has been replaced).
-
-    Takes the same time whether the secret or the source is wrong.
-    """
-    source = sources.get(callback.source)
-    accepted = source.secrets if source is not None and source.settings.enabled else ("",)
-    given = callback.secret.encode("utf-8", "surrogatepass")
-    matches = False
-    for secret in accepted:
-        matches |= hmac.compare_digest(secret.encode(), given) and bool(secret)
-    if source is not None and matches:
-        return source
-    if source is not None and source_table.digest(callback.secret) in source.retired:
-        raise Refusal(410, "retired", "this callback was replaced: register at the new one, or unregister this one")
-    raise Refusal(404, "unknown_callback", "no such callback: check source and secret in its path")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from hmac import compare_digest
 from time import perf_counter
 from typing import Protocol
 from zlib import MAX_WBITS, decompressobj
@@ -30,10 +31,11 @@ from aiohttp.http_exceptions import HttpProcessingError
 from bridge.errors import BridgeError, OverdueError, TransientError, UnreadableError
 from bridge.ingest.receiver import Outcome
 from bridge.sources.state import SourceState
+from bridge.storage import source as source_table
 from bridge.telemetry import exemplar
 from bridge.telemetry.metrics import Metrics
 from bridge.web.answer import error_response, serialised
-from bridge.web.listener.admission import Gate, source_for
+from bridge.web.listener.admission import Gate
 from bridge.web.listener.body_budget import BodyBudget, BodyReservation
 from bridge.web.listener.callback import Callback
 from bridge.web.listener.fast_path import Acceptance, SendAnswer
@@ -174,6 +176,24 @@ class ListenerEndpoint:
 
 
 _NO_DEMANDS = Gate()
+
+
+def source_for(callback: Callback, sources: Mapping[str, SourceState]) -> SourceState:
+    """Return the source whose callback this is; Refusal (404, or 410 when its secret has been replaced).
+
+    Takes the same time whether the secret or the source is wrong.
+    """
+    source = sources.get(callback.source)
+    accepted = source.secrets if source is not None and source.settings.enabled else ("",)
+    given = callback.secret.encode("utf-8", "surrogatepass")
+    matches = False
+    for secret in accepted:
+        matches |= compare_digest(secret.encode(), given) and bool(secret)
+    if source is not None and matches:
+        return source
+    if source is not None and source_table.digest(callback.secret) in source.retired:
+        raise Refusal(410, "retired", "this callback was replaced: register at the new one, or unregister this one")
+    raise Refusal(404, "unknown_callback", "no such callback: check source and secret in its path")
 
 
 def _refusal(error: BridgeError) -> Refusal:

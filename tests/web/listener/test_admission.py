@@ -2,7 +2,7 @@
 
 import base64
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
@@ -22,15 +22,12 @@ from bridge.app import RunningBridge
 from bridge.errors import ConfigurationError
 from bridge.settings import Settings
 from bridge.web.connections import ConnectionLimit
-from bridge.web.listener.admission import Bucket, Gate, allowed_from, caller, certified, gates, source_for
-from bridge.web.listener.callback import Callback
+from bridge.web.listener.admission import Bucket, Gate, allowed_from, caller, certified, gates
 from bridge.web.listener.signature import Verifier
 from bridge.web.refusal import Refusal
 from bridge.web.tls import Certificates
 
 pytestmark = pytest.mark.anyio
-
-RigFor = Callable[..., Awaitable[Any]]
 
 SECRET = "admission-C4nary-012345678"
 TOKEN = "admission-t0ken-0123456789"
@@ -459,24 +456,6 @@ def test_a_source_without_demands_has_no_gate() -> None:
     made = gates(Settings.model_validate({"sources": sources}).sources, ())
     assert set(made) == set(DEMANDS) - {"none"}
     assert Gate() not in made.values()
-
-
-async def test_a_secret_opens_its_own_source_only(rig_for: RigFor) -> None:
-    rig = await rig_for("http://127.0.0.1:9")
-    sources = {"sim": rig.source}
-    (secret,) = rig.source.secrets
-    assert source_for(Callback("sim", secret), sources) is rig.source
-    for name, wrong in (("sim", secret[:-1]), ("sim", ""), ("other", secret), ("other", ""), ("sim", "\udcff")):
-        with pytest.raises(Refusal) as refused:
-            source_for(Callback(name, wrong), sources)
-        assert refused.value.status == 404
-
-
-async def test_a_disabled_source_has_no_callback(rig_for: RigFor) -> None:
-    rig = await rig_for("http://127.0.0.1:9", enabled=False)
-    for secret in (rig.source.secrets[0], ""):
-        with pytest.raises(Refusal):
-            source_for(Callback("sim", secret), {"sim": rig.source})
 
 
 def test_connections_are_counted_together_and_by_peer() -> None:

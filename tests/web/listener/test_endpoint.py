@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -22,8 +22,13 @@ import asyncpg
 import pytest
 
 from bridge.app import RunningBridge
+from bridge.web.listener.callback import Callback
+from bridge.web.listener.endpoint import source_for
+from bridge.web.refusal import Refusal
 
 pytestmark = pytest.mark.anyio
+
+RigFor = Callable[..., Awaitable[Any]]
 
 SECRET = "listener-C4nary-0123456789"
 WRONG = "listener-Wr0ng--0123456789"
@@ -113,6 +118,24 @@ async def test_the_callback_and_everything_below_it_is_served_and_answered_in_th
         assert answer.headers["content-type"].startswith("application/json")
     found = await query("select status from report.service_problem where source = $1 and id = $2", source, problem_id)
     assert [row["status"] for row in found] == ["acknowledged"], "stored before the answer"
+
+
+async def test_a_secret_opens_its_own_source_only(rig_for: RigFor) -> None:
+    rig = await rig_for("http://127.0.0.1:9")
+    sources = {"sim": rig.source}
+    (secret,) = rig.source.secrets
+    assert source_for(Callback("sim", secret), sources) is rig.source
+    for name, wrong in (("sim", secret[:-1]), ("sim", ""), ("other", secret), ("other", ""), ("sim", "\udcff")):
+        with pytest.raises(Refusal) as refused:
+            source_for(Callback(name, wrong), sources)
+        assert refused.value.status == 404
+
+
+async def test_a_disabled_source_has_no_callback(rig_for: RigFor) -> None:
+    rig = await rig_for("http://127.0.0.1:9", enabled=False)
+    for secret in (rig.source.secrets[0], ""):
+        with pytest.raises(Refusal):
+            source_for(Callback("sim", secret), {"sim": rig.source})
 
 
 async def test_a_source_of_unknown_version_is_answered_in_the_version_that_its_problems_show(
