@@ -16,6 +16,7 @@ import structlog
 
 from bridge.errors import BridgeError, DatabaseUnavailableError
 from bridge.telemetry.metrics import Metrics
+from bridge.telemetry.redaction import mask
 
 log = structlog.get_logger(__name__)
 
@@ -23,6 +24,7 @@ T = TypeVar("T")
 
 BACKOFF_FIRST_SECONDS = 0.8
 BACKOFF_LAST_SECONDS = 30.0
+_LONGEST_ERROR = 2000
 RETRY_AFTER_LAST_SECONDS = 3600.0
 """A remote system that asks for a longer pause is asked again after this time."""
 DATABASE_AWAY_LAST_SECONDS = 2.0
@@ -158,12 +160,17 @@ class Job:
             facts["source"] = self.source
         facts |= {"failures": self.failures_in_a_row, "retry_in_seconds": round(retry_in_seconds, 1)}
         if isinstance(error, BridgeError):
-            self.error = str(error) or type(error).__name__
+            self.error = _storable(str(error) or type(error).__name__)
             again = isinstance(error, DatabaseUnavailableError) and self.failures_in_a_row > 1
             (log.debug if again else log.warning)("job failed", error=self.error, **facts)
         else:
             self.error = f"unexpected {type(error).__name__}, see the log"
             log.error("job failed unexpectedly", exc_info=error, **facts)
+
+
+def _storable(text: str) -> str:
+    """A message as Postgres takes it and people may read it, without secrets."""
+    return mask(text[:_LONGEST_ERROR]).encode(errors="backslashreplace").decode().replace("\0", "\\x00")
 
 
 async def run_job(

@@ -129,6 +129,7 @@ CREATE TABLE bridge.source (
     retired_secrets bytea[] DEFAULT '{}'::bytea[] NOT NULL,
     fallback_reason text,
     poll_requested_at timestamp with time zone,
+    failing_jobs jsonb DEFAULT '{}'::jsonb NOT NULL,
     CONSTRAINT source_mode_check CHECK ((mode = ANY (ARRAY['push'::text, 'fallback'::text, 'poll'::text, 'disabled'::text])))
 );
 ALTER TABLE bridge.source ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -160,6 +161,7 @@ COMMENT ON COLUMN bridge.source.previous_secret IS 'The one before, still accept
 COMMENT ON COLUMN bridge.source.retired_secrets IS 'Hashes of older ones, answered 410';
 COMMENT ON COLUMN bridge.source.fallback_reason IS 'Why the mode is fallback, in words; null in any other';
 COMMENT ON COLUMN bridge.source.poll_requested_at IS 'When a process that does not poll asked the leader for a poll, mostly because an event names no problem; null once the poll has begun';
+COMMENT ON COLUMN bridge.source.failing_jobs IS 'Jobs that have failed since they last worked: name → failures (in a row), failed_at, error';
 
 CREATE TABLE bridge.summary (
     singleton boolean DEFAULT true NOT NULL,
@@ -1323,7 +1325,8 @@ CREATE TABLE bridge.lease (
     holder text NOT NULL,
     token bigint NOT NULL,
     taken_at timestamp with time zone NOT NULL,
-    expires_at timestamp with time zone NOT NULL
+    expires_at timestamp with time zone NOT NULL,
+    renewed_at timestamp with time zone DEFAULT now() NOT NULL
 );
 ALTER TABLE ONLY bridge.lease
     ADD CONSTRAINT lease_pkey PRIMARY KEY (name);
@@ -1333,6 +1336,7 @@ COMMENT ON COLUMN bridge.lease.holder IS 'Process that holds it: host, process i
 COMMENT ON COLUMN bridge.lease.token IS 'Grows with every change of holder; what is written under an older one is refused';
 COMMENT ON COLUMN bridge.lease.taken_at IS 'Since when this holder has it';
 COMMENT ON COLUMN bridge.lease.expires_at IS 'Postgres'' clock: when anybody may take it';
+COMMENT ON COLUMN bridge.lease.renewed_at IS 'Postgres'' clock: when its holder last took or renewed it; how long ago a bridge last worked';
 
 CREATE TABLE bridge.missing_problem (
     source_id smallint NOT NULL,

@@ -186,3 +186,12 @@ def test_a_remote_system_cannot_ask_for_an_endless_pause(asked: float) -> None:
 @pytest.mark.parametrize("asked", [math.nan, -5.0, -math.inf])
 def test_a_pause_that_is_none_is_not_one(asked: float) -> None:
     assert 0.4 <= Backoff().next_seconds(asked) <= 0.8
+
+
+async def test_an_error_that_is_kept_can_be_stored_and_holds_no_secret() -> None:
+    job = Job("poll", Metrics(), "snow")
+    text = "nul \0, half \ud800, postgresql://bridge:pa55w0rd@host/x " + "x" * 10_000_000
+    await _run_through(job, [TransientError(text)])
+    assert job.error is not None
+    assert job.error.encode().startswith(b"nul \\x00, half \\ud800, postgresql://bridge:**********@host/x xxx")
+    assert len(job.error) < 3000

@@ -22,6 +22,7 @@ from bridge.sources.state import Mode, SourceState
 from bridge.storage import dead_letter, service_problem
 from bridge.storage import source as source_table
 from bridge.storage.database import Connection, Database
+from bridge.storage.errors import RefusedError
 from bridge.telemetry.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -64,16 +65,16 @@ class Reporter:
 
     async def _report(self) -> None:
         """Write the state of each source, or, where another process leads, read it; count what is due to be counted."""
-        async with self.database.connection() as connection:
-            for source in list(self.sources.values()):
-                if source.leads:
-                    await self._tell(connection, source)
-                else:
-                    await self._follow(connection, source)
+        for source in list(self.sources.values()):
+            try:
+                async with self.database.connection() as connection:
+                    await (self._write if source.leads else self._read)(connection, source)
+            except RefusedError as error:  # of this source only
+                log.warning("state not written", source=source.name, error=str(error))
         if monotonic() >= self._count_not_before:
             await self._count()
 
-    async def _tell(self, connection: Connection, source: SourceState) -> None:
+    async def _write(self, connection: Connection, source: SourceState) -> None:
         await count_missed_pushes(connection, source, self.metrics)
         if source.doubted and source.missed_at is not None:
             if await source_table.pushed_since(connection, source.source_id, source.missed_at):
@@ -86,9 +87,13 @@ class Reporter:
             source.heard(last_push_at)  # by another process
         if await source_table.take_poll_request(connection, source.source_id):
             source.poll_wake.call("another process asks for it")
-        await source_table.write_error(connection, source.source_id, source.last_error)
+        failing = {
+            name: {"failures": job.failures_in_a_row, "failed_at": job.failed_at, "error": job.error}
+            for name, job in source.failing_jobs().items()
+        }
+        await source_table.write_error(connection, source.source_id, source.last_error, failing)
 
-    async def _follow(self, connection: Connection, source: SourceState) -> None:
+    async def _read(self, connection: Connection, source: SourceState) -> None:
         await source_table.write_state(connection, source.source_id, last_push_at=source.last_push_at)
         if source.poll_wake.called:
             await source_table.request_poll(connection, source.source_id)

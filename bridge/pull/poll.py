@@ -21,7 +21,6 @@ import anyio
 import structlog
 
 from bridge.domain.observation import Via
-from bridge.errors import DatabaseUnavailableError
 from bridge.pull.page_import import PageImport, Tally, plausible
 from bridge.pull.pass_record import record_pass
 from bridge.pull.reconcile import Reconciler
@@ -72,7 +71,6 @@ class Poller:
     async def _poll(self) -> None:
         self._started = monotonic()
         tally = await self.run_once()
-        self.source.last_error = None
         self.source.first_pass.set()
         if tally.changed:
             log.info(
@@ -84,9 +82,7 @@ class Poller:
         if called is not None:
             await anyio.sleep(max(0.0, self._started + _BETWEEN_CALLS_SECONDS - monotonic()))
 
-    def _failed(self, error: Exception) -> None:
-        if not isinstance(error, DatabaseUnavailableError):
-            self.source.last_error = self.source.job("poll", self.metrics).error
+    def _failed(self, _: Exception) -> None:
         self.metrics.polls.labels(self.source.name, "poll", "failed").inc()
 
     async def run_once(self) -> Tally:

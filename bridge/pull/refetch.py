@@ -136,7 +136,7 @@ class Refetcher:
     @property
     def _answers_polls(self) -> bool:
         """Is the source there? Then a problem that cannot be fetched is itself the cause."""
-        return self.source.first_pass.is_set() and self.source.last_error is None
+        return self.source.first_pass.is_set() and self.source.job("poll", self.metrics).error is None
 
     async def _postpone(self, connection: Connection, request: RefetchRequest) -> None:
         if request.attempts + 1 >= _TRIES:

@@ -9,7 +9,7 @@ before holds, and a process that does not lead has the mode that the leader wrot
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from time import monotonic
 
@@ -25,6 +25,8 @@ from bridge.storage.lease import LeaderFence
 from bridge.storage.observation import Stored
 from bridge.telemetry.metrics import Metrics
 from bridge.tmf656.client import Client
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 class Mode(StrEnum):
@@ -68,7 +70,6 @@ class SourceState:
     that the hub forgot and that were made anew: what was lost between is push's fault. None: none are expected.
     """
     last_push_at: datetime | None = None
-    last_error: str | None = None
     jobs: dict[str, Job] = field(default_factory=dict)
     """The jobs of this source by name, and how they are doing."""
     poll_wake: Wake = field(default_factory=Wake)
@@ -108,6 +109,16 @@ class SourceState:
     def job(self, name: str, metrics: Metrics) -> Job:
         """Return the job of that name."""
         return self.jobs.setdefault(name, Job(name, metrics, self.name))
+
+    def failing_jobs(self) -> dict[str, Job]:
+        """The jobs that have failed since they last worked, the one that failed last at the end."""
+        failing = [job for job in self.jobs.values() if job.failed_at is not None and job.error is not None]
+        return {job.name: job for job in sorted(failing, key=lambda job: job.failed_at or _NEVER)}
+
+    @property
+    def last_error(self) -> str | None:
+        """What last went wrong and has not gone well since."""
+        return next((job.error for job in reversed(self.failing_jobs().values())), None)
 
     @property
     def wants_push(self) -> bool:

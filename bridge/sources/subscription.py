@@ -67,7 +67,6 @@ class Subscriber:
 
     def _failed(self, _: Exception) -> None:
         self.metrics.registrations.labels(self.source.name, self.reason, "failed").inc()
-        self.source.last_error = self.source.job("subscription", self.metrics).error
 
     async def run_once(self, reason: str) -> None:
         """Make sure that a registration stands."""

@@ -42,6 +42,21 @@ async def release(connection: Connection, name: str, holder: str) -> None:
     await connection.execute(queries("lease")["release"], name, holder)
 
 
+@dataclass(frozen=True, slots=True)
+class LeaseHolder:
+    """Who has a lease or had it last. `held`: it still has it."""
+
+    holder: str
+    renewed_seconds_ago: float
+    held: bool
+
+
+async def find_holder(connection: Connection, name: str) -> LeaseHolder | None:
+    """Return who has a lease or had it last; None: nobody ever had it."""
+    row = await connection.fetchrow(queries("lease")["holder"], name)
+    return None if row is None else LeaseHolder(row["holder"], row["renewed_seconds_ago"], row["held"])
+
+
 @dataclass(slots=True)
 class LeaderFence:
     """What keeps writes under a lost lease out. Without a token (commands that run once) everything passes."""

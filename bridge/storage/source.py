@@ -6,6 +6,8 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
+import orjson
+
 from bridge.storage.database import Connection
 from bridge.storage.queries import queries
 
@@ -114,9 +116,14 @@ async def write_version(connection: Connection, source_id: int, version: str | N
         await connection.execute(queries("source")["write_version"], source_id, version)
 
 
-async def write_error(connection: Connection, source_id: int, error: str | None) -> None:
-    """Keep what last went wrong, or None when it works again."""
-    await connection.execute(queries("source")["write_error"], source_id, error)
+async def write_error(
+    connection: Connection, source_id: int, error: str | None, failing_jobs: dict[str, dict[str, Any]]
+) -> None:
+    """Keep what last went wrong, or None when it works again, and the jobs that fail: name → `failures` in a row,
+    `failed_at`, `error`.
+    """
+    jobs = orjson.dumps(failing_jobs, option=orjson.OPT_SORT_KEYS)
+    await connection.execute(queries("source")["write_error"], source_id, error, jobs)
 
 
 async def mode(connection: Connection, source_id: int) -> str:
@@ -131,4 +138,5 @@ async def pushed_since(connection: Connection, source_id: int, at: datetime) -> 
 
 async def status(connection: Connection) -> list[dict[str, Any]]:
     """One dictionary a source, keys as in the query."""
-    return [dict(row) for row in await connection.fetch(queries("source")["status"])]
+    rows = await connection.fetch(queries("source")["status"])
+    return [dict(row) | {"failing_jobs": orjson.loads(row["failing_jobs"])} for row in rows]

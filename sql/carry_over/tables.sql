@@ -7,6 +7,9 @@
 
 drop table bridge.sighting;
 
+alter table bridge.source add column failing_jobs jsonb not null default '{}';
+alter table bridge.lease add column renewed_at timestamptz not null default now();
+
 alter table bridge.source rename column poll_wanted_at to poll_requested_at;
 alter table bridge.service_problem rename column listed to list_digest;
 alter table bridge.awaited_notification rename column told_at to arrived_at;

@@ -28,7 +28,8 @@ create table bridge.source (
     previous_secret text,
     retired_secrets bytea[] not null default '{}',
     fallback_reason text,
-    poll_requested_at timestamptz
+    poll_requested_at timestamptz,
+    failing_jobs jsonb not null default '{}'
 );
 comment on table bridge.source is 'A TMF656 server we take service problems from, by its name in the configuration';
 comment on column bridge.source.id is 'Short key used in every other table';
@@ -46,6 +47,8 @@ comment on column bridge.source.current_secret is 'Secret in the callback as las
 comment on column bridge.source.previous_secret is 'The one before, still accepted; null when there was none';
 comment on column bridge.source.retired_secrets is 'Hashes of older ones, answered 410';
 comment on column bridge.source.fallback_reason is 'Why the mode is fallback, in words; null in any other';
+comment on column bridge.source.failing_jobs is
+'Jobs that have failed since they last worked: name → failures (in a row), failed_at, error';
 comment on column bridge.source.poll_requested_at is
 'When a process that does not poll asked the leader for a poll, mostly because an event names no problem; null once the poll has begun';
 
@@ -157,7 +160,8 @@ create table bridge.lease (
     holder text not null,
     token bigint not null,
     taken_at timestamptz not null,
-    expires_at timestamptz not null
+    expires_at timestamptz not null,
+    renewed_at timestamptz not null default now()
 );
 comment on table bridge.lease is 'Work that only one process does at a time';
 comment on column bridge.lease.name is 'The work';
@@ -165,6 +169,7 @@ comment on column bridge.lease.holder is 'Process that holds it: host, process i
 comment on column bridge.lease.token is 'Grows with every change of holder; what is written under an older one is refused';
 comment on column bridge.lease.taken_at is 'Since when this holder has it';
 comment on column bridge.lease.expires_at is 'Postgres'' clock: when anybody may take it';
+comment on column bridge.lease.renewed_at is 'Postgres'' clock: when its holder last took or renewed it; how long ago a bridge last worked';
 
 -- Service problems
 

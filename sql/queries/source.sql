@@ -52,8 +52,12 @@ update bridge.source as s set version = $2
 where s.id = $1 and s.version is distinct from $2;
 
 -- name: write_error
-update bridge.source as s set last_error = $2, last_error_at = case when $2::text is null then s.last_error_at else now() end
-where s.id = $1 and s.last_error is distinct from $2;
+-- What last went wrong (null: nothing is wrong), and the jobs that fail.
+update bridge.source as s set
+    last_error_at = case when $2::text is null or s.last_error is not distinct from $2 then s.last_error_at else now() end,
+    last_error = $2,
+    failing_jobs = $3
+where s.id = $1 and (s.last_error is distinct from $2 or s.failing_jobs <> $3);
 
 -- name: request_poll
 update bridge.source as s set poll_requested_at = now()
@@ -85,6 +89,7 @@ select
     s.last_error,
     s.last_error_at,
     s.fallback_reason,
+    s.failing_jobs,
     q.missed_24h,
     q.late_24h,
     (

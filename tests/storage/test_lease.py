@@ -119,3 +119,30 @@ async def test_it_cannot_change_hands_while_a_write_under_it_is_under_way(databa
                 await anyio.sleep(0.01)
         order.append("written")
     assert order == ["written", "taken over"]
+
+
+async def test_f1_who_led_last_is_told_with_how_long_ago_that_was(database: Database, dsn: str) -> None:
+    async with database.connection() as connection:
+        assert await lease.find_holder(connection, "jobs") is None
+        async with opened(dsn, wait=False) as other:
+            await take(other)
+            leading = await lease.find_holder(connection, "jobs")
+            assert leading is not None
+            assert (leading.holder, leading.held) == (other.identity, True)
+        await connection.execute("update bridge.lease set renewed_at = now() - interval '13 s'")
+        while (last := await lease.find_holder(connection, "jobs")) is None or last.held:  # noqa: ASYNC110 -- as above
+            await anyio.sleep(0.01)
+        assert 13 <= last.renewed_seconds_ago < 60
+        await take(database)
+        now = await lease.find_holder(connection, "jobs")
+        assert now is not None
+        assert now.renewed_seconds_ago < 13
+
+
+async def test_f1_a_lease_that_was_released_is_held_by_nobody(database: Database) -> None:
+    await take(database)
+    async with database.connection() as connection:
+        await lease.release(connection, "jobs", database.identity)
+        last = await lease.find_holder(connection, "jobs")
+        assert last is not None
+        assert not last.held
