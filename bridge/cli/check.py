@@ -1,9 +1,10 @@
 """`check`: does everything work that `run` will need, and if not, what is to be done."""
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Any
 
 import anyio
 import orjson
@@ -19,6 +20,7 @@ from bridge.errors import BridgeError, SchemaError, UnreadableError
 from bridge.schedule import now
 from bridge.settings import Settings, SourceSettings
 from bridge.storage import migrations
+from bridge.storage import source as source_table
 from bridge.storage.database import Connection
 from bridge.telemetry.metrics import Metrics
 from bridge.tmf656 import wire
@@ -60,7 +62,8 @@ def report_findings(settings: Settings, *, as_json: bool = False) -> bool:
 
 async def _check(settings: Settings) -> list[Finding]:
     findings = [Finding("configuration", "read", True, _number(settings))]
-    findings += await _database(settings)
+    passes: dict[str, list[Finding]] = {}
+    findings += await _database(settings, passes)
     if not settings.sources:
         findings.append(
             Finding("sources", "configured", False, "none", "add a table [sources.NAME] with a url to bridge.toml")
@@ -73,14 +76,15 @@ async def _check(settings: Settings) -> list[Finding]:
     async with anyio.create_task_group() as group:
         for name in settings.sources:
             group.start_soon(look, name)
-    return findings + [finding for each in found.values() for finding in each]
+    return findings + [finding for name, each in found.items() for finding in each + passes.get(name, [])]
 
 
 def _number(settings: Settings) -> str:
     return f"{len(settings.sources)} {'source' if len(settings.sources) == 1 else 'sources'}"
 
 
-async def _database(settings: Settings) -> list[Finding]:
+async def _database(settings: Settings, passes: dict[str, list[Finding]]) -> list[Finding]:
+    """Say whether the database is there and current; put what it knows of the sources' last passes into `passes`."""
     embedded = not settings.database.dsn.get_secret_value()
     kind = f"embedded Postgres in {settings.data_dir}" if embedded else "configured database"
     started = perf_counter()
@@ -89,7 +93,10 @@ async def _database(settings: Settings) -> list[Finding]:
             version = await connection.fetchval("show server_version")
             milliseconds = 1000 * (perf_counter() - started)
             found = [Finding("database", "reach", True, f"{kind}, Postgres {version}, {milliseconds:.0f} ms")]
-            return found + await _schema(connection, embedded=embedded)
+            found += await _schema(connection, embedded=embedded)
+            if found[-1].works is not False and not await migrations.pending(connection):
+                passes |= {row["name"]: list(_passes(row)) for row in await source_table.status(connection)}
+            return found
     except BridgeError as error:
         remedy = "" if embedded else "check database.dsn, and that Postgres runs and lets this machine in"
         return [Finding("database", "reach", False, str(error), remedy)]
@@ -113,6 +120,17 @@ async def _schema(connection: Connection, *, embedded: bool) -> list[Finding]:
         remedy = "run `tmf656-bridge migrate` as the owner of the database, or `alter database … set jit = off`"
         found.append(Finding("database", "jit", None, "on: reports over many problems take seconds longer", remedy))
     return found
+
+
+def _passes(row: dict[str, Any]) -> Iterator[Finding]:
+    """Say what the last passes over a source may have missed, and what is held back."""
+    for kind in ("poll", "reconcile"):
+        if gap := row[f"{kind}_gap"]:
+            remedy = "deletions are not found; ask its operators how its list is paged" if kind == "reconcile" else ""
+            yield Finding(row["name"], f"last {kind}", None, gap, remedy)
+    if row["held_back"]:
+        found = f"{row['held_back']:,} problems are missing but not recorded as deleted: {row['held_back_reason']}"
+        yield Finding(row["name"], "deletions", None, found)
 
 
 async def _source(name: str, source: SourceSettings, public_url: str) -> list[Finding]:

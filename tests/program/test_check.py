@@ -122,3 +122,39 @@ async def test_what_it_says_is_never_taken_for_markup_and_fits_into_80_columns(
     assert answer.status == 1
     assert "[sources.NAME]" in answer.out
     assert max(len(line) for line in answer.out.splitlines()) <= 80
+
+
+async def test_b1_f9_what_the_last_passes_may_have_missed_is_shown(dsn: str, call: Any, configured: Any) -> None:
+    async with Simulator(population=20) as sim:
+        config = configured(dsn=dsn, sources={"snow": {"url": sim.url, "page_size": 10, "push": False}})
+        sim.faults.page_cap, sim.faults.no_total, sim.faults.no_link = 1, True, True
+        answer = await call("sync", "snow", "--full", "--config", config)
+        assert answer.status == 1
+        assert "incomplete" in answer.out
+        assert "nothing was looked for as deleted" in answer.out
+        status, found = await findings(call, config)
+        assert status == 0
+        assert found["snow", "last reconcile"]["found"].startswith("incomplete")
+        answer = await call("status", "--config", config)
+        assert "not read completely" in answer.out.replace("\n", " ")
+
+
+async def test_f6_b8_sync_says_what_it_deleted_saw_missing_and_held_back(dsn: str, call: Any, configured: Any) -> None:
+    async with Simulator(population=60) as sim:
+        config = configured(dsn=dsn, sources={"snow": {"url": sim.url, "push": False}})
+        assert (await call("sync", "snow", "--full", "--config", config)).status == 0
+        for problem_id in list(sim.problems)[:2]:
+            await sim.delete(problem_id)
+        first = await call("sync", "snow", "--full", "--config", config)
+        assert "2 problems are missing from the list, 2 of them for the first time: 0 deleted" in first.out
+        second = await call("sync", "snow", "--full", "--config", config)
+        assert "2 deleted, 0 still there by id, 0 held back" in second.out
+        sim.faults.collection_missing = sim.faults.by_id_missing = lambda _: True
+        for _ in range(2):
+            held = await call("sync", "snow", "--full", "--config", config)
+        assert "0 deleted, 0 still there by id, 58 held back" in held.out
+        assert "--accept-deletions" in held.out
+        _, found = await findings(call, config)
+        assert "58 problems are missing" in found["snow", "deletions"]["found"]
+        accepted = await call("sync", "snow", "--accept-deletions", "--config", config)
+        assert "58 deleted, 0 still there by id, 0 held back" in accepted.out

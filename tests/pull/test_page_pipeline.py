@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from bridge.errors import BridgeError, DatabaseUnavailableError, PermanentError, TransientError
-from bridge.pull.page_pipeline import AT_ONCE, ROWS, RowChunk, run_pipeline
+from bridge.pull.page_pipeline import AT_ONCE, CHUNK_BYTES, ROWS, RowChunk, run_pipeline
 from bridge.simulator.tmf656.background import background
 from bridge.tmf656.client import ListPage
 from bridge.tmf656.wire import rows_of
@@ -117,6 +117,18 @@ async def test_a_page_of_many_rows_is_cut_and_the_next_one_begins_before_its_end
         assert gates.began == [1, 1, 2, 2]
         await gates.open(2)
         assert gates.ended == [1, 1, 2, 2]
+
+
+async def test_a5_a_chunk_ends_at_a_megabyte_and_one_row_may_be_larger() -> None:
+    sizes = [CHUNK_BYTES // 2, CHUNK_BYTES // 2, 10, 3 * CHUNK_BYTES, 10, 10]
+    rows = rows_of({"id": number, "text": "x" * size} for number, size in enumerate(sizes))
+    chunks: list[list[Any]] = []
+
+    async def handle(chunk: RowChunk) -> None:
+        chunks.append([row.id for row in chunk.rows])
+
+    await run_pipeline(aiter(Server(ListPage(rows, datetime.now(UTC), None, 1, None))), handle)
+    assert chunks == [[0, 1], [2, 3], [4, 5]]
 
 
 async def test_every_page_has_a_first_and_a_last_chunk_also_one_without_rows() -> None:
