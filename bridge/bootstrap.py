@@ -28,7 +28,7 @@ from bridge.storage.lease import LeaderFence
 from bridge.telemetry import systemd
 from bridge.telemetry.logs import hide
 from bridge.telemetry.metrics import PASS_KINDS, Metrics
-from bridge.tmf656.client import Client, ClientOptions
+from bridge.tmf656.client import Client
 
 log = structlog.get_logger(__name__)
 
@@ -120,27 +120,10 @@ async def _heed_signals(process: Stoppable, reloads: TaskGroup) -> None:
 
 def client_for(name: str, settings: SourceSettings, metrics: Metrics) -> Client:
     """Make the client of a source."""
-    options = ClientOptions(
-        name=name,
-        url=settings.url,
-        username=settings.username,
-        password=settings.password.get_secret_value(),
-        token=settings.token.get_secret_value(),
-        oauth2_token_url=settings.oauth2_token_url or "",
-        oauth2_client_id=settings.oauth2_client_id,
-        oauth2_client_secret=settings.oauth2_client_secret.get_secret_value(),
-        bypass_proxy=settings.bypass_proxy,
-        proxy=settings.proxy,
-        verify_tls=settings.verify_tls,
-        ca_file=settings.ca_file,
-        client_cert_file=settings.client_cert_file,
-        client_key_file=settings.client_key_file,
-        page_size=settings.page_size,
-        request_timeout_seconds=settings.request_timeout_seconds,
-        max_response_bytes=settings.max_response_bytes,
-    )
     return Client(
-        options, on_request=lambda operation, outcome: metrics.upstream.labels(name, operation, outcome).inc()
+        name,
+        settings,
+        on_request=lambda operation, outcome: metrics.upstream.labels(name, operation, outcome).inc(),
     )
 
 

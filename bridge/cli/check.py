@@ -25,8 +25,8 @@ from bridge.storage.database import Connection
 from bridge.telemetry.metrics import Metrics
 from bridge.tmf656 import wire
 from bridge.tmf656.client import Client
+from bridge.tmf656.filter_style import FilterStyle
 from bridge.tmf656.hub import HubAbsentError, HubConflictError
-from bridge.tmf656.paging import FilterStyle
 
 
 @dataclass(frozen=True, slots=True)

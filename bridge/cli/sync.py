@@ -15,7 +15,7 @@ from bridge.pull.poll import Poller
 from bridge.pull.reconcile import Reconciler
 from bridge.settings import Settings
 from bridge.telemetry.metrics import Metrics
-from bridge.tmf656.client import ListPage
+from bridge.tmf656.list_pass import ListPage
 
 
 def sync(

@@ -22,6 +22,8 @@ class Gap(StrEnum):
     """The server changed the order of its list while it was read."""
     LINK_REFUSED = "link_refused"
     """The link to the next page cannot be read or leads to where the bridge sends no credentials."""
+    NOT_FOUND = "not_found"
+    """The server answers that it has no such list (404): the url is wrong, or there are no problems yet."""
     ENDLESS = "endless"
     """The server always had another page until the pass had used up its requests."""
 
@@ -32,6 +34,7 @@ _SENTENCES = {
     Gap.NOT_JOINED: "pages cannot be shown to follow each other, and the server states no total",
     Gap.ORDER_CHANGED: "the server changed the order of its list while it was read",
     Gap.LINK_REFUSED: "the link to the next page cannot be followed",
+    Gap.NOT_FOUND: "the server answers that it has no such list: wrong url, or no problems yet",
     Gap.ENDLESS: "the server never came to an end of its list",
 }
 

@@ -6,8 +6,9 @@ stormed. A cancelled fetch leaves nothing behind: the next one who waits does it
 """
 
 from base64 import b64encode
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Protocol
 from urllib.parse import quote_plus, urlencode
 
@@ -15,15 +16,12 @@ import anyio
 import orjson
 
 from bridge.errors import TransientError
+from bridge.http.errors import UnauthorisedError
 
 _EARLY = 0.8
 """Share of its life after which a token is renewed."""
 _LIFE_SECONDS = 300.0
 """Assumed where the server does not say `expires_in`, which RFC 6749 only recommends."""
-
-
-class UnauthorisedError(TransientError):
-    """The source does not accept us (401, 403). Retrying in haste locks accounts: the caller opens a circuit."""
 
 
 class Authorization(Protocol):
@@ -78,11 +76,19 @@ class ClientCredentials:
     """A token from a token endpoint, kept, and renewed when 80 % of its life is over or the source rejects it.
 
     The credentials go as HTTP basic, which every server must support (RFC 6749, 2.3.1), and within the form for those
-    that do not. `source` is the name that messages carry; `clock` gives seconds that only grow.
+    that do not. `source` is the name that messages carry; `clock` gives seconds that only grow; `parameters` are
+    further fields of the form (scope, audience, resource).
     """
 
     def __init__(
-        self, source: str, client_id: str, client_secret: str, post: PostForm, *, clock: Callable[[], float]
+        self,
+        source: str,
+        client_id: str,
+        client_secret: str,
+        post: PostForm,
+        *,
+        clock: Callable[[], float],
+        parameters: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Prepare; the first `header` fetches."""
         self._source = source
@@ -90,6 +96,7 @@ class ClientCredentials:
         self._client_secret = client_secret
         self._post = post
         self._clock = clock
+        self._parameters = parameters
         self._fetching = anyio.Lock()
         self._attempts = 0
         self._failure: TransientError | None = None
@@ -101,7 +108,7 @@ class ClientCredentials:
         return f"ClientCredentials({self._source!r})"
 
     async def header(self) -> str:
-        """Return a header with a valid token; raises UnauthorisedError or TransientError when none is to be had."""
+        """Return a header with a valid token; raises UnauthorisedError or TransientError when there is none."""
         attempts = self._attempts
         if (current := self._current()) is not None:
             return current
@@ -146,7 +153,7 @@ class ClientCredentials:
         return answer
 
     def _form(self) -> tuple[bytes, dict[str, str]]:
-        fields = {"grant_type": "client_credentials"}
+        fields = {"grant_type": "client_credentials"} | dict(self._parameters)
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
         if self._in_form:
             fields |= {"client_id": self._client_id, "client_secret": self._client_secret}
@@ -162,7 +169,7 @@ class ClientCredentials:
         if answer.status in {400, 401, 403}:
             raise UnauthorisedError(
                 f"{where} answered {answer.status} {_error_code(document)}: check sources.{self._source}."
-                "oauth2_client_id, oauth2_client_secret and oauth2_token_url",
+                "oauth2_client_id, oauth2_client_secret, oauth2_token_url and oauth2_scope",
                 retry_after_seconds=answer.retry_after_seconds,
             )
         if answer.status != 200:

@@ -5,18 +5,17 @@ from typing import Any
 
 import orjson
 
+from bridge.http.charset import to_utf8
 
-def lenient(raw: bytes | bytearray | memoryview, charset: str = "utf-8-sig") -> Any:
+
+def lenient(raw: bytes | bytearray | memoryview, charset: str | None = None) -> Any:
     """Return the document in `raw` as servers write it: NaN, text in another charset or half a surrogate pair spoil one
     value, not a page. ValueError, or RecursionError, for what is no JSON by any reading.
     """
     try:
         return orjson.loads(raw)
     except orjson.JSONDecodeError:
-        try:
-            text = bytes(raw).decode(charset, "replace")
-        except LookupError:
-            text = bytes(raw).decode("utf-8-sig", "replace")
+        text = to_utf8(bytes(raw), charset).decode("utf-8", "replace")
         return _without_surrogates(json.loads(text.removeprefix("\ufeff"), parse_constant=lambda _: None))
 
 

@@ -1,25 +1,28 @@
-"""What came back over HTTP, read to its end, and what is to be made of it whatever a server makes of HTTP and JSON.
+"""An HTTP answer, read to its end, and what can be made of its headers and body whatever a server writes there.
 
-Nothing here waits. What a message repeats of an answer is short, escaped and without secrets.
+Nothing here waits, and nothing raises for what a server wrote, except `document`.
 """
 
 import math
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
 from multidict import CIMultiDictProxy
 
 from bridge.http.lenient_json import lenient
-from bridge.telemetry.redaction import MASK, mask
+from bridge.http.quotation import quoted
+from bridge.telemetry.redaction import MASK
 
-_EXCERPT_CHARACTERS: Final = 200
 _LONGEST_PAUSE_SECONDS: Final = 3600.0
-"""A Retry-After beyond this is cut: an hour of silence is long enough to ask again."""
-_WRAPPERS: Final = ("items", "data", "serviceProblem", "result", "results", "content", "value")
-"""Attributes under which servers have been seen to put the list, or the problem, they answer with."""
+"""A Retry-After beyond this is cut: after an hour of silence it is time to ask again."""
+_DOCUMENT_BYTES: Final = 1 << 20
+"""An answer that is neither a list nor a problem (an error, a registration) is not read beyond this."""
+_QUOTED_BYTES: Final = 4096
+_EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_AHEAD: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +36,14 @@ class HttpResponse:
 
     @property
     def ok(self) -> bool:
-        """Was the request granted?"""
+        """Whether the request was granted."""
         return 200 <= self.status < 300
 
     @property
     def server_at(self) -> datetime | None:
-        """The server's clock (its Date header), None when it shows none."""
-        return _http_date(self.headers.get("Date", ""))
+        """The server's clock (its Date header); None when it shows none, or one that cannot be a clock."""
+        at = _http_date(self.headers.get("Date", ""))
+        return at if at is not None and _EARLIEST <= at <= datetime.now(UTC) + _AHEAD else None
 
     @property
     def retry_after_seconds(self) -> float | None:
@@ -54,58 +58,47 @@ class HttpResponse:
             seconds = (until - (self.server_at or datetime.now(UTC))).total_seconds()
         return min(max(seconds, 0.0), _LONGEST_PAUSE_SECONDS) if math.isfinite(seconds) else None
 
+    @property
+    def charset(self) -> str | None:
+        """The charset that Content-Type names."""
+        found = re.search(r"charset=\"?([\w.:-]{1,40})", self.headers.get("Content-Type", "")[:1000], re.IGNORECASE)
+        return found[1] if found else None
+
     def document(self) -> Any:
         """Parse JSON as servers write it, in the charset they say. ValueError or RecursionError when it is none."""
-        charset = re.search(r"charset=\"?([\w.:-]+)", self.headers.get("Content-Type", ""), re.IGNORECASE)
-        return lenient(self.body, charset[1]) if charset else lenient(self.body)
+        return lenient(self.body, self.charset)
 
-    def document_if_any(self) -> Any:
-        """Parse an answer that need not be JSON; None when it is not."""
+    def small_document(self) -> Any:
+        """Parse an answer that need not be JSON; None when it is not, or is larger than what is expected here."""
+        if len(self.body) > _DOCUMENT_BYTES:
+            return None
         try:
             return self.document()
         except (ValueError, RecursionError):
             return None
 
-    def excerpt(self, private: str = "") -> str:
-        """Quote why the server refused: reason and message of a TMF Error, else the beginning of the body."""
-        document = self.document_if_any()
+    def excerpt(self, *private: str) -> str:
+        """Quote why the server refused: reason and message of a TMF Error, else the beginning of the body.
+
+        `private`: texts that are not repeated.
+        """
+        document = self.small_document()
         text = ""
         if isinstance(document, dict):
-            parts = (document.get(name) for name in ("code", "reason", "message"))
-            text = ", ".join(str(part) for part in parts if isinstance(part, str | int) and str(part))
-        text = text or self.body[: 4 * _EXCERPT_CHARACTERS].decode("utf-8", "replace")
-        return plain(text.replace(private, MASK) if private else text)
-
-
-def unwrap(document: Any) -> list[dict[str, Any]] | None:
-    """Find the list in an answer: bare, wrapped, or one object alone; None when there is nothing of the kind.
-
-    What is no object within a list is left out.
-    """
-    if isinstance(document, list):
-        return [row for row in document if isinstance(row, dict)]
-    if not isinstance(document, dict):
-        return None
-    if "id" in document or "href" in document:
-        return [document]
-    for name in _WRAPPERS:
-        inner = document.get(name)
-        if isinstance(inner, list):
-            return [row for row in inner if isinstance(row, dict)]
-        if isinstance(inner, dict) and ("id" in inner or "href" in inner):
-            return [inner]
-    return None
-
-
-def plain(text: str) -> str:
-    """Shorten, mask, and escape what could forge a line of a log or steer a terminal."""
-    short = mask(" ".join(text.split()))[:_EXCERPT_CHARACTERS]
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in short)
+            parts = (document.get(name) for name in ("code", "reason", "message", "error", "error_description"))
+            text = ", ".join(str(part)[:_QUOTED_BYTES] for part in parts if isinstance(part, str | int) and str(part))
+        text = text or self.body[:_QUOTED_BYTES].decode("utf-8", "replace")
+        for each in private:
+            text = text.replace(each, MASK) if each else text
+        return quoted(text)
 
 
 def _http_date(text: str) -> datetime | None:
+    """Read a date of RFC 9110; None for any other text, and for what lies outside Python's years."""
+    if len(text) > 100:
+        return None
     try:
         at = parsedate_to_datetime(text)
+        return at.astimezone(UTC) if at.tzinfo is not None else at.replace(tzinfo=UTC)
     except (TypeError, ValueError, IndexError, OverflowError):
         return None
-    return at.astimezone(UTC) if at.tzinfo is not None else at.replace(tzinfo=UTC)

@@ -8,10 +8,10 @@ import anyio
 
 from bridge.domain.observation import TOMBSTONE_HASH, Kind, Observation, Via
 from bridge.errors import BridgeError, PermanentError, TransientError, UnreadableError
+from bridge.http.errors import NotFoundError
 from bridge.schedule import now
 from bridge.sources.state import SourceState
 from bridge.tmf656 import wire
-from bridge.tmf656.client import NotFoundError
 
 _AT_ONCE = 8
 

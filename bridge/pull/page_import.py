@@ -37,9 +37,9 @@ from bridge.storage.observation import Entry, Stored
 from bridge.storage.observation_store import Item, store_items
 from bridge.telemetry.metrics import Metrics
 from bridge.tmf656 import wire
-from bridge.tmf656.client import ListPage
-from bridge.tmf656.reader import reader
+from bridge.tmf656.list_pass import ListPage
 from bridge.tmf656.wire import Row
+from bridge.tmf656.wire_fingerprint import wire_fingerprint
 
 _Digested = tuple[Row, bytes]
 """A row and its digest."""
@@ -171,7 +171,7 @@ class PageImport:
 
     async def _store_rows(self, chunk: RowChunk, tally: Tally) -> None:
         asked_at = chunk.page.asked_at
-        digests = wire.listed(chunk.rows, reader(), in_any_order=self._sorted)
+        digests = wire.listed(chunk.rows, wire_fingerprint(), in_any_order=self._sorted)
         rows = list(zip(chunk.rows, digests, strict=True))
         if self.read_before:
             rows = await self._skip_known(rows, chunk, tally)

@@ -5,9 +5,9 @@ event loop for long. Chunks start in the order of the list and do not care where
 the next one is read. Memory is bounded: the chunks in progress, the page the next one comes from, and the page behind
 it. No page is kept longer, hence each `del` below.
 
-Pages overlap by some rows (`bridge.tmf656.paging`), and two chunks with the same problem would race each other. So a
-chunk waits for earlier ones with the same problems (`RowChunk.wait_turn`), and the rows that also stood on the page
-before come last on theirs, when that wait is short.
+Pages overlap by some rows (`bridge.tmf656.page_reading`), and two chunks with the same problem would race each other.
+So a chunk waits for earlier ones with the same problems (`RowChunk.wait_turn`), and the rows that also stood on the
+page before come last on theirs, when that wait is short.
 
 The first failure in the order of the list ends the pass: no further chunk starts, those in progress finish. A fetch
 error is raised after earlier pages are stored.
@@ -21,10 +21,10 @@ from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectSendStream
 
 from bridge.errors import BridgeError, TransientError, raise_first
-from bridge.http.auth import UnauthorisedError
+from bridge.http.errors import UnauthorisedError
 from bridge.schedule import Backoff
 from bridge.tmf656 import wire
-from bridge.tmf656.client import ListPage
+from bridge.tmf656.list_pass import ListPage
 from bridge.tmf656.wire import Row
 
 ROWS = 250

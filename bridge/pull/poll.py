@@ -34,8 +34,9 @@ from bridge.storage.observation import Stored
 from bridge.storage.watermark import Watermark
 from bridge.telemetry.metrics import Metrics
 from bridge.tmf656 import wire
-from bridge.tmf656.client import FilterRefusedError, ListPage
-from bridge.tmf656.paging import FilterStyle
+from bridge.tmf656.client import FilterRefusedError
+from bridge.tmf656.filter_style import FilterStyle
+from bridge.tmf656.list_pass import ListPage
 
 log = structlog.get_logger(__name__)
 

@@ -1,6 +1,6 @@
 """Reconciling: read everything the source has, at long intervals, to find what push and poll missed and what is gone.
 
-A pass keeps a hash of each id it saw, which also proves it complete (`bridge.tmf656.paging`). At its end Postgres
+A pass keeps a hash of each id it saw, which also proves it complete (`bridge.tmf656.seen_pages`). At its end Postgres
 returns the ids of what is known, a portion at a time, and those without a hash are missing.
 
 Only a complete pass says that a problem is missing. A problem that two complete passes in a row miss is asked for by id
@@ -33,8 +33,8 @@ from bridge.storage.observation import Stored
 from bridge.storage.watermark import Watermark
 from bridge.telemetry.metrics import Metrics
 from bridge.tmf656 import wire
-from bridge.tmf656.client import ListPage, ListPass
-from bridge.tmf656.paging import FilterStyle
+from bridge.tmf656.filter_style import FilterStyle
+from bridge.tmf656.list_pass import ListPage, ListPass
 
 log = structlog.get_logger(__name__)
 

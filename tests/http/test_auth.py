@@ -10,7 +10,8 @@ import orjson
 import pytest
 
 from bridge.errors import TransientError
-from bridge.http.auth import ClientCredentials, Fixed, FormAnswer, UnauthorisedError, basic, bearer
+from bridge.http.auth import ClientCredentials, Fixed, FormAnswer, basic, bearer
+from bridge.http.errors import UnauthorisedError
 
 pytestmark = pytest.mark.anyio
 

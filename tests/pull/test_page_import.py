@@ -8,10 +8,12 @@ import pytest
 
 from bridge.domain.completeness import Completeness, Gap
 from bridge.domain.observation import Via
+from bridge.http.errors import NotFoundError
 from bridge.pull.page_import import PageImport, Tally
 from bridge.simulator import Simulator
 from bridge.tmf656 import wire
-from bridge.tmf656.client import Client, Fetched, ListPage, ListPass, NotFoundError
+from bridge.tmf656.client import Client, Fetched
+from bridge.tmf656.list_pass import ListPage, ListPass
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ import pytest
 from bridge.errors import BridgeError, DatabaseUnavailableError, PermanentError, TransientError
 from bridge.pull.page_pipeline import AT_ONCE, CHUNK_BYTES, ROWS, RowChunk, run_pipeline
 from bridge.simulator.tmf656.background import background
-from bridge.tmf656.client import ListPage
+from bridge.tmf656.list_pass import ListPage
 from bridge.tmf656.wire import rows_of
 
 pytestmark = pytest.mark.anyio

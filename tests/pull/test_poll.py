@@ -8,7 +8,7 @@ import pytest
 
 from bridge.domain.observation import Via
 from bridge.errors import TransientError
-from bridge.http.auth import UnauthorisedError
+from bridge.http.errors import UnauthorisedError
 from bridge.simulator import Faults, Simulator
 from bridge.simulator.tmf656 import selection
 from bridge.simulator.tmf656.background import background
@@ -350,7 +350,7 @@ async def test_a_page_that_fails_is_asked_for_again_and_the_pass_goes_on(
 
 
 async def test_the_poller_goes_on_after_trouble(rig_for: RigFor, told: Told, eventually: Eventually) -> None:
-    faults = Faults(rate_limited=1, retry_after_seconds=0, fail_next=1)
+    faults = Faults(rate_limited=1, retry_after_seconds=0, fail_next=2)  # a failed list is asked for bare at once
     async with Simulator(population=53, seed=1, faults=faults) as sim:
         rig = await rig_for(sim, page_size=10, push=False)
         async with background() as tasks:

@@ -16,8 +16,9 @@ from aiohttp import web
 
 from bridge.app import RunningBridge
 from bridge.errors import PermanentError
+from bridge.settings import SourceSettings
 from bridge.telemetry.metrics import Metrics
-from bridge.tmf656.client import Client, ClientOptions
+from bridge.tmf656.client import Client
 from bridge.web.ops.openapi import DOCUMENT
 
 pytestmark = pytest.mark.anyio
@@ -154,7 +155,9 @@ async def test_api7_ssrf_a_source_leads_us_nowhere_but_to_its_configured_origin(
         for each in ELSEWHERE:
             target[0] = each.replace("{port}", str(port))
             visited.clear()
-            async with Client(ClientOptions("s", base, username="u", password="owasp-p4ss", page_size=1)) as client:
+            async with Client(
+                "s", SourceSettings(url=base, username="u", password="owasp-p4ss", page_size=1)
+            ) as client:
                 pages = client.pages(max_requests=3)
                 if how == "redirect":
                     with pytest.raises(PermanentError, match=r"not followed|without a usable"):
@@ -216,7 +219,7 @@ async def test_api10_consumption_what_a_source_answers_is_bounded_and_not_believ
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         url = f"http://127.0.0.1:{runner.addresses[0][1]}/v4"
-        async with Client(ClientOptions("s", url), on_request=lambda *_: metrics.page()) as client:
+        async with Client("s", SourceSettings(url=url), on_request=lambda *_: metrics.page()) as client:
             page = await anext(client.pages())
         assert [row.id for row in page.items] == ["'; drop table bridge.source; --"]
     finally:

@@ -18,18 +18,12 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from bridge.errors import ConfigurationError, PermanentError, TransientError
-from bridge.http.auth import UnauthorisedError
-from bridge.tmf656.client import (
-    Client,
-    ClientOptions,
-    FilterRefusedError,
-    MalformedAnswerError,
-    NotFoundError,
-    TooLargeError,
-)
+from bridge.errors import BridgeError, ConfigurationError, PermanentError, TransientError
+from bridge.http.errors import MalformedAnswerError, NotFoundError, TooLargeError, UnauthorisedError
+from bridge.settings import SourceSettings
+from bridge.tmf656.client import Client, FilterRefusedError
+from bridge.tmf656.filter_style import FilterStyle
 from bridge.tmf656.hub import HubAbsentError, HubConflictError, Registration
-from bridge.tmf656.paging import FilterStyle
 
 pytestmark = pytest.mark.anyio
 
@@ -58,9 +52,9 @@ async def asking(handler: Handler, **options: Any) -> AsyncIterator[tuple[Client
     """A client of a source that is one handler; with the counts of its requests."""
     counts: Counter[tuple[str, str]] = Counter()
     async with serving(handler) as url:
-        settings = ClientOptions(**({"name": "snow", "url": url, "request_timeout_seconds": 5.0} | options))
+        settings = SourceSettings(**({"url": url, "request_timeout_seconds": 5.0} | options))
         async with Client(
-            settings, on_request=lambda operation, outcome: counts.update([(operation, outcome)])
+            "snow", settings, on_request=lambda operation, outcome: counts.update([(operation, outcome)])
         ) as client:
             yield client, counts
 
@@ -133,21 +127,97 @@ async def test_a_filter_is_written_in_its_style_percent_encoded(style: FilterSty
     assert requests == [f"{BASE}/serviceProblem?{query}"]
 
 
-async def test_what_the_configured_address_has_in_its_query_is_sent_with_every_request() -> None:
-    requests: list[str] = []
-    async with serving(collection(3, requests)) as url, Client(ClientOptions("snow", f"{url}/?key=a%26b")) as client:
+async def test_c13_configured_headers_are_sent_with_every_request_to_the_source() -> None:
+    seen: list[Any] = []
+
+    async def handle(request: web.Request) -> web.Response:
+        seen.append((request.method, request.headers.get("X-API-Key"), request.headers.get("User-Agent")))
+        return web.json_response([{"id": "1"}])
+
+    async with asking(handle, headers={"X-API-Key": CANARY, "user-agent": "ours"}) as (client, _):
         await first_page(client)
-    assert requests == [f"{BASE}/serviceProblem?key=a%26b&limit=500&offset=0"]
+        await client.get("1")
+        await client.register("http://us/x")
+    assert seen == [(method, CANARY, "ours") for method in ("GET", "GET", "POST")]
 
 
-@pytest.mark.parametrize("status", [400, 422, 501])
-async def test_a_filter_that_is_refused_is_named_as_such_and_only_then(status: int) -> None:
-    async with asking(answering({"code": "20", "reason": "no operators"}, status)) as (client, _):
-        with pytest.raises(FilterRefusedError, match="no operators"):
-            await first_page(client, changed_since=SINCE, filter_style=FilterStyle.DOT_GTE)
-        with pytest.raises(PermanentError) as caught:
+async def test_c13_an_oauth2_token_is_asked_for_with_scope_audience_and_further_fields() -> None:
+    forms: list[dict[str, Any]] = []
+
+    async def endpoint(request: web.Request) -> web.Response:
+        assert "X-API-Key" not in request.headers
+        forms.append(dict(await request.post()))
+        return web.json_response({"access_token": "t", "expires_in": 3600})
+
+    async with serving(endpoint) as token_url:
+        options = {
+            "oauth2_token_url": token_url,
+            "oauth2_client_id": "id",
+            "oauth2_client_secret": CANARY,
+            "oauth2_scope": "problem.read problem.list",
+            "oauth2_parameters": {"audience": "https://api.example", "resource": "r"},
+            "headers": {"X-API-Key": "secret-key"},
+        }
+        async with asking(answering([]), **options) as (client, _):
             await first_page(client)
+    assert forms == [
+        {
+            "grant_type": "client_credentials",
+            "scope": "problem.read problem.list",
+            "audience": "https://api.example",
+            "resource": "r",
+        }
+    ]
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 422, 500, 501, 502, 503])
+async def test_b3_a_filter_that_is_refused_while_the_bare_list_works_is_at_fault(status: int) -> None:
+    async def handle(request: web.Request) -> web.Response:
+        if any(name not in {"limit", "offset"} for name in request.query):
+            return web.json_response({"code": "20", "reason": "no operators"}, status=status)
+        return web.json_response([{"id": "1"}])
+
+    async with asking(handle) as (client, _):
+        for _ in range(3):  # no circuit breaker opens
+            with pytest.raises(FilterRefusedError, match=r"lastUpdate\.gte=2026-11-23.* answered .*no operators"):
+                await first_page(client, changed_since=SINCE, filter_style=FilterStyle.DOT_GTE)
+            assert await first_page(client) == [{"id": "1"}]
+
+
+async def test_b3_a_filter_that_is_never_answered_while_the_bare_list_works_is_at_fault() -> None:
+    release = anyio.Event()
+
+    async def handle(request: web.Request) -> web.Response:
+        if "filter" in request.query:
+            await release.wait()
+        return web.json_response([{"id": "1"}])
+
+    async with asking(handle, request_timeout_seconds=0.5) as (client, _):
+        with pytest.raises(FilterRefusedError, match=r"filter=.* was not answered within 0\.5 s"):
+            await first_page(client, changed_since=SINCE, filter_style=FilterStyle.JSONPATH)
+        release.set()
+
+
+@pytest.mark.parametrize(("status", "kind"), [(404, PermanentError), (500, TransientError), (403, UnauthorisedError)])
+async def test_b3_a_filter_is_not_at_fault_where_the_bare_list_fails_too(status: int, kind: type[Exception]) -> None:
+    async with asking(answering({"reason": "no"}, status)) as (client, _):
+        with pytest.raises(kind) as caught:
+            await first_page(client, changed_since=SINCE, filter_style=FilterStyle.DOT_GTE)
     assert not isinstance(caught.value, FilterRefusedError)
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 422, 500])
+async def test_b3_paging_parameters_that_are_refused_are_left_out(status: int) -> None:
+    async def handle(request: web.Request) -> web.Response:
+        if request.query:
+            return web.json_response({"reason": "unknown parameter"}, status=status)
+        return web.json_response([{"id": str(number)} for number in range(30)])
+
+    async with asking(handle) as (client, _):
+        for _ in range(2):
+            problems = client.pages()
+            assert {row.id async for page in problems for row in page.items} == {str(number) for number in range(30)}
+            assert problems.complete
 
 
 async def test_a_filter_that_is_ignored_is_noticed() -> None:
@@ -201,7 +271,26 @@ async def test_a_list_is_read_however_it_is_wrapped(body: Any) -> None:
         assert await first_page(client) == [{"id": "1"}]
 
 
-@pytest.mark.parametrize("body", [b"<html>maintenance</html>", b"", b"[{", b"null", {"reason": "asleep"}, b"[" * 5000])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>maintenance</html>",
+        b"[{",
+        b"[" * 5000,
+        b'{"a":' * 3000,
+        b"nul",
+        b"12",
+        b'"x"',
+        {"reason": "asleep"},
+        ["a", "b"],
+        [1, 2],
+        {"items": ["a"]},
+        {"id": "7f3a", "status": 500, "error": "Internal Server Error"},
+        {"code": "60", "reason": "Internal error"},
+        {"jsonrpc": "2.0", "id": 1, "error": {"code": -32000, "message": "no"}},
+        {"timestamp": "2026-11-23T10:00:00Z", "status": 404, "message": "no", "path": "/x"},
+    ],
+)
 async def test_what_is_not_a_list_is_malformed_and_quoted(body: Any) -> None:
     async with asking(answering(body)) as (client, counts):
         with pytest.raises(MalformedAnswerError, match="base path"):
@@ -244,34 +333,84 @@ async def test_a_page_is_read_or_malformed_however_deep_it_is(wrapped: bytes) ->
                 assert depth > 400  # Python's limit of 1,000, less what is on the stack
 
 
-async def test_no_content_is_an_empty_list() -> None:
-    async def handle(_: web.Request) -> web.Response:
-        return web.Response(status=204)
-
-    async with asking(handle) as (client, _):
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (204, b""),
+        (200, b""),
+        (200, b" \r\n"),
+        (200, b"null"),
+        (200, b"{}"),
+        (200, {"items": None}),
+        (200, {"data": []}),
+        (200, {"serviceProblem": []}),
+        (200, {"_embedded": {"serviceProblems": []}, "page": {"totalElements": 0}}),
+        (200, {"_links": {"self": {"href": "/x"}}, "page": {"size": 20, "totalElements": 0}}),
+        (200, {"id": 7, "result": []}),
+        (200, {"jsonrpc": "2.0", "id": None, "result": []}),
+    ],
+)
+async def test_b7_an_empty_list_is_one_however_it_is_written(status: int, body: Any) -> None:
+    async with asking(answering(body, status)) as (client, _):
         problems = client.pages()
-        assert [page.items async for page in problems] == [[]]
+        assert [row async for page in problems for row in page.items] == []
     assert problems.complete
 
 
-async def test_a_cursor_is_followed_on_the_own_origin_only() -> None:
-    requests: list[str] = []
+async def test_b7_a_list_that_is_not_found_may_be_empty_but_is_not_complete() -> None:
+    async with asking(answering({"reason": "Not Found"}, 404)) as (client, _):
+        problems = client.pages()
+        assert [row async for page in problems for row in page.items] == []
+    assert str(problems.completeness).endswith("wrong url, or no problems yet")
 
-    async def elsewhere(request: web.Request) -> web.Response:
-        raise AssertionError(f"asked a foreign origin for {request.path}")
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "{path}?after=a%2Fb&limit=1",
+        "?after=a%2Fb&limit=1",
+        "http://inner.host.invalid:8080{path}?after=a%2Fb&limit=1",
+        "https://10.0.0.7{path}?after=a%2Fb&limit=1",
+        "http://inner/v4/serviceProblem?after=a%2Fb&limit=1",
+    ],
+)
+@pytest.mark.parametrize("where", ["header", "next", "_links", "paging", "links", "odata"])
+async def test_b2_a_cursor_link_on_an_inner_host_is_followed_on_our_origin(link: str, where: str) -> None:
+    requests: list[str] = []
 
     async def handle(request: web.Request) -> web.Response:
         requests.append(request.raw_path)
+        if request.path != f"{BASE}/serviceProblem":
+            return web.Response(status=404)
+        address = link.format(path=request.path)
+        rows = [{"id": "2"}] if "after" in request.query else [{"id": "1"}]
         if "after" in request.query:
-            return web.json_response([{"id": "2"}], headers={"Link": f'"<{foreign}/x?after=3>; rel="next"'})
-        link = f'"<{request.path}?after=a%2Fb&limit=1>; rel="next", "<{request.path}>; rel="self"'
-        return web.json_response([{"id": "1"}], headers={"Link": link})
+            return web.json_response(rows if where == "header" else {"items": rows})
+        wrapped = {
+            "next": {"next": address},
+            "_links": {"_links": {"next": {"href": address}}},
+            "paging": {"paging": {"next": address}},
+            "links": {"links": [{"rel": "self", "href": "/x"}, {"rel": "next", "href": address}]},
+            "odata": {"@odata.nextLink": address},
+        }
+        if where == "header":
+            return web.json_response(rows, headers={"Link": f'"<{address}>; rel="next", "<{request.path}>; rel="self"'})
+        return web.json_response(wrapped[where] | {"items": rows})
 
-    async with serving(elsewhere) as foreign, asking(handle) as (client, _):
+    async with asking(handle) as (client, _):
         problems = client.pages()
         assert [item.id async for page in problems for item in page.items] == ["1", "2"]
-    assert requests[1] == f"{BASE}/serviceProblem?after=a%2Fb&limit=1"
-    assert len(requests) == 2
+    assert problems.complete
+    assert f"{BASE}/serviceProblem?after=a%2Fb&limit=1" in requests
+
+
+@pytest.mark.parametrize("link", ["http://h:abc/", "http://h:65536/x?after=2", "ftp://h/x", "http://[::1"])
+async def test_b2_a_link_that_cannot_be_followed_makes_the_pass_incomplete(link: str) -> None:
+    async with asking(answering([{"id": "1"}], Link=f'<{link}>; rel="next"')) as (client, _):
+        problems = client.pages()
+        assert {item.id async for page in problems for item in page.items} == {"1"}
+    assert not problems.complete
+    assert "the link to the next page cannot be followed" in str(problems.completeness)
 
 
 @pytest.mark.parametrize(
@@ -311,7 +450,15 @@ async def test_an_id_that_no_path_can_hold_is_not_asked_for(problem_id: str) -> 
     assert not counts
 
 
-@pytest.mark.parametrize(("status", "body"), [(404, {"reason": "gone"}), (410, b""), (200, [])])
+@pytest.mark.parametrize("body", [[], b"", b"null", {"items": []}, {"id": "7", "status": 404, "error": "x"}])
+async def test_b9_only_404_or_410_says_that_a_problem_is_gone(body: Any) -> None:
+    async with asking(answering(body)) as (client, _):
+        with pytest.raises(BridgeError) as caught:
+            await client.get("7")
+    assert not isinstance(caught.value, NotFoundError)
+
+
+@pytest.mark.parametrize(("status", "body"), [(404, {"reason": "gone"}), (410, b"")])
 async def test_a_missing_problem_is_not_found(status: int, body: Any) -> None:
     async with asking(answering(body, status)) as (client, _):
         with pytest.raises(NotFoundError):
@@ -339,8 +486,10 @@ async def test_a_refusal_is_permanent_or_transient_by_its_status(
         with pytest.raises(kind) as caught:
             await first_page(client)
     assert type(caught.value) is kind
-    assert f"source snow: GET {BASE}/serviceProblem answered {status} (1, why\\x1b[31m not)" in str(caught.value)
-    assert counts == {("list", outcome): 1}
+    text = str(caught.value)
+    assert text.startswith(f"source snow: GET {BASE}/serviceProblem")
+    assert f"answered {status} (1, why\\x1b[31m not)" in text
+    assert set(counts) <= {("list", outcome), ("list", "client_error")}  # where parameters may be at fault: asked twice
 
 
 @pytest.mark.parametrize(
@@ -369,8 +518,8 @@ async def test_secrets_never_stand_in_messages_representations_or_logs(caplog: p
 
     caplog.set_level(logging.DEBUG)
     async with serving(echo) as url:
-        options = ClientOptions("snow", f"{url}?key={CANARY}", token=CANARY)
-        async with Client(options) as client:
+        options = SourceSettings(url=url, token=CANARY, headers={"X-Key": CANARY})
+        async with Client("snow", options) as client:
             with pytest.raises(UnauthorisedError, match=r"sources\.snow\.username") as caught:
                 await first_page(client)
             told = f"{caught.value} {options!r} {client!r}"
@@ -416,7 +565,7 @@ async def test_a_source_that_is_away_is_transient() -> None:
     async with serving(answering([])) as url:
         pass
     counts: Counter[tuple[str, str]] = Counter()
-    async with Client(ClientOptions("snow", url), on_request=lambda *what: counts.update([what])) as client:
+    async with Client("snow", SourceSettings(url=url), on_request=lambda *what: counts.update([what])) as client:
         with pytest.raises(TransientError, match="could not be sent"):
             await first_page(client)
     assert counts == {("list", "unreachable"): 1}
@@ -596,11 +745,13 @@ async def test_a_configured_proxy_is_used_and_one_of_the_environment_only_when_w
     (tmp_path / ".netrc").write_text("machine source.invalid login netrc password netrc\n")
     monkeypatch.setenv("HOME", str(tmp_path))
     async with serving(proxy) as address:
-        there = ClientOptions("snow", "http://source.invalid/api", proxy=address.removesuffix(BASE), token="t")
-        async with Client(there) as client:
+        there = SourceSettings(url="http://source.invalid/api", proxy=address.removesuffix(BASE), token="t")
+        async with Client("snow", there) as client:
             assert await first_page(client) == [{"id": "source.invalid"}]
         monkeypatch.setenv("http_proxy", address.removesuffix(BASE))
-        async with Client(ClientOptions("snow", "http://source.invalid/api", bypass_proxy=False, token="t")) as client:
+        async with Client(
+            "snow", SourceSettings(url="http://source.invalid/api", bypass_proxy=False, token="t")
+        ) as client:
             assert await first_page(client) == [{"id": "source.invalid"}]
         async with asking(answering([{"id": "direct"}])) as (client, _):
             assert await first_page(client) == [{"id": "direct"}]
@@ -619,14 +770,14 @@ async def test_a_configured_proxy_is_used_and_one_of_the_environment_only_when_w
 )
 def test_options_that_cannot_work_are_named_at_once(options: dict[str, Any], key: str) -> None:
     with pytest.raises(ConfigurationError, match=key):
-        Client(ClientOptions("snow", **options))
+        Client("snow", SourceSettings.model_construct(**options))
 
 
 def test_certificates_are_checked_unless_that_is_switched_off() -> None:
-    lax = Client(ClientOptions("snow", "https://h/x", verify_tls=False))._tls
+    lax = Client("snow", SourceSettings(url="https://h/x", verify_tls=False)).http._tls
     assert isinstance(lax, ssl.SSLContext)
     assert lax.verify_mode is ssl.CERT_NONE
-    assert Client(ClientOptions("snow", "https://h/x"))._tls is True
+    assert Client("snow", SourceSettings(url="https://h/x")).http._tls is True
 
 
 async def test_a_source_that_refuses_us_is_not_hammered() -> None:
@@ -639,7 +790,10 @@ async def test_a_source_that_refuses_us_is_not_hammered() -> None:
         return web.json_response([], status=status[0])
 
     options = {"username": "u", "password": "pass-word"}
-    async with serving(answer) as url, Client(ClientOptions("s", url, **options), clock=lambda: clock[0]) as client:
+    async with (
+        serving(answer) as url,
+        Client("s", SourceSettings(url=url, **options), clock=lambda: clock[0]) as client,
+    ):
         with pytest.raises(UnauthorisedError, match="answered 401"):
             await anext(client.pages())
         waits = []

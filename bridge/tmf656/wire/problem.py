@@ -95,7 +95,7 @@ def listed(rows: Iterable[Row], reader: bytes = b"", *, in_any_order: bool = Fal
     the order of its attributes.
 
     Rows with the same digest have the same id and are read the same, as long as they are by the same `reader`
-    (`bridge.tmf656.reader`).
+    (`bridge.tmf656.wire_fingerprint`).
     """
     texts = (row.sorted() if in_any_order else row.text for row in rows)
     return [blake2b(text, digest_size=16, salt=reader).digest() for text in texts]

@@ -18,6 +18,7 @@ from msgspec import DecodeError, Raw, Struct, field
 from msgspec.json import Decoder
 
 from bridge.errors import UnreadableError
+from bridge.http.charset import is_utf8
 from bridge.http.lenient_json import lenient
 from bridge.tmf656.wire.identity import usable_id
 
@@ -59,10 +60,10 @@ _TEXTS = Decoder(list[Raw])
 def rows_in(body: bytes | bytearray) -> list[Row] | None:
     """Cut up a plain list of objects; None: it is something else, or has to be read leniently."""
     try:
-        if not body.isascii():
-            body.decode()  # msgspec does not look into texts that it passes over
+        if not is_utf8(body):  # msgspec does not look into texts that it passes over
+            return None
         rows, texts = _ROWS.decode(body), _TEXTS.decode(body)
-    except (DecodeError, UnicodeDecodeError, RecursionError):
+    except (DecodeError, RecursionError):
         return None
     for row, text in zip(rows, texts, strict=True):
         row.text = text

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.tmf656.paging import PageAnswer, PageWalk, Window
+from bridge.tmf656.page import PageAnswer, Window
+from bridge.tmf656.page_walk import LearnedPaging, PageWalk
 from bridge.tmf656.wire import rows_of
 
 EPOCH = datetime(2026, 11, 23, 10, tzinfo=UTC)
@@ -147,20 +148,24 @@ def test_pages_that_cannot_overlap_are_read_but_prove_nothing_without_a_count(si
 
 @pytest.mark.parametrize("size", SIZES)
 def test_a_server_that_ignores_paging_gives_everything_and_that_is_believed(size: int) -> None:
-    server = DeafServer([row(n) for n in range(size)])
-    steps, seen = walk(server)
-    assert seen == ids(size)
-    assert steps.complete
-    assert len(server.asked) <= 3
+    learned = LearnedPaging()
+    for requests in (4, 3):  # other parameters are tried once
+        server = DeafServer([row(n) for n in range(size)])
+        steps, seen = walk(server, learned=learned)
+        assert seen == ids(size)
+        assert steps.complete
+        assert len(server.asked) <= requests
 
 
 @pytest.mark.parametrize("size", [11, 50])
 def test_a_server_that_ignores_only_the_offset_is_never_complete(size: int) -> None:
-    server = OffsetDeafServer([row(n) for n in range(size)])
-    steps, seen = walk(server)
-    assert seen == ids(10)
-    assert not steps.complete
-    assert len(server.asked) <= 4
+    learned = LearnedPaging()
+    for requests in (50, 4):  # other ways are tried once
+        server = OffsetDeafServer([row(n) for n in range(size)])
+        steps, seen = walk(server, learned=learned)
+        assert seen == ids(10)
+        assert not steps.complete
+        assert len(server.asked) <= requests
 
 
 def test_a_short_first_page_that_every_header_agrees_with_needs_no_second_request() -> None:
@@ -250,7 +255,7 @@ def test_a_server_that_refuses_every_offset_is_not_complete_unless_the_count_agr
     class Refusing(Server):
         def answer(self, window: Window) -> PageAnswer:
             if window.offset:
-                assert window.speculative
+                assert window.speculative or window.trial
                 return PageAnswer([], refused=True)
             return super().answer(window)
 

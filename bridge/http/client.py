@@ -1,0 +1,250 @@
+"""Asking one remote system over HTTP: what the clients of all kinds of systems share.
+
+An `HttpClient` belongs to one source and may be used by many tasks at once: at most `_CONNECTIONS` requests run, the
+others wait. It keeps nothing that a crash could spoil.
+
+Servers are not trusted. An answer is bounded in bytes (after decompression), header fields and time. Credentials go to
+the configured origin only. Whatever a server does, only `TransientError` and `PermanentError` are raised.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Final, Self
+
+import aiohttp
+import structlog
+from yarl import URL
+
+from bridge.errors import PermanentError, TransientError
+from bridge.http.address import read_address, resolve, same_origin
+from bridge.http.auth import Authorization, ClientCredentials, Fixed, FormAnswer, basic, bearer
+from bridge.http.circuit_breaker import CircuitBreaker
+from bridge.http.errors import MalformedAnswerError, TooLargeError, UnauthorisedError
+from bridge.http.failure import Failures
+from bridge.http.proxy import proxy_for
+from bridge.http.quotation import quoted
+from bridge.http.request import HttpRequest, OnRequest
+from bridge.http.response import HttpResponse
+from bridge.http.tls import speaks_tls, tls_context
+from bridge.settings import SystemSettings
+from bridge.telemetry.redaction import hide
+
+log = structlog.get_logger(__name__)
+
+_CONNECTIONS: Final = 8
+_REDIRECTS: Final = 3
+_TOKEN_BYTES: Final = 1 << 20
+_WHOLE_SOURCE: Final = ""
+"""The circuit breaker of everything; the others are those of one operation."""
+
+
+class HttpClient:
+    """Asks one source; `async with` it."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: SystemSettings,
+        *,
+        on_request: OnRequest | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Prepare; raises ConfigurationError when the address, a certificate or a key cannot be used."""
+        self.name = name
+        self.settings = settings
+        self.base = read_address(settings.url, f"sources.{name}.url")
+        self.count = on_request or (lambda _operation, _outcome: None)
+        self.failures = Failures(name, settings)
+        self._clock = clock
+        self._authorization = self._choose_authorization()
+        self._tls = tls_context(settings, f"sources.{name}")
+        self._headers = {field: value.get_secret_value() for field, value in settings.headers.items()}
+        self._session: aiohttp.ClientSession | None = None
+        self._breakers = {_WHOLE_SOURCE: self._breaker()}
+        secrets = (settings.password, settings.token, settings.oauth2_client_secret)
+        for secret in (*secrets, *settings.headers.values(), *settings.oauth2_parameters.values()):
+            hide(secret.get_secret_value())
+
+    async def __aenter__(self) -> Self:
+        seconds = self.settings.request_timeout_seconds
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=_CONNECTIONS, ssl=self._tls, keepalive_timeout=30.0),
+            timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=seconds, sock_read=seconds),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"Accept": "application/json", "User-Agent": "tmf656-bridge"},
+            max_line_size=self.settings.max_header_bytes,
+            max_field_size=self.settings.max_header_bytes,
+            max_headers=self.settings.max_header_fields,
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        """Send with credentials; a rejected token is replaced once. Redirects are followed on the origin.
+
+        Raises UnauthorisedError, and sends nothing, for a while after the source has refused us. Refusals are returned.
+        """
+        breakers = [self._breakers[name] for name in (_WHOLE_SOURCE, request.operation) if name in self._breakers]
+        if (seconds := max(breaker.wait_seconds() for breaker in breakers)) > 0:
+            raise UnauthorisedError(
+                f"source {self.name}: {request} was not sent: the source refused us lately, the next try is in "
+                f"{seconds:.0f} s",
+                retry_after_seconds=seconds,
+            )
+        try:
+            response, header = await self._send_once(request)
+            if response.status == 401 and self._authorization.rejected(header):
+                self.count(request.operation, "unauthorised")
+                response, _ = await self._send_once(request)
+        except UnauthorisedError:
+            self._breakers[_WHOLE_SOURCE].refused()
+            raise
+        self._note_access(request, response.status)
+        return response
+
+    def refusal(self, request: HttpRequest, response: HttpResponse, *private: str) -> PermanentError | TransientError:
+        """Return the error that a refusal amounts to, counted. `private`: texts that are not repeated."""
+        outcome, error = self.failures.refused(request, response, *private)
+        self.count(request.operation, outcome)
+        return error
+
+    def require_ok(self, request: HttpRequest, response: HttpResponse) -> None:
+        """Raise what a refusal amounts to."""
+        if not response.ok:
+            raise self.refusal(request, response)
+
+    def malformed(self, request: HttpRequest, what: str) -> MalformedAnswerError:
+        """Return the error for an answer that is not what was asked for, counted."""
+        self.count(request.operation, "malformed")
+        return self.failures.malformed(request, what)
+
+    def too_large(self, request: HttpRequest, what: str) -> TooLargeError:
+        """Return the error for an answer that is larger than what is read, counted."""
+        self.count(request.operation, "too_large")
+        return self.failures.too_large(request, what)
+
+    def _breaker(self) -> CircuitBreaker:
+        return CircuitBreaker(self._clock, patience_seconds=self.settings.request_timeout_seconds)
+
+    def _note_access(self, request: HttpRequest, status: int) -> None:
+        """Open or close the circuit breakers by what the source answered; its own trouble says nothing about us."""
+        if request.optional:
+            return
+        if status == 401:
+            self._breakers[_WHOLE_SOURCE].refused()
+        elif status == 403 and request.closes:
+            self._breakers.setdefault(request.operation, self._breaker()).refused()
+        elif status < 500:
+            self._breakers[_WHOLE_SOURCE].passed()
+            if request.closes and request.operation in self._breakers:
+                self._breakers[request.operation].passed()
+
+    async def _send_once(self, request: HttpRequest) -> tuple[HttpResponse, str | None]:
+        authorization = await self._authorization.header()
+        headers = {"Content-Type": "application/json"} if request.body is not None else {}
+        headers |= {**request.headers, **self._headers}
+        if authorization is not None:
+            headers["Authorization"] = authorization
+        asked_at = datetime.now(UTC)
+        for _ in range(_REDIRECTS + 1):
+            response = await self._exchange(request, headers, asked_at)
+            if response.status not in {301, 302, 303, 307, 308}:
+                return response, authorization
+            request = self._redirected(request, response)
+        raise self._not_followed(request, f"redirected more than {_REDIRECTS} times: check sources.{self.name}.url")
+
+    def _redirected(self, request: HttpRequest, response: HttpResponse) -> HttpRequest:
+        """Return the request that a redirect leads to, if it may be sent there.
+
+        The method stays, as 307 and 308 demand. A POST is repeated after 301 and 302 only where the address differs by
+        a slash at its end; 303 says that the request was carried out and where its outcome can be read.
+        """
+        target = resolve(request.url, response.headers.get("Location", ""))
+        if target is None:
+            raise self._not_followed(request, f"answered {response.status} without a usable Location")
+        slash_only = target.raw_path.rstrip("/") == request.url.raw_path.rstrip("/")
+        repeatable = request.method != "POST" or response.status in {303, 307, 308} or slash_only
+        if not repeatable or not same_origin(target, self.base):
+            raise self._not_followed(
+                request,
+                f"answered {response.status} to {quoted(f'{target.origin()}{target.raw_path}')}, which is not "
+                f"followed: set sources.{self.name}.url to the final address",
+            )
+        if response.status == 303 and request.method != "GET":
+            return replace(request, method="GET", url=target, body=None)
+        return replace(request, url=target)
+
+    async def _exchange(self, request: HttpRequest, headers: Mapping[str, str], asked_at: datetime) -> HttpResponse:
+        """One request on the wire."""
+        assert self._session is not None, "use the client within `async with`"  # noqa: S101 - a defect of ours
+        proxy = proxy_for(request.url, self.settings)
+        try:
+            async with self._session.request(
+                request.method, request.url, data=request.body, headers=headers, allow_redirects=False, proxy=proxy
+            ) as response:
+                body = await self._read(request, response)
+                return HttpResponse(response.status, response.headers, body, asked_at)
+        except TooLargeError:
+            raise
+        except Exception as error:
+            # The bulkhead of this source: what the HTTP library raises over an answer that it did not expect (it
+            # raises more than its own errors) is the doing of that server, and must end no other task.
+            outcome, failure = self.failures.raised(request, error)
+            if not isinstance(error, aiohttp.ClientError | OSError):
+                log.warning("unexpected failure of a request", source=self.name, request=str(request), exc_info=True)
+            if self._may_speak_tls(request, proxy, error) and await speaks_tls(request.url):
+                outcome, failure = "unreachable", self.failures.speaks_tls(request)
+            self.count(request.operation, outcome)
+            raise failure from error
+
+    def _may_speak_tls(self, request: HttpRequest, proxy: URL | None, error: Exception) -> bool:
+        """Whether the answer to plain http may be one of TLS: the port was reached, and what came is no HTTP."""
+        reached = not isinstance(error, TimeoutError | aiohttp.ClientConnectorError)
+        return reached and proxy is None and request.url.scheme == "http"
+
+    async def _read(self, request: HttpRequest, response: aiohttp.ClientResponse) -> bytearray:
+        """Read the body, decompressed, as far as the limit allows."""
+        most = self.settings.max_response_bytes
+        content = bytearray()
+        async for chunk in response.content.iter_any():
+            content += chunk
+            if len(content) > most:
+                raise self.too_large(request, f"more than {most:,} bytes")
+        return content
+
+    def _not_followed(self, request: HttpRequest, what: str) -> PermanentError:
+        self.count(request.operation, "client_error")
+        return PermanentError(f"source {self.name}: {request} {what}")
+
+    def _choose_authorization(self) -> Authorization:
+        settings = self.settings
+        if settings.oauth2_token_url:
+            token_url = read_address(settings.oauth2_token_url, f"sources.{self.name}.oauth2_token_url")
+
+            async def post(body: bytes, headers: dict[str, str]) -> FormAnswer:
+                request = HttpRequest("token", "POST", token_url, body)
+                response = await self._exchange(request, headers, datetime.now(UTC))
+                self.count("token", self.failures.outcome(response.status))
+                return FormAnswer(response.status, bytes(response.body[:_TOKEN_BYTES]), response.retry_after_seconds)
+
+            parameters = {name: value.get_secret_value() for name, value in settings.oauth2_parameters.items()}
+            return ClientCredentials(
+                self.name,
+                settings.oauth2_client_id,
+                settings.oauth2_client_secret.get_secret_value(),
+                post,
+                clock=time.monotonic,
+                parameters=({"scope": settings.oauth2_scope} if settings.oauth2_scope else {}) | parameters,
+            )
+        if token := settings.token.get_secret_value():
+            return bearer(token)
+        return basic(settings.username, settings.password.get_secret_value()) if settings.username else Fixed(None)

@@ -1,0 +1,281 @@
+"""The body of an answer → its rows, and the object that the server put around them.
+
+A bare list in strict JSON is cut up by `wire.row.rows_in`. Any other body is searched for its list first: rows wrapped
+in an object, also one with an id of its own; an object alone; another charset; NaN or half a surrogate pair in one row.
+Members that are not needed are never made into objects, and rows and members are bounded, so that memory is bounded by
+the bytes of the answer. Nothing here waits: a large body is read in a thread (`read_page` releases the interpreter
+between rows).
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from msgspec import DecodeError, Raw, Struct
+from msgspec.json import Decoder
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from bridge.domain.value import dataclass
+from bridge.http.charset import to_utf8
+from bridge.http.json_spans import NotJsonError, children, trimmed
+from bridge.http.lenient_json import lenient
+from bridge.tmf656.page_claims import claims_of
+from bridge.tmf656.wire.row import Row, rows_in, rows_of
+
+MAX_ROWS: Final = 250_000
+"""Rows of one answer."""
+MAX_MEMBERS: Final = 1_000_000
+"""Members and elements of one row; 13,000 affected services have some 100,000."""
+_SURELY_FEW_BYTES: Final = 1 << 20
+"""In a body, or row, of this size the members need not be counted."""
+_ENVELOPE_BYTES: Final = 65_536
+"""A larger member of the object around the rows says nothing about pages."""
+_ENVELOPE_MEMBERS: Final = 200
+_DEPTH: Final = 3
+"""Objects around the list, at most."""
+_NO_HEADERS: Final = CIMultiDictProxy(CIMultiDict[str]())
+_WRAPPERS: Final = frozenset(
+    {"items", "item", "data", "serviceproblem", "serviceproblems", "serviceproblemlist", "result", "results", "content"}
+    | {
+        "value",
+        "values",
+        "records",
+        "entries",
+        "entry",
+        "rows",
+        "list",
+        "elements",
+        "resources",
+        "problems",
+        "response",
+    }
+    | {"payload", "body", "embedded", "d", "hits", "collection", "objects", "members", "member", "page", "resultset"}
+)
+"""Attributes under which servers put the list, or the problem, in lower case and without signs."""
+_PROBLEM: Final = frozenset(
+    {
+        "category",
+        "priority",
+        "description",
+        "lastUpdate",
+        "timeChanged",
+        "creationDate",
+        "timeRaised",
+        "statusChangeDate",
+    }
+    | {"originatingSystem", "relatedParty", "affectedService", "affectedResource", "resolutionDate", "note", "comment"}
+)
+"""Attributes that a problem has, and neither a wrapper nor an error."""
+_ERROR: Final = frozenset({"error", "errors", "fault", "exception", "errorcode", "errormessage", "faultstring"})
+
+
+class NoProblemsError(ValueError):
+    """An answer in which there is no list of problems; the text says what is there instead."""
+
+
+class TooManyError(ValueError):
+    """An answer with more rows or members than are read; the text says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPage:
+    """The rows of an answer. `envelope`: the small members of the object around them; empty for a bare list."""
+
+    rows: list[Row]
+    envelope: Mapping[str, Any]
+
+
+class _EnoughError(BaseException):
+    """Ends the decoder early; no `Exception`, which the decoder would turn into an error of its own."""
+
+
+_ROW: Final = Decoder(Row)
+_NAMES: Final = {"id": "id", "href": "href", "lastUpdate": "last_update", "timeChanged": "time_changed"}
+
+
+def read_page(body: bytearray, charset: str | None = None) -> ReadPage:
+    """Find the rows in an answer, however it wraps them.
+
+    No body, `null`, and an object that says it holds none are an empty list. Raises NoProblemsError, also for an error
+    object that was sent with status 200, and TooManyError.
+    """
+    if body[:64].lstrip()[:1] == b"[" and (rows := _strict_rows(body)) is not None:
+        return ReadPage(rows, {})
+    text = to_utf8(body, charset)
+    try:
+        return _read(text, 0, len(text), _DEPTH)
+    except NotJsonError as error:
+        raise NoProblemsError(str(error)) from error
+
+
+def _strict_rows(text: bytes | bytearray) -> list[Row] | None:
+    """Cut up a bare list of objects in strict JSON; None when it is something else."""
+    if len(text) > _SURELY_FEW_BYTES and text.count(b"{") > MAX_ROWS:
+        _refuse_many_rows(text)
+    rows = rows_in(text)
+    if rows is not None and len(text) > _SURELY_FEW_BYTES:
+        for row in rows:
+            _bound(row)
+    return rows
+
+
+def _refuse_many_rows(text: bytes | bytearray) -> None:
+    """Raise TooManyError where the list has more rows than are read; nothing of a row is kept for that."""
+    counted = 0
+
+    class CountedRow(Struct, gc=False):
+        def __post_init__(self) -> None:
+            nonlocal counted
+            counted += 1
+            if counted > MAX_ROWS:
+                raise _EnoughError
+
+    try:
+        Decoder(list[CountedRow]).decode(text)
+    except _EnoughError:
+        raise TooManyError(f"more than {MAX_ROWS:,} problems") from None
+    except (DecodeError, RecursionError):
+        return
+
+
+def _bound(row: Row) -> None:
+    """Replace the text of a row that would take hundreds of megabytes once read; it becomes a dead letter."""
+    text = bytes(row.text) if len(memoryview(row.text)) > _SURELY_FEW_BYTES else b""
+    if text and text.count(b",") + text.count(b"{") + text.count(b"[") > MAX_MEMBERS:
+        row.text = Raw(text[:_SURELY_FEW_BYTES])
+
+
+def _read(text: bytes | bytearray, start: int, stop: int, depth: int) -> ReadPage:
+    start, stop = trimmed(text, start, stop)
+    match text[start : start + 1]:
+        case b"[":
+            return ReadPage(_list(text, start, stop), {})
+        case b"{":
+            return _object(text, start, stop, depth)
+    if stop - start <= len(b"null") and bytes(text[start:stop]) in {b"", b"null", b'""'}:
+        return ReadPage([], {})
+    raise NoProblemsError("something that is not JSON")
+
+
+def _list(text: bytes | bytearray, start: int, stop: int) -> list[Row]:
+    """Read a list row by row, each as far as it can be read. What is no object is left out, unless nothing is one."""
+    whole = text[start:stop]
+    if (rows := _strict_rows(whole)) is not None:
+        return rows
+    rows, others = [], 0
+    for _, *span in children(text, start, stop):
+        begin, end = trimmed(text, *span)
+        if text[begin : begin + 1] != b"{":
+            others += 1
+            continue
+        rows.append(_row(text, begin, end))
+        if len(rows) > MAX_ROWS:
+            raise TooManyError(f"more than {MAX_ROWS:,} problems")
+    if others and not rows:
+        raise NoProblemsError("a list that holds no problems")
+    return rows
+
+
+def _row(text: bytes | bytearray, start: int, stop: int) -> Row:
+    """Read one object. What cannot be read at all keeps its text, and its id where at least that can be read."""
+    raw = bytes(text[start:stop])
+    try:
+        row = _ROW.decode(raw)
+        raw.decode()
+        row.text = Raw(raw)
+    except (DecodeError, UnicodeDecodeError, RecursionError):
+        row = _lenient_row(raw)
+    _bound(row)
+    return row
+
+
+def _lenient_row(raw: bytes) -> Row:
+    row = Row(text=Raw(raw))
+    try:
+        for name, begin, end in children(raw, 0, len(raw)):
+            if name in _NAMES:
+                setattr(row, _NAMES[name], lenient(raw[begin:end]))
+    except (ValueError, RecursionError):
+        return row
+    if len(raw) <= _SURELY_FEW_BYTES or raw.count(b",") <= MAX_MEMBERS:
+        try:
+            (written,) = rows_of([lenient(raw)])
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            return row
+        return written
+    return row
+
+
+def _object(text: bytes | bytearray, start: int, stop: int, depth: int) -> ReadPage:
+    """Find the list in an object, or take the object for the only problem."""
+    members: dict[str, tuple[int, int]] = {}
+    for name, begin, end in children(text, start, stop):
+        if len(members) > MAX_MEMBERS:
+            raise TooManyError(f"an object of more than {MAX_MEMBERS:,} members")
+        members[name or ""] = trimmed(text, begin, end)
+    first = {name: text[begin : begin + 1] for name, (begin, _) in members.items()}
+    problem = not _PROBLEM.isdisjoint(members)
+    envelope = _envelope(text, members)
+    wrappers = [] if problem else [name for name in members if _plain(name) in _WRAPPERS]
+    lists = [name for name in wrappers if first[name] == b"["]
+    for name in lists:
+        rows = _list(text, *members[name])
+        if rows or len(lists) == 1:
+            return ReadPage(rows, {each: value for each, value in envelope.items() if each != name})
+    for name in wrappers if depth else ():
+        if first[name] == b"{" and (inner := _inner(text, *members[name], depth - 1)) is not None:
+            return ReadPage(inner.rows, {**envelope, **inner.envelope})
+    if not problem and (error := _error(envelope)) is not None:
+        raise NoProblemsError(error)
+    if problem or "id" in members or "href" in members:
+        return ReadPage([_row(text, start, stop)], {})
+    unknown = [name for name in members if first[name] == b"[" and _holds_objects(text, members[name][0])]
+    if len(unknown) == 1:
+        return ReadPage(_list(text, *members[unknown[0]]), envelope)
+    if not members or _states_none(members, envelope, lists):
+        return ReadPage([], envelope)
+    raise NoProblemsError("JSON without problems")
+
+
+def _inner(text: bytes | bytearray, start: int, stop: int, depth: int) -> ReadPage | None:
+    """Read what an object wraps; None when there are no problems in it."""
+    try:
+        return _read(text, start, stop, depth)
+    except NoProblemsError:
+        return None
+
+
+def _states_none(members: Mapping[str, Any], envelope: Mapping[str, Any], lists: list[str]) -> bool:
+    """Whether an object without rows says that there are none: an empty or null list, or a total of 0."""
+    nulls = [name for name in members if _plain(name) in _WRAPPERS and envelope.get(name, "") is None]
+    return bool(lists or nulls) or claims_of(_NO_HEADERS, envelope, 0).total == 0
+
+
+def _error(envelope: Mapping[str, Any]) -> str | None:
+    """Return what is wrong where the object is an error in spite of its status; None when it is none."""
+    named = {name.lower(): value for name, value in envelope.items()}
+    status = named.get("status", named.get("statuscode"))
+    failed = isinstance(status, int) and not isinstance(status, bool) and status >= 400
+    explained = ("code" in named or failed) and bool(named.get("reason") or named.get("message") or named.get("detail"))
+    if failed or explained or any(named.get(name) for name in _ERROR):
+        return "an error object"
+    return None
+
+
+def _envelope(text: bytes | bytearray, members: Mapping[str, tuple[int, int]]) -> dict[str, Any]:
+    """Read the small members of an object."""
+    small: dict[str, Any] = {}
+    for name, (begin, end) in members.items():
+        if end - begin <= _ENVELOPE_BYTES and len(small) < _ENVELOPE_MEMBERS:
+            try:
+                small[name] = lenient(bytes(text[begin:end]))
+            except (ValueError, RecursionError):
+                continue
+    return small
+
+
+def _holds_objects(text: bytes | bytearray, start: int) -> bool:
+    return bytes(text[start + 1 : start + 1 + 256]).lstrip()[:1] == b"{"
+
+
+def _plain(name: str) -> str:
+    return "".join(one for one in name.lower() if one.isalnum())

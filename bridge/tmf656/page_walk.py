@@ -1,0 +1,299 @@
+"""One pass over a list: which way of asking turns its pages, and whether the pass saw everything. No I/O.
+
+TMF630 pages by `offset` and `limit`, and that is tried first. Where the first page names a cursor, the chain of cursors
+is followed. Where neither turns, or the server states more than came, other ways are tried until one makes a
+difference. What worked is remembered from pass to pass (`LearnedPaging`).
+
+A walk names a `Window`, takes the `PageAnswer` to it, and names the next window, until it is over. It belongs to one
+task.
+"""
+
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from bridge.domain.completeness import Completeness, Gap
+from bridge.tmf656.page import (
+    BARE,
+    BY_OFFSET,
+    OTHER_STYLES,
+    PageAnswer,
+    PageStyle,
+    Unit,
+    Window,
+    names_position,
+    style_in,
+)
+from bridge.tmf656.page_claims import cursor_parameters
+from bridge.tmf656.page_reading import BARREN_PAGES, PageReading, RequestBudget, RequestsSpentError
+from bridge.tmf656.seen_pages import SeenPage, SeenPages, Stamp
+
+MAX_REQUESTS = 20_000
+"""Requests in one pass; a server that never ends is left there."""
+_LARGEST_PAGE = 20_000
+"""Where nothing turns, as many rows as are stated are asked for at once, up to here."""
+
+Windows = Generator[Window, PageAnswer, None]
+
+
+@dataclass(slots=True)
+class LearnedPaging:
+    """What passes found out about a server's paging. `cursor_parameter`: in which its tokens are sent back.
+
+    `hopeless`: nothing turned pages that it states; `whole`: it gives all in one page and heeds no parameter.
+    """
+
+    style: PageStyle = BY_OFFSET
+    cursor_parameter: str = ""
+    hopeless: bool = False
+    whole: bool = False
+
+
+class PageWalk:
+    """One pass. Ask for `first()`, then for `following(answer)` until that is None; then its completeness is known.
+
+    `changed_since` is the bound of the filter, None when the whole list is asked for.
+    """
+
+    def __init__(
+        self,
+        limit: int,
+        *,
+        changed_since: datetime | None = None,
+        stamp: Stamp = lambda _: None,
+        max_requests: int = MAX_REQUESTS,
+        learned: LearnedPaging | None = None,
+    ) -> None:
+        """Prepare the walk; nothing is asked yet."""
+        self._limit = max(2, limit)
+        self._seen = SeenPages(changed_since, stamp)
+        self._budget = RequestBudget(max_requests)
+        self._learned = learned or LearnedPaging()
+        self._reading = self._new_reading(self._learned.style)
+        self._over = False
+        self.exhausted = False
+        """Whether the pass was given up because the server never came to an end."""
+        self._windows = self._walk()
+
+    @property
+    def distinct(self) -> int:
+        """How many different problems were seen."""
+        return self._seen.distinct
+
+    @property
+    def filter_honoured(self) -> bool | None:
+        """None while nothing tells; False once a row is older than the bound."""
+        return self._seen.filter_honoured
+
+    def unseen(self, problem_ids: Iterable[str]) -> list[str]:
+        """Return those of these problems that were on no page (`SeenPages.unseen`)."""
+        return self._seen.unseen(problem_ids)
+
+    @property
+    def complete(self) -> bool:
+        """Whether the pass is over and saw every row that was there from its first request to its last.
+
+        Sound as long as fewer rows come and go between two requests than stand on a page.
+        """
+        return self.completeness.complete
+
+    @property
+    def completeness(self) -> Completeness:
+        """Whether every problem was seen, and if not, why."""
+        stated = None if self._seen.totals is None else self._seen.totals[0]
+        gap = self._gap()
+        if not self._over:
+            gap = Gap.ENDLESS if self.exhausted else Gap.UNFINISHED
+        return Completeness(gap, self.distinct, stated)
+
+    def first(self) -> Window:
+        """Say what to ask for first."""
+        return next(self._windows)
+
+    def following(self, answer: PageAnswer) -> Window | None:
+        """Take the answer to the last window; say what to ask for next, None when the pass is over."""
+        try:
+            return self._windows.send(answer)
+        except StopIteration:
+            self._over = not self.exhausted
+            return None
+
+    def _gap(self) -> Gap | None:
+        """Return why rows may be missing after what was read."""
+        reading, latest = self._reading, self._reading.latest
+        if self._seen.not_found:
+            return Gap.NOT_FOUND
+        if self._seen.counted:
+            return None
+        if self._states_more():
+            return Gap.MORE_STATED
+        if latest is not None and latest.answer.link_refused:
+            return Gap.LINK_REFUSED
+        if latest is not None and latest.answer.more and (latest.marks or self._seen.bound is None):
+            return Gap.MORE_STATED
+        if reading.covered:
+            return None
+        return Gap.ORDER_CHANGED if reading.disorder else Gap.NOT_JOINED
+
+    def _states_more(self) -> bool:
+        """Whether the least total is more than came. Under a filter it may speak of the whole list, so it counts only
+        where no position was heeded.
+        """
+        if self._seen.totals is None or self._seen.totals[0] <= max(self.distinct, self._reading.reached):
+            return False
+        return self._seen.bound is None or (self._reading.unturned and not self._learned.whole)
+
+    def _new_reading(self, style: PageStyle) -> PageReading:
+        return PageReading(style, self._limit, self._seen, self._budget)
+
+    def _walk(self) -> Windows:
+        try:
+            first = yield from self._reading.ask(0, trial=True)
+            if first.answer.refused:
+                self._reading = self._new_reading(BARE)
+                first = yield from self._reading.ask(0)
+                self._reading.unturned = True
+                yield from self._reading.read(first)
+            else:
+                yield from self._read(first)
+            if self._should_try_others():
+                yield from self._try_others(first)
+            if self._seen.bound is None and self._gap() is None and self._reading.unturned and len(first):
+                self._learned.whole = True
+        except RequestsSpentError:
+            self.exhausted = True
+
+    def _read(self, first: SeenPage) -> Windows:
+        """Read on from the first page, in the way that it points out."""
+        answer = first.answer
+        if answer.next_link is not None and not first.linked:
+            style = style_in(answer.next_link)
+            if style is not None and (yield from self._read_by(style, first)) and self._gap() is None:
+                return
+            self._reading = self._new_reading(self._learned.style)
+            yield from self._follow(first, None)
+        elif answer.cursor is not None and (parameter := (yield from self._cursor_parameter(first))):
+            yield from self._follow(first, parameter)
+        else:
+            yield from self._reading.read(first)
+
+    def _should_try_others(self) -> bool:
+        gap = self._gap()
+        if gap is Gap.NOT_FOUND or self._learned.hopeless:
+            return False
+        if gap is None:
+            return self._reading.unturned and not self._learned.whole and self.distinct > 0
+        return self._reading.unturned or gap in {Gap.MORE_STATED, Gap.LINK_REFUSED}
+
+    def _try_others(self, first: SeenPage) -> Windows:
+        """Try other ways of asking until one turns pages; without any, what the first way came to stands."""
+        before = self._reading
+        if self._gap() is None and not (yield from self._any_heeded(first)):
+            return
+        for style in self._candidates(first):
+            if (yield from self._read_by(style, first)):
+                return
+        self._reading = before
+        stated = self._seen.totals[0] if self._seen.totals else 0
+        if len(first) < stated <= _LARGEST_PAGE:
+            yield from before.ask_window(Window(0, stated, style=BY_OFFSET, trial=True), start=0)
+        self._learned.hopeless = self._gap() is not None
+
+    def _candidates(self, first: SeenPage) -> Iterator[PageStyle]:
+        linked = style_in(first.answer.next_link) if first.answer.next_link is not None else None
+        if linked is not None:
+            yield linked
+        yield from (style for style in OTHER_STYLES if style != self._learned.style)
+
+    def _any_heeded(self, first: SeenPage) -> Generator[Window, PageAnswer, bool]:
+        """Send the parameters of all styles at once: does any of them make a difference?
+
+        Asked of a server that ignored offset and limit and states nothing more, which gives all it has in most cases.
+        """
+        parts = {style.position: 2 if style.unit is Unit.PAGES else len(first) for style in OTHER_STYLES}
+        parts |= {style.size: self._limit for style in OTHER_STYLES}
+        parts.pop("", None)
+        window = Window(0, self._limit, style=BARE, trial=True, extra="&".join(f"{k}={v}" for k, v in parts.items()))
+        page = yield from self._reading.ask_window(window, start=0)
+        return page.answer.refused or not first.shares(page)
+
+    def _read_by(self, style: PageStyle, first: SeenPage) -> Generator[Window, PageAnswer, bool]:
+        """Read everything in a style, if the server heeds it; return whether it does."""
+        numbered = yield from self._heeded(style, first)
+        if numbered is None:
+            return False
+        reading = self._reading = self._new_reading(numbered)
+        yield from reading.read((yield from reading.ask(0)))
+        self._learned.style = numbered
+        return True
+
+    def _heeded(self, style: PageStyle, first: SeenPage) -> Generator[Window, PageAnswer, PageStyle | None]:
+        """Find out whether a style makes a difference, and from which number pages are counted; None: it does not.
+
+        A server that takes the parameter for a filter on an attribute gives nothing for any number, the first included.
+        """
+        probe = self._new_reading(replace(style, first=0))
+
+        def ask(number: int) -> Generator[Window, PageAnswer, SeenPage]:
+            probe.forget()
+            return (yield from probe.ask_window(Window(number, self._limit, style=probe.style, trial=True), start=0))
+
+        if style.unit is Unit.ROWS:
+            behind = yield from ask(len(first))
+            if behind.marks:
+                return None if first.shares(behind) else probe.style
+            head = yield from ask(0)
+            return probe.style if first.shares(head) else None
+        second = yield from ask(1)
+        if not first.shares(second):
+            if second.marks:
+                return probe.style
+            head = yield from ask(0)
+            return probe.style if first.shares(head) else None
+        third = yield from ask(2)
+        return None if first.shares(third) else replace(style, first=1)
+
+    def _cursor_parameter(self, first: SeenPage) -> Generator[Window, PageAnswer, str]:
+        """Find the parameter in which the token of the first page leads to another page; "" when there is none."""
+        assert first.answer.cursor is not None  # noqa: S101 - for the type checker
+        name, token = first.answer.cursor
+        known = self._learned.cursor_parameter
+        for parameter in dict.fromkeys(filter(None, (known, *cursor_parameters(name)))):
+            window = Window(0, self._limit, style=self._reading.style, cursor=(parameter, token), trial=True)
+            self._reading.forget()
+            page = yield from self._reading.ask_window(window, start=first.end)
+            if page.marks and not page.shares(first):
+                self._learned.cursor_parameter = parameter
+                return parameter
+        self._reading.latest = first
+        self._reading.forget()
+        return ""
+
+    def _follow(self, page: SeenPage, parameter: str | None) -> Windows:
+        """Follow a chain of links, or of tokens sent back in `parameter`, to its end.
+
+        The server answers for the chain, unless its links are positions, which say nothing about rows that move.
+        """
+        reading = self._reading
+        followed: set[str] = set()
+        barren = 0
+        while (step := self._next_step(page, parameter)) is not None:
+            window, name = step
+            barren = 0 if page.fresh else barren + 1
+            if name in followed or barren > BARREN_PAGES:
+                reading.gap = True
+                return
+            followed.add(name)
+            reading.gap = reading.gap or (window.link is not None and names_position(window.link))
+            reading.forget()
+            page = yield from reading.ask_window(window, start=page.end)
+
+    def _next_step(self, page: SeenPage, parameter: str | None) -> tuple[Window, str] | None:
+        """Return the window behind a page of a chain, and what tells it from the others."""
+        if parameter is None:
+            link = page.answer.next_link
+            return None if link is None else (Window(0, self._limit, link=link), link)
+        if page.answer.cursor is None:
+            return None
+        token = page.answer.cursor[1]
+        return Window(0, self._limit, style=self._reading.style, cursor=(parameter, token)), token
