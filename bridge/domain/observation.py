@@ -28,6 +28,7 @@ class Via(StrEnum):
     POLL = "poll"
     RECONCILE = "reconcile"
     REFETCH = "refetch"
+    WRITE = "write"
 
 
 class Kind(StrEnum):

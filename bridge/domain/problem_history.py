@@ -1,48 +1,38 @@
-"""The life of one service problem: how observations, in whatever order they come, decide what is true of it.
+"""One service problem: how observations, in whatever order they come, decide what is true of it.
 
-Everything that was ever said is a *fact* with a time since when it holds; facts are a set, so duplicates and reordering
-change nothing. From the facts follow
+Everything that was said is a *fact* (`bridge.domain.fact`). From the facts follow the *content* (the newest whole
+statement), the *active patches* (partial statements since the content that no later answer has overtaken), the *current
+body* (the content with the patches merged over it, in order of time), and whether the problem is *deleted* (the newest
+tombstone is at or after the content; patches never bring it back).
 
-* the *content*: the newest whole statement (FULL), by `rank`;
-* the *active patches*: partial statements that hold since the content or later and that no later answer of the server
-  has overtaken;
-* the *current body*: the content with the active patches merged over it, in order of time;
-* *deleted*: the newest tombstone is at or after the content. Patches never bring a deleted problem back.
+An answer of the server counts as of the moment its request was started, on our clock: it loses only to a notification
+that came after that. Otherwise the server is right: the same content overtakes earlier patches; a newer one becomes the
+content; one without a stamp is believed; one that looks *older* is doubted, fetched by id, and believed when seen twice
+(drift). Times are compared at the coarser precision of the two.
 
-What the server answers when asked (a pull) is weighed by when it was *asked*, on our clock: it loses only to a
-notification that came after the question. Otherwise the server is right:
-
-* same content: nothing changed, and whatever patches came before the question are overtaken (`superseded`);
-* newer by its own stamp, or equal in stamp but different: it becomes the content, marked as confirmed;
-* no stamp at all: believed, as of the question;
-* *older* than what is known (restored backup, lagging replica, tombstone contradicted): doubted the first time and
-  fetched by id; the same answer to a second, later question is believed as of that question, and counted as drift.
-
-Nothing here reads a clock or a table: `Life` is loaded with what the tables hold, told the observations one by one, and
-then lists what has to be written. A crash before that is written leaves the tables as they were.
+Pure: `ProblemHistory` is loaded with what the tables hold, observes one by one, and then has what is to be written.
 """
 
 from bisect import insort
 from collections.abc import Sequence
-from dataclasses import field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
-from hashlib import blake2b
 from typing import Any
 
 import orjson
 
+from bridge.domain.current_row import CurrentRow
+from bridge.domain.fact import EPOCH, Fact, FactKey, canonical, fact_of, hash_of
+from bridge.domain.instant import same_instant, shift
 from bridge.domain.merge_patch import merge_patch
-from bridge.domain.observation import TOMBSTONE_HASH, Kind, Observation, Via
+from bridge.domain.observation import CREATED, Kind, Observation, Via
+from bridge.domain.same_content import same_content
 from bridge.domain.service_problem import columns_of
-from bridge.domain.status import Status
-from bridge.domain.value import dataclass
-
-EPOCH = datetime(1, 1, 1, tzinfo=UTC)
-"""Before everything; stands for *never* in comparisons."""
+from bridge.domain.status_timeline import StatusTimeline
 
 DELETION_REASONS = frozenset(("deleted", "after_delete"))
-"""Reasons to fetch a problem of which a deletion was told: if it is not to be had, it is gone."""
+"""Reasons to fetch a problem that was said to be deleted: when GET by id returns 404, it is."""
 
 _TICK = timedelta(microseconds=1)
 
@@ -50,7 +40,7 @@ _TICK = timedelta(microseconds=1)
 class Outcome(StrEnum):
     """What an observation did. `NEW`, `CHANGED`, `SETTLED` and `DELETED` changed the current row.
 
-    `SETTLED` is no news from the source: an answer that puts in order what notifications had told in part, or
+    `SETTLED` is no news from the source: an answer that puts in order what notifications had said in part, or
     otherwise, of the same moment.
     """
 
@@ -68,90 +58,18 @@ class Outcome(StrEnum):
         return self in (Outcome.NEW, Outcome.CHANGED, Outcome.SETTLED, Outcome.DELETED)
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
-    """Something that was so since `effective_at`. `body` is the problem, for a PARTIAL the patch, as canonical JSON.
-
-    `confirmed_at` is when we asked the question that was answered with exactly this (None: only ever pushed).
-    `superseded` marks a patch that a later answer of the server has overtaken. `folded` is, for a PARTIAL, the body it
-    led to, where that is news, and `folded_hash` its hash. `status` is the normalised status of the whole body.
-    """
-
-    effective_at: datetime
-    content_hash: bytes
-    kind: Kind
-    observed_at: datetime
-    via: Via
-    body: bytes
-    confirmed_at: datetime | None = None
-    event_type: str | None = None
-    superseded: bool = False
-    folded: bytes | None = None
-    folded_hash: bytes | None = None
-    status: str = Status.UNKNOWN.value
-
-    @property
-    def rank(self) -> tuple[datetime, str, datetime, str, bytes]:
-        """Order of facts: time; a whole statement, what patches it, a deletion; confirmed by the server; then, among
-        whole statements of the same time that contradict each other until the server is asked, something arbitrary
-        that is the same everywhere.
-        """
-        tie = self.status if self.kind is Kind.FULL else ""
-        return (self.effective_at, self.kind.value, self.confirmed_at or EPOCH, tie, self.content_hash)
-
-    @property
-    def key(self) -> tuple[datetime, bytes]:
-        """Identity within a problem."""
-        return (self.effective_at, self.content_hash)
-
-
-@dataclass(frozen=True, slots=True)
-class StatusFact:
-    """The problem had `status` since `effective_at`; `stated_at` is the time of the version that says so."""
-
-    effective_at: datetime
-    status: str
-    status_raw: str | None
-    stated_at: datetime
-    observed_at: datetime
-    confirmed_at: datetime | None
-    via: Via
-    partial: bool
-
-
-@dataclass(slots=True)
-class CurrentRow:
-    """What the current row holds of a problem, without its body."""
-
-    revision: int
-    content_at: datetime | None
-    content_hash: bytes | None
-    content_observed_at: datetime | None
-    content_via: Via | None
-    confirmed_at: datetime | None
-    effective_at: datetime
-    observed_at: datetime
-    patched: bool
-    has_partials: bool
-    deleted_at: datetime | None
-    doubt_hash: bytes | None
-    doubt_at: datetime | None
-    missed_at: datetime | None
-    status: str
-    status_at: datetime | None
-    updated_at: datetime | None
-    via: Via
-
-
 @dataclass(slots=True)
 class ProblemHistory:
-    """One problem while a batch of observations is weighed. `facts`: those loaded (see `needs_facts`) and the new
-    ones, by key.
+    """One problem while a batch of observations is decided.
+
+    `facts`: those that were read (see `needs_facts`) and the new ones. `added`: new facts; `updated`: known ones that
+    changed. `drift`: answers older than what was known that had to be believed. `restated`: the content, when the last
+    observation said it again with times in another precision. `via`: the way the last change came.
     """
 
     problem_id: str
     known: CurrentRow | None = None
-    facts: dict[tuple[datetime, bytes], Fact] = field(default_factory=dict)
+    facts: dict[FactKey, Fact] = field(default_factory=dict)
 
     content: Fact | None = None
     content_observation: Observation | None = None
@@ -159,23 +77,16 @@ class ProblemHistory:
     observed_at: datetime = EPOCH
     doubt: tuple[bytes, datetime] | None = None
     drift: int = 0
-    """Answers older than what was known that had to be believed."""
-
-    added: dict[tuple[datetime, bytes], None] = field(default_factory=dict)
-    touched: set[tuple[datetime, bytes]] = field(default_factory=set)
-    statuses: dict[tuple[datetime, str], StatusFact] = field(default_factory=dict)
-    overtaken: dict[tuple[datetime, str], datetime | None] = field(default_factory=dict)
-    """Status facts, by key, that the server has contradicted: only a patch had stated them (None), or first the whole
-    statement of this time.
-    """
+    added: dict[FactKey, None] = field(default_factory=dict)
+    updated: set[FactKey] = field(default_factory=set)
+    timeline: StatusTimeline = field(default_factory=StatusTimeline)
     refetch: dict[str, None] = field(default_factory=dict)
     pulled_at: datetime | None = None
     last_observed: Observation | None = None
+    restated: Fact | None = None
     via: Via | None = None
-    """The way the last change came."""
     changed: bool = False
-    _status: str | None = None
-    _status_at: datetime | None = None
+    _stamp: datetime = EPOCH
     _active: list[Fact] | None = None
     _current: dict[str, Any] | None = None
 
@@ -187,26 +98,19 @@ class ProblemHistory:
         self.deleted_at = known.deleted_at
         self.observed_at = known.observed_at
         self.via = known.via
-        self._status, self._status_at = known.status, _in_status_since(known)
+        self.timeline.status, self.timeline.since = known.status, known.status_since()
         if known.doubt_hash is not None and known.doubt_at is not None:
             self.doubt = (known.doubt_hash, known.doubt_at)
-        if known.content_at is not None and known.content_hash is not None:
-            loaded = self.facts.get((known.content_at, known.content_hash))
-            self.content = loaded or Fact(
-                effective_at=known.content_at,
-                content_hash=known.content_hash,
-                kind=Kind.FULL,
-                observed_at=known.content_observed_at or known.observed_at,
-                via=known.content_via or Via.PUSH,
-                body=b"",
-                confirmed_at=known.confirmed_at,
-                status=known.status,
-            )
+        content = known.content()
+        if content is not None:
+            self.content = self.facts.get(content.key, content)
+            self._stamp = known.content_stamp() or EPOCH
 
     @property
     def altered(self) -> bool:
         """Is its present, or its past, another than before? Not for being seen again."""
-        return bool(self.changed or self.added or self.touched or self.statuses or self.overtaken)
+        timeline = self.timeline
+        return bool(self.changed or self.added or self.updated or timeline.added or timeline.contradicted)
 
     @property
     def has_partials(self) -> bool:
@@ -220,27 +124,6 @@ class ProblemHistory:
             self._active = sorted(active, key=lambda fact: fact.rank) if active else active
         return self._active
 
-    def _is_active(self, patch: Fact) -> bool:
-        since = self.content.effective_at if self.content else EPOCH
-        return not patch.superseded and patch.effective_at >= since
-
-    def _activate(self, patch: Fact) -> None:
-        """Put a new patch in its place; on top of all others, where most belong, without folding these again."""
-        if not self._is_active(patch):
-            return
-        active = self.active_patches()
-        if patch in active[-1:]:
-            return
-        insort(active, patch, key=lambda fact: fact.rank)
-        if self._current is not None and active[-1] is patch:
-            self._current = merge_patch(self._current, orjson.loads(patch.body))
-        else:
-            self._current = None
-
-    def _rebase(self) -> None:
-        """Content or patches are others now."""
-        self._active = self._current = None
-
     @property
     def head_at(self) -> datetime:
         """The latest time that any current statement claims."""
@@ -249,7 +132,8 @@ class ProblemHistory:
         return max(times)
 
     def observe(self, seen: Observation) -> Outcome:
-        """Weigh one observation; return what it did. The order of calls is the order of arrival."""
+        """Decide one observation; return what it did. The order of calls is the order of arrival."""
+        self.restated, self.timeline.vocabulary = None, seen.vocabulary
         outcome = self._pulled(seen) if seen.via is not Via.PUSH else self._pushed(seen)
         self.last_observed = seen
         if outcome.applied:
@@ -258,6 +142,8 @@ class ProblemHistory:
             self.via = seen.via
         return outcome
 
+    # Notifications
+
     def _pushed(self, seen: Observation) -> Outcome:
         if seen.kind is Kind.TOMBSTONE:
             return self._pushed_tombstone(seen)
@@ -265,26 +151,36 @@ class ProblemHistory:
             if self._says_nothing_new(seen):
                 return Outcome.UNCHANGED
             seen = self._as_received(seen)
-        if seen.kind is Kind.PARTIAL:
-            return self._pushed_partial(seen)
-        fact = self._fact(seen)
+        elif self._repeats(seen):
+            return Outcome.UNCHANGED
+        elif self._restates(seen):
+            self.restated = self.content
+            return Outcome.UNCHANGED
+        else:
+            seen = self._ordered_by_event(seen)
+        return self._pushed_partial(seen) if seen.kind is Kind.PARTIAL else self._pushed_whole(seen)
+
+    def _pushed_whole(self, seen: Observation) -> Outcome:
+        fact = fact_of(seen)
         if fact.key in self.facts or (self.content and fact.key == self.content.key):
             return Outcome.UNCHANGED
+        if self.deleted_at is not None and seen.effective_at > self.deleted_at and self._is_of(seen, self.deleted_at):
+            fact = replace(fact, effective_at=self.deleted_at)  # the deletion was stated less precisely
         tied = self.content is not None and fact.effective_at == self.content.effective_at
         stale = self.content is not None and fact.rank < self.content.rank
         if tied:
             self.refetch["tie"] = None
         elif stale and self._came_last(seen):
             self.refetch["late"] = None
-        refuted = tied and stale and self.content is not None and self.content.confirmed_at is not None
-        self._add(fact, seen, refuted=refuted)
+        contradicted = tied and stale and self.content is not None and self.content.confirmed_at is not None
+        self._add(fact, seen, contradicted=contradicted)
         outcome = Outcome.STALE if stale else self._become_content(fact, seen)
         if self.deleted_at is not None and self._came_last(seen):
             self.refetch["after_delete"] = None
         return outcome
 
     def _pushed_partial(self, seen: Observation) -> Outcome:
-        fact = self._fact(seen)
+        fact = fact_of(seen)
         if fact.key in self.facts:
             return Outcome.UNCHANGED
         before = canonical(self._folded()) if self.content or self.active_patches() else None
@@ -308,11 +204,18 @@ class ProblemHistory:
         return Outcome.UNCHANGED if canonical(self._folded()) == before else Outcome.CHANGED
 
     def _pushed_tombstone(self, seen: Observation) -> Outcome:
+        if seen.last is not None:
+            self._pushed_last(seen.last)
+            if seen.stamped and seen.last.stamped:
+                seen = replace(seen, effective_at=max(seen.effective_at, seen.last.effective_at))
         if not seen.stamped:
             if self.deleted_at is not None:
                 return Outcome.UNCHANGED
             seen = self._as_received(seen)
-        fact = self._fact(seen)
+        content = self.content
+        if content is not None and content.effective_at > seen.effective_at and self._is_of(seen, content.effective_at):
+            seen = replace(seen, effective_at=content.effective_at)  # the deletion is stated less precisely
+        fact = fact_of(seen)
         if fact.key in self.facts:
             return Outcome.UNCHANGED
         self._add(fact, seen)
@@ -320,17 +223,66 @@ class ProblemHistory:
             self.deleted_at = max(self.deleted_at, fact.effective_at)
             self.changed = True
             return Outcome.UNCHANGED
-        if self.content is not None and self.content.effective_at > fact.effective_at:
+        if content is not None and content.effective_at > fact.effective_at:
             self.refetch["deleted"] = None
             return Outcome.STALE
         self.deleted_at = fact.effective_at
         return Outcome.DELETED
+
+    def _pushed_last(self, last: Observation) -> None:
+        """Take in what a deletion says the problem was at the end: a patch on what was known, so that it comes after
+        what was said of the same moment. The deletion follows, so nothing is fetched for it.
+        """
+        asked_for = dict(self.refetch)
+        self.observe(replace(last, kind=Kind.PARTIAL))
+        self.refetch = asked_for
+
+    def _repeats(self, seen: Observation) -> bool:
+        """Is this the content again, under the same stamp?"""
+        content = self.content
+        return content is not None and seen.content_hash == content.content_hash and seen.effective_at == self._stamp
+
+    def _restates(self, seen: Observation) -> bool:
+        """Is this the content again, with its times in another precision?"""
+        content = self.content
+        if (
+            content is None
+            or seen.kind is not Kind.FULL
+            or not content.body
+            or seen.content_hash == content.content_hash
+        ):
+            return False
+        if not (_claims(seen, self._stamp) or _claims(seen, content.effective_at)):
+            return False
+        return same_content(orjson.loads(content.body), orjson.loads(seen.body))
+
+    def _ordered_by_event(self, seen: Observation) -> Observation:
+        """Where the update time stands still while the content changes, the event's time orders the statements, else
+        when they were received. It stands still at the creation, or at what the content states.
+        """
+        event_at, stamp, content = seen.event_at, seen.effective_at, self.content
+        if (event_at is not None and event_at <= stamp) or (content and seen.content_hash == content.content_hash):
+            return seen
+        if event_at is not None and seen.event_type != CREATED and seen.updated_at == stamp == seen.created_at:
+            return replace(seen, effective_at=event_at)
+        if content is None or stamp != self._stamp:
+            return seen
+        if event_at is None:
+            repeated = seen.kind is Kind.PARTIAL or (stamp, seen.content_hash) in self.facts
+            return seen if repeated else self._as_received(seen)
+        if content.effective_at == stamp:
+            self.refetch["tie"] = None  # when the content was stated is not known
+        return replace(seen, effective_at=event_at)
+
+    # Answers
 
     def _pulled(self, seen: Observation) -> Outcome:
         asked_at = seen.observed_at
         self.pulled_at = max(self.pulled_at or EPOCH, asked_at)
         if seen.kind is Kind.TOMBSTONE:
             return self._pulled_tombstone(seen)
+        if seen.kind is Kind.PARTIAL:
+            return self._pulled_partial(seen)
         content = self.content
         if content is None:
             if self.deleted_at is not None and (not seen.stamped or seen.effective_at <= self.deleted_at):
@@ -338,19 +290,59 @@ class ProblemHistory:
             return self._confirm(seen)
         if seen.content_hash == content.content_hash:
             return self._doubtful(seen) if self.deleted_at is not None else self._confirm_same(seen)
-        if seen.stamped and seen.effective_at > content.effective_at:
+        if not seen.stamped:
+            return self._doubtful(seen)
+        if self._restates(seen) and self.deleted_at is None:
+            self.restated = content
+            return self._confirm_same(seen)
+        if self._is_of(seen, self._stamp):
+            return self._pulled_tie(seen, content)
+        if seen.effective_at > self._stamp:
             if self.deleted_at is not None and seen.effective_at <= self.deleted_at:
                 return self._doubtful(seen)
-            return self._confirm(seen)
-        if seen.stamped and seen.effective_at == content.effective_at:
-            if self._heard_since(asked_at):
-                self.refetch["tie"] = None
-                self._add(self._fact(seen), seen, refuted=True)
-                return Outcome.STALE
-            if self.deleted_at is not None:
-                return self._doubtful(seen)
-            return self._confirm(seen)
+            return self._confirm(self._not_before(seen, content))
         return self._doubtful(seen)
+
+    def _pulled_tie(self, seen: Observation, content: Fact) -> Outcome:
+        """Another content with the same stamp. Where the server had confirmed the content, its update time stands
+        still; else notifications had said something else of that moment, and this settles it.
+        """
+        if self._heard_since(seen.observed_at):
+            self.refetch["tie"] = None
+            self._add(fact_of(seen), seen, contradicted=True)
+            return Outcome.STALE
+        if self.deleted_at is not None:
+            return self._doubtful(seen)
+        if content.confirmed_at is not None and content.confirmed_at < seen.observed_at:
+            return self._confirm(self._as_of(seen, seen.observed_at))
+        return self._confirm(self._not_before(seen, content))
+
+    def _pulled_partial(self, seen: Observation) -> Outcome:
+        """A thin row of a list: a patch on what is known, and a reason to fetch the whole where it says something
+        else.
+        """
+        if self._heard_since(seen.observed_at):
+            return Outcome.STALE
+        if self.deleted_at is not None:
+            self.refetch["after_delete"] = None
+            return Outcome.DOUBTED
+        if self.content is None and not self.active_patches():
+            self._add(fact_of(seen), seen)
+            self.refetch["partial"] = None
+            return Outcome.NEW
+        before, repeated = self._folded(), self.facts.get((seen.effective_at, seen.content_hash))
+        overtaken = repeated is not None and repeated.superseded
+        if overtaken or same_content(merge_patch(before, orjson.loads(seen.body)), before):
+            self.restated = self.content
+            return Outcome.UNCHANGED
+        if seen.stamped and seen.effective_at < self._stamp and not self._is_of(seen, self._stamp):
+            self.refetch["regression"] = None
+            return Outcome.DOUBTED
+        if not seen.stamped or seen.effective_at < self.head_at:
+            seen = self._as_of(seen, seen.observed_at)
+        self._add(fact_of(seen), seen)
+        self.refetch["partial"] = None
+        return Outcome.CHANGED
 
     def _pulled_tombstone(self, seen: Observation) -> Outcome:
         if self.deleted_at is not None:
@@ -359,33 +351,33 @@ class ProblemHistory:
         if self._heard_since(seen.observed_at):
             return Outcome.STALE
         seen = self._as_of(seen, seen.observed_at)
-        fact = self._fact(seen)
+        fact = fact_of(seen)
         self._add(fact, seen)
         self.deleted_at = fact.effective_at
         self.doubt = None
         return Outcome.DELETED
 
     def _still_gone(self, deleted_at: datetime, asked_at: datetime) -> None:
-        """Patches that claim to be from after the deletion were of no life."""
+        """Patches that claim to be from after the deletion are overtaken."""
         if any(patch.effective_at >= deleted_at for patch in self.active_patches()):
             self._supersede(deleted_at, asked_at)
             self.changed = True
 
     def _confirm(self, seen: Observation) -> Outcome:
         """The server's answer becomes the content."""
-        fact = self._fact(seen, confirmed_at=seen.observed_at)
+        fact = fact_of(seen, confirmed_at=seen.observed_at)
         patched = bool(self.active_patches())
         tied = self.content is not None and self.content.effective_at == fact.effective_at
         self._supersede(fact.effective_at, seen.observed_at)
         if tied:
-            self._refute_status(seen)
+            self.timeline.contradict(seen, self.content)
         self._add(fact, seen)
         self.doubt = None
         outcome = self._become_content(fact, seen)
         return Outcome.SETTLED if outcome is Outcome.CHANGED and (patched or tied) else outcome
 
     def _confirm_same(self, seen: Observation) -> Outcome:
-        """The server still says what we know: patches from before the question are overtaken. Noted where it matters:
+        """The server still says what we know: patches from before the request are overtaken. Written where it matters:
         there were patches, or we asked for this very problem because something spoke against it.
         """
         content = self.content
@@ -401,7 +393,7 @@ class ProblemHistory:
         if seen.observed_at > (content.confirmed_at or EPOCH):
             self.content = content = replace(content, confirmed_at=seen.observed_at)
             self.facts[content.key] = content
-            self.touched.add(content.key)
+            self.updated.add(content.key)
             self.changed = True
         if not had_patches:
             return Outcome.UNCHANGED
@@ -413,7 +405,7 @@ class ProblemHistory:
         """An answer that looks older than what is known (or contradicts a deletion)."""
         if self._heard_since(seen.observed_at):
             if seen.stamped:
-                self._add(self._fact(seen), seen)
+                self._add(fact_of(seen), seen)
             return Outcome.STALE
         believed = not seen.stamped and self.deleted_at is None
         if not believed and self.doubt is not None:
@@ -427,9 +419,11 @@ class ProblemHistory:
             self.doubt = (seen.content_hash, seen.observed_at)
             self.changed = True
         if seen.stamped:
-            self._add(self._fact(seen), seen)
+            self._add(fact_of(seen), seen)
         self.refetch["regression" if self.deleted_at is None else "after_delete"] = None
         return Outcome.DOUBTED
+
+    # Time
 
     def _says_nothing_new(self, seen: Observation) -> bool:
         content = self.content
@@ -440,8 +434,12 @@ class ProblemHistory:
             and not self.active_patches()
         )
 
+    def _is_of(self, seen: Observation, at: datetime) -> bool:
+        """May the stamp of an observation be the instant `at`, at the coarser precision of the two?"""
+        return same_instant(seen.effective_at, at, seen.precision)
+
     def _heard_since(self, asked_at: datetime) -> bool:
-        """Did a notification that changed something come after this question was asked?"""
+        """Did a notification that changed something come after this request was started?"""
         return self.observed_at >= asked_at
 
     def _came_last(self, seen: Observation) -> bool:
@@ -461,7 +459,34 @@ class ProblemHistory:
 
     def _as_of(self, seen: Observation, at: datetime) -> Observation:
         """An observation without a usable time of its own holds since `at`, or just after what is known."""
-        return _placed(seen, max(at, self.head_at + _TICK))
+        return _placed(seen, max(at, shift(self.head_at, _TICK)))
+
+    def _not_before(self, seen: Observation, content: Fact) -> Observation:
+        """What follows the content holds no earlier than it, however precisely either is stated."""
+        if seen.effective_at >= content.effective_at:
+            return seen
+        if self._is_of(seen, content.effective_at):
+            return replace(seen, effective_at=content.effective_at)
+        return self._as_of(seen, content.effective_at)
+
+    # Facts
+
+    def _is_active(self, patch: Fact) -> bool:
+        since = self.content.effective_at if self.content else EPOCH
+        return not patch.superseded and patch.effective_at >= since
+
+    def _activate(self, patch: Fact) -> None:
+        """Put a new patch in its place; on top of all others, where most belong, without folding these again."""
+        if not self._is_active(patch):
+            return
+        active = self.active_patches()
+        if patch in active[-1:]:
+            return
+        insort(active, patch, key=lambda fact: fact.rank)
+        if self._current is not None and active[-1] is patch:
+            self._current = merge_patch(self._current, orjson.loads(patch.body))
+        else:
+            self._current = None
 
     def _become_content(self, fact: Fact, seen: Observation) -> Outcome:
         same = self.content is not None and self.content.content_hash == fact.content_hash and not self.active_patches()
@@ -469,9 +494,9 @@ class ProblemHistory:
         first = self.content is None and self.known is None and len(self.added) <= 1
         self.content = fact
         self.content_observation = seen if seen.stamped else None
-        self._rebase()
-        if seen.status is not None:
-            self._status, self._status_at = seen.status.value, seen.status_at
+        self._stamp = min(seen.updated_at or fact.effective_at, fact.effective_at)
+        self._active = self._current = None
+        self.timeline.follow(seen)
         if self.deleted_at is not None and fact.effective_at > self.deleted_at:
             self.deleted_at = None
         if first:
@@ -482,125 +507,35 @@ class ProblemHistory:
         return Outcome.UNCHANGED if same and alive else Outcome.CHANGED
 
     def _supersede(self, since: datetime, asked_at: datetime) -> None:
-        """Patches heard before the question and claiming to hold since the answer or later are overtaken by it, and so
-        are the statuses that no other patch states.
-        """
+        """Patches from before the request that claim to hold since the answer or later are overtaken by it."""
         active = self.active_patches()
         if not active:
             return
-        stating: dict[bool, set[tuple[datetime, str]]] = {False: set(), True: set()}
-        for patch in active:
-            overtaken = patch.effective_at >= since and patch.observed_at <= asked_at
-            stating[overtaken].update(_stated_by(patch))
-            if overtaken:
-                self.facts[patch.key] = replace(patch, superseded=True)
-                self.touched.add(patch.key)
-        self.overtaken |= dict.fromkeys(stating[True] - stating[False])
-        self._rebase()
+        overtaken = [patch for patch in active if patch.effective_at >= since and patch.observed_at <= asked_at]
+        for patch in overtaken:
+            self.facts[patch.key] = replace(patch, superseded=True)
+            self.updated.add(patch.key)
+        self.timeline.contradict_patches(overtaken, [patch for patch in active if patch not in overtaken])
+        self._active = self._current = None
 
-    def _refute_status(self, seen: Observation) -> None:
-        """The server says otherwise of the same moment: what the content first said of the status is not so."""
-        if self.content is None or seen.status is None or self._status in (None, seen.status.value):
-            return
-        at = self.content.effective_at
-        for since in (at, min(self._status_at or at, at)):
-            self.overtaken[since, str(self._status)] = at
-
-    def _add(self, fact: Fact, seen: Observation, *, refuted: bool = False) -> None:
-        """Add a fact. `refuted`: the server says, or will be asked, what was so at that moment, so this says nothing
-        of the status.
+    def _add(self, fact: Fact, seen: Observation, *, contradicted: bool = False) -> None:
+        """Add a fact. `contradicted`: the server says, or will be asked, what was so at that moment, so this says
+        nothing of the status.
         """
         key = fact.key
         if key not in self.facts:
             self.added[key] = None
         elif fact.confirmed_at and fact.confirmed_at > (self.facts[key].confirmed_at or EPOCH):
-            self.touched.add(key)
+            self.updated.add(key)
         else:
             return
         self.facts[key] = fact
         if fact.kind is Kind.PARTIAL:
             self._activate(fact)
-        if not refuted and not fact.superseded:
-            self._add_status(fact, seen)
+        if not contradicted and not fact.superseded:
+            self.timeline.add(fact, seen, self.content, patched=bool(self.active_patches()))
 
-    def _add_status(self, fact: Fact, seen: Observation) -> None:
-        if seen.status is None:
-            return
-        since = min(seen.status_at or fact.effective_at, fact.effective_at)
-        if self._frozen_status_date(fact, since):
-            since = fact.effective_at
-        self._state(
-            StatusFact(
-                effective_at=since,
-                status=fact.status,
-                status_raw=seen.status_raw,
-                stated_at=fact.effective_at,
-                observed_at=fact.observed_at,
-                confirmed_at=fact.confirmed_at,
-                via=fact.via,
-                partial=fact.kind is Kind.PARTIAL,
-            )
-        )
-        self._restate_content(fact, since)
-
-    def _restate_content(self, fact: Fact, since: datetime) -> None:
-        """An older statement with another status, yet a statusChangeDate not before the content's: this source does
-        not keep it, so the content's status holds (again) since the content, whatever date it gives.
-        """
-        content = self.content
-        if content is None or fact.effective_at >= content.effective_at or self.active_patches():
-            return
-        if self._status in (None, Status.UNKNOWN.value, fact.status):
-            return
-        if self._status_at is None or since < self._status_at:
-            return
-        self._state(
-            StatusFact(
-                effective_at=content.effective_at,
-                status=str(self._status),
-                status_raw=None,
-                stated_at=content.effective_at,
-                observed_at=content.observed_at,
-                confirmed_at=content.confirmed_at,
-                via=content.via,
-                partial=False,
-            )
-        )
-
-    def _state(self, said: StatusFact) -> None:
-        key = (said.effective_at, said.status)
-        self.overtaken.pop(key, None)
-        held = self.statuses.get(key)
-        if held is not None:
-            confirmed = [at for at in (said.confirmed_at, held.confirmed_at) if at is not None]
-            said = replace(
-                said,
-                stated_at=min(said.stated_at, held.stated_at),
-                confirmed_at=max(confirmed, default=None),
-                partial=said.partial and held.partial,
-            )
-        self.statuses[key] = said
-
-    def _frozen_status_date(self, fact: Fact, since: datetime) -> bool:
-        """A newer statement with another status, yet a statusChangeDate not after the known one: this source does
-        not keep it.
-        """
-        if self.content is None or fact.effective_at <= self.content.effective_at or self._status_at is None:
-            return False
-        return fact.status != self._status and since <= self._status_at
-
-    def _fact(self, seen: Observation, *, confirmed_at: datetime | None = None) -> Fact:
-        return Fact(
-            effective_at=seen.effective_at,
-            content_hash=TOMBSTONE_HASH if seen.kind is Kind.TOMBSTONE else seen.content_hash,
-            kind=seen.kind,
-            observed_at=seen.observed_at,
-            via=seen.via,
-            body=seen.body,
-            confirmed_at=confirmed_at,
-            event_type=seen.event_type,
-            status=(seen.status or Status.UNKNOWN).value,
-        )
+    # Body
 
     def body(self) -> bytes:
         """The current body: the content with the active patches merged over it (JSON; canonical where patched)."""
@@ -619,7 +554,7 @@ class ProblemHistory:
         return current
 
     def refold(self) -> None:
-        """Compute, for every loaded patch, the body it led to; remember the ones that came out differently."""
+        """Compute, for every patch at hand, the body it led to; note the ones that came out differently."""
         base: dict[str, Any] = {"id": self.problem_id}
         for fact in sorted(self.facts.values(), key=lambda fact: fact.rank):
             if fact.kind is Kind.FULL:
@@ -628,17 +563,11 @@ class ProblemHistory:
                 base = merge_patch(base, orjson.loads(fact.body))
                 folded = canonical(base)
                 if hash_of(folded) != fact.folded_hash:
+                    status = columns_of(base, self.timeline.vocabulary).status
                     self.facts[fact.key] = replace(
-                        fact, folded=folded, folded_hash=hash_of(folded), status=columns_of(base).status.value
+                        fact, folded=folded, folded_hash=hash_of(folded), status=status.value
                     )
-                    self.touched.add(fact.key)
-
-
-def _in_status_since(known: CurrentRow) -> datetime | None:
-    """Since when the current status is known to hold; where the time of the content is ours, not since before."""
-    if known.content_at is None or known.updated_at == known.content_at:
-        return known.status_at
-    return max(known.status_at or EPOCH, known.content_at)
+                    self.updated.add(fact.key)
 
 
 def _placed(seen: Observation, at: datetime) -> Observation:
@@ -646,30 +575,29 @@ def _placed(seen: Observation, at: datetime) -> Observation:
     return replace(seen, effective_at=at, stamped=False, status_at=at if seen.status else None)
 
 
-def _stated_by(patch: Fact) -> set[tuple[datetime, str]]:
-    """The keys that the status in a patch may have been stated under."""
-    columns = columns_of(orjson.loads(patch.body))
-    status_at = min(columns.status_at or patch.effective_at, patch.effective_at)
-    return {(at, columns.status.value) for at in (status_at, patch.effective_at)}
-
-
-def hash_of(body: bytes) -> bytes:
-    """Return the 16-byte BLAKE2b of a body."""
-    return blake2b(body, digest_size=16).digest()
-
-
-def canonical(body: dict[str, Any]) -> bytes:
-    """JSON with sorted keys: equal content, equal bytes."""
-    return orjson.dumps(body, option=orjson.OPT_SORT_KEYS)
-
-
 def needs_facts(known: CurrentRow | None, observations: Sequence[Observation]) -> bool:
-    """Can these be weighed on the current row alone, or are the recent facts of the problem needed too?
+    """Are the facts of the problem needed to decide these, or is the current row enough?
 
-    Only patches need them: to fold one, to overtake one, or to place something before one.
+    They are for patches (to fold one, to overtake one, to place something before one), and where another content
+    claims the time of the known one: it may say the same in another precision.
     """
-    if Kind.PARTIAL in [one.kind for one in observations]:
+    if Kind.PARTIAL in [one.kind for one in observations] or any(one.last is not None for one in observations):
         return True
-    if known is None or not known.has_partials:
+    if known is None:
+        return False
+    if known.content_at is not None and any(_claims_the_time_of(known, one) for one in observations):
+        return True
+    if not known.has_partials:
         return False
     return known.patched or any(one.effective_at < known.effective_at for one in observations)
+
+
+def _claims_the_time_of(known: CurrentRow, seen: Observation) -> bool:
+    if seen.content_hash == known.content_hash or seen.kind is not Kind.FULL or not seen.stamped:
+        return False
+    return any(at is not None and _claims(seen, at) for at in (known.content_at, known.content_stamp()))
+
+
+def _claims(seen: Observation, at: datetime) -> bool:
+    """May this be of the instant `at`? Of nanoseconds a digit may have been cut off or rounded up."""
+    return abs(seen.effective_at - at) <= _TICK or same_instant(seen.effective_at, at, seen.precision)

@@ -26,6 +26,6 @@ async def correct_future_times(connection: Connection, now: datetime) -> int:
     transaction; return of how many problems. Reads all current rows.
     """
     problems = await connection.fetchval(queries("clock")["correct_problems"], now)
-    for statement in ("mend_requests", "mend_awaited", "mend_watermarks", "mend_sources"):
+    for statement in ("correct_requests", "correct_awaited", "correct_watermarks", "correct_sources"):
         await connection.execute(queries("clock")[statement], now)
     return int(problems)

@@ -33,8 +33,8 @@ class DeadLetter:
     via: str = "push"
 
 
-async def keep(connection: Connection, letters: Sequence[DeadLetter]) -> None:
-    """Store letters; pushed ones also stand in the log of notifications. Run inside a transaction."""
+async def keep(connection: Connection, letters: Sequence[DeadLetter], *, logged: bool = True) -> None:
+    """Store letters; with `logged` pushed ones also stand in the log of notifications. Run inside a transaction."""
     by_key = {(letter.source_id, _digest(letter)): letter for letter in letters}
     times = Counter((letter.source_id, _digest(letter)) for letter in letters)
     rows = [
@@ -56,7 +56,7 @@ async def keep(connection: Connection, letters: Sequence[DeadLetter]) -> None:
     if rows:
         await connection.execute(queries("dead_letter")["keep"], *map(list, zip(*rows, strict=True)))
     pushed = [(one.source_id, one.received_at, clean(one.problem_id)) for one in letters if one.via == "push"]
-    if pushed:
+    if pushed and logged:
         await connection.execute(queries("dead_letter")["log"], *map(list, zip(*pushed, strict=True)))
 
 

@@ -1,8 +1,8 @@
-"""What the door has decided, as rows of the tables: pure, in the order of the columns of `sql/migrations/0001_core.sql`
-and of the parameters in `sql/queries`.
+"""What was decided, as rows of the tables: pure, in the order of the columns of the row types in
+`sql/migrations/0001_core.sql` and of the parameters in `sql/queries`.
 
-Rows of tables stand in the order of their keys, problems by code point, whatever order they were told in: Postgres
-locks them in this order. The door's lives are in that order.
+Rows stand in the order of their keys, problems by code point, whatever order the observations came in: Postgres locks
+them in this order, and the histories of a decision are in it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,13 +11,12 @@ from typing import Any, TypeAlias
 
 import orjson
 
+from bridge.domain.decision import DUPLICATE, Key
+from bridge.domain.fact import Fact, hash_of
 from bridge.domain.observation import Kind, Notification, Observation
-from bridge.domain.problem_history import Fact, ProblemHistory, hash_of
+from bridge.domain.problem_history import ProblemHistory
 from bridge.domain.service_problem import Columns, columns_of
 from bridge.domain.status import Status
-
-Key: TypeAlias = tuple[int, str]
-"""Source and problem."""
 
 Row: TypeAlias = tuple[Any, ...]
 
@@ -26,16 +25,13 @@ REVISION = 2
 DIGEST = 9
 """Place of the digest in `bridge.notification_row`."""
 
-DUPLICATE = "duplicate"
-"""Outcome of a notification that was stored before."""
 
-
-def mended_versions(histories: Mapping[Key, ProblemHistory]) -> list[Row]:
-    """Facts known before of which something is new."""
+def corrected_versions(histories: Mapping[Key, ProblemHistory]) -> list[Row]:
+    """Facts that were known, and of which something is new (`correct`)."""
     return [
-        _mended_row(key, history.facts[fact_key])
+        _corrected_row(key, history.facts[fact_key])
         for key, history in histories.items()
-        for fact_key in history.touched
+        for fact_key in history.updated
         if fact_key not in history.added
     ]
 
@@ -60,7 +56,7 @@ def _version_row(key: Key, fact: Fact) -> Row:
     )
 
 
-def _mended_row(key: Key, fact: Fact) -> Row:
+def _corrected_row(key: Key, fact: Fact) -> Row:
     folded = fact.folded
     return (
         *key,
@@ -89,34 +85,34 @@ def statuses(histories: Mapping[Key, ProblemHistory]) -> list[Row]:
             fact.partial,
         )
         for key, history in histories.items()
-        for _, fact in sorted(history.statuses.items())
+        for _, fact in sorted(history.timeline.added.items())
     ]
 
 
-def overtaken_statuses(histories: Mapping[Key, ProblemHistory]) -> list[Row]:
+def contradicted_statuses(histories: Mapping[Key, ProblemHistory]) -> list[Row]:
     """Facts of status that the server has contradicted."""
     return [
         (*key, *status, stated_at)
         for key, history in histories.items()
-        for status, stated_at in history.overtaken.items()
+        for status, stated_at in history.timeline.contradicted.items()
     ]
 
 
 class CurrentRows:
-    """Current rows, sorted by what has to be written of each: everything (`bridge.problem_row`), only what is known
-    about it, only that it was seen. And the `versions` (`bridge.version_row`) to be written with them.
+    """Current rows by what has to be written of each: everything (`written`: `bridge.problem_row`), only its state
+    (`state_only`), only that it was seen (`touched`). And the `versions` (`bridge.version_row`) written with them.
 
     A problem that is as its last whole statement has it is written without its body: the row refers to that version by
-    its key. So that version is always among `versions`, also when it was known: should it have been pruned since it was
-    read, it is there again in the statement that refers to it.
+    its key. So that version is always among `versions`, also when it was known: should it have been deleted by
+    retention since it was read, it is there again in the statement that refers to it.
     """
 
-    __slots__ = ("noted", "touched", "versions", "written")
+    __slots__ = ("state_only", "touched", "versions", "written")
 
     def __init__(self, histories: Mapping[Key, ProblemHistory]) -> None:
         self.versions: list[Row] = []
         self.written: list[Row] = []
-        self.noted: list[Row] = []
+        self.state_only: list[Row] = []
         self.touched: list[Row] = []
         for key, history in histories.items():
             last = history.last_observed
@@ -134,12 +130,12 @@ class CurrentRows:
                 if history.content is not None and not history.active_patches():
                     facts[history.content.key] = None
             else:
-                self.noted.append(_noted_row(key, history, last))
+                self.state_only.append(_state_row(key, history, last))
             self.versions += [_version_row(key, history.facts[fact_key]) for fact_key in sorted(facts)]
 
 
 def _body_known(history: ProblemHistory) -> bool:
-    """Is the current body at hand? Not when only the circumstances of an unloaded one changed."""
+    """Is the current body at hand? Not when only the state of a problem changed whose body was not read."""
     return history.content is None or bool(history.content.body)
 
 
@@ -148,7 +144,10 @@ def _current_row(key: Key, history: ProblemHistory, last: Observation) -> Row:
     seen = history.content_observation
     body = history.body()
     columns: Columns | Observation
-    columns = seen if seen is not None and not patches and seen.kind is Kind.FULL else columns_of(orjson.loads(body))
+    if seen is not None and not patches and seen.kind is Kind.FULL:
+        columns = seen
+    else:
+        columns = columns_of(orjson.loads(body), last.vocabulary)
     status = columns.status or Status.UNKNOWN
     return (
         *key,
@@ -180,7 +179,7 @@ def _current_row(key: Key, history: ProblemHistory, last: Observation) -> Row:
     )
 
 
-def _noted_row(key: Key, history: ProblemHistory, last: Observation) -> Row:
+def _state_row(key: Key, history: ProblemHistory, last: Observation) -> Row:
     content = history.content
     return (
         *key,
@@ -201,26 +200,32 @@ def _noted_row(key: Key, history: ProblemHistory, last: Observation) -> Row:
 
 
 def logged(
-    source_id: int, heard: Notification, outcome: str, seen: Observation | None, histories: Mapping[Key, ProblemHistory]
+    source_id: int,
+    notification: Notification,
+    outcome: str,
+    seen: Observation | None,
+    histories: Mapping[Key, ProblemHistory],
 ) -> Row:
     """A line of the log (`bridge.notification_row`). A problem that has just become a version is not written a second
-    time: 45 % fewer bytes a change. Of a repeat nothing is kept but that it came.
+    time. Of a repeat nothing is kept but that it came.
     """
     repeat = outcome == DUPLICATE
     kept = (
-        None if repeat or heard.frame is None or seen is None else _kept((source_id, seen.problem_id), seen, histories)
+        None
+        if repeat or notification.frame is None or seen is None
+        else _kept((source_id, seen.problem_id), seen, histories)
     )
     return (
         source_id,
-        heard.received_at,
-        heard.event_id,
-        heard.event_type,
-        heard.event_time,
-        heard.problem_id,
+        notification.received_at,
+        notification.event_id,
+        notification.event_type,
+        notification.event_time,
+        notification.problem_id,
         outcome,
         *(kept or (None, None)),
-        heard.digest if heard.dedupable and not repeat else None,
-        None if repeat else heard.frame if kept else heard.body,
+        notification.digest if notification.dedupable and not repeat else None,
+        None if repeat else notification.frame if kept else notification.body,
     )
 
 
@@ -230,13 +235,13 @@ def _kept(key: Key, seen: Observation, histories: Mapping[Key, ProblemHistory]) 
     return fact_key if fact_key in histories[key].added else None
 
 
-def memos(written: Sequence[Row], known: Mapping[Row, bytes]) -> list[bytes | None]:
-    """The memos for current rows that are written, in their order; nothing at all when there are none."""
+def list_digests(written: Sequence[Row], known: Mapping[Key, bytes]) -> list[bytes | None]:
+    """The list digests for current rows that are written, in their order; nothing at all when there are none."""
     return [known.get(row[:2]) for row in written] if known else []
 
 
-def late_memos(touched: Sequence[Row], known: Mapping[Row, bytes]) -> list[Row]:
-    """The memos for current rows that are not written: source id, problem id, memo."""
+def digests_of_touched(touched: Sequence[Row], known: Mapping[Key, bytes]) -> list[Row]:
+    """The list digests for current rows that are not written: source id, problem id, digest."""
     return [(*row[:2], known[row[:2]]) for row in touched if row[:2] in known]
 
 

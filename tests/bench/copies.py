@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from bridge.domain.problem_history import canonical, hash_of
+from bridge.domain.fact import canonical, hash_of
 from bridge.storage.database import Connection
 
 Row = tuple[Any, ...]

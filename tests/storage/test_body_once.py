@@ -152,9 +152,9 @@ async def test_a_version_pruned_since_it_was_read_is_there_again(connection: Con
     """Known before, and referred to anew: the patch on top of it is overtaken."""
     await tell(heard(whole("held", 1), 2), heard(patch("resolved", 3), 4))
     async with connection.transaction():
-        decided = await observation.decide(connection, [pulled(whole("held", 1), 5, Via.REFETCH)])
+        prepared = await observation.prepare(connection, [pulled(whole("held", 1), 5, Via.REFETCH)])
         await connection.execute("delete from bridge.service_problem_version")
-        await observation.write(connection, decided)
+        await observation.write(connection, prepared)
     assert await own_body(connection) is None
     assert await told(connection) == whole("held", 1)
 
@@ -162,11 +162,11 @@ async def test_a_version_pruned_since_it_was_read_is_there_again(connection: Con
 async def test_a_problem_deleted_since_it_was_read_is_decided_anew(connection: Connection, tell: Tell) -> None:
     await tell(heard(whole("held", 1), 2))
     said = [pulled(whole("resolved", 3), 5, Via.REFETCH)]
-    decided = await observation.decide(connection, said)
+    prepared = await observation.prepare(connection, said)
     await connection.execute("delete from bridge.service_problem_version")
     await connection.execute("delete from bridge.service_problem")
     with pytest.raises(ConcurrentUpdateError), translated():
-        await observation.write(connection, decided)
+        await observation.write(connection, prepared)
     await tell(*said)
     assert await told(connection) == whole("resolved", 3)
     assert await connection.fetchval("select revision from bridge.service_problem") == 1

@@ -7,15 +7,18 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import anyio
 import orjson
 import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from bridge.domain.observation import Notification, Via
-from bridge.storage.database import Connection, Database
+from bridge.domain.fact import hash_of
+from bridge.domain.observation import Kind, Notification, Via
+from bridge.storage.database import Connection, Database, opened
 from bridge.storage.errors import ConcurrentUpdateError, RefusedError, TooSlowError
-from bridge.storage.observation import Entry, decide, store, write
+from bridge.storage.observation import Entry, prepare, store, write
+from bridge.storage.observation_store import store_items
 from bridge.tmf656 import wire
 
 pytestmark = pytest.mark.anyio
@@ -355,8 +358,8 @@ async def test_an_answer_is_stored_by_one_statement_and_a_crash_behind_it_leaves
     async with database.transaction() as connection:
         await store(connection, [heard(event("StateChange", {"id": "SP-1", "status": "held"}, 1), 2)])
     async with database.session() as connection:
-        assert (await decide(connection, [pulled(whole("held", 2, id="SP-2"), 3)])).alone
-        assert not (await decide(connection, [pulled(whole("held", 0.5), 3)])).alone  # it overtakes a patch
+        assert (await prepare(connection, [pulled(whole("held", 2, id="SP-2"), 3)])).alone
+        assert not (await prepare(connection, [pulled(whole("held", 0.5), 3)])).alone  # it overtakes a patch
         await store(connection, [pulled(whole("held", 2, id="SP-2"), 3)])
         await connection.execute("update bridge.refetch set problem_id = 'SP-2'")
     async with database.transaction() as other:
@@ -377,12 +380,12 @@ async def test_a_writer_that_read_an_older_revision_starts_over(
     async with database.transaction() as first:
         await store(first, [heard(event("Create", whole("held", 1), 1))])
     async with database.connection() as slow, database.connection() as quick:
-        decision = await decide(slow, [heard(event("StateChange", whole("closed", 4), 4))])
+        prepared = await prepare(slow, [heard(event("StateChange", whole("closed", 4), 4))])
         async with quick.transaction():
             await store(quick, [heard(event("StateChange", whole("resolved", 3), 3))])
     with pytest.raises(ConcurrentUpdateError):
         async with database.session() as slow:
-            await write(slow, decision)
+            await write(slow, prepared)
     async with database.connection() as connection:
         assert await connection.fetchval("select status from bridge.service_problem") == "resolved"
         assert await connection.fetchval("select count(*) from bridge.notification") == 2
@@ -391,11 +394,11 @@ async def test_a_writer_that_read_an_older_revision_starts_over(
 async def test_a_writer_that_did_not_know_of_an_event_starts_over(database: Database) -> None:
     said = heard(event("Create", whole("held", 1), 1))
     async with database.session() as connection:
-        decision = await decide(connection, [said])
+        prepared = await prepare(connection, [said])
         await store(connection, [said])
     with pytest.raises(ConcurrentUpdateError):
         async with database.session() as connection:
-            await write(connection, decision)
+            await write(connection, prepared)
     async with database.connection() as connection:
         assert await connection.fetchval("select count(*) from bridge.notification") == 1
 
@@ -443,3 +446,81 @@ async def test_the_current_status_has_the_last_word_in_the_timeline(database: Da
 
     at = NOON + timedelta(minutes=1)
     assert [tuple(row) for row in rows] == [("held", at, at), ("closed", at, None)]
+
+
+def undecidable(entry: Entry) -> Entry:
+    """The same with a body that nobody can read: a defect of ours, whatever it is."""
+    assert entry.observation is not None
+    return replace(entry, observation=replace(entry.observation, body=b"{", kind=Kind.PARTIAL))
+
+
+async def test_a3_an_item_that_cannot_be_decided_is_isolated_from_its_batch(database: Database) -> None:
+    async with database.connection() as connection:
+        source_id = await connection.fetchval("insert into bridge.source (name) values ('snow') returning id")
+    entries = [heard(event("Create", whole("held", 1, id=f"SP-{number}"), 1)) for number in range(7)]
+    entries[4] = undecidable(heard(event("AttributeValueChange", {"id": "SP-4", "status": "held"}, 1)))
+    stored = await store_items(database, [replace(entry, source_id=source_id) for entry in entries])
+    assert stored.outcomes == ["applied"] * 4 + ["dead_letter"] + ["applied"] * 2
+    async with database.connection() as connection:
+        assert await connection.fetchval("select count(*) from bridge.service_problem") == 6
+        letter = await connection.fetchrow("select reason, problem_id, detail from bridge.dead_letter")
+    assert letter is not None
+    assert tuple(letter)[:2] == ("undecidable", "SP-4")
+    assert "JSONDecodeError" in letter["detail"]
+
+
+@pytest.mark.parametrize("days", [1, 5000])
+async def test_d1_a_day_that_no_partition_is_made_for_keeps_nothing_from_being_stored(
+    database: Database, days: int
+) -> None:
+    """A neighbour is stored; what is from beyond ten years is a dead letter without a line in the log."""
+    async with database.connection() as connection:
+        source_id = await connection.fetchval("insert into bridge.source (name) values ('snow') returning id")
+    near, far = heard(event("Create", whole("held", 1), 1)), heard(event("Create", whole("held", 1, id="SP-2"), 1))
+    assert far.notification is not None
+    received_at = datetime.now(UTC) + timedelta(days=days)
+    far = replace(far, notification=replace(far.notification, received_at=received_at))
+    stored = await store_items(database, [replace(entry, source_id=source_id) for entry in (near, far)])
+    assert stored.outcomes == ["applied", "applied" if days == 1 else "dead_letter"]
+    async with database.connection() as connection:
+        assert await connection.fetchval("select count(*) from bridge.dead_letter") == (days > 1)
+        assert await connection.fetchval("select count(*) from bridge.notification") == (2 if days == 1 else 1)
+
+
+async def test_d3_late_notifications_over_ten_connections_do_not_deadlock(dsn: str) -> None:
+    """Problems in another order in each batch; each notification came once, so none is a duplicate."""
+    ids = [f"SP-{number}" for number in range(40)]
+    async with opened(dsn, min_size=10, max_size=10, wait=False) as database:
+        async with database.connection() as connection:
+            source_id = await connection.fetchval("insert into bridge.source (name) values ('snow') returning id")
+        newest = [heard(event("Create", whole("closed", 50, id=name), 50)) for name in ids]
+        await store_items(database, [replace(entry, source_id=source_id) for entry in newest])
+        outcomes: list[str] = []
+
+        async def late(number: int) -> None:
+            order = sorted(ids, key=lambda name: hash_of(f"{number} {name}".encode()))
+            said = [
+                heard(event("StateChange", whole("held", number + 0.1, id=name), number + 0.1), 60 + number)
+                for name in order
+            ]
+            rows = [answer_row(name, 100 + number) for name in order[::2]]
+            stored = await store_items(database, [replace(entry, source_id=source_id) for entry in said])
+            outcomes.extend(stored.outcomes)
+            await store_items(database, [replace(entry, source_id=source_id) for entry in rows])
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(20):
+                tasks.start_soon(late, number)
+        async with database.connection() as connection:
+            await connection.execute("select pg_stat_force_next_flush()")
+            deadlocks = await connection.fetchval(
+                "select deadlocks from pg_stat_database where datname = current_database()"
+            )
+            versions = await connection.fetchval("select count(*) from bridge.service_problem_version")
+    assert deadlocks == 0
+    assert "duplicate" not in outcomes
+    assert versions == len(ids) * 21
+
+
+def answer_row(name: str, asked: float) -> Entry:
+    return pulled(whole("closed", 50, id=name), asked)

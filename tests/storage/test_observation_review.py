@@ -13,7 +13,7 @@ from bridge.domain.observation import Via
 from bridge.storage import partition, refetch, row_builder
 from bridge.storage.database import Connection, Database
 from bridge.storage.errors import ConcurrentUpdateError
-from bridge.storage.observation import Entry, Stored, decide, lock, store, write
+from bridge.storage.observation import Entry, Stored, lock, prepare, store, write
 from bridge.storage.queries import queries
 from bridge.tmf656 import wire
 from tests.locks import blocked
@@ -237,7 +237,7 @@ async def test_weighing_a_patch_reads_its_stretch_of_the_history_and_no_more(tel
     late = {"id": "SP-1", "statusChangeDate": at(2.2).isoformat(), "status": "closed"}
     async with database.session() as connection:
         counting: Any = Counting(connection)
-        await decide(counting, [heard("StateChange", late, 50)])
+        await prepare(counting, [heard("StateChange", late, 50)])
     assert 0 < counting.facts <= 6
 
 
@@ -250,12 +250,12 @@ async def test_two_late_patches_at_once_are_both_folded(tell: Tell, database: Da
     first = heard("AttributeValueChange", {"id": "SP-1", "b": 1}, 20, event=3)
     second = heard("AttributeValueChange", {"id": "SP-1", "c": 1}, 20, event=4)
     async with database.session() as connection:
-        decision = await decide(connection, [second])
+        prepared = await prepare(connection, [second])
         async with database.transaction() as other:
             await store(other, [first])
     with pytest.raises(ConcurrentUpdateError):
         async with database.transaction() as connection:
-            await write(connection, decision)
+            await write(connection, prepared)
     await tell(second)
     folded = await value("select body from report.service_problem_version where valid_from = $1", at(4))
     assert orjson.loads(folded).items() >= {"a": 1, "b": 1, "c": 1}.items()
@@ -331,7 +331,11 @@ async def _store(connection: Connection, entries: list[Entry]) -> None:
     await store(connection, entries)
 
 
-@pytest.mark.parametrize("take", [_store, lock])
+async def _lock(connection: Connection, entries: list[Entry]) -> None:
+    await lock(connection, [entry.key for entry in entries if entry.key])
+
+
+@pytest.mark.parametrize("take", [_store, _lock])
 async def test_problems_are_locked_in_the_order_of_their_ids(
     take: Callable[[Connection, list[Entry]], Awaitable[None]], database: Database, tell: Tell
 ) -> None:
@@ -369,11 +373,11 @@ async def test_facts_are_written_in_the_order_of_their_keys(database: Database, 
                 ("b", "held", 2),
             )
         ]
-        decision = await decide(connection, entries)
+        prepared = await prepare(connection, entries)
     written, versions, statuses = (
-        decision.present.written,
-        decision.present.versions,
-        row_builder.statuses(decision.histories),
+        prepared.current.written,
+        prepared.current.versions,
+        row_builder.statuses(prepared.decision.histories),
     )
     assert [row[1] for row in written] == ["a", "b"]
     order = [("a", at(1)), ("a", at(2)), ("b", at(1)), ("b", at(2)), ("b", at(3))]

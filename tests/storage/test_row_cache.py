@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bridge.domain.observation import Via
 from bridge.storage import observation, observation_store
 from bridge.storage.database import Connection, Database, opened
-from bridge.storage.observation import Entry, decide, remember
+from bridge.storage.observation import Entry, cached, prepare
 from bridge.storage.observation_store import row_cache_of, store_items
 from bridge.storage.row_cache import RowCache
 from bridge.tmf656 import wire
@@ -69,9 +69,9 @@ def start_over(database: Database, careful: int) -> RowCache:
 
 async def guessed(database: Database, *entries: Entry) -> bool:
     """Would these be decided without reading anything?"""
-    recent = row_cache_of(database)
+    cache = row_cache_of(database)
     try:
-        await decide(NoQuestions(), entries, recent=recent)  # type: ignore[arg-type]  # it refuses whatever it is asked
+        await prepare(NoQuestions(), entries, cache=cache)  # type: ignore[arg-type]  # it refuses whatever it is asked
     except AssertionError:
         return False
     return True
@@ -174,21 +174,21 @@ def current_row(name: str) -> tuple[Any, ...]:
 
 
 def test_only_the_last_ones_are_remembered() -> None:
-    recent = RowCache()
+    cache = RowCache()
     rows = [current_row(f"SP-{number}") for number in range(10_001)]
-    recent.learn(rows, [], [])
-    recent.learn(rows[1:2], [], [(1, b"%d" % number) for number in range(20_001)])
-    assert recent.known((1, "SP-0")) is None
-    known = recent.known((1, "SP-1"))
+    cache.update(rows, [], [])
+    cache.update(rows[1:2], [], [(1, b"%d" % number) for number in range(20_001)])
+    assert cache.row((1, "SP-0")) is None
+    known = cache.row((1, "SP-1"))
     assert known is not None
     assert known.revision == 1
-    assert not recent.heard((1, b"0"))
-    assert recent.heard((1, b"1"))
-    recent.learn([current_row("SP-new")], [], [])
-    assert recent.known((1, "SP-1")) is not None  # written again a moment ago
-    assert recent.known((1, "SP-2")) is None
-    recent.learn([], [(1, "SP-3")], [])  # what it holds now is not at hand
-    assert recent.known((1, "SP-3")) is None
+    assert not cache.has_event((1, b"0"))
+    assert cache.has_event((1, b"1"))
+    cache.update([current_row("SP-new")], [], [])
+    assert cache.row((1, "SP-1")) is not None  # written again a moment ago
+    assert cache.row((1, "SP-2")) is None
+    cache.update([], [(1, "SP-3")], [])  # what it holds now is not at hand
+    assert cache.row((1, "SP-3")) is None
 
 
 Step = tuple[int, list[Entry]]
@@ -257,7 +257,7 @@ async def test_processes_that_remember_write_what_one_that_reads_everything_does
     for database in processes:
         start_over(database, careful)
     guessing = await result_of(processes, told)
-    start_over(processes[0], 1_000_000).doubt([], guessed=True)
+    start_over(processes[0], 1_000_000).invalidate([], guessed=True)
 
     assert guessing == await result_of(processes[:1] * 2, told)
 
@@ -266,11 +266,11 @@ async def test_events_that_overtake_each_other_in_one_process(processes: list[Da
     database = processes[0]
     first = heard("Create", problem("acknowledged", 1), 1)
     async with database.session() as connection:
-        decision = await decide(connection, [first], recent=row_cache_of(database))
-        await observation.write(connection, decision)
+        prepared = await prepare(connection, [first], cache=row_cache_of(database))
+        await observation.write(connection, prepared)
     second = heard("StateChange", problem("held", 2), 2)
     await outcome(database, second)
-    remember(row_cache_of(database), decision)  # its task was slower to go on
+    cached(row_cache_of(database), prepared)  # its task was slower to go on
     assert await outcome(database, heard("StateChange", problem("resolved", 3), 3)) == "applied"
     assert await current(database) == ("resolved", 3)
 
