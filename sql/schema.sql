@@ -786,7 +786,7 @@ CREATE VIEW report.service_problem AS
    FROM ((bridge.service_problem_with_body p
      JOIN bridge.source s ON ((p.source_id = s.id)))
      LEFT JOIN bridge.watermark w ON (((p.source_id = w.source_id) AND (w.kind = 'reconcile'::text))));
-COMMENT ON VIEW report.service_problem IS 'A service problem as it is now; deleted ones too (deleted_at is set)';
+COMMENT ON VIEW report.service_problem IS 'A service problem as it is now; deleted ones too (deleted_at is set). Key: source, id. Joins: the other views of this schema on source, id';
 COMMENT ON COLUMN report.service_problem.source IS 'Name of the source in the bridge''s configuration';
 COMMENT ON COLUMN report.service_problem.id IS 'Id of the problem at its source';
 COMMENT ON COLUMN report.service_problem.href IS 'Link to the problem at its source';
@@ -824,7 +824,7 @@ CREATE FUNCTION report.service_problem_at(at timestamp with time zone) RETURNS S
              WHEN ((COALESCE(c.status, 'unknown'::text) <> ALL (ARRAY['resolved'::text, 'closed'::text, 'cancelled'::text, 'rejected'::text])) AND (k.resolved_at <= m.until) AND (k.resolved_at >= GREATEST(c.since, k.created_at, '-infinity'::timestamp with time zone)) AND ( SELECT (e.status = ANY (ARRAY['resolved'::text, 'closed'::text]))
                 FROM bridge.valid_status e
                WHERE ((e.source_id = k.source_id) AND (e.problem_id = k.id) AND (e.since > m.until) AND (e.status <> 'unknown'::text))
-               ORDER BY e.since, e.stated_at, e.confirmed_at NULLS FIRST, (e.status COLLATE "C")
+               ORDER BY e.since, e.stated_at
               LIMIT 1)) THEN 'resolved'::text
              WHEN ((t.kind IS NULL) OR (c.since > t.effective_at)) THEN COALESCE(c.status, 'unknown'::text)
              ELSE t.status
@@ -1035,7 +1035,7 @@ CREATE VIEW report.status_interval AS
     left_at,
     (EXTRACT(epoch FROM (COALESCE(left_at, now()) - entered_at)))::double precision AS seconds
    FROM bounded b;
-COMMENT ON VIEW report.status_interval IS 'A time a service problem spent in one status without leaving it';
+COMMENT ON VIEW report.status_interval IS 'A time a service problem spent in one status without leaving it. Key: source, id, entered_at, status. Joins: report.service_problem on source, id';
 COMMENT ON COLUMN report.status_interval.source IS 'Name of the source in the bridge''s configuration';
 COMMENT ON COLUMN report.status_interval.id IS 'Id of the problem at its source';
 COMMENT ON COLUMN report.status_interval.status IS 'The status';
@@ -1524,6 +1524,93 @@ COMMENT ON COLUMN bridge.subscription.state IS 'active: in use (one a source); r
 COMMENT ON COLUMN bridge.subscription.registered_at IS 'When the hub accepted it';
 COMMENT ON COLUMN bridge.subscription.retired_at IS 'When it was deleted at the hub, or found gone';
 
+CREATE VIEW bridge.version_with_previous AS
+ WITH fact AS (
+         SELECT s.name AS source,
+            v.problem_id AS id,
+            v.effective_at,
+            v.kind,
+            v.via,
+            v.event_type,
+            v.status,
+            v.body,
+            COALESCE(v.body_hash, v.content_hash) AS body_hash,
+            row_number() OVER history AS place,
+            lead(v.effective_at) OVER history AS next_at,
+            max(v.effective_at) FILTER (WHERE (v.kind = 'full'::text)) OVER history AS whole_at,
+            max(v.effective_at) FILTER (WHERE (v.kind = 'tombstone'::text)) OVER history AS gone_at
+           FROM (bridge.service_problem_version v
+             JOIN bridge.source s ON ((v.source_id = s.id)))
+          WHERE (NOT v.superseded)
+          WINDOW history AS (PARTITION BY s.name, v.problem_id ORDER BY v.effective_at, (v.kind COLLATE "C"), v.confirmed_at NULLS FIRST, (
+                CASE
+                    WHEN (v.kind = 'full'::text) THEN v.status
+                    ELSE NULL::text
+                END COLLATE "C"), v.content_hash)
+        ), effective AS (
+         SELECT d.source,
+            d.id,
+            d.effective_at,
+            d.kind,
+            d.via,
+            d.event_type,
+            d.status,
+            d.body,
+            d.body_hash,
+            d.place,
+            d.next_at,
+            d.whole_at,
+            d.gone_at,
+            lag(d.body_hash) OVER (PARTITION BY d.source, d.id ORDER BY d.place) AS body_hash_before
+           FROM fact d
+          WHERE ((d.next_at IS DISTINCT FROM d.effective_at) AND ((d.kind <> 'partial'::text) OR (d.gone_at IS NULL) OR (d.whole_at > d.gone_at)))
+        ), version AS (
+         SELECT h.source,
+            h.id,
+            h.effective_at,
+            h.kind,
+            h.via,
+            h.event_type,
+            h.status,
+            h.body,
+            h.body_hash,
+            h.place,
+            h.next_at,
+            h.whole_at,
+            h.gone_at,
+            h.body_hash_before,
+            lead(h.effective_at) OVER history AS valid_to,
+            lag(
+                CASE
+                    WHEN (h.kind <> 'tombstone'::text) THEN h.body
+                    ELSE NULL::jsonb
+                END) OVER history AS body_before
+           FROM effective h
+          WHERE (h.body_hash IS DISTINCT FROM h.body_hash_before)
+          WINDOW history AS (PARTITION BY h.source, h.id ORDER BY h.place)
+        )
+ SELECT source,
+    id,
+    effective_at AS valid_from,
+    valid_to,
+    via,
+    event_type,
+    status,
+    body_before,
+    body
+   FROM version l
+  WHERE (kind <> 'tombstone'::text);
+COMMENT ON VIEW bridge.version_with_previous IS 'Versions as report.service_problem_version has them, with the body of the version before';
+COMMENT ON COLUMN bridge.version_with_previous.source IS 'As in report.service_problem_version';
+COMMENT ON COLUMN bridge.version_with_previous.id IS 'As in report.service_problem_version';
+COMMENT ON COLUMN bridge.version_with_previous.valid_from IS 'As in report.service_problem_version';
+COMMENT ON COLUMN bridge.version_with_previous.valid_to IS 'As in report.service_problem_version';
+COMMENT ON COLUMN bridge.version_with_previous.via IS 'As in report.service_problem_version';
+COMMENT ON COLUMN bridge.version_with_previous.event_type IS 'As in report.service_problem_version';
+COMMENT ON COLUMN bridge.version_with_previous.status IS 'As in report.service_problem_version';
+COMMENT ON COLUMN bridge.version_with_previous.body_before IS 'All attributes of the version before; null for the first one and after a deletion';
+COMMENT ON COLUMN bridge.version_with_previous.body IS 'As in report.service_problem_version';
+
 CREATE TABLE bridge_migration.applied (
     version integer NOT NULL,
     name text NOT NULL,
@@ -1549,12 +1636,12 @@ CREATE VIEW report.affected_location AS
     (e.item ->> 'role'::text) AS role,
     (e.item ->> 'href'::text) AS href,
     COALESCE((e.item ->> '@referredType'::text), (e.item ->> '@type'::text)) AS type,
-    e.item AS body
+    e.item AS body,
+    p.deleted_at
    FROM ((bridge.service_problem_with_body p
      JOIN bridge.source s ON ((p.source_id = s.id)))
-     CROSS JOIN LATERAL bridge.list_element((p.body -> 'affectedLocation'::text), 'name'::text) e(ordinal, item))
-  WHERE (p.deleted_at IS NULL);
-COMMENT ON VIEW report.affected_location IS 'A place that a living problem affects; those of deleted problems are found in report.service_problem (body)';
+     CROSS JOIN LATERAL bridge.list_element((p.body -> 'affectedLocation'::text), 'name'::text) e(ordinal, item));
+COMMENT ON VIEW report.affected_location IS 'A place that a problem affects; of deleted problems too (deleted_at is set). Key: source, id, position. Joins: report.service_problem on source, id';
 COMMENT ON COLUMN report.affected_location.source IS 'Name of the source in the bridge''s configuration';
 COMMENT ON COLUMN report.affected_location.id IS 'Id of the problem at its source';
 COMMENT ON COLUMN report.affected_location."position" IS 'Place in the list, from 1';
@@ -1564,6 +1651,7 @@ COMMENT ON COLUMN report.affected_location.role IS 'What the place is to the pro
 COMMENT ON COLUMN report.affected_location.href IS 'Link to the place';
 COMMENT ON COLUMN report.affected_location.type IS 'Kind of place, as the source puts it';
 COMMENT ON COLUMN report.affected_location.body IS 'Everything the source says of it; a bare text stands under name';
+COMMENT ON COLUMN report.affected_location.deleted_at IS 'Since when the problem is gone at its source; null while it exists';
 
 CREATE VIEW report.affected_resource AS
  SELECT s.name AS source,
@@ -1573,12 +1661,12 @@ CREATE VIEW report.affected_resource AS
     (e.item ->> 'name'::text) AS name,
     (e.item ->> 'href'::text) AS href,
     COALESCE((e.item ->> '@referredType'::text), (e.item ->> '@type'::text)) AS type,
-    e.item AS body
+    e.item AS body,
+    p.deleted_at
    FROM ((bridge.service_problem_with_body p
      JOIN bridge.source s ON ((p.source_id = s.id)))
-     CROSS JOIN LATERAL bridge.list_element((p.body -> 'affectedResource'::text), 'id'::text) e(ordinal, item))
-  WHERE (p.deleted_at IS NULL);
-COMMENT ON VIEW report.affected_resource IS 'A resource (a device, a line, a site) that a living problem affects; those of deleted problems are found in report.service_problem (body)';
+     CROSS JOIN LATERAL bridge.list_element((p.body -> 'affectedResource'::text), 'id'::text) e(ordinal, item));
+COMMENT ON VIEW report.affected_resource IS 'A resource (a device, a line, a site) that a problem affects; of deleted problems too (deleted_at is set). Key: source, id, position. Joins: report.service_problem on source, id';
 COMMENT ON COLUMN report.affected_resource.source IS 'Name of the source in the bridge''s configuration';
 COMMENT ON COLUMN report.affected_resource.id IS 'Id of the problem at its source';
 COMMENT ON COLUMN report.affected_resource."position" IS 'Place in the list, from 1';
@@ -1587,6 +1675,7 @@ COMMENT ON COLUMN report.affected_resource.name IS 'Name of the resource';
 COMMENT ON COLUMN report.affected_resource.href IS 'Link to the resource';
 COMMENT ON COLUMN report.affected_resource.type IS 'Kind of resource, as the source puts it';
 COMMENT ON COLUMN report.affected_resource.body IS 'Everything the source says of it; a bare text stands under id';
+COMMENT ON COLUMN report.affected_resource.deleted_at IS 'Since when the problem is gone at its source; null while it exists';
 
 CREATE VIEW report.affected_service AS
  SELECT s.name AS source,
@@ -1596,12 +1685,12 @@ CREATE VIEW report.affected_service AS
     (e.item ->> 'name'::text) AS name,
     (e.item ->> 'href'::text) AS href,
     COALESCE((e.item ->> '@referredType'::text), (e.item ->> '@type'::text)) AS type,
-    e.item AS body
+    e.item AS body,
+    p.deleted_at
    FROM ((bridge.service_problem_with_body p
      JOIN bridge.source s ON ((p.source_id = s.id)))
-     CROSS JOIN LATERAL bridge.list_element((p.body -> 'affectedService'::text), 'id'::text) e(ordinal, item))
-  WHERE (p.deleted_at IS NULL);
-COMMENT ON VIEW report.affected_service IS 'A service that a living problem affects; those of deleted problems are found in report.service_problem (body)';
+     CROSS JOIN LATERAL bridge.list_element((p.body -> 'affectedService'::text), 'id'::text) e(ordinal, item));
+COMMENT ON VIEW report.affected_service IS 'A service that a problem affects; of deleted problems too (deleted_at is set). Key: source, id, position. Joins: report.service_problem on source, id';
 COMMENT ON COLUMN report.affected_service.source IS 'Name of the source in the bridge''s configuration';
 COMMENT ON COLUMN report.affected_service.id IS 'Id of the problem at its source';
 COMMENT ON COLUMN report.affected_service."position" IS 'Place in the list, from 1';
@@ -1610,6 +1699,32 @@ COMMENT ON COLUMN report.affected_service.name IS 'Name of the service';
 COMMENT ON COLUMN report.affected_service.href IS 'Link to the service';
 COMMENT ON COLUMN report.affected_service.type IS 'Kind of service, as the source puts it';
 COMMENT ON COLUMN report.affected_service.body IS 'Everything the source says of it; a bare text stands under id';
+COMMENT ON COLUMN report.affected_service.deleted_at IS 'Since when the problem is gone at its source; null while it exists';
+
+CREATE VIEW report.change AS
+ SELECT v.source,
+    v.id,
+    v.valid_from AS changed_at,
+    c.attribute,
+    c.old,
+    c.new,
+    v.via
+   FROM (bridge.version_with_previous v
+     CROSS JOIN LATERAL ( SELECT COALESCE(a.key, b.key) AS attribute,
+            b.value AS old,
+            a.value AS new
+           FROM (jsonb_each(v.body) a(key, value)
+             FULL JOIN jsonb_each(v.body_before) b(key, value) ON ((a.key = b.key)))
+          WHERE (a.value IS DISTINCT FROM b.value)) c)
+  WHERE (v.body_before IS NOT NULL);
+COMMENT ON VIEW report.change IS 'One attribute of a service problem that changed, with its value before and after; the first version of a problem is no change. Key: source, id, changed_at, attribute. Joins: report.service_problem on source, id; report.service_problem_version on source, id, valid_from = changed_at';
+COMMENT ON COLUMN report.change.source IS 'Name of the source in the bridge''s configuration';
+COMMENT ON COLUMN report.change.id IS 'Id of the problem at its source';
+COMMENT ON COLUMN report.change.changed_at IS 'When it changed, by the source''s clock';
+COMMENT ON COLUMN report.change.attribute IS 'Name of the attribute, in version 4 spelling';
+COMMENT ON COLUMN report.change.old IS 'Its value before, as JSON (old #>> ''{}'' is it as text); null when it had none';
+COMMENT ON COLUMN report.change.new IS 'Its value after, as JSON; null when it was taken away';
+COMMENT ON COLUMN report.change.via IS 'How the change came first: push, poll, reconcile or refetch';
 
 CREATE VIEW report.characteristic AS
  SELECT s.name AS source,
@@ -1619,12 +1734,12 @@ CREATE VIEW report.characteristic AS
     (e.item ->> 'name'::text) AS name,
     (e.item ->> 'value'::text) AS value,
     (e.item ->> 'valueType'::text) AS value_type,
-    e.item AS body
+    e.item AS body,
+    p.deleted_at
    FROM ((bridge.service_problem_with_body p
      JOIN bridge.source s ON ((p.source_id = s.id)))
-     CROSS JOIN LATERAL bridge.list_element((p.body -> 'characteristic'::text), 'name'::text) e(ordinal, item))
-  WHERE (p.deleted_at IS NULL);
-COMMENT ON VIEW report.characteristic IS 'An additional, named value of a living problem; those of deleted problems are found in report.service_problem (body)';
+     CROSS JOIN LATERAL bridge.list_element((p.body -> 'characteristic'::text), 'name'::text) e(ordinal, item));
+COMMENT ON VIEW report.characteristic IS 'An additional, named value of a problem; of deleted problems too (deleted_at is set). Key: source, id, position. Joins: report.service_problem on source, id';
 COMMENT ON COLUMN report.characteristic.source IS 'Name of the source in the bridge''s configuration';
 COMMENT ON COLUMN report.characteristic.id IS 'Id of the problem at its source';
 COMMENT ON COLUMN report.characteristic."position" IS 'Place in the list, from 1';
@@ -1633,6 +1748,7 @@ COMMENT ON COLUMN report.characteristic.name IS 'Its name';
 COMMENT ON COLUMN report.characteristic.value IS 'Its value as text; null where it is kept otherwise (see body)';
 COMMENT ON COLUMN report.characteristic.value_type IS 'Type of the value, as the source puts it';
 COMMENT ON COLUMN report.characteristic.body IS 'Everything the source says of it; a bare text stands under name';
+COMMENT ON COLUMN report.characteristic.deleted_at IS 'Since when the problem is gone at its source; null while it exists';
 
 CREATE VIEW report.daily_flow AS
  WITH happened AS (
@@ -1745,7 +1861,7 @@ CREATE VIEW report.daily_flow AS
     c.known_since
    FROM (carried c
      CROSS JOIN LATERAL generate_series(0, ((c.next_day - c.day) - 1)) g(later));
-COMMENT ON VIEW report.daily_flow IS 'How many problems came, went and were open, per source and day, from the first day to today; days on which nothing happened too. Of the days before known_since only what problems say of themselves is known: a problem counts as open from its creation to its first known end';
+COMMENT ON VIEW report.daily_flow IS 'How many problems came, went and were open, per source and day, from the first day to today; days on which nothing happened too. Of the days before known_since only what problems say of themselves is known: a problem counts as open from its creation to its first known end. Key: source, day';
 COMMENT ON COLUMN report.daily_flow.source IS 'Name of the source in the bridge''s configuration';
 COMMENT ON COLUMN report.daily_flow.day IS 'The day, in the time zone of report.time_zone(), by the source''s clock';
 COMMENT ON COLUMN report.daily_flow.created IS 'Problems raised; where the source does not say when, the day on which something was first known of them';
@@ -1756,6 +1872,30 @@ COMMENT ON COLUMN report.daily_flow.cancelled IS 'Times a problem was cancelled 
 COMMENT ON COLUMN report.daily_flow.deleted IS 'Problems that went from the source while they were open';
 COMMENT ON COLUMN report.daily_flow.open IS 'Problems open at the end of the day: raised, and not resolved, closed, cancelled, rejected or deleted; an unknown status changes nothing';
 COMMENT ON COLUMN report.daily_flow.known_since IS 'When the bridge first read the source';
+
+CREATE VIEW report.external_identifier AS
+ SELECT s.name AS source,
+    p.id,
+    e.ordinal AS "position",
+    (e.item ->> 'id'::text) AS external_id,
+    (e.item ->> 'owner'::text) AS owner,
+    (e.item ->> 'externalIdentifierType'::text) AS type,
+    (e.item ->> 'href'::text) AS href,
+    e.item AS body,
+    p.deleted_at
+   FROM ((bridge.service_problem_with_body p
+     JOIN bridge.source s ON ((p.source_id = s.id)))
+     CROSS JOIN LATERAL bridge.list_element((p.body -> 'externalIdentifier'::text), 'id'::text) e(ordinal, item));
+COMMENT ON VIEW report.external_identifier IS 'An id that a problem has in another system; of deleted problems too (deleted_at is set). Key: source, id, position. Joins: report.service_problem on source, id';
+COMMENT ON COLUMN report.external_identifier.source IS 'Name of the source in the bridge''s configuration';
+COMMENT ON COLUMN report.external_identifier.id IS 'Id of the problem at its source';
+COMMENT ON COLUMN report.external_identifier."position" IS 'Place in the list, from 1';
+COMMENT ON COLUMN report.external_identifier.external_id IS 'Id in another system';
+COMMENT ON COLUMN report.external_identifier.owner IS 'The other system, as the source names it';
+COMMENT ON COLUMN report.external_identifier.type IS 'Kind of identifier; correlationId where versions 2 and 3 have one';
+COMMENT ON COLUMN report.external_identifier.href IS 'Link to it';
+COMMENT ON COLUMN report.external_identifier.body IS 'Everything the source says of it; a bare text stands under id';
+COMMENT ON COLUMN report.external_identifier.deleted_at IS 'Since when the problem is gone at its source; null while it exists';
 
 CREATE VIEW report.hourly_change AS
  SELECT s.name AS source,
@@ -1774,7 +1914,7 @@ CREATE VIEW report.hourly_change AS
           GROUP BY v.source_id, (bridge.hour_of(v.observed_at)), v.via) c
      JOIN bridge.source s ON ((c.source_id = s.id)))
   GROUP BY s.name, c.hour;
-COMMENT ON VIEW report.hourly_change IS 'Which way changes were found, per source and hour (UTC, the bridge''s clock): the counts of report.push_quality alone, which are quicker to have. Hours in which nothing was found are left out';
+COMMENT ON VIEW report.hourly_change IS 'Which way changes were found, per source and hour (UTC, the bridge''s clock): the counts of report.push_quality alone, which are quicker to have. Hours in which nothing was found are left out. Key: source, hour. Joins: report.push_quality on source, hour';
 COMMENT ON COLUMN report.hourly_change.source IS 'Name of the source in the bridge''s configuration';
 COMMENT ON COLUMN report.hourly_change.hour IS 'Begin of the hour in which the bridge found the changes';
 COMMENT ON COLUMN report.hourly_change.by_push IS 'Changes that a notification brought';
@@ -1791,12 +1931,12 @@ CREATE VIEW report.note AS
     COALESCE(((e.item -> 'author'::text) ->> 'name'::text), ((e.item -> 'author'::text) ->> 'id'::text), (e.item ->> 'author'::text)) AS author,
     (e.item ->> 'system'::text) AS system,
     (e.item ->> 'text'::text) AS text,
-    e.item AS body
+    e.item AS body,
+    p.deleted_at
    FROM ((bridge.service_problem_with_body p
      JOIN bridge.source s ON ((p.source_id = s.id)))
-     CROSS JOIN LATERAL bridge.list_element((p.body -> 'note'::text), 'text'::text) e(ordinal, item))
-  WHERE (p.deleted_at IS NULL);
-COMMENT ON VIEW report.note IS 'A note or comment on a living problem; those of deleted problems are found in report.service_problem (body)';
+     CROSS JOIN LATERAL bridge.list_element((p.body -> 'note'::text), 'text'::text) e(ordinal, item));
+COMMENT ON VIEW report.note IS 'A note or comment on a problem; of deleted problems too (deleted_at is set). Key: source, id, position. Joins: report.service_problem on source, id';
 COMMENT ON COLUMN report.note.source IS 'Name of the source in the bridge''s configuration';
 COMMENT ON COLUMN report.note.id IS 'Id of the problem at its source';
 COMMENT ON COLUMN report.note."position" IS 'Place in the list, from 1';
@@ -1806,6 +1946,7 @@ COMMENT ON COLUMN report.note.author IS 'Who wrote it (name, else id)';
 COMMENT ON COLUMN report.note.system IS 'System it was written in';
 COMMENT ON COLUMN report.note.text IS 'What it says';
 COMMENT ON COLUMN report.note.body IS 'Everything the source says of it; a bare text stands under text';
+COMMENT ON COLUMN report.note.deleted_at IS 'Since when the problem is gone at its source; null while it exists';
 
 CREATE VIEW report.notification AS
  SELECT s.name AS source,
@@ -1815,11 +1956,12 @@ CREATE VIEW report.notification AS
     n.event_time,
     n.problem_id,
     n.outcome,
-    COALESCE(jsonb_set(n.body, '{event,serviceProblem}'::text[], v.body), n.body) AS body
+    COALESCE(jsonb_set(n.body, '{event,serviceProblem}'::text[], v.body), n.body) AS body,
+    n.problem_id AS id
    FROM ((bridge.notification n
      JOIN bridge.source s ON ((n.source_id = s.id)))
      LEFT JOIN bridge.service_problem_version v ON (((n.source_id = v.source_id) AND (n.problem_id = v.problem_id) AND (n.effective_at = v.effective_at) AND (n.content_hash = v.content_hash))));
-COMMENT ON VIEW report.notification IS 'Every notification that was answered';
+COMMENT ON VIEW report.notification IS 'Every notification that was answered. Joins: report.service_problem on source, id';
 COMMENT ON COLUMN report.notification.source IS 'Name of the source in the bridge''s configuration';
 COMMENT ON COLUMN report.notification.received_at IS 'When it arrived, by the bridge''s clock';
 COMMENT ON COLUMN report.notification.event_id IS 'Id the sender gave it; null when it gave none';
@@ -1828,6 +1970,7 @@ COMMENT ON COLUMN report.notification.event_time IS 'When it happened, by the se
 COMMENT ON COLUMN report.notification.problem_id IS 'Problem it is about; null when it names none';
 COMMENT ON COLUMN report.notification.outcome IS 'applied; unchanged: nothing new in it; duplicate; stale: older than what was known; dead_letter: kept, not understood';
 COMMENT ON COLUMN report.notification.body IS 'The event as received; null for a duplicate and for what is no JSON. The problem in it goes when its version is pruned';
+COMMENT ON COLUMN report.notification.id IS 'The same as problem_id: what the other views call the problem';
 
 CREATE VIEW report.open_problem AS
  WITH problem AS (
@@ -1896,7 +2039,7 @@ CREATE VIEW report.open_problem AS
     t.places
    FROM (problem t
      JOIN bridge.source s ON ((t.source_id = s.id)));
-COMMENT ON VIEW report.open_problem IS 'The open service problems, and what each affects, in a narrow row that is quick to count; report.service_problem has all that is known of each';
+COMMENT ON VIEW report.open_problem IS 'The open service problems, and what each affects, in a narrow row that is quick to count; report.service_problem has all that is known of each. Key: source, id. Joins: report.service_problem on source, id';
 COMMENT ON COLUMN report.open_problem.source IS 'Name of the source in the bridge''s configuration';
 COMMENT ON COLUMN report.open_problem.id IS 'Id of the problem at its source';
 COMMENT ON COLUMN report.open_problem.status IS 'submitted, acknowledged, inProgress, pending, held or unknown';
@@ -1906,6 +2049,28 @@ COMMENT ON COLUMN report.open_problem.created_at IS 'When it was raised; null wh
 COMMENT ON COLUMN report.open_problem.services IS 'Affected services, each once: by name, or else by id';
 COMMENT ON COLUMN report.open_problem.resources IS 'Affected resources, each once: by name, or else by id';
 COMMENT ON COLUMN report.open_problem.places IS 'Affected locations, each once: by name, or else by id';
+
+CREATE VIEW report.parent_problem AS
+ SELECT s.name AS source,
+    p.id,
+    e.ordinal AS "position",
+    (e.item ->> 'id'::text) AS parent_id,
+    (e.item ->> 'name'::text) AS name,
+    (e.item ->> 'href'::text) AS href,
+    e.item AS body,
+    p.deleted_at
+   FROM ((bridge.service_problem_with_body p
+     JOIN bridge.source s ON ((p.source_id = s.id)))
+     CROSS JOIN LATERAL bridge.list_element((p.body -> 'parentProblem'::text), 'id'::text) e(ordinal, item));
+COMMENT ON VIEW report.parent_problem IS 'A problem that another one belongs to: join parent_id with id to climb; of deleted problems too (deleted_at is set). Key: source, id, position. Joins: report.service_problem on source, id, and once more on source, id = parent_id';
+COMMENT ON COLUMN report.parent_problem.source IS 'Name of the source in the bridge''s configuration';
+COMMENT ON COLUMN report.parent_problem.id IS 'Id of the problem at its source';
+COMMENT ON COLUMN report.parent_problem."position" IS 'Place in the list, from 1';
+COMMENT ON COLUMN report.parent_problem.parent_id IS 'Id of the parent problem, at the same source';
+COMMENT ON COLUMN report.parent_problem.name IS 'Name of the parent problem';
+COMMENT ON COLUMN report.parent_problem.href IS 'Link to the parent problem';
+COMMENT ON COLUMN report.parent_problem.body IS 'Everything the source says of it; a bare text stands under id';
+COMMENT ON COLUMN report.parent_problem.deleted_at IS 'Since when the problem is gone at its source; null while it exists';
 
 CREATE VIEW report.push_quality AS
  WITH found AS (
@@ -1958,7 +2123,7 @@ CREATE VIEW report.push_quality AS
     (COALESCE(sum(late), (0)::numeric))::bigint AS late
    FROM found f
   GROUP BY source, hour;
-COMMENT ON VIEW report.push_quality IS 'Which way changes were found, per source and hour (UTC, the bridge''s clock); hours in which nothing was found or received are left out. Not counted: what was already so when the bridge first met the source, and deletions, of which most servers send no notification';
+COMMENT ON VIEW report.push_quality IS 'Which way changes were found, per source and hour (UTC, the bridge''s clock); hours in which nothing was found or received are left out. Not counted: what was already so when the bridge first met the source, and deletions, of which most servers send no notification. Key: source, hour. Joins: report.hourly_change on source, hour';
 COMMENT ON COLUMN report.push_quality.source IS 'Name of the source in the bridge''s configuration';
 COMMENT ON COLUMN report.push_quality.hour IS 'Begin of the hour in which the bridge found the changes';
 COMMENT ON COLUMN report.push_quality.by_push IS 'Changes that a notification brought';
@@ -1980,12 +2145,12 @@ CREATE VIEW report.related_party AS
     (e.item ->> 'role'::text) AS role,
     (e.item ->> 'href'::text) AS href,
     COALESCE((e.item ->> '@referredType'::text), (e.item ->> '@type'::text)) AS type,
-    e.item AS body
+    e.item AS body,
+    p.deleted_at
    FROM ((bridge.service_problem_with_body p
      JOIN bridge.source s ON ((p.source_id = s.id)))
-     CROSS JOIN LATERAL bridge.list_element((p.body -> 'relatedParty'::text), 'name'::text) e(ordinal, item))
-  WHERE (p.deleted_at IS NULL);
-COMMENT ON VIEW report.related_party IS 'A person or an organisation that has to do with a living problem; those of deleted problems are found in report.service_problem (body)';
+     CROSS JOIN LATERAL bridge.list_element((p.body -> 'relatedParty'::text), 'name'::text) e(ordinal, item));
+COMMENT ON VIEW report.related_party IS 'A person or an organisation that has to do with a problem; of deleted problems too (deleted_at is set). Key: source, id, position. Joins: report.service_problem on source, id';
 COMMENT ON COLUMN report.related_party.source IS 'Name of the source in the bridge''s configuration';
 COMMENT ON COLUMN report.related_party.id IS 'Id of the problem at its source';
 COMMENT ON COLUMN report.related_party."position" IS 'Place in the list, from 1';
@@ -1995,6 +2160,7 @@ COMMENT ON COLUMN report.related_party.role IS 'What the party is to the problem
 COMMENT ON COLUMN report.related_party.href IS 'Link to the party';
 COMMENT ON COLUMN report.related_party.type IS 'Kind of party: Individual, Organization, …';
 COMMENT ON COLUMN report.related_party.body IS 'Everything the source says of it; a bare text stands under name';
+COMMENT ON COLUMN report.related_party.deleted_at IS 'Since when the problem is gone at its source; null while it exists';
 
 CREATE VIEW report.resolution AS
  WITH problem AS (
@@ -2091,7 +2257,7 @@ CREATE VIEW report.resolution AS
     deleted_at,
     known_since
    FROM problem t;
-COMMENT ON VIEW report.resolution IS 'How long it took to take up, resolve and close each service problem; deleted ones too. Times are the source''s';
+COMMENT ON VIEW report.resolution IS 'How long it took to take up, resolve and close each service problem; deleted ones too. Times are the source''s. Key: source, id. Joins: report.service_problem on source, id';
 COMMENT ON COLUMN report.resolution.source IS 'Name of the source in the bridge''s configuration';
 COMMENT ON COLUMN report.resolution.id IS 'Id of the problem at its source';
 COMMENT ON COLUMN report.resolution.status IS 'Status now (of a deleted problem: the last one)';
@@ -2110,83 +2276,45 @@ COMMENT ON COLUMN report.resolution.times_reopened IS 'How often it went from re
 COMMENT ON COLUMN report.resolution.deleted_at IS 'Since when it is gone at the source; null while it exists';
 COMMENT ON COLUMN report.resolution.known_since IS 'Since when its statuses are known: created_at when all of them are, else the earliest status that the source dates (what was before the bridge first read the source is unknown); null when no status is known';
 
+CREATE VIEW report.root_cause AS
+ SELECT s.name AS source,
+    p.id,
+    c.kind,
+    e.ordinal AS "position",
+    (e.item ->> 'id'::text) AS cause_id,
+    (e.item ->> 'name'::text) AS name,
+    (e.item ->> 'href'::text) AS href,
+    COALESCE((e.item ->> '@referredType'::text), (e.item ->> '@type'::text)) AS type,
+    e.item AS body,
+    p.deleted_at
+   FROM (((bridge.service_problem_with_body p
+     JOIN bridge.source s ON ((p.source_id = s.id)))
+     CROSS JOIN ( VALUES ('service'::text,'rootCauseService'::text), ('resource'::text,'rootCauseResource'::text)) c(kind, attribute))
+     CROSS JOIN LATERAL bridge.list_element((p.body -> c.attribute), 'id'::text) e(ordinal, item));
+COMMENT ON VIEW report.root_cause IS 'A service or resource that is the cause of a problem; of deleted problems too (deleted_at is set). Key: source, id, kind, position. Joins: report.service_problem on source, id';
+COMMENT ON COLUMN report.root_cause.source IS 'Name of the source in the bridge''s configuration';
+COMMENT ON COLUMN report.root_cause.id IS 'Id of the problem at its source';
+COMMENT ON COLUMN report.root_cause.kind IS 'service or resource';
+COMMENT ON COLUMN report.root_cause."position" IS 'Place in the list of this kind, from 1';
+COMMENT ON COLUMN report.root_cause.cause_id IS 'Id of the service or resource';
+COMMENT ON COLUMN report.root_cause.name IS 'Name of the service or resource';
+COMMENT ON COLUMN report.root_cause.href IS 'Link to the service or resource';
+COMMENT ON COLUMN report.root_cause.type IS 'Kind of service or resource, as the source puts it';
+COMMENT ON COLUMN report.root_cause.body IS 'Everything the source says of it; a bare text stands under id';
+COMMENT ON COLUMN report.root_cause.deleted_at IS 'Since when the problem is gone at its source; null while it exists';
+
 CREATE VIEW report.service_problem_version AS
- WITH fact AS (
-         SELECT s.name AS source,
-            v.problem_id AS id,
-            v.effective_at,
-            v.kind,
-            v.via,
-            v.event_type,
-            v.status,
-            v.body,
-            COALESCE(v.body_hash, v.content_hash) AS body_hash,
-            row_number() OVER history AS place,
-            lead(v.effective_at) OVER history AS next_at,
-            max(v.effective_at) FILTER (WHERE (v.kind = 'full'::text)) OVER history AS whole_at,
-            max(v.effective_at) FILTER (WHERE (v.kind = 'tombstone'::text)) OVER history AS gone_at
-           FROM (bridge.service_problem_version v
-             JOIN bridge.source s ON ((v.source_id = s.id)))
-          WHERE (NOT v.superseded)
-          WINDOW history AS (PARTITION BY s.name, v.problem_id ORDER BY v.effective_at, (v.kind COLLATE "C"), v.confirmed_at NULLS FIRST, (
-                CASE
-                    WHEN (v.kind = 'full'::text) THEN v.status
-                    ELSE NULL::text
-                END COLLATE "C"), v.content_hash)
-        ), effective AS (
-         SELECT d.source,
-            d.id,
-            d.effective_at,
-            d.kind,
-            d.via,
-            d.event_type,
-            d.status,
-            d.body,
-            d.body_hash,
-            d.place,
-            d.next_at,
-            d.whole_at,
-            d.gone_at,
-            lag(d.body_hash) OVER (PARTITION BY d.source, d.id ORDER BY d.place) AS body_hash_before
-           FROM fact d
-          WHERE ((d.next_at IS DISTINCT FROM d.effective_at) AND ((d.kind <> 'partial'::text) OR (d.gone_at IS NULL) OR (d.whole_at > d.gone_at)))
-        ), version AS (
-         SELECT h.source,
-            h.id,
-            h.effective_at,
-            h.kind,
-            h.via,
-            h.event_type,
-            h.status,
-            h.body,
-            h.body_hash,
-            h.place,
-            h.next_at,
-            h.whole_at,
-            h.gone_at,
-            h.body_hash_before,
-            lead(h.effective_at) OVER history AS valid_to,
-            lag(
-                CASE
-                    WHEN (h.kind <> 'tombstone'::text) THEN h.body
-                    ELSE NULL::jsonb
-                END) OVER history AS body_before
-           FROM effective h
-          WHERE (h.body_hash IS DISTINCT FROM h.body_hash_before)
-          WINDOW history AS (PARTITION BY h.source, h.id ORDER BY h.place)
-        )
  SELECT source,
     id,
-    effective_at AS valid_from,
+    valid_from,
     valid_to,
     via,
     event_type,
     status,
     bridge.changed_keys(body_before, body) AS changed,
     body
-   FROM version l
-  WHERE (kind <> 'tombstone'::text);
-COMMENT ON VIEW report.service_problem_version IS 'A service problem as it was between two changes; late information finds its place';
+   FROM bridge.version_with_previous v;
+COMMENT ON VIEW report.service_problem_version IS 'A service problem as it was between two changes; late information finds its place. Key: source, id, valid_from. Joins: report.service_problem on source, id';
 COMMENT ON COLUMN report.service_problem_version.source IS 'Name of the source in the bridge''s configuration';
 COMMENT ON COLUMN report.service_problem_version.id IS 'Id of the problem at its source';
 COMMENT ON COLUMN report.service_problem_version.valid_from IS 'Since when it was so, by the source''s clock';
@@ -2206,12 +2334,12 @@ CREATE VIEW report.tracking_record AS
     COALESCE(((e.item -> 'user'::text) ->> 'name'::text), ((e.item -> 'user'::text) ->> 'id'::text), (e.item ->> 'user'::text)) AS author,
     (e.item ->> 'systemId'::text) AS system,
     (e.item ->> 'description'::text) AS description,
-    e.item AS body
+    e.item AS body,
+    p.deleted_at
    FROM ((bridge.service_problem_with_body p
      JOIN bridge.source s ON ((p.source_id = s.id)))
-     CROSS JOIN LATERAL bridge.list_element((p.body -> 'trackingRecord'::text), 'description'::text) e(ordinal, item))
-  WHERE (p.deleted_at IS NULL);
-COMMENT ON VIEW report.tracking_record IS 'A step in the handling of a living problem, as its source recorded it; those of deleted problems are found in report.service_problem (body)';
+     CROSS JOIN LATERAL bridge.list_element((p.body -> 'trackingRecord'::text), 'description'::text) e(ordinal, item));
+COMMENT ON VIEW report.tracking_record IS 'A step in the handling of a problem, as its source recorded it; of deleted problems too (deleted_at is set). Key: source, id, position. Joins: report.service_problem on source, id';
 COMMENT ON COLUMN report.tracking_record.source IS 'Name of the source in the bridge''s configuration';
 COMMENT ON COLUMN report.tracking_record.id IS 'Id of the problem at its source';
 COMMENT ON COLUMN report.tracking_record."position" IS 'Place in the list, from 1';
@@ -2221,6 +2349,7 @@ COMMENT ON COLUMN report.tracking_record.author IS 'Who did it (name, else id)';
 COMMENT ON COLUMN report.tracking_record.system IS 'System it was done in';
 COMMENT ON COLUMN report.tracking_record.description IS 'What was done';
 COMMENT ON COLUMN report.tracking_record.body IS 'Everything the source says of it; a bare text stands under description';
+COMMENT ON COLUMN report.tracking_record.deleted_at IS 'Since when the problem is gone at its source; null while it exists';
 
 CREATE VIEW report.trouble_ticket AS
  SELECT s.name AS source,
@@ -2230,12 +2359,12 @@ CREATE VIEW report.trouble_ticket AS
     (e.item ->> 'name'::text) AS name,
     (e.item ->> 'href'::text) AS href,
     COALESCE((e.item ->> '@referredType'::text), (e.item ->> '@type'::text)) AS type,
-    e.item AS body
+    e.item AS body,
+    p.deleted_at
    FROM ((bridge.service_problem_with_body p
      JOIN bridge.source s ON ((p.source_id = s.id)))
-     CROSS JOIN LATERAL bridge.list_element((p.body -> 'troubleTicket'::text), 'id'::text) e(ordinal, item))
-  WHERE (p.deleted_at IS NULL);
-COMMENT ON VIEW report.trouble_ticket IS 'A trouble ticket that belongs to a living problem; those of deleted problems are found in report.service_problem (body)';
+     CROSS JOIN LATERAL bridge.list_element((p.body -> 'troubleTicket'::text), 'id'::text) e(ordinal, item));
+COMMENT ON VIEW report.trouble_ticket IS 'A trouble ticket that belongs to a problem; of deleted problems too (deleted_at is set). Key: source, id, position. Joins: report.service_problem on source, id';
 COMMENT ON COLUMN report.trouble_ticket.source IS 'Name of the source in the bridge''s configuration';
 COMMENT ON COLUMN report.trouble_ticket.id IS 'Id of the problem at its source';
 COMMENT ON COLUMN report.trouble_ticket."position" IS 'Place in the list, from 1';
@@ -2244,6 +2373,51 @@ COMMENT ON COLUMN report.trouble_ticket.name IS 'Name of the ticket';
 COMMENT ON COLUMN report.trouble_ticket.href IS 'Link to the ticket';
 COMMENT ON COLUMN report.trouble_ticket.type IS 'Kind of ticket, as the source puts it';
 COMMENT ON COLUMN report.trouble_ticket.body IS 'Everything the source says of it; a bare text stands under id';
+COMMENT ON COLUMN report.trouble_ticket.deleted_at IS 'Since when the problem is gone at its source; null while it exists';
+
+CREATE VIEW report.underlying_alarm AS
+ SELECT s.name AS source,
+    p.id,
+    e.ordinal AS "position",
+    (e.item ->> 'id'::text) AS alarm_id,
+    (e.item ->> 'href'::text) AS href,
+    COALESCE((e.item ->> '@referredType'::text), (e.item ->> '@type'::text)) AS type,
+    e.item AS body,
+    p.deleted_at
+   FROM ((bridge.service_problem_with_body p
+     JOIN bridge.source s ON ((p.source_id = s.id)))
+     CROSS JOIN LATERAL bridge.list_element((p.body -> 'underlyingAlarm'::text), 'id'::text) e(ordinal, item));
+COMMENT ON VIEW report.underlying_alarm IS 'An alarm that a problem is about; of deleted problems too (deleted_at is set). Key: source, id, position. Joins: report.service_problem on source, id';
+COMMENT ON COLUMN report.underlying_alarm.source IS 'Name of the source in the bridge''s configuration';
+COMMENT ON COLUMN report.underlying_alarm.id IS 'Id of the problem at its source';
+COMMENT ON COLUMN report.underlying_alarm."position" IS 'Place in the list, from 1';
+COMMENT ON COLUMN report.underlying_alarm.alarm_id IS 'Id of the alarm';
+COMMENT ON COLUMN report.underlying_alarm.href IS 'Link to the alarm';
+COMMENT ON COLUMN report.underlying_alarm.type IS 'Kind of alarm, as the source puts it';
+COMMENT ON COLUMN report.underlying_alarm.body IS 'Everything the source says of it; a bare text stands under id';
+COMMENT ON COLUMN report.underlying_alarm.deleted_at IS 'Since when the problem is gone at its source; null while it exists';
+
+CREATE VIEW report.underlying_problem AS
+ SELECT s.name AS source,
+    p.id,
+    e.ordinal AS "position",
+    (e.item ->> 'id'::text) AS underlying_id,
+    (e.item ->> 'name'::text) AS name,
+    (e.item ->> 'href'::text) AS href,
+    e.item AS body,
+    p.deleted_at
+   FROM ((bridge.service_problem_with_body p
+     JOIN bridge.source s ON ((p.source_id = s.id)))
+     CROSS JOIN LATERAL bridge.list_element((p.body -> 'underlyingProblem'::text), 'id'::text) e(ordinal, item));
+COMMENT ON VIEW report.underlying_problem IS 'A problem that causes another one: join underlying_id with id; of deleted problems too (deleted_at is set). Key: source, id, position. Joins: report.service_problem on source, id, and once more on source, id = underlying_id';
+COMMENT ON COLUMN report.underlying_problem.source IS 'Name of the source in the bridge''s configuration';
+COMMENT ON COLUMN report.underlying_problem.id IS 'Id of the problem at its source';
+COMMENT ON COLUMN report.underlying_problem."position" IS 'Place in the list, from 1';
+COMMENT ON COLUMN report.underlying_problem.underlying_id IS 'Id of the underlying problem, at the same source';
+COMMENT ON COLUMN report.underlying_problem.name IS 'Name of the underlying problem';
+COMMENT ON COLUMN report.underlying_problem.href IS 'Link to the underlying problem';
+COMMENT ON COLUMN report.underlying_problem.body IS 'Everything the source says of it; a bare text stands under id';
+COMMENT ON COLUMN report.underlying_problem.deleted_at IS 'Since when the problem is gone at its source; null while it exists';
 
 ALTER TABLE ONLY bridge.dead_letter
     ADD CONSTRAINT dead_letter_source_id_fkey FOREIGN KEY (source_id) REFERENCES bridge.source(id);
@@ -2295,22 +2469,29 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.push_outcome TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.refetch TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.resolution TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.subscription TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.version_with_previous TO bridge_writer;
 GRANT SELECT ON TABLE bridge_migration.applied TO bridge_writer;
 GRANT SELECT ON TABLE report.affected_location TO bridge_reader;
 GRANT SELECT ON TABLE report.affected_resource TO bridge_reader;
 GRANT SELECT ON TABLE report.affected_service TO bridge_reader;
+GRANT SELECT ON TABLE report.change TO bridge_reader;
 GRANT SELECT ON TABLE report.characteristic TO bridge_reader;
 GRANT SELECT ON TABLE report.daily_flow TO bridge_reader;
+GRANT SELECT ON TABLE report.external_identifier TO bridge_reader;
 GRANT SELECT ON TABLE report.hourly_change TO bridge_reader;
 GRANT SELECT ON TABLE report.note TO bridge_reader;
 GRANT SELECT ON TABLE report.notification TO bridge_reader;
 GRANT SELECT ON TABLE report.open_problem TO bridge_reader;
+GRANT SELECT ON TABLE report.parent_problem TO bridge_reader;
 GRANT SELECT ON TABLE report.push_quality TO bridge_reader;
 GRANT SELECT ON TABLE report.related_party TO bridge_reader;
 GRANT SELECT ON TABLE report.resolution TO bridge_reader;
+GRANT SELECT ON TABLE report.root_cause TO bridge_reader;
 GRANT SELECT ON TABLE report.service_problem_version TO bridge_reader;
 GRANT SELECT ON TABLE report.tracking_record TO bridge_reader;
 GRANT SELECT ON TABLE report.trouble_ticket TO bridge_reader;
+GRANT SELECT ON TABLE report.underlying_alarm TO bridge_reader;
+GRANT SELECT ON TABLE report.underlying_problem TO bridge_reader;
 
 ALTER DEFAULT PRIVILEGES IN SCHEMA bridge GRANT SELECT,INSERT,DELETE,UPDATE ON TABLES TO bridge_writer;
 ALTER DEFAULT PRIVILEGES IN SCHEMA report GRANT SELECT ON TABLES TO bridge_reader;

@@ -113,7 +113,8 @@ begin
 end
 $$;
 comment on function bridge.parse_timestamp(jsonb) is
-'An instant in any form that sources write (ISO 8601 and its relatives, UTC when no zone is given; epoch seconds or milliseconds), else null; null too for what stands for no time (before 1970-01-02, from 2200 on)';
+'An instant in any form that sources write (ISO 8601 and its relatives, UTC when no zone is given; epoch seconds or milliseconds), else null; '
+'null too for what stands for no time (before 1970-01-02, from 2200 on)';
 
 create or replace function bridge.parse_integer(value jsonb) returns integer
 language sql immutable parallel safe
@@ -278,7 +279,8 @@ select
 from bridge.service_problem_with_body as p
 inner join bridge.source as s on p.source_id = s.id
 left join bridge.watermark as w on p.source_id = w.source_id and w.kind = 'reconcile';
-comment on view report.service_problem is 'A service problem as it is now; deleted ones too (deleted_at is set)';
+comment on view report.service_problem is
+'A service problem as it is now; deleted ones too (deleted_at is set). Key: source, id. Joins: the other views of this schema on source, id';
 comment on column report.service_problem.source is 'Name of the source in the bridge''s configuration';
 comment on column report.service_problem.id is 'Id of the problem at its source';
 comment on column report.service_problem.href is 'Link to the problem at its source';
@@ -306,7 +308,7 @@ comment on column report.service_problem.deleted_at is 'Since when it is gone at
 comment on column report.service_problem.body is 'All attributes, under their version 4 names, unknown ones included';
 comment on column report.service_problem.known_since is 'Since when the bridge knows what it was like: time of the oldest version that is kept';
 
-create or replace view report.service_problem_version as
+create or replace view bridge.version_with_previous as
 with fact as (
     select
         s.name as source,
@@ -364,11 +366,35 @@ select
     l.via,
     l.event_type,
     l.status,
-    bridge.changed_keys(l.body_before, l.body) as changed,
+    l.body_before,
     l.body
 from version as l
 where l.kind <> 'tombstone';
-comment on view report.service_problem_version is 'A service problem as it was between two changes; late information finds its place';
+comment on view bridge.version_with_previous is 'Versions as report.service_problem_version has them, with the body of the version before';
+comment on column bridge.version_with_previous.source is 'As in report.service_problem_version';
+comment on column bridge.version_with_previous.id is 'As in report.service_problem_version';
+comment on column bridge.version_with_previous.valid_from is 'As in report.service_problem_version';
+comment on column bridge.version_with_previous.valid_to is 'As in report.service_problem_version';
+comment on column bridge.version_with_previous.via is 'As in report.service_problem_version';
+comment on column bridge.version_with_previous.event_type is 'As in report.service_problem_version';
+comment on column bridge.version_with_previous.status is 'As in report.service_problem_version';
+comment on column bridge.version_with_previous.body_before is 'All attributes of the version before; null for the first one and after a deletion';
+comment on column bridge.version_with_previous.body is 'As in report.service_problem_version';
+
+create or replace view report.service_problem_version as
+select
+    v.source,
+    v.id,
+    v.valid_from,
+    v.valid_to,
+    v.via,
+    v.event_type,
+    v.status,
+    bridge.changed_keys(v.body_before, v.body) as changed,
+    v.body
+from bridge.version_with_previous as v;
+comment on view report.service_problem_version is
+'A service problem as it was between two changes; late information finds its place. Key: source, id, valid_from. Joins: report.service_problem on source, id';
 comment on column report.service_problem_version.source is 'Name of the source in the bridge''s configuration';
 comment on column report.service_problem_version.id is 'Id of the problem at its source';
 comment on column report.service_problem_version.valid_from is 'Since when it was so, by the source''s clock';
@@ -379,6 +405,37 @@ comment on column report.service_problem_version.status is 'Status in this versi
 comment on column report.service_problem_version.changed is
 'Attributes that differ from the version before; empty for the first one';
 comment on column report.service_problem_version.body is 'All attributes as they were, under their version 4 names';
+
+create or replace view report.change as
+select
+    v.source,
+    v.id,
+    v.valid_from as changed_at,
+    c.attribute,
+    c.old,
+    c.new,
+    v.via
+from bridge.version_with_previous as v
+cross join lateral (
+    select
+        coalesce(a.key, b.key) as attribute,
+        b.value as old,
+        a.value as new
+    from jsonb_each(v.body) as a
+    full join jsonb_each(v.body_before) as b on a.key = b.key
+    where a.value is distinct from b.value
+) as c
+where v.body_before is not null;
+comment on view report.change is
+'One attribute of a service problem that changed, with its value before and after; the first version of a problem is no change'
+'. Key: source, id, changed_at, attribute. Joins: report.service_problem on source, id; report.service_problem_version on source, id, valid_from = changed_at';
+comment on column report.change.source is 'Name of the source in the bridge''s configuration';
+comment on column report.change.id is 'Id of the problem at its source';
+comment on column report.change.changed_at is 'When it changed, by the source''s clock';
+comment on column report.change.attribute is 'Name of the attribute, in version 4 spelling';
+comment on column report.change.old is 'Its value before, as JSON (old #>> ''{}'' is it as text); null when it had none';
+comment on column report.change.new is 'Its value after, as JSON; null when it was taken away';
+comment on column report.change.via is 'How the change came first: push, poll, reconcile or refetch';
 
 create or replace view report.status_interval as
 with fact as (
@@ -481,7 +538,8 @@ select
     b.left_at,
     extract(epoch from coalesce(b.left_at, now()) - b.entered_at)::double precision as seconds
 from bounded as b;
-comment on view report.status_interval is 'A time a service problem spent in one status without leaving it';
+comment on view report.status_interval is
+'A time a service problem spent in one status without leaving it. Key: source, id, entered_at, status. Joins: report.service_problem on source, id';
 comment on column report.status_interval.source is 'Name of the source in the bridge''s configuration';
 comment on column report.status_interval.id is 'Id of the problem at its source';
 comment on column report.status_interval.status is 'The status';
@@ -575,7 +633,7 @@ begin atomic
                 and (
                     select e.status in ('resolved', 'closed') from bridge.valid_status as e
                     where e.source_id = k.source_id and e.problem_id = k.id and e.since > m.until and e.status <> 'unknown'
-                    order by e.since, e.stated_at, e.confirmed_at nulls first, e.status collate "C"
+                    order by e.since, e.stated_at
                     limit 1
                 )
                 then 'resolved'
@@ -675,13 +733,13 @@ select
     e.item ->> 'name' as name,
     e.item ->> 'href' as href,
     coalesce(e.item ->> '@referredType', e.item ->> '@type') as type,
-    e.item as body
+    e.item as body,
+    p.deleted_at
 from bridge.service_problem_with_body as p
 inner join bridge.source as s on p.source_id = s.id
-cross join lateral bridge.list_element(p.body -> 'affectedService', 'id') as e
-where p.deleted_at is null;
+cross join lateral bridge.list_element(p.body -> 'affectedService', 'id') as e;
 comment on view report.affected_service is
-'A service that a living problem affects; those of deleted problems are found in report.service_problem (body)';
+'A service that a problem affects; of deleted problems too (deleted_at is set). Key: source, id, position. Joins: report.service_problem on source, id';
 comment on column report.affected_service.source is 'Name of the source in the bridge''s configuration';
 comment on column report.affected_service.id is 'Id of the problem at its source';
 comment on column report.affected_service.position is 'Place in the list, from 1';
@@ -690,6 +748,7 @@ comment on column report.affected_service.name is 'Name of the service';
 comment on column report.affected_service.href is 'Link to the service';
 comment on column report.affected_service.type is 'Kind of service, as the source puts it';
 comment on column report.affected_service.body is 'Everything the source says of it; a bare text stands under id';
+comment on column report.affected_service.deleted_at is 'Since when the problem is gone at its source; null while it exists';
 
 create or replace view report.affected_resource as
 select
@@ -700,13 +759,14 @@ select
     e.item ->> 'name' as name,
     e.item ->> 'href' as href,
     coalesce(e.item ->> '@referredType', e.item ->> '@type') as type,
-    e.item as body
+    e.item as body,
+    p.deleted_at
 from bridge.service_problem_with_body as p
 inner join bridge.source as s on p.source_id = s.id
-cross join lateral bridge.list_element(p.body -> 'affectedResource', 'id') as e
-where p.deleted_at is null;
+cross join lateral bridge.list_element(p.body -> 'affectedResource', 'id') as e;
 comment on view report.affected_resource is
-'A resource (a device, a line, a site) that a living problem affects; those of deleted problems are found in report.service_problem (body)';
+'A resource (a device, a line, a site) that a problem affects; of deleted problems too (deleted_at is set)'
+'. Key: source, id, position. Joins: report.service_problem on source, id';
 comment on column report.affected_resource.source is 'Name of the source in the bridge''s configuration';
 comment on column report.affected_resource.id is 'Id of the problem at its source';
 comment on column report.affected_resource.position is 'Place in the list, from 1';
@@ -715,6 +775,7 @@ comment on column report.affected_resource.name is 'Name of the resource';
 comment on column report.affected_resource.href is 'Link to the resource';
 comment on column report.affected_resource.type is 'Kind of resource, as the source puts it';
 comment on column report.affected_resource.body is 'Everything the source says of it; a bare text stands under id';
+comment on column report.affected_resource.deleted_at is 'Since when the problem is gone at its source; null while it exists';
 
 create or replace view report.affected_location as
 select
@@ -726,13 +787,13 @@ select
     e.item ->> 'role' as role,
     e.item ->> 'href' as href,
     coalesce(e.item ->> '@referredType', e.item ->> '@type') as type,
-    e.item as body
+    e.item as body,
+    p.deleted_at
 from bridge.service_problem_with_body as p
 inner join bridge.source as s on p.source_id = s.id
-cross join lateral bridge.list_element(p.body -> 'affectedLocation', 'name') as e
-where p.deleted_at is null;
+cross join lateral bridge.list_element(p.body -> 'affectedLocation', 'name') as e;
 comment on view report.affected_location is
-'A place that a living problem affects; those of deleted problems are found in report.service_problem (body)';
+'A place that a problem affects; of deleted problems too (deleted_at is set). Key: source, id, position. Joins: report.service_problem on source, id';
 comment on column report.affected_location.source is 'Name of the source in the bridge''s configuration';
 comment on column report.affected_location.id is 'Id of the problem at its source';
 comment on column report.affected_location.position is 'Place in the list, from 1';
@@ -742,6 +803,7 @@ comment on column report.affected_location.role is 'What the place is to the pro
 comment on column report.affected_location.href is 'Link to the place';
 comment on column report.affected_location.type is 'Kind of place, as the source puts it';
 comment on column report.affected_location.body is 'Everything the source says of it; a bare text stands under name';
+comment on column report.affected_location.deleted_at is 'Since when the problem is gone at its source; null while it exists';
 
 create or replace view report.related_party as
 select
@@ -753,13 +815,14 @@ select
     e.item ->> 'role' as role,
     e.item ->> 'href' as href,
     coalesce(e.item ->> '@referredType', e.item ->> '@type') as type,
-    e.item as body
+    e.item as body,
+    p.deleted_at
 from bridge.service_problem_with_body as p
 inner join bridge.source as s on p.source_id = s.id
-cross join lateral bridge.list_element(p.body -> 'relatedParty', 'name') as e
-where p.deleted_at is null;
+cross join lateral bridge.list_element(p.body -> 'relatedParty', 'name') as e;
 comment on view report.related_party is
-'A person or an organisation that has to do with a living problem; those of deleted problems are found in report.service_problem (body)';
+'A person or an organisation that has to do with a problem; of deleted problems too (deleted_at is set)'
+'. Key: source, id, position. Joins: report.service_problem on source, id';
 comment on column report.related_party.source is 'Name of the source in the bridge''s configuration';
 comment on column report.related_party.id is 'Id of the problem at its source';
 comment on column report.related_party.position is 'Place in the list, from 1';
@@ -769,6 +832,7 @@ comment on column report.related_party.role is 'What the party is to the problem
 comment on column report.related_party.href is 'Link to the party';
 comment on column report.related_party.type is 'Kind of party: Individual, Organization, …';
 comment on column report.related_party.body is 'Everything the source says of it; a bare text stands under name';
+comment on column report.related_party.deleted_at is 'Since when the problem is gone at its source; null while it exists';
 
 create or replace view report.note as
 select
@@ -780,13 +844,13 @@ select
     coalesce(e.item -> 'author' ->> 'name', e.item -> 'author' ->> 'id', e.item ->> 'author') as author,
     e.item ->> 'system' as system,
     e.item ->> 'text' as text,
-    e.item as body
+    e.item as body,
+    p.deleted_at
 from bridge.service_problem_with_body as p
 inner join bridge.source as s on p.source_id = s.id
-cross join lateral bridge.list_element(p.body -> 'note', 'text') as e
-where p.deleted_at is null;
+cross join lateral bridge.list_element(p.body -> 'note', 'text') as e;
 comment on view report.note is
-'A note or comment on a living problem; those of deleted problems are found in report.service_problem (body)';
+'A note or comment on a problem; of deleted problems too (deleted_at is set). Key: source, id, position. Joins: report.service_problem on source, id';
 comment on column report.note.source is 'Name of the source in the bridge''s configuration';
 comment on column report.note.id is 'Id of the problem at its source';
 comment on column report.note.position is 'Place in the list, from 1';
@@ -797,6 +861,7 @@ comment on column report.note.author is 'Who wrote it (name, else id)';
 comment on column report.note.system is 'System it was written in';
 comment on column report.note.text is 'What it says';
 comment on column report.note.body is 'Everything the source says of it; a bare text stands under text';
+comment on column report.note.deleted_at is 'Since when the problem is gone at its source; null while it exists';
 
 create or replace view report.characteristic as
 select
@@ -807,13 +872,13 @@ select
     e.item ->> 'name' as name,
     e.item ->> 'value' as value,
     e.item ->> 'valueType' as value_type,
-    e.item as body
+    e.item as body,
+    p.deleted_at
 from bridge.service_problem_with_body as p
 inner join bridge.source as s on p.source_id = s.id
-cross join lateral bridge.list_element(p.body -> 'characteristic', 'name') as e
-where p.deleted_at is null;
+cross join lateral bridge.list_element(p.body -> 'characteristic', 'name') as e;
 comment on view report.characteristic is
-'An additional, named value of a living problem; those of deleted problems are found in report.service_problem (body)';
+'An additional, named value of a problem; of deleted problems too (deleted_at is set). Key: source, id, position. Joins: report.service_problem on source, id';
 comment on column report.characteristic.source is 'Name of the source in the bridge''s configuration';
 comment on column report.characteristic.id is 'Id of the problem at its source';
 comment on column report.characteristic.position is 'Place in the list, from 1';
@@ -822,6 +887,7 @@ comment on column report.characteristic.name is 'Its name';
 comment on column report.characteristic.value is 'Its value as text; null where it is kept otherwise (see body)';
 comment on column report.characteristic.value_type is 'Type of the value, as the source puts it';
 comment on column report.characteristic.body is 'Everything the source says of it; a bare text stands under name';
+comment on column report.characteristic.deleted_at is 'Since when the problem is gone at its source; null while it exists';
 
 create or replace view report.trouble_ticket as
 select
@@ -832,13 +898,14 @@ select
     e.item ->> 'name' as name,
     e.item ->> 'href' as href,
     coalesce(e.item ->> '@referredType', e.item ->> '@type') as type,
-    e.item as body
+    e.item as body,
+    p.deleted_at
 from bridge.service_problem_with_body as p
 inner join bridge.source as s on p.source_id = s.id
-cross join lateral bridge.list_element(p.body -> 'troubleTicket', 'id') as e
-where p.deleted_at is null;
+cross join lateral bridge.list_element(p.body -> 'troubleTicket', 'id') as e;
 comment on view report.trouble_ticket is
-'A trouble ticket that belongs to a living problem; those of deleted problems are found in report.service_problem (body)';
+'A trouble ticket that belongs to a problem; of deleted problems too (deleted_at is set)'
+'. Key: source, id, position. Joins: report.service_problem on source, id';
 comment on column report.trouble_ticket.source is 'Name of the source in the bridge''s configuration';
 comment on column report.trouble_ticket.id is 'Id of the problem at its source';
 comment on column report.trouble_ticket.position is 'Place in the list, from 1';
@@ -847,6 +914,7 @@ comment on column report.trouble_ticket.name is 'Name of the ticket';
 comment on column report.trouble_ticket.href is 'Link to the ticket';
 comment on column report.trouble_ticket.type is 'Kind of ticket, as the source puts it';
 comment on column report.trouble_ticket.body is 'Everything the source says of it; a bare text stands under id';
+comment on column report.trouble_ticket.deleted_at is 'Since when the problem is gone at its source; null while it exists';
 
 create or replace view report.tracking_record as
 select
@@ -858,13 +926,14 @@ select
     coalesce(e.item -> 'user' ->> 'name', e.item -> 'user' ->> 'id', e.item ->> 'user') as author,
     e.item ->> 'systemId' as system,
     e.item ->> 'description' as description,
-    e.item as body
+    e.item as body,
+    p.deleted_at
 from bridge.service_problem_with_body as p
 inner join bridge.source as s on p.source_id = s.id
-cross join lateral bridge.list_element(p.body -> 'trackingRecord', 'description') as e
-where p.deleted_at is null;
+cross join lateral bridge.list_element(p.body -> 'trackingRecord', 'description') as e;
 comment on view report.tracking_record is
-'A step in the handling of a living problem, as its source recorded it; those of deleted problems are found in report.service_problem (body)';
+'A step in the handling of a problem, as its source recorded it; of deleted problems too (deleted_at is set)'
+'. Key: source, id, position. Joins: report.service_problem on source, id';
 comment on column report.tracking_record.source is 'Name of the source in the bridge''s configuration';
 comment on column report.tracking_record.id is 'Id of the problem at its source';
 comment on column report.tracking_record.position is 'Place in the list, from 1';
@@ -876,6 +945,138 @@ comment on column report.tracking_record.system is 'System it was done in';
 comment on column report.tracking_record.description is 'What was done';
 comment on column report.tracking_record.body is
 'Everything the source says of it; a bare text stands under description';
+comment on column report.tracking_record.deleted_at is 'Since when the problem is gone at its source; null while it exists';
+
+create or replace view report.parent_problem as
+select
+    s.name as source,
+    p.id,
+    e.ordinal as position,
+    e.item ->> 'id' as parent_id,
+    e.item ->> 'name' as name,
+    e.item ->> 'href' as href,
+    e.item as body,
+    p.deleted_at
+from bridge.service_problem_with_body as p
+inner join bridge.source as s on p.source_id = s.id
+cross join lateral bridge.list_element(p.body -> 'parentProblem', 'id') as e;
+comment on view report.parent_problem is
+'A problem that another one belongs to: join parent_id with id to climb; of deleted problems too (deleted_at is set)'
+'. Key: source, id, position. Joins: report.service_problem on source, id, and once more on source, id = parent_id';
+comment on column report.parent_problem.source is 'Name of the source in the bridge''s configuration';
+comment on column report.parent_problem.id is 'Id of the problem at its source';
+comment on column report.parent_problem.position is 'Place in the list, from 1';
+comment on column report.parent_problem.parent_id is 'Id of the parent problem, at the same source';
+comment on column report.parent_problem.name is 'Name of the parent problem';
+comment on column report.parent_problem.href is 'Link to the parent problem';
+comment on column report.parent_problem.body is 'Everything the source says of it; a bare text stands under id';
+comment on column report.parent_problem.deleted_at is 'Since when the problem is gone at its source; null while it exists';
+
+create or replace view report.underlying_problem as
+select
+    s.name as source,
+    p.id,
+    e.ordinal as position,
+    e.item ->> 'id' as underlying_id,
+    e.item ->> 'name' as name,
+    e.item ->> 'href' as href,
+    e.item as body,
+    p.deleted_at
+from bridge.service_problem_with_body as p
+inner join bridge.source as s on p.source_id = s.id
+cross join lateral bridge.list_element(p.body -> 'underlyingProblem', 'id') as e;
+comment on view report.underlying_problem is
+'A problem that causes another one: join underlying_id with id; of deleted problems too (deleted_at is set)'
+'. Key: source, id, position. Joins: report.service_problem on source, id, and once more on source, id = underlying_id';
+comment on column report.underlying_problem.source is 'Name of the source in the bridge''s configuration';
+comment on column report.underlying_problem.id is 'Id of the problem at its source';
+comment on column report.underlying_problem.position is 'Place in the list, from 1';
+comment on column report.underlying_problem.underlying_id is 'Id of the underlying problem, at the same source';
+comment on column report.underlying_problem.name is 'Name of the underlying problem';
+comment on column report.underlying_problem.href is 'Link to the underlying problem';
+comment on column report.underlying_problem.body is 'Everything the source says of it; a bare text stands under id';
+comment on column report.underlying_problem.deleted_at is 'Since when the problem is gone at its source; null while it exists';
+
+create or replace view report.underlying_alarm as
+select
+    s.name as source,
+    p.id,
+    e.ordinal as position,
+    e.item ->> 'id' as alarm_id,
+    e.item ->> 'href' as href,
+    coalesce(e.item ->> '@referredType', e.item ->> '@type') as type,
+    e.item as body,
+    p.deleted_at
+from bridge.service_problem_with_body as p
+inner join bridge.source as s on p.source_id = s.id
+cross join lateral bridge.list_element(p.body -> 'underlyingAlarm', 'id') as e;
+comment on view report.underlying_alarm is
+'An alarm that a problem is about; of deleted problems too (deleted_at is set). Key: source, id, position. Joins: report.service_problem on source, id';
+comment on column report.underlying_alarm.source is 'Name of the source in the bridge''s configuration';
+comment on column report.underlying_alarm.id is 'Id of the problem at its source';
+comment on column report.underlying_alarm.position is 'Place in the list, from 1';
+comment on column report.underlying_alarm.alarm_id is 'Id of the alarm';
+comment on column report.underlying_alarm.href is 'Link to the alarm';
+comment on column report.underlying_alarm.type is 'Kind of alarm, as the source puts it';
+comment on column report.underlying_alarm.body is 'Everything the source says of it; a bare text stands under id';
+comment on column report.underlying_alarm.deleted_at is 'Since when the problem is gone at its source; null while it exists';
+
+create or replace view report.external_identifier as
+select
+    s.name as source,
+    p.id,
+    e.ordinal as position,
+    e.item ->> 'id' as external_id,
+    e.item ->> 'owner' as owner,
+    e.item ->> 'externalIdentifierType' as type,
+    e.item ->> 'href' as href,
+    e.item as body,
+    p.deleted_at
+from bridge.service_problem_with_body as p
+inner join bridge.source as s on p.source_id = s.id
+cross join lateral bridge.list_element(p.body -> 'externalIdentifier', 'id') as e;
+comment on view report.external_identifier is
+'An id that a problem has in another system; of deleted problems too (deleted_at is set)'
+'. Key: source, id, position. Joins: report.service_problem on source, id';
+comment on column report.external_identifier.source is 'Name of the source in the bridge''s configuration';
+comment on column report.external_identifier.id is 'Id of the problem at its source';
+comment on column report.external_identifier.position is 'Place in the list, from 1';
+comment on column report.external_identifier.external_id is 'Id in another system';
+comment on column report.external_identifier.owner is 'The other system, as the source names it';
+comment on column report.external_identifier.type is 'Kind of identifier; correlationId where versions 2 and 3 have one';
+comment on column report.external_identifier.href is 'Link to it';
+comment on column report.external_identifier.body is 'Everything the source says of it; a bare text stands under id';
+comment on column report.external_identifier.deleted_at is 'Since when the problem is gone at its source; null while it exists';
+
+create or replace view report.root_cause as
+select
+    s.name as source,
+    p.id,
+    c.kind,
+    e.ordinal as position,
+    e.item ->> 'id' as cause_id,
+    e.item ->> 'name' as name,
+    e.item ->> 'href' as href,
+    coalesce(e.item ->> '@referredType', e.item ->> '@type') as type,
+    e.item as body,
+    p.deleted_at
+from bridge.service_problem_with_body as p
+inner join bridge.source as s on p.source_id = s.id
+cross join (values ('service', 'rootCauseService'), ('resource', 'rootCauseResource')) as c (kind, attribute)
+cross join lateral bridge.list_element(p.body -> c.attribute, 'id') as e;
+comment on view report.root_cause is
+'A service or resource that is the cause of a problem; of deleted problems too (deleted_at is set)'
+'. Key: source, id, kind, position. Joins: report.service_problem on source, id';
+comment on column report.root_cause.source is 'Name of the source in the bridge''s configuration';
+comment on column report.root_cause.id is 'Id of the problem at its source';
+comment on column report.root_cause.kind is 'service or resource';
+comment on column report.root_cause.position is 'Place in the list of this kind, from 1';
+comment on column report.root_cause.cause_id is 'Id of the service or resource';
+comment on column report.root_cause.name is 'Name of the service or resource';
+comment on column report.root_cause.href is 'Link to the service or resource';
+comment on column report.root_cause.type is 'Kind of service or resource, as the source puts it';
+comment on column report.root_cause.body is 'Everything the source says of it; a bare text stands under id';
+comment on column report.root_cause.deleted_at is 'Since when the problem is gone at its source; null while it exists';
 
 -- What was received, and which way changes were found
 
@@ -888,14 +1089,16 @@ select
     n.event_time,
     n.problem_id,
     n.outcome,
-    coalesce(jsonb_set(n.body, '{event,serviceProblem}', v.body), n.body) as body
+    coalesce(jsonb_set(n.body, '{event,serviceProblem}', v.body), n.body) as body,
+    n.problem_id as id
 from bridge.notification as n
 inner join bridge.source as s on n.source_id = s.id
 left join bridge.service_problem_version as v
     on
         n.source_id = v.source_id and n.problem_id = v.problem_id and n.effective_at = v.effective_at
         and n.content_hash = v.content_hash;
-comment on view report.notification is 'Every notification that was answered';
+comment on view report.notification is
+'Every notification that was answered. Joins: report.service_problem on source, id';
 comment on column report.notification.source is 'Name of the source in the bridge''s configuration';
 comment on column report.notification.received_at is 'When it arrived, by the bridge''s clock';
 comment on column report.notification.event_id is 'Id the sender gave it; null when it gave none';
@@ -906,6 +1109,7 @@ comment on column report.notification.outcome is
 'applied; unchanged: nothing new in it; duplicate; stale: older than what was known; dead_letter: kept, not understood';
 comment on column report.notification.body is
 'The event as received; null for a duplicate and for what is no JSON. The problem in it goes when its version is pruned';
+comment on column report.notification.id is 'The same as problem_id: what the other views call the problem';
 
 create or replace view report.hourly_change as
 select
@@ -930,7 +1134,7 @@ inner join bridge.source as s on c.source_id = s.id
 group by s.name, c.hour;
 comment on view report.hourly_change is
 'Which way changes were found, per source and hour (UTC, the bridge''s clock): the counts of report.push_quality alone, which are quicker to have. '
-'Hours in which nothing was found are left out';
+'Hours in which nothing was found are left out. Key: source, hour. Joins: report.push_quality on source, hour';
 comment on column report.hourly_change.source is 'Name of the source in the bridge''s configuration';
 comment on column report.hourly_change.hour is 'Begin of the hour in which the bridge found the changes';
 comment on column report.hourly_change.by_push is 'Changes that a notification brought';
@@ -998,7 +1202,8 @@ from found as f
 group by f.source, f.hour;
 comment on view report.push_quality is
 'Which way changes were found, per source and hour (UTC, the bridge''s clock); hours in which nothing was found or received are left out. '
-'Not counted: what was already so when the bridge first met the source, and deletions, of which most servers send no notification';
+'Not counted: what was already so when the bridge first met the source, and deletions, of which most servers send no notification'
+'. Key: source, hour. Joins: report.hourly_change on source, hour';
 comment on column report.push_quality.source is 'Name of the source in the bridge''s configuration';
 comment on column report.push_quality.hour is 'Begin of the hour in which the bridge found the changes';
 comment on column report.push_quality.by_push is 'Changes that a notification brought';
@@ -1419,7 +1624,8 @@ select
     t.known_since
 from problem as t;
 comment on view report.resolution is
-'How long it took to take up, resolve and close each service problem; deleted ones too. Times are the source''s';
+'How long it took to take up, resolve and close each service problem; deleted ones too. Times are the source''s'
+'. Key: source, id. Joins: report.service_problem on source, id';
 comment on column report.resolution.source is 'Name of the source in the bridge''s configuration';
 comment on column report.resolution.id is 'Id of the problem at its source';
 comment on column report.resolution.status is 'Status now (of a deleted problem: the last one)';
@@ -1554,7 +1760,8 @@ from carried as c
 cross join lateral generate_series(0, c.next_day - c.day - 1) as g (later);
 comment on view report.daily_flow is
 'How many problems came, went and were open, per source and day, from the first day to today; days on which nothing happened too. '
-'Of the days before known_since only what problems say of themselves is known: a problem counts as open from its creation to its first known end';
+'Of the days before known_since only what problems say of themselves is known: a problem counts as open from its creation to its first known end'
+'. Key: source, day';
 comment on column report.daily_flow.source is 'Name of the source in the bridge''s configuration';
 comment on column report.daily_flow.day is 'The day, in the time zone of report.time_zone(), by the source''s clock';
 comment on column report.daily_flow.created is
@@ -1652,7 +1859,8 @@ select
 from problem as t
 inner join bridge.source as s on t.source_id = s.id;
 comment on view report.open_problem is
-'The open service problems, and what each affects, in a narrow row that is quick to count; report.service_problem has all that is known of each';
+'The open service problems, and what each affects, in a narrow row that is quick to count; report.service_problem has all that is known of each'
+'. Key: source, id. Joins: report.service_problem on source, id';
 comment on column report.open_problem.source is 'Name of the source in the bridge''s configuration';
 comment on column report.open_problem.id is 'Id of the problem at its source';
 comment on column report.open_problem.status is 'submitted, acknowledged, inProgress, pending, held or unknown';

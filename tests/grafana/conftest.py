@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
@@ -11,6 +10,7 @@ from bridge.postgres.embedded import Embedded
 from bridge.storage import migrations
 from bridge.storage.database import opened
 from grafana.seed import seed
+from tests.conftest import with_database
 
 PROBLEMS, DAYS = 200, 30
 UNTIL = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
@@ -18,11 +18,11 @@ UNTIL = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 
 @pytest.fixture(scope="session")
 async def seeded(postgres: Embedded) -> AsyncIterator[str]:
-    """The DSN of a database with a month of lives."""
+    """The DSN of a database with a month of problems."""
     admin = await asyncpg.connect(postgres.dsn)
     await admin.execute("create database seeded")
     try:
-        dsn = urlunsplit(urlsplit(postgres.dsn)._replace(path="/seeded"))
+        dsn = with_database(postgres.dsn, "seeded")
         connection = await asyncpg.connect(dsn)
         await migrations.migrate(connection)
         await connection.close()

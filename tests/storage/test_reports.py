@@ -194,7 +194,7 @@ async def test_what_is_no_object_is_read_as_the_word_people_would_have_meant(
     assert await rows(connection, view) == [{"position": 1, column: "one"}]
 
 
-async def test_lists_are_those_of_now_and_of_living_problems(connection: Connection) -> None:
+async def test_lists_are_those_of_now_and_say_that_their_problem_is_deleted(connection: Connection) -> None:
     await say(connection, affectedService=[{"id": "S1"}, {"id": "S2"}])
     await say(connection, 1, affectedService=[{"id": "S2"}])
     assert [row["service_id"] for row in await rows(connection, "affected_service")] == ["S2"]
@@ -204,7 +204,9 @@ async def test_lists_are_those_of_now_and_of_living_problems(connection: Connect
         "event": {"serviceProblem": {"id": "SP-1"}},
     }
     await store(connection, [Entry(1, wire.read_notification(orjson.dumps(gone), received_at=at(9)).observation)])
-    assert await rows(connection, "affected_service") == []
+    assert [(row["service_id"], row["deleted_at"]) for row in await rows(connection, "affected_service")] == [
+        ("S2", at(9))
+    ]
 
 
 # -- how well push does

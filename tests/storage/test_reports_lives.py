@@ -158,7 +158,7 @@ async def test_a_resolution_date_that_does_not_fit_is_not_believed(
 
 async def test_a_problem_first_met_when_closed_has_its_resolution_date(connection: Connection, live: Live) -> None:
     await live([("closed", 300)], resolutionDate=at(250).isoformat())
-    assert took(await resolution(connection)) == (250, 250, 300, 0, 0, 0)
+    assert took(await resolution(connection)) == (None, 250, 300, None, None, None)
 
 
 @pytest.mark.parametrize("done", ["resolved", "closed"])
@@ -212,7 +212,7 @@ async def test_taken_up_again_after_cancelling_is_no_reopening(connection: Conne
 
 async def test_an_unknown_status_says_nothing(connection: Connection, live: Live) -> None:
     await live([("Brewing", 5)])
-    assert took(await resolution(connection)) == (None, None, None, 0, 0, 0)
+    assert took(await resolution(connection)) == (None, None, None, None, None, None)
     await live([("acknowledged", 10), ("resolved", 30), ("Brewing", 35), ("closed", 40), ("Brewing", 50)])
     assert took(await resolution(connection)) == (10, 30, 40, 0, 0, 0)
     await live([("inProgress", 60)])
@@ -222,7 +222,7 @@ async def test_an_unknown_status_says_nothing(connection: Connection, live: Live
 async def test_a_problem_without_any_status_has_a_row(connection: Connection) -> None:
     await store(connection, [told(None, 3)])
     row = await resolution(connection)
-    assert (row["status"], *took(row)) == ("unknown", None, None, None, 0, 0, 0)
+    assert (row["status"], *took(row)) == ("unknown", None, None, None, None, None, None)
 
 
 async def test_without_a_creation_date_there_are_times_but_no_durations(connection: Connection, live: Live) -> None:
