@@ -10,7 +10,7 @@ What is handed on is at least once: a problem that changed twice may be told onc
 twice. A crash forgets the followers; each comes back with its position.
 """
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,6 +38,8 @@ _LOOK_AGAIN_SECONDS = 0.05
 _PAUSE_SECONDS = 0.02
 _PAUSE_A_FOLLOWER_SECONDS = 0.0005
 _READERS = 2
+_HELD_PAGES = 32
+"""Followers that may have a page of the table in hand at a time: they may be many, and slow to send it on."""
 _START_SECONDS = 5.0
 _EVENT_OVERHEAD_BYTES = 200
 
@@ -57,6 +59,7 @@ class Broadcaster:
     _wake: Wake = field(default_factory=Wake)
     _placed: anyio.Event = field(default_factory=anyio.Event)
     _readers: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(_READERS))
+    _held_pages: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(_HELD_PAGES))
     _stopped: bool = False
 
     async def run(self) -> None:
@@ -90,8 +93,10 @@ class Broadcaster:
         finally:
             self._followers.discard(follower)
             self._count()
+            with anyio.CancelScope(shield=True):
+                await follower.close()
 
-    async def steps(self, after: Position, until: Position) -> AsyncIterator[StreamStep]:
+    async def steps(self, after: Position, until: Position) -> AsyncGenerator[StreamStep, None]:
         """Yield, out of the table, what changed after one position up to another, as it is now; a page at a time."""
         while after < until:
             async with self._readers, self.database.connection() as connection:
@@ -99,10 +104,11 @@ class Broadcaster:
                     one for one in await change.after(connection, after, limit=_CHANGES) if one.position <= until
                 ]
             for pieces in _lookups(changes):
-                async with self._readers, self.database.connection() as connection:
-                    steps = await _read(connection, pieces)
-                for step in steps:
-                    yield step
+                async with self._held_pages:
+                    async with self._readers, self.database.connection() as connection:
+                        steps = await _read(connection, pieces)
+                    for step in steps:
+                        yield step
             if not changes:
                 return
             after = changes[-1].position

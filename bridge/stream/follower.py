@@ -7,7 +7,7 @@ back there.
 """
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Protocol
 
 import anyio
@@ -25,7 +25,7 @@ class Changes(Protocol):
         """Up to here, everything was handed on or is being so."""
         ...
 
-    def steps(self, after: Position, until: Position) -> AsyncIterator[StreamStep]:
+    def steps(self, after: Position, until: Position) -> AsyncGenerator[StreamStep, None]:
         """What changed after one position up to another."""
         ...
 
@@ -45,7 +45,7 @@ class Follower:
         self._on_overflow = on_overflow
         self._behind = True
         self._until = self.heard
-        self._catching_up: AsyncIterator[StreamStep] | None = None
+        self._catching_up: AsyncGenerator[StreamStep, None] | None = None
         self._queue: deque[StreamStep] = deque()
         self._queued_bytes = 0
         self._news = anyio.Event()
@@ -57,6 +57,12 @@ class Follower:
     def end(self) -> None:
         """Have it end at once."""
         self.scope.cancel()
+
+    async def close(self) -> None:
+        """Let go of what it has in hand."""
+        self._queue.clear()
+        if self._catching_up is not None:
+            await self._catching_up.aclose()
 
     def offer(self, step: StreamStep) -> None:
         """Queue a step; where there is no room, it is behind and will read it out of the table."""

@@ -138,6 +138,8 @@ def _addresses(host: str) -> list[tuple[socket.AddressFamily, str]]:
         if socket.has_dualstack_ipv6() and _has_ipv6():
             return [(socket.AF_INET6, "::")]
         return [(socket.AF_INET, "0.0.0.0")]  # noqa: S104 -- as configured: all addresses
+    if host.lower() == "localhost":  # many systems resolve it to one family only, clients try the other first
+        return [(socket.AF_INET, "127.0.0.1"), *([(socket.AF_INET6, "::1")] if _has_ipv6() else [])]
     found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     usable = [(family, str(at[0])) for family, *_, at in found if family != socket.AF_INET6 or _has_ipv6()]
     if not usable:

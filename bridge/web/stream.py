@@ -1,13 +1,14 @@
 """`GET /stream`: every change as it is committed, as server-sent events.
 
-There is none unless `http.stream_token` is set, and none without that token as bearer: what is sent are customers'
-data, and an address tells nothing of who asks once there is a proxy. One event a problem, `event: service_problem`, its
-`data` the problem as it is now (`?body=true`: all of it). `?source=` and `?status=`, both as often as wanted, choose.
+It is served only with `http.stream_token`, as bearer token: what is sent are customers' data. One event a problem,
+`event: service_problem`, its `data` the problem as it is now (`?body=true`: all of it). `?source=` and `?status=`
+filter, each as often as wanted.
 
-Each transaction has an id, which the last of its events carries; who comes back with it as `Last-Event-ID` misses
-nothing for a day, and may hear something twice. After more than that: `event: reset`, which means to read
-`report.service_problem` once, since what was missed cannot be told. Every 15 seconds without an event bring a comment
-and the id that is current. A connection that takes nothing for 30 seconds is cut.
+Each transaction has an id, which the last of its events carries. A client that comes back with it as `Last-Event-ID`
+misses nothing for a day, and may get something twice. After more than that it gets `event: reset`, which means to read
+`report.service_problem` once. Every 15 seconds without an event bring a comment and the current id.
+
+A client that does not read costs at most two parts of 16 kB, and is cut after 30 seconds.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -28,19 +29,20 @@ from bridge.web.routes import Handler
 
 HEARTBEAT_SECONDS = 15.0
 STALLED_SECONDS = 30.0
-_PART_BYTES = 64 * 1024
+_PART_BYTES = 16 * 1024
+"""What is written at a time, and what may wait in a connection: there may be thousands that do not read."""
 _PARAMETERS = frozenset(("source", "status", "body"))
 
 
 class Following(Protocol):
-    """One who follows the changes; see `bridge.stream.follower`."""
+    """What follows the changes for one client; see `bridge.stream.follower`."""
 
     heard: Position
     reset: bool
     scope: anyio.CancelScope
 
     async def next(self, timeout_seconds: float) -> StreamStep | None:
-        """Return the next step, or None when nothing happened for so long."""
+        """Return the next step, or None when there was none for so long."""
         ...
 
 
@@ -52,9 +54,9 @@ def stream(follow: Follow, token: str, sources: Sequence[str], metrics: Metrics)
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         try:
-            wish = _wish(request, sources)
-            async with follow(wish) as following:
-                return await _Sender(request, wish, following, metrics).run()
+            wanted = _filter_of(request, sources)
+            async with follow(wanted) as following:
+                return await _Sender(request, wanted, following, metrics).run()
         except Refusal as refusal:
             return error_response(refusal)
         except TransientError as error:
@@ -62,7 +64,7 @@ def stream(follow: Follow, token: str, sources: Sequence[str], metrics: Metrics)
             return error_response(Refusal(503, "unavailable", str(error), retry_after_seconds=after_seconds))
 
     async def off(_: web.BaseRequest) -> web.StreamResponse:
-        return error_response(Refusal(404, "off", "there is no stream unless http.stream_token is set"))
+        return error_response(Refusal(404, "off", "there is no /stream: set http.stream_token"))
 
     return guarded(handle, token) if token else off
 
@@ -70,15 +72,15 @@ def stream(follow: Follow, token: str, sources: Sequence[str], metrics: Metrics)
 class _Sender:
     """One answer, as long as it lasts."""
 
-    def __init__(self, request: web.BaseRequest, wish: StreamFilter, following: Following, metrics: Metrics) -> None:
-        self._request, self._wish, self._following, self._metrics = request, wish, following, metrics
+    def __init__(self, request: web.BaseRequest, wanted: StreamFilter, following: Following, metrics: Metrics) -> None:
+        self._request, self._wanted, self._following, self._metrics = request, wanted, following, metrics
         self._response = web.StreamResponse(
             headers=PAGE_HEADERS | {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
         )
 
     async def run(self) -> web.StreamResponse:
-        """Send until the other side goes, does not take it, or we stop. What cannot be sent at the end is dropped, so
-        that stopping does not wait for it.
+        """Send until the client goes or does not read, or we stop. What cannot be sent at the end is dropped, so that
+        stopping does not wait for it.
         """
         reason = "stopping"
         with self._following.scope:
@@ -92,6 +94,8 @@ class _Sender:
     async def _send(self) -> str:
         try:
             await self._response.prepare(self._request)
+            if self._request.transport is not None:
+                self._request.transport.set_write_buffer_limits(high=_PART_BYTES)
             await self._write(b"retry: 2000\n" + _id(self._following.heard))
             if self._following.reset:
                 await self._write(_RESET)
@@ -100,7 +104,7 @@ class _Sender:
                 if step is None:
                     await self._write(b": nothing new\n" + _id(self._following.heard))
                 else:
-                    await self._tell(step)
+                    await self._send_step(step)
         except TransientError:
             return "failed"
         except TimeoutError:
@@ -108,41 +112,50 @@ class _Sender:
         except ConnectionError:
             return "gone"
 
-    async def _tell(self, step: StreamStep) -> None:
-        told = step.wanted(self._wish)
-        for part in _parts(told, step.position if step.last else None):
+    async def _send_step(self, step: StreamStep) -> None:
+        events = step.wanted(self._wanted)
+        for part in _parts(events, step.position if step.last else None):
             await self._write(part)
-        self._metrics.stream_events.inc(len(told))
+        self._metrics.stream_events.inc(len(events))
 
-    async def _write(self, text: bytes) -> None:
+    async def _write(self, part: bytes) -> None:
+        """Write a part once the connection has taken those before it."""
         with anyio.fail_after(STALLED_SECONDS):
-            await self._response.write(text)
+            await self._response.write(part)
+            await self._request.writer.drain()
 
 
-_RESET = b'event: reset\ndata: {"reason": "what was missed is not kept any more: read report.service_problem"}\n\n'
+_RESET = b'event: reset\ndata: {"reason": "changes were missed that are not kept: read report.service_problem"}\n\n'
 
 
-def _parts(told: Sequence[bytes], position: Position | None) -> Iterator[bytes]:
-    """Yield the events, some at a time; the last one with the id."""
+def _parts(events: Sequence[bytes], position: Position | None) -> Iterator[bytes]:
+    """Yield the events in parts of a bounded size; the last event with the id. A large event, which many clients share,
+    is not copied as a whole.
+    """
     part = bytearray()
-    for number, data in enumerate(told, 1):
-        if position is not None and number == len(told):
+    for number, data in enumerate(events, 1):
+        if position is not None and number == len(events):
             part += b"id: %s\n" % str(position).encode()
-        part += b"event: service_problem\ndata: %s\n\n" % data
-        if len(part) >= _PART_BYTES or number == len(told):
-            yield bytes(part)
-            part.clear()
+        part += b"event: service_problem\ndata: "
+        for start in range(0, len(data), _PART_BYTES):
+            part += data[start : start + _PART_BYTES]
+            if len(part) >= _PART_BYTES:
+                yield bytes(part)
+                part.clear()
+        part += b"\n\n"
+    if part:
+        yield bytes(part)
 
 
 def _id(position: Position) -> bytes:
-    """An id without an event: where the other side then stands."""
+    """An id without an event: the position that the client then has."""
     return b"id: %s\n\n" % str(position).encode()
 
 
-def _wish(request: web.BaseRequest, sources: Sequence[str]) -> StreamFilter:
+def _filter_of(request: web.BaseRequest, sources: Sequence[str]) -> StreamFilter:
     unknown = sorted(set(request.query) - _PARAMETERS)
     if unknown:
-        raise Refusal(400, "bad_request", f"no parameter {unknown[0][:100]!r}: there are source, status and body")
+        raise Refusal(400, "bad_request", f"no parameter {unknown[0][:100]!r}: use source, status or body")
     return StreamFilter(
         sources=_chosen(request, "source", sources),
         statuses=_chosen(request, "status", [status.value for status in Status]),
@@ -151,11 +164,11 @@ def _wish(request: web.BaseRequest, sources: Sequence[str]) -> StreamFilter:
     )
 
 
-def _chosen(request: web.BaseRequest, name: str, there_are: Sequence[str]) -> frozenset[str]:
+def _chosen(request: web.BaseRequest, name: str, known: Sequence[str]) -> frozenset[str]:
     chosen = frozenset(request.query.getall(name, ()))
-    unknown = sorted(chosen - set(there_are))
+    unknown = sorted(chosen - set(known))
     if unknown:
-        raise Refusal(400, "bad_request", f"no {name} {unknown[0][:100]!r}: there are {', '.join(sorted(there_are))}")
+        raise Refusal(400, "bad_request", f"no {name} {unknown[0][:100]!r}: use one of {', '.join(sorted(known))}")
     return chosen
 
 
@@ -164,5 +177,5 @@ def _after(text: str) -> Position | None:
         return None
     position = Position.read(text)
     if position is None:
-        raise Refusal(400, "bad_request", "Last-Event-ID is none that was given here")
+        raise Refusal(400, "bad_request", "Last-Event-ID is none of ours: leave it out and read report.service_problem")
     return position

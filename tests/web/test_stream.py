@@ -2,6 +2,7 @@
 
 import asyncio
 import resource
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -217,6 +218,48 @@ async def test_a_thousand_who_are_idle_cost_little(bridge: RunningBridge, tell: 
         assert (await watching.event())[1]["id"] == "SP-7"
         for _, writer in opened:
             writer.close()
+
+
+async def test_e6_listeners_that_never_read_are_bounded_and_their_memory_is_given_back(
+    dsn: str,
+    upstream: Any,
+    open_bridge: Any,
+    post: Any,
+    eventually: Any,
+    keep_descriptors: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each would have had 64 kB in its connection, and the whole event behind it."""
+    monkeypatch.setattr(stream, "STALLED_SECONDS", 3600.0)
+    spelled = "postgresql:///" + dsn.removeprefix("postgresql:").lstrip("/")
+    listeners, event_bytes = 200, 1_000_000
+    async with open_bridge(settings(spelled, upstream.url)) as running:
+        parts = urlsplit(running.url)
+        sockets = []
+        for _ in range(listeners):
+            one = socket.create_connection((parts.hostname or "", parts.port or 0))
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            one.sendall(f"GET /stream?body=true HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode())
+            sockets.append(one)
+        followers = running.metrics.stream_followers._value
+        await eventually(lambda: followers.get() == listeners)
+        before = _resident_bytes()
+        async with reading(running, "?body=true") as reader:
+            for minute in range(3):
+                problem = {
+                    "id": "SP-1",
+                    "status": "held",
+                    "lastUpdate": f"2026-06-01T12:{minute:02}:00Z",
+                    "description": "x" * event_bytes,
+                }
+                event = {"eventType": "ServiceProblemStateChangeEvent", "event": {"serviceProblem": problem}}
+                assert (await post(f"{running.url}/listener/snow/{SECRET}", event)).status == 201
+                assert len((await reader.event())[1]["body"]["description"]) == event_bytes
+        grown = _resident_bytes() - before
+        assert grown < listeners * 200_000 + 40_000_000, f"{grown / listeners:.0f} bytes each"
+        for one in sockets:
+            one.close()
+        await eventually(lambda: not followers.get())
 
 
 def _resident_bytes() -> int:
