@@ -9,8 +9,8 @@ from bridge.cli.options import Config, known_sources, on_loop, require_data, set
 from bridge.cli.terminal import safe_line
 from bridge.errors import BridgeError, PermanentError
 from bridge.settings import Settings
+from bridge.storage import lease, source_removal, subscription
 from bridge.storage import source as source_table
-from bridge.storage import source_removal, subscription
 from bridge.storage.subscription import HubSubscription
 from bridge.telemetry.metrics import Metrics
 
@@ -42,7 +42,9 @@ async def _forget(settings: Settings, name: str, *, ask: bool) -> None:
             source_id = await source_table.find(connection, name)
             if source_id is None:
                 raise PermanentError(f"the database has no source {name!r}: `tmf656-bridge status` lists them")
-            if await source_removal.is_led(connection) and name in settings.sources and settings.sources[name].enabled:
+            leader = await lease.find_holder(connection, lease.LEADER)
+            followed = name in settings.sources and settings.sources[name].enabled
+            if leader is not None and leader.held and followed:
                 raise PermanentError(
                     f"a bridge is running with {name}: stop it, or set sources.{name}.enabled = false and restart it"
                 )

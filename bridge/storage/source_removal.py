@@ -6,7 +6,6 @@ Nothing may write to the source meanwhile. The row of the source itself goes las
 from dataclasses import dataclass
 
 from bridge.storage.database import Connection, Database
-from bridge.storage.lease import LEADER
 from bridge.storage.queries import queries
 
 _BATCH_ROWS = 10_000
@@ -24,11 +23,6 @@ async def contents(connection: Connection, source_id: int) -> SourceContents:
     """Count what would go."""
     row = await connection.fetchrow(queries("source_removal")["counts"], source_id)
     return SourceContents(0, 0) if row is None else SourceContents(row["problems"], row["dead_letters"])
-
-
-async def is_led(connection: Connection) -> bool:
-    """Does a running bridge lead on this database?"""
-    return bool(await connection.fetchval(queries("source_removal")["led"], LEADER))
 
 
 async def remove(database: Database, source_id: int) -> int:

@@ -27,11 +27,3 @@ select
         select count(*) from bridge.dead_letter as d
         where d.source_id = $1
     ) as dead_letters;
-
--- name: led
--- Does a process lead now, and when did one last?
-select
-    l.expires_at > clock_timestamp()
-    and l.holder = any(select coalesce(a.application_name, '') from pg_stat_activity as a) as leads
-from bridge.lease as l
-where l.name = $1;

@@ -1,0 +1,112 @@
+"""`check` of the database: all that `run` does with it, and what it knows of the last passes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+from uuid import uuid4
+
+import anyio
+
+from bridge.bootstrap import OpenDatabase, open_database
+from bridge.cli.finding import Finding
+from bridge.errors import BridgeError, DatabaseUnavailableError, SchemaError
+from bridge.settings import Settings
+from bridge.storage import lease, migrations
+from bridge.storage import source as source_table
+from bridge.storage.database import Connection
+
+_NOTIFY_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class DatabaseCheck:
+    """What was found. `running`: a bridge leads on this database; `passes`: by source, what its last passes missed."""
+
+    findings: list[Finding]
+    running: bool = False
+    passes: dict[str, list[Finding]] = field(default_factory=dict)
+
+
+async def check_database(settings: Settings) -> DatabaseCheck:
+    """Connect twice, look at the schema and the last passes, and pass a notification between the two connections."""
+    embedded = not settings.database.dsn.get_secret_value()
+    kind = f"embedded Postgres in {settings.data_dir}" if embedded else "configured database"
+    started = perf_counter()
+    try:
+        async with open_database(settings, join=True, wait=False) as postgres:
+            async with postgres.database.connection() as connection:
+                version = await connection.fetchval("show server_version")
+                milliseconds = 1000 * (perf_counter() - started)
+                check = DatabaseCheck(
+                    [Finding("database", "reach", True, f"{kind}, Postgres {version}, {milliseconds:.0f} ms")]
+                )
+                check.findings += await _schema(connection, embedded=embedded)
+                if Finding("database", "schema", True, "current") in check.findings:
+                    leader = await lease.find_holder(connection, lease.LEADER)
+                    check.running = leader is not None and leader.held
+                    check.passes = {row["name"]: list(_passes(row)) for row in await source_table.status(connection)}
+            check.findings.append(await _notify(postgres))
+            return check
+    except BridgeError as error:
+        text = str(error)
+        remedy = "" if embedded or "database.dsn" in text else "look at database.dsn"
+        return DatabaseCheck([Finding("database", "reach", False, text, remedy)])
+
+
+def _passes(row: dict[str, Any]) -> Iterator[Finding]:
+    """Say what the last passes over a source may have missed, and what is held back."""
+    for kind in ("poll", "reconcile"):
+        if gap := row[f"{kind}_gap"]:
+            remedy = "deletions are not found; ask its operators how its list is paged" if kind == "reconcile" else ""
+            yield Finding(row["name"], f"last {kind}", None, gap, remedy)
+    if row["held_back"]:
+        found = f"{row['held_back']:,} problems are missing but not recorded as deleted: {row['held_back_reason']}"
+        yield Finding(row["name"], "deletions", None, found)
+
+
+async def _schema(connection: Connection, *, embedded: bool) -> list[Finding]:
+    try:
+        missing = await migrations.pending(connection)
+    except SchemaError as error:
+        return [Finding("database", "schema", False, str(error))]
+    if missing:
+        names = ", ".join(migration.title for migration in missing)
+        if embedded:
+            return [Finding("database", "schema", None, f"lacks {names}", "made by `tmf656-bridge run`")]
+        return [Finding("database", "schema", False, f"lacks {names}", "run `tmf656-bridge migrate`")]
+    found = [Finding("database", "schema", True, "current")]
+    if not await migrations.reader_exists(connection):
+        remedy = "to let others read: `create role bridge_reader`, then `tmf656-bridge migrate`"
+        found.append(Finding("database", "reader", None, "there is no role bridge_reader", remedy))
+    if await migrations.compiles(connection):
+        remedy = "run `tmf656-bridge migrate` as the owner of the database, or `alter database … set jit = off`"
+        found.append(Finding("database", "jit", None, "on: reports over many problems take seconds longer", remedy))
+    return found
+
+
+async def _notify(postgres: OpenDatabase) -> Finding:
+    """Two connections at a time, as `run` has them; what one notifies has to reach the other."""
+    channel = f"check_{uuid4().hex}"
+    arrived = anyio.Event()
+
+    def heard(*_: object) -> None:
+        arrived.set()
+
+    try:
+        async with postgres.database.connection() as listening, postgres.database.connection() as notifying:
+            await listening.add_listener(channel, heard)
+            try:
+                await notifying.execute("select pg_notify($1, '')", channel)
+                with anyio.move_on_after(_NOTIFY_SECONDS):
+                    await arrived.wait()
+            finally:
+                await listening.remove_listener(channel, heard)
+    except DatabaseUnavailableError as error:
+        return Finding("database", "connections", False, str(error), "let it have two connections or more at a time")
+    if arrived.is_set():
+        return Finding("database", "connections", True, "two at a time, and listen and notify between them")
+    remedy = "/stream and wake-ups will lag; behind pgbouncer set pool_mode = session"
+    return Finding(
+        "database", "connections", None, "two at a time, but what one notifies does not reach the other", remedy
+    )

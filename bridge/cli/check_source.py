@@ -1,0 +1,95 @@
+"""`check` of one source: reach, list, get by id, hub."""
+
+import secrets
+from time import perf_counter
+from urllib.parse import urlsplit
+
+from bridge.bootstrap import client_for
+from bridge.cli.finding import Finding, tried
+from bridge.domain.observation import Via
+from bridge.errors import BridgeError, UnreadableError
+from bridge.schedule import now
+from bridge.settings import SourceSettings
+from bridge.telemetry.metrics import Metrics
+from bridge.tmf656 import wire
+from bridge.tmf656.client import Client
+from bridge.tmf656.filter_style import FilterStyle
+from bridge.tmf656.hub import HubAbsentError, HubConflictError
+
+
+async def check_source(name: str, source: SourceSettings, base: str, *, hub: bool) -> list[Finding]:
+    """Ask for a page and a problem; `hub`: register and deregister a callback below `base`, too."""
+    if not source.enabled:
+        return [Finding(name, "enabled", None, "no", f"set sources.{name}.enabled = true")]
+    async with client_for(name, source, Metrics()) as client:
+        findings, problem_id = await _list(name, source, client)
+        if findings[-1].works is False:
+            return findings
+        if problem_id is not None:
+            remedy = f"without it deletions cannot be confirmed: look at sources.{name}.resource_path"
+            findings.append(await tried(name, "get by id", lambda: _get(client, problem_id), remedy))
+        if not source.push:
+            findings.append(Finding(name, "hub", None, "not wanted (push = false)"))
+        elif hub:
+            findings.append(await _hub(name, source, client, base))
+    return findings
+
+
+async def _list(name: str, source: SourceSettings, client: Client) -> tuple[list[Finding], str | None]:
+    """Ask for the first page; say what came and which version the rows look like."""
+    started = perf_counter()
+    try:
+        async for page in client.pages(
+            changed_since=None, filter_style=FilterStyle.NONE, version=None, stamp=wire.stamp
+        ):
+            milliseconds = 1000 * (perf_counter() - started)
+            total = "" if page.total is None else f" of {page.total:,}"
+            reach = Finding(name, "reach", True, f"answers in {milliseconds:.0f} ms")
+            if not page.items:
+                return [reach, Finding(name, "list", True, "no problems")], None
+            try:
+                item = page.items[0].read()
+                first = wire.read_problem(item, asked_at=now(), via=Via.POLL)
+            except UnreadableError as error:
+                return [reach, Finding(name, "list", False, f"a row cannot be read: {error}", error.hint)], None
+            version = wire.detect_version(item) or "unknown"
+            found = f"{len(page.items):,}{total} problems on the first page, looks like version {version}"
+            return [reach, Finding(name, "list", True, found)], first.problem_id
+    except BridgeError as error:
+        return [Finding(name, "reach", False, str(error), _keys(name, source))], None
+    return [Finding(name, "list", True, "no problems")], None
+
+
+def _keys(name: str, source: SourceSettings) -> str:
+    """The keys that reaching a source depends on."""
+    login = next((key for key in ("username", "token", "oauth2_token_url", "headers") if getattr(source, key)), "token")
+    server = urlsplit(source.url).netloc.rpartition("@")[2]
+    return f"look at sources.{name}.url (now {server}), {login} and proxy"
+
+
+async def _get(client: Client, problem_id: str) -> str:
+    await client.get(problem_id)
+    return "works"
+
+
+async def _hub(name: str, source: SourceSettings, client: Client, base: str) -> Finding:
+    callback = f"{base}/listener/{name}/check-{secrets.token_urlsafe(8)}"
+    version = None if source.version == "auto" else source.version
+    try:
+        registration = await client.register(callback, source.hub_query, version=version)
+    except HubAbsentError as error:
+        return Finding(name, "hub", None, f"not offered ({error})", "the source is polled")
+    except HubConflictError:
+        return Finding(name, "hub", True, "takes one registration only, and has one")
+    except BridgeError as error:
+        remedy = f"look at sources.{name}.version and http.public_url; set sources.{name}.push = false to do without"
+        return Finding(name, "hub", False, str(error), remedy)
+    if registration.hub_id is None:
+        found = "registered, but it gave no id to deregister with"
+        return Finding(name, "hub", None, found, f"delete the test registration {callback} at the server")
+    return await tried(name, "hub", lambda: _deregister(client, registration.hub_id or ""))
+
+
+async def _deregister(client: Client, hub_id: str) -> str:
+    await client.deregister(hub_id)
+    return "registers and deregisters"
