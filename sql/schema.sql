@@ -1370,7 +1370,7 @@ CREATE TABLE bridge.notification (
     body jsonb,
     effective_at timestamp with time zone,
     content_hash bytea,
-    CONSTRAINT notification_outcome_check CHECK ((outcome = ANY (ARRAY['applied'::text, 'unchanged'::text, 'duplicate'::text, 'stale'::text, 'dead_letter'::text])))
+    CONSTRAINT notification_outcome_check CHECK ((outcome = ANY (ARRAY['applied'::text, 'unchanged'::text, 'duplicate'::text, 'stale'::text, 'filtered'::text, 'dead_letter'::text])))
 )
 PARTITION BY RANGE (received_at);
 CREATE INDEX notification_hour_idx ON ONLY bridge.notification USING brin (bridge.hour_of(received_at));
@@ -1379,7 +1379,7 @@ COMMENT ON TABLE bridge.notification IS 'Everything that was received and answer
 COMMENT ON COLUMN bridge.notification.received_at IS 'Our clock: when it arrived';
 COMMENT ON COLUMN bridge.notification.event_time IS 'eventTime, in UTC';
 COMMENT ON COLUMN bridge.notification.source_id IS 'Source';
-COMMENT ON COLUMN bridge.notification.outcome IS 'applied, unchanged, duplicate, stale (older than what was known), dead_letter (kept, not understood)';
+COMMENT ON COLUMN bridge.notification.outcome IS 'applied, unchanged, duplicate, stale (older than what was known), filtered (not to be kept), dead_letter (kept, not understood)';
 COMMENT ON COLUMN bridge.notification.event_type IS 'Event in v5''s spelling, or the source''s word';
 COMMENT ON COLUMN bridge.notification.event_id IS 'eventId as sent';
 COMMENT ON COLUMN bridge.notification.problem_id IS 'Problem it is about';
@@ -1968,7 +1968,7 @@ COMMENT ON COLUMN report.notification.event_id IS 'Id the sender gave it; null w
 COMMENT ON COLUMN report.notification.event_type IS 'Kind of event, in version 5 spelling where it is a known one';
 COMMENT ON COLUMN report.notification.event_time IS 'When it happened, by the sender''s clock';
 COMMENT ON COLUMN report.notification.problem_id IS 'Problem it is about; null when it names none';
-COMMENT ON COLUMN report.notification.outcome IS 'applied; unchanged: nothing new in it; duplicate; stale: older than what was known; dead_letter: kept, not understood';
+COMMENT ON COLUMN report.notification.outcome IS 'applied; unchanged: nothing new in it; duplicate; stale: older than what was known; filtered: of a problem that the source''s filter does not keep; dead_letter: kept, not understood';
 COMMENT ON COLUMN report.notification.body IS 'The event as received; null for a duplicate and for what is no JSON. The problem in it goes when its version is pruned';
 COMMENT ON COLUMN report.notification.id IS 'The same as problem_id: what the other views call the problem';
 

@@ -22,6 +22,9 @@ Key: TypeAlias = tuple[int, str]
 DUPLICATE = "duplicate"
 """Outcome of a notification that was stored before."""
 
+FILTERED = "filtered"
+"""Outcome of what was said of an unknown problem that the source's filter does not keep."""
+
 _READ_AS_CURRENT = frozenset((Outcome.NEW, Outcome.CHANGED, Outcome.SETTLED, Outcome.UNCHANGED))
 """Outcomes of an answer that says what is current now."""
 
@@ -32,11 +35,15 @@ class UndecidableError(PermanentError):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing to store: a notification (with or without an observation), or an observation from a pull."""
+    """One thing to store: a notification (with or without an observation), or an observation from a pull.
+
+    `kept`: whether the source's filter keeps an unknown problem for this (`bridge.domain.problem_filter`).
+    """
 
     source_id: int
     observation: Observation | None
     notification: Notification | None = None
+    kept: bool | None = True
 
     @property
     def key(self) -> Key | None:
@@ -78,6 +85,7 @@ class Decision:
     histories: dict[Key, ProblemHistory] = field(default_factory=dict)
     changes: Counter[tuple[int, Via, Outcome]] = field(default_factory=Counter)
     drift: Counter[int] = field(default_factory=Counter)
+    unmoved: Counter[int] = field(default_factory=Counter)
     requests: dict[Key, tuple[str, datetime]] = field(default_factory=dict)
     list_digests: dict[Key, bytes] = field(default_factory=dict)
     arrived: list[tuple[int, Observation]] = field(default_factory=list)
@@ -136,6 +144,8 @@ def _decide(entries: Sequence[Entry], known: Known) -> Decision:
             history.refold()
         if history.drift:
             decision.drift[key[0]] += history.drift
+        if history.unmoved:
+            decision.unmoved[key[0]] += history.unmoved
         if history.last_observed is not None:
             for reason in history.refetch:
                 decision.request(key, reason, history.last_observed.observed_at)
@@ -147,6 +157,10 @@ def _decide_entry(entry: Entry, decision: Decision) -> str:
     outcome = Outcome.UNCHANGED
     if seen is not None:
         history = decision.histories[entry.source_id, seen.problem_id]
+        if entry.kept is not True and history.unknown:
+            if entry.kept is None:
+                decision.request((entry.source_id, seen.problem_id), FILTERED, seen.observed_at)
+            return FILTERED
         outcome = history.observe(seen)
         decision.changes[entry.source_id, seen.via, outcome] += 1
         stated = _as_known(seen, history.restated)

@@ -34,6 +34,9 @@ from bridge.domain.status_timeline import StatusTimeline
 DELETION_REASONS = frozenset(("deleted", "after_delete"))
 """Reasons to fetch a problem that was said to be deleted: when GET by id returns 404, it is."""
 
+_STANDS_STILL = timedelta(minutes=10)
+"""A content that was confirmed so long after its update time was not changed in the same second."""
+
 _TICK = timedelta(microseconds=1)
 
 
@@ -63,7 +66,8 @@ class ProblemHistory:
     """One problem while a batch of observations is decided.
 
     `facts`: those that were read (see `needs_facts`) and the new ones. `added`: new facts; `updated`: known ones that
-    changed. `drift`: answers older than what was known that had to be believed. `restated`: the content, when the last
+    changed. `drift`: answers older than what was known that had to be believed. `unmoved`: answers
+    with another content under an update time that the server had confirmed. `restated`: the content, when the last
     observation said it again with times in another precision. `via`: the way the last change came.
     """
 
@@ -77,6 +81,7 @@ class ProblemHistory:
     observed_at: datetime = EPOCH
     doubt: tuple[bytes, datetime] | None = None
     drift: int = 0
+    unmoved: int = 0
     added: dict[FactKey, None] = field(default_factory=dict)
     updated: set[FactKey] = field(default_factory=set)
     timeline: StatusTimeline = field(default_factory=StatusTimeline)
@@ -105,6 +110,11 @@ class ProblemHistory:
         if content is not None:
             self.content = self.facts.get(content.key, content)
             self._stamp = known.content_stamp() or EPOCH
+
+    @property
+    def unknown(self) -> bool:
+        """Is nothing known of this problem, not even that it was deleted?"""
+        return self.known is None and self.content is None and not self.facts and self.deleted_at is None
 
     @property
     def altered(self) -> bool:
@@ -314,6 +324,8 @@ class ProblemHistory:
         if self.deleted_at is not None:
             return self._doubtful(seen)
         if content.confirmed_at is not None and content.confirmed_at < seen.observed_at:
+            if content.confirmed_at - self._stamp > _STANDS_STILL:
+                self.unmoved += 1
             return self._confirm(self._as_of(seen, seen.observed_at))
         return self._confirm(self._not_before(seen, content))
 

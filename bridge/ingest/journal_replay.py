@@ -96,7 +96,7 @@ class Replayer:
                     source=post.source,
                 )
             else:
-                read_items += [(source, item) for item in _read(source_id, post)]
+                read_items += [(source, item) for item in _read(source_id, post, source)]
         if not read_items:
             return
         stored = await store_items(self.database, [each.item for _, each in read_items])
@@ -137,9 +137,9 @@ class Replayer:
         self.metrics.journal_oldest.set(oldest_at.timestamp() if oldest_at else 0)
 
 
-def _read(source_id: int, post: Post) -> list[ReadItem]:
+def _read(source_id: int, post: Post, source: SourceState | None) -> list[ReadItem]:
     if not post.damaged:
-        return read(source_id, post.raw, post.event_hint, post.received_at)
+        return read(source_id, post.raw, post.event_hint, post.received_at, source.filter if source else None)
     error = UnreadableError(
         "journal_damaged",
         f"the bytes are not those that were written to the local journal (for source {post.source!r})",

@@ -23,6 +23,7 @@ from typing import Generic, TypeAlias, TypeVar
 import structlog
 
 from bridge.domain.observation import Notification, Via
+from bridge.domain.problem_filter import ProblemFilter, kept_by
 from bridge.domain.value import dataclass
 from bridge.errors import BridgeError, DatabaseUnavailableError, OverdueError, UnreadableError
 from bridge.ingest.group_commit import GroupCommit, OverloadedError, resolve
@@ -153,7 +154,8 @@ class Receiver:
     def _read_and_enqueue(self, body: PostedBody) -> None:
         if body.done.done():  # its request was cut off
             return
-        body.items = read(body.source.source_id, body.raw, body.event_hint, body.received_at)
+        source = body.source
+        body.items = read(source.source_id, body.raw, body.event_hint, body.received_at, source.filter)
         for each in body.items:
             stored = partial(self._stored, body)
             try:
@@ -216,7 +218,13 @@ class Receiver:
                 body.context.run(_observe_age_with_exemplar, self.metrics, body.source.name, each.notification)
 
 
-def read(source_id: int, raw: bytes, event_hint: str | None, received_at: datetime) -> list[ReadItem]:
+def read(
+    source_id: int,
+    raw: bytes,
+    event_hint: str | None,
+    received_at: datetime,
+    chosen: ProblemFilter | None = None,
+) -> list[ReadItem]:
     """Read a body: what is to be stored of it, at least one item. Raises nothing."""
     try:
         notification = wire.read_notification(raw, received_at=received_at, event_hint=event_hint)
@@ -230,7 +238,8 @@ def read(source_id: int, raw: bytes, event_hint: str | None, received_at: dateti
             hint="report it with the traceback in the log; after an upgrade: tmf656-bridge dead-letters replay",
         )
     else:
-        return [ReadItem(Entry(source_id, notification.observation, notification), notification, None)]
+        observation = notification.observation
+        return [ReadItem(Entry(source_id, observation, notification, kept_by(chosen, observation)), notification, None)]
     return [ReadItem(dead_letter(source_id, raw, event_hint, received_at, error), None, error)]
 
 

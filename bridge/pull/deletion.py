@@ -27,7 +27,7 @@ from bridge.sources.state import SourceState
 from bridge.storage import last_pass, missing_problem
 from bridge.storage.database import Database
 from bridge.storage.missing_problem import LastAnswer, Missed, MissingProblem
-from bridge.storage.observation import Entry, Stored
+from bridge.storage.observation import Stored
 from bridge.storage.observation_store import store_items
 from bridge.telemetry.metrics import Metrics
 
@@ -183,8 +183,8 @@ class DeletionCheck:
         attempts = {each.problem_id: each.attempts for each in due}
         given = [answer for answer in answers if answer.observation is not None]
         gone = [answer for answer in answers if answer.gone and believed]
-        entries = [Entry(self.source.source_id, answer.observation) for answer in given]
-        entries += [Entry(self.source.source_id, answer.tombstone()) for answer in gone]
+        entries = [self.source.entry(answer.observation) for answer in given]
+        entries += [self.source.entry(answer.tombstone()) for answer in gone]
         if entries:
             stored = await store_items(self.database, entries, within=self.source.fence.hold)
             count_changes(self.source, self.metrics, stored)

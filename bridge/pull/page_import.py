@@ -25,7 +25,6 @@ from bridge.errors import UnreadableError
 from bridge.pull.change_count import count_changes
 from bridge.pull.deletion import DeletionResult
 from bridge.pull.page_pipeline import ROWS, RowChunk, run_pipeline
-from bridge.schedule import now
 from bridge.sources.missed_push import expected_notification
 from bridge.sources.request_pace import RequestPace
 from bridge.sources.state import SourceState
@@ -95,6 +94,8 @@ class Tally:
     repaired: Counter[str] = field(default_factory=Counter)
     """Differences from before the poll's watermark, by kind of drift."""
     drift: int = 0
+    unmoved: int = 0
+    """Problems that changed although their update time did not move."""
     missing: Missed | None = None
     """What a complete pass over everything did not return."""
     deletion: DeletionResult = field(default_factory=DeletionResult)
@@ -108,12 +109,13 @@ class Tally:
     def _clock_usable(self, asked_at: datetime) -> bool:
         return self.server_at is not None and abs(self.server_at - asked_at) < _CLOCK_ERROR
 
-    def bounded(self, changed_at: datetime | None) -> datetime | None:
-        """Return a watermark that is neither ahead of the server's clock when the pass began nor far ahead of ours."""
+    def bounded(self, changed_at: datetime | None, started_at: datetime) -> datetime | None:
+        """Return a watermark that is neither ahead of the server's clock when the pass began nor far ahead of ours
+        (`started_at`)."""
         if changed_at is None:
             return None
-        server_at = self.server_at if self._clock_usable(now()) else None
-        return min(at for at in (changed_at, server_at, now() + CLOCK_TOLERANCE) if at is not None)
+        server_at = self.server_at if self._clock_usable(started_at) else None
+        return min(at for at in (changed_at, server_at, started_at + CLOCK_TOLERANCE) if at is not None)
 
     def note_stamps(self, stamps: Iterable[datetime | None], asked_at: datetime) -> None:
         """Keep the latest update time that is plausible."""
@@ -232,7 +234,7 @@ class PageImport:
                 problem_id=wire.usable_id(row.id),
             )
             return self._dead_letter(row, unexpected, asked_at, tally)
-        return Entry(self.source.source_id, seen)
+        return self.source.entry(seen)
 
     def _dead_letter(self, row: Row, error: UnreadableError, asked_at: datetime, tally: Tally) -> DeadLetter:
         tally.unreadable += 1
@@ -263,6 +265,7 @@ class PageImport:
     def _count(self, items: Sequence[Item], stored: Stored, tally: Tally) -> None:
         count_changes(self.source, self.metrics, stored)
         tally.drift += stored.drift[self.source.source_id]
+        tally.unmoved += stored.unmoved[self.source.source_id]
         for item, outcome in zip(items, stored.outcomes, strict=True):
             tally.outcomes[outcome] += 1
             if not isinstance(item, Entry) or item.observation is None or self.known_until is None:

@@ -4,6 +4,7 @@ from datetime import datetime
 
 import structlog
 
+from bridge.domain.problem_history import Outcome
 from bridge.pull.page_import import Tally
 from bridge.schedule import now
 from bridge.sources.state import SourceState
@@ -13,6 +14,13 @@ from bridge.storage.last_pass import LastPass
 from bridge.telemetry.metrics import Metrics
 
 log = structlog.get_logger(__name__)
+
+
+def note_update_times(source: SourceState, tally: Tally) -> None:
+    """Learn from a pass over everything whether a filter by update time can find changes."""
+    changed = tally.outcomes[Outcome.CHANGED]
+    if source.note_update_times(changed=changed, unmoved=tally.unmoved) and not source.update_times_move:
+        log.warning("update times stand still, every poll reads everything", source=source.name, problems=tally.unmoved)
 
 
 async def record_pass(

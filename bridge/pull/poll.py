@@ -5,7 +5,7 @@ everything and counts as a reconcile pass; later ones ask for changes since the 
 
 A filter is used only after it has proven itself: the first filtered pass asks for a time at which something is known to
 have changed, so an empty answer shows that the server does not understand the filter. A server that ignores or refuses
-every filter is read in full each time.
+every filter is read in full each time, and so is one whose update times stand still when problems change.
 
 The watermark is never ahead of the server's clock at the start of the pass, nor an hour ahead of ours, so that a change
 made while pages are read is not skipped. It is stored after the last page; a pass that breaks off, or may have missed
@@ -22,7 +22,7 @@ import structlog
 
 from bridge.domain.observation import Via
 from bridge.pull.page_import import PageImport, Tally, plausible
-from bridge.pull.pass_record import record_pass
+from bridge.pull.pass_record import note_update_times, record_pass
 from bridge.pull.reconcile import Reconciler
 from bridge.schedule import jittered, now, run_job
 from bridge.sources.missed_push import count_missed_pushes
@@ -92,35 +92,35 @@ class Poller:
             started, started_at = monotonic(), now()
             async with self.database.connection() as connection:
                 mark = await watermark.find(connection, self.source.source_id, "poll")
-            tally = await self._first() if mark is None else await self._since(mark)
+            tally = await (self._first(started_at) if mark is None else self._since(mark, started_at))
         async with self.database.connection() as connection:
             await record_pass(connection, self.source, self.metrics, "poll", tally, started_at)
             tally.missed = await count_missed_pushes(connection, self.source, self.metrics)
         self.source.arrivals.asked(started)
         return tally
 
-    async def _first(self) -> Tally:
+    async def _first(self, started_at: datetime) -> Tally:
         """Read everything; after some passes accept one that was not complete."""
-        started_at = now()
         tally = await self.reconciler.pass_once()
         self._first_passes += 1
         if not tally.completeness.complete and self._first_passes >= _FIRST_PASSES:
             await self._advance(tally, None, None, started_at=started_at)
         return tally
 
-    async def _since(self, mark: Watermark) -> Tally:
-        if mark.changed_at is None or mark.filter_style == FilterStyle.NONE.value:
-            return await self._pass(mark, FilterStyle.NONE, None)
-        if not plausible(mark.changed_at, now()):
+    async def _since(self, mark: Watermark, started_at: datetime) -> Tally:
+        moves = self.source.update_times_move is not False
+        if mark.changed_at is None or mark.filter_style == FilterStyle.NONE.value or not moves:
+            return await self._pass(mark, FilterStyle.NONE, None, started_at)
+        if not plausible(mark.changed_at, started_at):
             log.warning("implausible watermark ignored", source=self.source.name, changed_at=str(mark.changed_at))
-            return await self._pass(replace(mark, changed_at=None), FilterStyle.NONE, None)
+            return await self._pass(replace(mark, changed_at=None), FilterStyle.NONE, None, started_at)
         since = mark.changed_at - timedelta(seconds=self.source.settings.poll_overlap_seconds)
         proven = None if mark.filter_style is None else FilterStyle(mark.filter_style)
         for style in _STYLES if proven is None else (proven, *_STYLES):
             if style in self._useless:
                 continue
             try:
-                tally = await self._pass(mark, style, since)
+                tally = await self._pass(mark, style, since, started_at)
             except FilterRefusedError as error:
                 log.info("filter refused", source=self.source.name, filter=style.value, error=str(error))
                 self._useless.add(style)
@@ -130,10 +130,10 @@ class Poller:
             self._useless.add(style)
         log.info("no filter works, every poll reads everything", source=self.source.name)
         self._useless.clear()
-        return await self._pass(mark, FilterStyle.NONE, None)
+        self.source.update_times_move = True
+        return await self._pass(mark, FilterStyle.NONE, None, started_at)
 
-    async def _pass(self, mark: Watermark, style: FilterStyle, since: datetime | None) -> Tally:
-        started_at = now()
+    async def _pass(self, mark: Watermark, style: FilterStyle, since: datetime | None, started_at: datetime) -> Tally:
         page_import = PageImport(
             self.source,
             self.database,
@@ -150,6 +150,8 @@ class Poller:
         )
         await page_import.run(pages, tally)
         tally.completeness = pages.completeness
+        if style is FilterStyle.NONE:
+            note_update_times(self.source, tally)
         proven: FilterStyle | None = style
         if mark.changed_at is None:
             proven = None  # nothing could be asked for yet, so nothing was learned about filters
@@ -181,9 +183,8 @@ class Poller:
     ) -> None:
         times = (tally.newest_stamp if moves else None, mark.changed_at if mark else None)
         changed_at = max((at for at in times if at is not None), default=None)
-        next_mark = Watermark(
-            tally.bounded(changed_at), style.value if style else None, started_at, now(), tally.problems
-        )
+        changed_at = tally.bounded(changed_at, started_at)
+        next_mark = Watermark(changed_at, style.value if style else None, started_at, now(), tally.problems)
         async with self.database.transaction() as connection:
             await self.source.fence.hold(connection)
             await watermark.advance(connection, self.source.source_id, "poll", next_mark)

@@ -20,7 +20,7 @@ import structlog
 from bridge.domain.observation import Via
 from bridge.pull.deletion import DeletionCheck
 from bridge.pull.page_import import PageImport, Tally
-from bridge.pull.pass_record import record_pass
+from bridge.pull.pass_record import note_update_times, record_pass
 from bridge.schedule import jittered, now, run_job
 from bridge.sources.missed_push import count_missed_pushes
 from bridge.sources.request_pace import RequestPace
@@ -135,6 +135,7 @@ class Reconciler:
         )
         await page_import.run(pages, tally)
         tally.completeness = pages.completeness
+        note_update_times(self.source, tally)
         if tally.completeness.complete:
             tally.missing = await self._end(tally, polled, before, started_at, pages)
         self._incomplete_at = None if tally.completeness.complete else now()
@@ -164,8 +165,11 @@ class Reconciler:
             mark = Watermark(None, None, started_at, now(), pages.distinct)
             await watermark.advance(connection, source_id, "reconcile", mark)
             await source_table.write_version(connection, source_id, self.source.version)
-            if polled is None or polled.filter_style == FilterStyle.NONE.value:
-                fresh = Watermark(tally.bounded(tally.newest_stamp), None, started_at, now(), pages.distinct)
+            read_in_full = polled is not None and polled.filter_style == FilterStyle.NONE.value
+            if polled is None or (read_in_full and self.source.update_times_move):
+                fresh = Watermark(
+                    tally.bounded(tally.newest_stamp, started_at), None, started_at, now(), pages.distinct
+                )
                 await watermark.advance(connection, source_id, "poll", fresh)
         return missed
 

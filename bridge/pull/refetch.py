@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from bridge.domain.decision import FILTERED
 from bridge.domain.problem_history import DELETION_REASONS
 from bridge.errors import BridgeError, TransientError, raise_first
 from bridge.pull.by_id import ByIdAnswer, ask_by_id
@@ -23,7 +24,7 @@ from bridge.schedule import now, run_job
 from bridge.sources.state import SourceState
 from bridge.storage import refetch
 from bridge.storage.database import Connection, Database
-from bridge.storage.observation import Entry, Stored
+from bridge.storage.observation import Stored
 from bridge.storage.observation_store import Item, store_items
 from bridge.storage.refetch import RefetchRequest
 from bridge.telemetry.metrics import Metrics
@@ -41,10 +42,13 @@ _IDLE_SECONDS = 2.0
 
 @dataclass(slots=True)
 class _RefetchBatch:
-    """What came of a batch of requests. `unsettled`: answered, but with nothing that helps."""
+    """What came of a batch of requests. `unsettled`: answered, but with nothing that helps; `filtered`: with a
+    problem that the source's filter does not keep.
+    """
 
     answered: list[tuple[RefetchRequest, Item]] = field(default_factory=list)
     unsettled: list[RefetchRequest] = field(default_factory=list)
+    filtered: list[RefetchRequest] = field(default_factory=list)
     failed: list[tuple[RefetchRequest, TransientError]] = field(default_factory=list)
 
     def release_errors(self) -> list[BridgeError]:
@@ -98,9 +102,9 @@ class Refetcher:
     def _sort(self, request: RefetchRequest, answer: ByIdAnswer, batch: _RefetchBatch) -> None:
         """Put an answer where it belongs."""
         if answer.observation is not None:
-            batch.answered.append((request, Entry(self.source.source_id, answer.observation)))
+            batch.answered.append((request, self.source.entry(answer.observation)))
         elif answer.gone and request.reason in DELETION_REASONS:
-            batch.answered.append((request, Entry(self.source.source_id, answer.tombstone())))
+            batch.answered.append((request, self.source.entry(answer.tombstone())))
         elif isinstance(answer.error, TransientError):
             batch.failed.append((request, answer.error))
         else:
@@ -120,10 +124,15 @@ class Refetcher:
             count_changes(self.source, self.metrics, stored)
             if self.on_stored is not None:
                 self.on_stored(stored)
-            outcomes = zip(batch.answered, stored.outcomes, strict=True)
-            batch.unsettled += [request for (request, _), outcome in outcomes if outcome == "dead_letter"]
+            for (request, _), outcome in zip(batch.answered, stored.outcomes, strict=True):
+                if outcome == "dead_letter":
+                    batch.unsettled.append(request)
+                elif outcome == FILTERED:
+                    batch.filtered.append(request)
         answering = bool(batch.answered or batch.unsettled) or self._answers_polls
         async with self.database.transaction() as connection:
+            for request in batch.filtered:
+                await refetch.drop(connection, self.source.source_id, request)
             for request in batch.unsettled:
                 await self._postpone(connection, request)
             for request, error in batch.failed:

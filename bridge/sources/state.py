@@ -16,7 +16,9 @@ from time import monotonic
 import anyio
 
 from bridge.domain.completeness import Gap
-from bridge.domain.problem_filter import ProblemFilter, problem_filter
+from bridge.domain.decision import Entry
+from bridge.domain.observation import Notification, Observation
+from bridge.domain.problem_filter import ProblemFilter, kept_by, problem_filter
 from bridge.domain.push_health import ArrivalInterval, PushTrust
 from bridge.schedule import Job, Wake
 from bridge.settings import SourceSettings
@@ -27,6 +29,10 @@ from bridge.telemetry.metrics import Metrics
 from bridge.tmf656.client import Client
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+_MOVED_PASSES = 3
+"""Passes with moving update times in a row before they are trusted again."""
 
 
 class Mode(StrEnum):
@@ -80,6 +86,10 @@ class SourceState:
     """Set once a pass over the source has succeeded."""
     incomplete: dict[str, Gap | None] = field(default_factory=dict)
     """Why the last pass of a kind may have missed problems; a kind is here only while its passes are incomplete."""
+    update_times_move: bool | None = None
+    """Does a problem's update time move when it changes? Else no filter by it finds changes. None: not known yet."""
+    moved_passes: int = 0
+    """Passes in a row in which problems changed and all update times moved."""
     reordered_passes: int = 0
     """Passes in a row that read most rows only to find them unchanged (`bridge.pull.page_import`)."""
     passing: anyio.Lock = field(default_factory=anyio.Lock)
@@ -119,6 +129,21 @@ class SourceState:
     def last_error(self) -> str | None:
         """What last went wrong and has not gone well since."""
         return next((job.error for job in reversed(self.failing_jobs().values())), None)
+
+    def entry(self, observation: Observation | None, notification: Notification | None = None) -> Entry:
+        """Return what is to be stored, with the filter's answer."""
+        return Entry(self.source_id, observation, notification, kept_by(self.filter, observation))
+
+    def note_update_times(self, *, changed: int, unmoved: int) -> bool:
+        """Learn from a pass over everything whether update times move; return whether that is other than before."""
+        before = self.update_times_move
+        if unmoved:
+            self.update_times_move, self.moved_passes = False, 0
+        elif changed:
+            self.moved_passes += 1
+            if self.moved_passes >= _MOVED_PASSES:
+                self.update_times_move = True
+        return self.update_times_move is not before
 
     @property
     def wants_push(self) -> bool:

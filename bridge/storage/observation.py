@@ -44,6 +44,8 @@ class Stored:
     outcomes: list[str] = field(default_factory=list)
     changes: Counter[tuple[int, Via, Outcome]] = field(default_factory=Counter)
     drift: Counter[int] = field(default_factory=Counter)
+    unmoved: Counter[int] = field(default_factory=Counter)
+    """By source: answers with another content under an update time that had been confirmed."""
     refetch: Counter[int] = field(default_factory=Counter)
 
 
@@ -96,10 +98,11 @@ async def prepare(
     """Read what is known, decide, and make the rows.
 
     `touch`: also note in the current row that an unchanged problem was seen (off for passes over everything). `cache`:
-    what need not be read of notifications. Answers are decided on what the tables hold, whatever the cache says, and so
-    is what leads to nothing that would be written, and checked.
+    what need not be read of notifications. Answers, and what a filter may not keep, are decided on what the tables
+    hold, whatever the cache says, and so is what leads to nothing that would be written, and checked.
     """
-    if cache is not None and _only_notifications(entries) and cache.usable():
+    guessed = _only_notifications(entries) and all(entry.kept for entry in entries)
+    if cache is not None and guessed and cache.usable():
         prepared = await _prepare(connection, entries, touch, cache)
         if not prepared.current.touched:
             return prepared
@@ -149,7 +152,7 @@ async def write(connection: Connection, prepared: Prepared) -> Stored:
     if not prepared.alone:
         await _write_rare(connection, prepared)
     requested = Counter(source_id for source_id, _ in decision.requests)
-    return Stored(decision.outcomes, decision.changes, decision.drift, requested)
+    return Stored(decision.outcomes, decision.changes, decision.drift, decision.unmoved, requested)
 
 
 def cached(cache: RowCache, prepared: Prepared) -> None:

@@ -145,6 +145,7 @@ def _add(stored: Stored, more: Stored) -> None:
     stored.outcomes += more.outcomes
     stored.changes += more.changes
     stored.drift += more.drift
+    stored.unmoved += more.unmoved
     stored.refetch += more.refetch
 
 

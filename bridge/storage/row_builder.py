@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from bridge.domain.decision import DUPLICATE, Key
+from bridge.domain.decision import DUPLICATE, FILTERED, Key
 from bridge.domain.fact import Fact, hash_of
 from bridge.domain.observation import Kind, Notification, Observation
 from bridge.domain.problem_history import ProblemHistory
@@ -207,12 +207,13 @@ def logged(
     histories: Mapping[Key, ProblemHistory],
 ) -> Row:
     """A line of the log (`bridge.notification_row`). A problem that has just become a version is not written a second
-    time. Of a repeat nothing is kept but that it came.
+    time. Of a repeat, and of what a filter does not keep, nothing is kept but that it came.
     """
     repeat = outcome == DUPLICATE
+    without_body = repeat or outcome == FILTERED
     kept = (
         None
-        if repeat or notification.frame is None or seen is None
+        if without_body or notification.frame is None or seen is None
         else _kept((source_id, seen.problem_id), seen, histories)
     )
     return (
@@ -225,7 +226,7 @@ def logged(
         outcome,
         *(kept or (None, None)),
         notification.digest if notification.dedupable and not repeat else None,
-        None if repeat else notification.frame if kept else notification.body,
+        None if without_body else notification.frame if kept else notification.body,
     )
 
 

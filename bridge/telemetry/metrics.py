@@ -18,7 +18,7 @@ from bridge import __version__
 from bridge.telemetry.exposition import encoder
 
 MODES = ("push", "fallback", "poll", "disabled")
-OUTCOMES = ("applied", "unchanged", "duplicate", "stale", "dead_letter")
+OUTCOMES = ("applied", "unchanged", "duplicate", "stale", "filtered", "dead_letter")
 EVENT_TYPES = (
     "ServiceProblemCreateEvent",
     "ServiceProblemStateChangeEvent",

@@ -41,6 +41,10 @@ update bridge.summary set complete = false, committed = '0', change_id = 0, scan
 alter function bridge.tell(smallint, text[]) rename to notify_change;
 alter function bridge.raced() rename to raise_concurrent_update;
 
+alter table bridge.notification drop constraint notification_outcome_check;
+alter table bridge.notification add constraint notification_outcome_check
+check (outcome in ('applied', 'unchanged', 'duplicate', 'stale', 'filtered', 'dead_letter'));
+
 create table bridge.last_pass (
     source_id smallint not null,
     kind text not null constraint last_pass_kind_check check (kind in ('poll', 'reconcile')),

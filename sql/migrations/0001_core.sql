@@ -320,7 +320,7 @@ create table bridge.notification (
     event_time timestamptz,
     source_id smallint not null,
     outcome text not null constraint notification_outcome_check
-    check (outcome in ('applied', 'unchanged', 'duplicate', 'stale', 'dead_letter')),
+    check (outcome in ('applied', 'unchanged', 'duplicate', 'stale', 'filtered', 'dead_letter')),
     event_type text,
     event_id text,
     problem_id text,
@@ -332,7 +332,8 @@ comment on table bridge.notification is 'Everything that was received and answer
 comment on column bridge.notification.received_at is 'Our clock: when it arrived';
 comment on column bridge.notification.event_time is 'eventTime, in UTC';
 comment on column bridge.notification.source_id is 'Source';
-comment on column bridge.notification.outcome is 'applied, unchanged, duplicate, stale (older than what was known), dead_letter (kept, not understood)';
+comment on column bridge.notification.outcome is
+'applied, unchanged, duplicate, stale (older than what was known), filtered (not to be kept), dead_letter (kept, not understood)';
 comment on column bridge.notification.event_type is 'Event in v5''s spelling, or the source''s word';
 comment on column bridge.notification.event_id is 'eventId as sent';
 comment on column bridge.notification.problem_id is 'Problem it is about';

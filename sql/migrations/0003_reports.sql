@@ -1106,7 +1106,8 @@ comment on column report.notification.event_type is 'Kind of event, in version 5
 comment on column report.notification.event_time is 'When it happened, by the sender''s clock';
 comment on column report.notification.problem_id is 'Problem it is about; null when it names none';
 comment on column report.notification.outcome is
-'applied; unchanged: nothing new in it; duplicate; stale: older than what was known; dead_letter: kept, not understood';
+'applied; unchanged: nothing new in it; duplicate; stale: older than what was known; filtered: of a problem that the source''s filter does not '
+'keep; dead_letter: kept, not understood';
 comment on column report.notification.body is
 'The event as received; null for a duplicate and for what is no JSON. The problem in it goes when its version is pruned';
 comment on column report.notification.id is 'The same as problem_id: what the other views call the problem';

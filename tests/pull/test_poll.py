@@ -518,3 +518,39 @@ async def test_a_clock_that_is_far_off_is_no_clock(rig_for: RigFor, told: Told) 
         await sim.patch(list(sim.problems)[3], description="after it")
         await rig.poller.run_once()
         assert await rig.rows() == told(sim)
+
+
+async def test_c11_where_update_times_stand_still_every_poll_reads_everything(rig_for: RigFor, told: Told) -> None:
+    async with Simulator(population=20, seed=1) as sim:
+        rig = await rig_for(sim)
+        for _ in range(2):
+            await rig.poller.run_once()
+        assert filtered(sim)[-1] == "dot_gte"
+
+        async def change_unmoved(number: int) -> None:
+            for problem_id in list(sim.problems)[:3]:
+                at = sim.told()[problem_id]["lastUpdate"]
+                await sim.patch(problem_id, description=f"changed {number}", lastUpdate=at)
+
+        await change_unmoved(0)
+        await rig.poller.run_once()
+        assert await rig.rows() != told(sim)  # no filter finds them
+        await rig.reconciler.run_once()
+        assert await rig.rows() == told(sim)
+        for number in range(1, 4):
+            await change_unmoved(number)
+            await rig.poller.run_once()
+            assert await rig.rows() == told(sim)
+            assert filtered(sim)[-1] == "none"
+        versions = await rig.value(
+            "select count(*) from bridge.service_problem_version where problem_id = $1", next(iter(sim.problems))
+        )
+        assert versions == 5
+        for number in range(4):  # they move again
+            await sim.patch(list(sim.problems)[5], description=f"moved {number}")
+            await rig.poller.run_once()
+        await rig.reconciler.run_once()
+        for _ in range(2):
+            await rig.poller.run_once()
+        assert filtered(sim)[-1] == "dot_gte"
+        assert await rig.rows() == told(sim)
