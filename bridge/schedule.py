@@ -85,11 +85,10 @@ def every(seconds: float, wake: Wake | None = None) -> Callable[[], Awaitable[ob
 class Backoff:
     """Delays after failures: 0.8 s doubling to 30 s with full jitter, never less than the other side asked for."""
 
-    def __init__(
-        self, first_seconds: float = BACKOFF_FIRST_SECONDS, last_seconds: float = BACKOFF_LAST_SECONDS
-    ) -> None:
+    def __init__(self, first_seconds: float | None = None, last_seconds: float | None = None) -> None:
         """Start with no failures."""
-        self._first, self._last = first_seconds, last_seconds
+        self._first = BACKOFF_FIRST_SECONDS if first_seconds is None else first_seconds
+        self._last = BACKOFF_LAST_SECONDS if last_seconds is None else last_seconds
         self.failures = 0
 
     def reset(self) -> None:
