@@ -153,15 +153,22 @@ def test_a_wheel_built_with_the_switch_is_compiled_and_leaves_the_checkout_alone
     [wheel] = tmp_path.glob("tmf656_bridge-*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "installed")
-    shown = subprocess.run(
-        [sys.executable, "-m", "bridge", "--version"],
-        cwd=tmp_path / "installed",
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert shown.stdout.rstrip().endswith("(compiled)"), shown.stdout + shown.stderr
+    for arguments, said in ((["--version"], "(compiled)"), (["files", str(tmp_path / "files")], "sql/reports/")):
+        shown = subprocess.run(
+            [sys.executable, "-c", "import bridge.app, bridge.__main__; bridge.__main__.main()", *arguments],
+            cwd=tmp_path / "installed",
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert said in shown.stdout, shown.stdout + shown.stderr
+    for name in (
+        "deploy/prometheus/tmf656-bridge.rules.yml",
+        "grafana/dashboards/feed-health.json",
+        "deploy/bridge.toml",
+    ):
+        assert (tmp_path / "files" / name).read_bytes() == (ROOT / name).read_bytes()
 
 
 def test_no_file_names_a_registry_or_a_path_of_this_machine() -> None:
