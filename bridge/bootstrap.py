@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import anyio
 import structlog
-from anyio.abc import TaskGroup
+from anyio.abc import TaskGroup, TaskStatus
 
 from bridge.errors import PermanentError
 from bridge.postgres.embedded import embedded
@@ -96,7 +96,7 @@ class Stoppable(Protocol):
 async def run_until_signal(process: Stoppable) -> None:
     """Run until SIGTERM or SIGINT; SIGHUP has the configuration read again."""
     async with anyio.create_task_group() as group:
-        group.start_soon(_heed_signals, process, group)
+        await group.start(_heed_signals, process, group)
         group.start_soon(systemd.keep_telling)
         try:
             await process.run()
@@ -104,9 +104,13 @@ async def run_until_signal(process: Stoppable) -> None:
             group.cancel_scope.cancel()
 
 
-async def _heed_signals(process: Stoppable, reloads: TaskGroup) -> None:
+async def _heed_signals(
+    process: Stoppable, reloads: TaskGroup, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+) -> None:
+    """Take signals from before anything else starts, so that none has its default effect."""
     try:
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+            task_status.started()
             async for number in signals:
                 if number == signal.SIGHUP:
                     log.info("reloading", signal="SIGHUP")
