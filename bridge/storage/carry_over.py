@@ -21,6 +21,9 @@ LAST_COMMIT = "3e384b1"
 MADE = ("core", "summary", "reports", "roles")
 """Names of the migrations whose schema a database has once it is carried over."""
 _COMMENT = re.compile(r"^comment on .*?';$", re.DOTALL | re.MULTILINE)
+_DAY_FUNCTION = re.compile(
+    r"^create (function bridge\.(?:make|drop)_notification_day.*?^\$\$;$)", re.DOTALL | re.MULTILINE
+)
 _RUNNING = """
     select l.holder from bridge.lease as l
     where l.expires_at > clock_timestamp()
@@ -56,6 +59,8 @@ async def rename(connection: Connection, definitions: Mapping[str, str]) -> None
     await connection.execute((directory / "tables.sql").read_text(encoding="utf-8"))
     await connection.execute(definitions["reports"])
     await connection.execute((directory / "leftovers.sql").read_text(encoding="utf-8"))
+    for function in _DAY_FUNCTION.findall(definitions["core"]):
+        await connection.execute(f"create or replace {function}")
     for name in ("core", "summary"):
         await connection.execute("\n".join(_COMMENT.findall(definitions[name])))
     await connection.execute(definitions["roles"])

@@ -1,7 +1,8 @@
 """The schema: forward-only migrations `sql/migrations/NNNN_name.sql`, each applied once and checked by checksum.
 
-One advisory lock keeps two processes from migrating at once. Each migration commits together with its record, so a
-crash leaves all of it or nothing. A program refuses a schema that is missing or older than itself (run `migrate`).
+A lock on the record of migrations, which no reader can hold, keeps two processes from migrating at once. Each migration
+commits together with its record, so a crash leaves all of it or nothing. A program refuses a schema that is missing or
+older than itself (run `migrate`).
 
 A program accepts a newer schema (an update was rolled back, or reaches one process after the other), because
 migrations only add. A migration that takes something away says so in a line that begins `-- breaking:`; the record
@@ -10,12 +11,16 @@ keeps that, and older programs refuse the schema. A database of the last develop
 """
 
 import hashlib
+import random
 import re
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
+import anyio
 import asyncpg
 import structlog
 
@@ -26,9 +31,31 @@ from bridge.storage.queries import sql_dir
 
 log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
+
 _FILE = re.compile(r"^(\d{4})_(\w+)\.sql$")
 _BREAKING = re.compile(r"^-- breaking:", re.MULTILINE)
-_LOCK = 656_000_001
+_LOCK = "lock table bridge_migration.applied in share row exclusive mode"
+_LOCK_TIMEOUT = "10s"
+_ATTEMPTS = 5
+"""For a step that deadlocks with a loaded bridge, or waits for a lock that a session does not give."""
+_HOLDERS = """
+select distinct
+    a.pid, a.usename, a.application_name, a.state, a.xact_start
+from pg_locks as l
+inner join pg_class as c on l.relation = c.oid
+inner join pg_namespace as n on c.relnamespace = n.oid
+inner join pg_stat_activity as a on l.pid = a.pid
+where l.granted and l.pid <> pg_backend_pid() and n.nspname in ('bridge', 'bridge_migration', 'report')
+order by a.xact_start
+limit 3
+"""
+_LEDGER_MADE = """
+select exists (
+    select from pg_attribute as a
+    where a.attrelid = to_regclass('bridge_migration.applied') and a.attname = 'breaking' and not a.attisdropped
+)
+"""
 _LEDGER = """
 create schema if not exists bridge_migration;
 comment on schema bridge_migration is 'Which migrations of tmf656-bridge were applied';
@@ -103,6 +130,13 @@ _COMPILES = """
         true
     )
 """
+_RACES = (
+    asyncpg.DeadlockDetectedError,
+    asyncpg.UniqueViolationError,
+    asyncpg.DuplicateSchemaError,
+    asyncpg.DuplicateTableError,
+)
+"""Another process did it at the same time, or held what we wanted."""
 _REFUSALS = (
     asyncpg.SyntaxOrAccessError,
     asyncpg.DataError,
@@ -184,23 +218,64 @@ async def check(connection: Connection) -> None:
 
 
 async def migrate(connection: Connection, directory: Path | None = None) -> list[Migration]:
-    """Apply what is missing; return it. Waits for another process that is migrating."""
-    await connection.execute("select pg_advisory_lock($1)", _LOCK)
-    try:
-        with _explained("the record of migrations cannot be kept"):
-            await connection.execute(_LEDGER)
-        carried_over = await _carry_over(connection, available(directory))
-        todo = await pending(connection, directory)
-        for migration in todo:
-            await _apply(connection, migration)
-        for role, grant in (("bridge_reader", _GRANT_TO_READER), ("bridge_writer", _GRANT_TO_WRITER)):
-            if await _exists(connection, role):
-                with _explained(f"role {role} cannot be granted its rights"):
-                    await connection.execute(grant)
-        await connection.execute(_NO_JIT)
-        return carried_over + todo
-    finally:
-        await connection.execute("select pg_advisory_unlock($1)", _LOCK)
+    """Apply what is missing; return it. Waits for another process that is migrating; SchemaError that names the session
+    when somebody else does not give a lock.
+    """
+    if not await connection.fetchval(_LEDGER_MADE):
+        await _step(connection, "the record of migrations cannot be kept", lambda: connection.execute(_LEDGER))
+    applied: list[Migration] = []
+    if _is_development_version(await _applied(connection)):
+        known = available(directory)
+        what = "the database of the development version was not carried over and is as it was"
+        applied += await _step(connection, what, lambda: _carry_over(connection, known), alone=True)
+    for migration in await pending(connection, directory):
+        what = f"migration {migration.title} failed and left nothing behind"
+        applied += await _step(connection, what, partial(_apply, connection, migration), alone=True)
+    await _step(connection, "roles cannot be granted their rights", lambda: _grant(connection), alone=True)
+    return applied
+
+
+async def _step(connection: Connection, what: str, work: Callable[[], Awaitable[T]], *, alone: bool = False) -> T:
+    """Do one step in a transaction, `alone` under the lock; again when it deadlocks, or a lock is not given at once."""
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            with _explained(what):
+                async with connection.transaction():
+                    await connection.execute(f"set local lock_timeout = '{_LOCK_TIMEOUT}'")
+                    if alone:
+                        await connection.execute(_LOCK)
+                    return await work()
+        except asyncpg.LockNotAvailableError as error:
+            holders = await _holders(connection)
+            log.warning("migrate waits for a lock", held_by=holders)
+            if attempt == _ATTEMPTS:
+                raise SchemaError(
+                    f"{what}: no lock within {attempt} times {_LOCK_TIMEOUT}, held by {holders}: "
+                    "end that session, or try again when it has ended"
+                ) from error
+        except (asyncpg.DeadlockDetectedError, asyncpg.UniqueViolationError, asyncpg.DuplicateObjectError) as error:
+            if attempt == _ATTEMPTS:
+                raise SchemaError(
+                    f"{what}: {error} (stop the bridges that use this database, then try again)"
+                ) from error
+            log.warning("migrate is tried again", step=what, error=str(error))
+            await anyio.sleep(random.uniform(0.1, 0.5))  # noqa: S311 -- jitter, not a secret
+    raise AssertionError(what)
+
+
+async def _holders(connection: Connection) -> str:
+    rows = await connection.fetch(_HOLDERS)
+    named = [
+        f"pid {row['pid']} ({row['usename']}, {row['application_name'] or 'no name'}, {row['state']})" for row in rows
+    ]
+    return ", ".join(named) or "a session that cannot be seen"
+
+
+async def _grant(connection: Connection) -> None:
+    for role, grant in (("bridge_reader", _GRANT_TO_READER), ("bridge_writer", _GRANT_TO_WRITER)):
+        if await _exists(connection, role):
+            await connection.execute(grant)
+    await connection.execute(_NO_JIT)
 
 
 def _is_development_version(applied: dict[int, "_Applied"]) -> bool:
@@ -211,12 +286,9 @@ async def _carry_over(connection: Connection, known: list[Migration]) -> list[Mi
     if not _is_development_version(await _applied(connection)):
         return []
     made = [migration for migration in known if migration.name in carry_over.MADE]
-    with _explained("the database of the development version was not carried over and is as it was"):
-        async with connection.transaction():
-            await connection.execute("set local lock_timeout = '10s'")
-            await carry_over.rename(connection, {migration.name: migration.sql for migration in made})
-            for migration in made:
-                await _record(connection, migration)
+    await carry_over.rename(connection, {migration.name: migration.sql for migration in made})
+    for migration in made:
+        await _record(connection, migration)
     log.info("schema carried over from the development version", migrations=[one.title for one in made])
     return made
 
@@ -238,12 +310,13 @@ async def _exists(connection: Connection, role: str) -> bool:
     return found
 
 
-async def _apply(connection: Connection, migration: Migration) -> None:
-    with _explained(f"migration {migration.title} failed and left nothing behind"):
-        async with connection.transaction():
-            await connection.execute("set local lock_timeout = '10s'")
-            await connection.execute(migration.sql)
-            await _record(connection, migration)
+async def _apply(connection: Connection, migration: Migration) -> list[Migration]:
+    """Apply one that is pending, unless another process was faster."""
+    if migration.version in await _applied(connection):
+        return []
+    await connection.execute(migration.sql)
+    await _record(connection, migration)
+    return [migration]
 
 
 async def _record(connection: Connection, migration: Migration) -> None:
@@ -279,11 +352,11 @@ def _explained(what: str) -> Iterator[None]:
     """Turn what Postgres refuses into a SchemaError that says what to do; Postgres being away passes through."""
     try:
         yield
+    except (asyncpg.LockNotAvailableError, *_RACES):
+        raise
     except asyncpg.InsufficientPrivilegeError as error:
         remedy = "let database.dsn name the owner of the database, or a user with the right to create schemas in it"
         raise SchemaError(f"{what}: {error} ({remedy})") from error
-    except asyncpg.LockNotAvailableError as error:
-        raise SchemaError(f"{what}: {error} (something else uses the tables: try again when it has ended)") from error
     except asyncpg.DependentObjectsStillExistError as error:
         remedy = "drop it, or have it read schema report, then migrate again"
         raise SchemaError(f"{what}: {error.args[0]}: {error.detail} ({remedy})") from error

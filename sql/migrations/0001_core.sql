@@ -572,7 +572,7 @@ begin
     if day is null or abs(day - current_date) > 3660 then
         raise exception 'no partition is made for %', day using errcode = 'check_violation';
     end if;
-    perform pg_advisory_xact_lock(656000002);
+    lock table bridge.notification in share update exclusive mode;  -- one at a time; no reader can hold it
     if exists (
         select from pg_inherits as i
         where i.inhparent = 'bridge.notification'::regclass and i.inhrelid = to_regclass(format('bridge.%I', part))
@@ -601,7 +601,7 @@ begin
     if day is null or day > current_date - 7 then
         raise exception 'the log of % is kept', day using errcode = 'check_violation';
     end if;
-    perform pg_advisory_xact_lock(656000002);
+    lock table bridge.notification in share update exclusive mode;  -- one at a time; no reader can hold it
     select i.inhdetachpending into detaching
     from pg_inherits as i
     where i.inhparent = 'bridge.notification'::regclass and i.inhrelid = to_regclass(format('bridge.%I', part));
