@@ -19,7 +19,7 @@ from bridge.errors import DatabaseUnavailableError
 from bridge.schedule import Job, every, run_job
 from bridge.sources.missed_push import count_missed_pushes
 from bridge.sources.state import Mode, SourceState
-from bridge.storage import dead_letter, service_problem
+from bridge.storage import change, dead_letter, service_problem
 from bridge.storage import source as source_table
 from bridge.storage.database import Connection, Database
 from bridge.storage.errors import RefusedError
@@ -30,6 +30,8 @@ log = structlog.get_logger(__name__)
 _EVERY_SECONDS = 2.0
 _COUNT_SHARE = 200
 """Times as long as a count took, the pause after it: answers that wait behind one are then less than a hundredth."""
+_HELD_BACK_SECONDS = 60.0
+_WARN_AGAIN_SECONDS = 600.0
 _STATUSES = tuple(status.value for status in Status)
 
 
@@ -41,6 +43,7 @@ class Reporter:
     database: Database
     metrics: Metrics
     _count_not_before: float = 0.0
+    _warn_not_before: float = 0.0
     _available: bool = True
 
     async def run(self) -> None:
@@ -71,8 +74,23 @@ class Reporter:
                     await (self._write if source.leads else self._read)(connection, source)
             except RefusedError as error:  # of this source only
                 log.warning("state not written", source=source.name, error=str(error))
+        await self._check_held_back()
         if monotonic() >= self._count_not_before:
             await self._count()
+
+    async def _check_held_back(self) -> None:
+        """Say when a transaction that stays open keeps followers of changes from seeing them."""
+        async with self.database.connection() as connection:
+            seconds, holder = await change.held_back(connection)
+        self.metrics.changes_held_back.set(seconds)
+        if seconds >= _HELD_BACK_SECONDS and monotonic() >= self._warn_not_before:
+            self._warn_not_before = monotonic() + _WARN_AGAIN_SECONDS
+            log.warning(
+                "changes are held back from /stream",
+                seconds=round(seconds),
+                held_by=holder or "a transaction that cannot be seen: grant pg_monitor to the user of database.dsn",
+                remedy="end that transaction (commit, rollback, or rollback prepared)",
+            )
 
     async def _write(self, connection: Connection, source: SourceState) -> None:
         await count_missed_pushes(connection, source, self.metrics)

@@ -1,18 +1,16 @@
 """Which problems changed, in an order that can be followed: `bridge.change`, and `LISTEN service_problem_changed`.
 
-The door writes one row a transaction and source, in the transaction that changes the problems, and tells listeners in
-the same statement; Postgres delivers that at the commit and never without it. So there is a row for every change that
-can be seen and none for one that was rolled back; a crash leaves both or neither.
+Each transaction that changes problems adds one row a source, and notifies listeners in the same statement: Postgres
+delivers that at the commit and never without it, so a crash leaves both or neither.
 
-Who follows keeps a `Position` and reads `after` it. Only rows of transactions older than every one still under way are
-read, because transactions commit in another order than they begin: nothing is ever added below. The price is that a
-writing transaction that stays open, anywhere on that Postgres server, holds followers up until it ends. What is told is
-that a problem may have changed; a follower reads what it needs anew, and may be told twice.
+A follower keeps a `Position` and reads `after` it. Only rows of transactions older than every one still under way are
+read, because transactions commit in another order than they begin: nothing is ever added below. So a writing
+transaction that stays open, in any database of that server, holds followers back (`held_back`). A row says that a
+problem may have changed: the follower reads what it needs, and may see a change twice.
 
-A transaction that notifies takes a lock of the whole server while it commits, so two such transactions cannot share a
-flush to disk. That is acceptable because the door's transactions are few and large: notifications are committed in
-groups by one writer a process, pages by the hundred. A listener who holds a transaction open keeps the queue of
-notifications from being emptied; half full (4 GB) nothing is added to it any more, so that it never fails a commit.
+A transaction that notifies takes a lock of the whole server while it commits, so two cannot share a flush to disk;
+that is why notifications are committed in groups. A listener that keeps a transaction open keeps the queue from being
+emptied; when it is half full (4 GB) nothing is added to it any more, so that it never fails a commit.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -54,6 +52,16 @@ async def after(connection: Connection, position: Position, *, limit: int = 1000
         )
         for row in rows
     ]
+
+
+async def held_back(connection: Connection) -> tuple[float, str | None]:
+    """Return for how many seconds changes have been held back by a transaction under way, and by which, where that can
+    be seen (another role's only by members of pg_monitor).
+    """
+    seconds = float(await connection.fetchval(queries("change")["held_back"]))
+    if seconds == 0:
+        return 0.0, None
+    return seconds, await connection.fetchval(queries("change")["oldest_transaction"])
 
 
 async def complete(connection: Connection, position: Position) -> bool:

@@ -34,6 +34,10 @@ log = structlog.get_logger(__name__)
 
 _LOG_AGAIN_SECONDS = 60.0
 _CLOSE_SECONDS = 2.0
+_FAILURE_SECONDS = 60.0
+"""Then a failure to store says nothing any more: what waits in the journal is tried again more often."""
+_READ_ONLY = "select pg_is_in_recovery() or current_setting('default_transaction_read_only')::boolean"
+_READ_ONLY_REMEDY = "name the primary in database.dsn, or several hosts with target_session_attrs=read-write"
 
 _SETTINGS = {
     "TimeZone": "UTC",
@@ -99,6 +103,7 @@ class Database:
         self._pool = pool
         self.identity = identity
         self.address = address
+        self._write_failure: tuple[float, str] | None = None
         self.connections_made = 0
         """Grows with each new connection: it may lead to another server, or to one that was put back."""
 
@@ -154,9 +159,23 @@ class Database:
                 await transaction.commit()
 
     async def ping(self, *, timeout_seconds: float = 2) -> None:
-        """Raise DatabaseUnavailableError unless Postgres answers within the time."""
+        """Raise DatabaseUnavailableError unless Postgres answers within the time and takes writes."""
         async with self.connection(timeout_seconds=timeout_seconds) as connection:
-            await connection.fetchval("select 1", timeout=timeout_seconds)
+            read_only = await connection.fetchval(_READ_ONLY, timeout=timeout_seconds)
+        if read_only:
+            raise DatabaseUnavailableError(f"{self.address} is read-only: {_READ_ONLY_REMEDY}")
+
+    async def check_writes(self) -> None:
+        """`ping`, and raise DatabaseUnavailableError when something could not be stored a moment ago, and nothing was
+        stored since.
+        """
+        await self.ping()
+        if self._write_failure is not None and monotonic() - self._write_failure[0] < _FAILURE_SECONDS:
+            raise DatabaseUnavailableError(self._write_failure[1])
+
+    def note_write(self, failure: str | None) -> None:
+        """Something was stored, or could not be."""
+        self._write_failure = None if failure is None else (monotonic(), failure)
 
     def figures(self) -> dict[str, int]:
         """Connections by state: `used`, `idle`."""

@@ -71,7 +71,13 @@ async def store_items(
     """Store items; outcomes in the order of the items. What `within` or `then` raise keeps everything of their
     transaction out. DatabaseUnavailableError may leave the first of several transactions stored.
     """
-    return await _store_in_parts(_Target(database, touch, within, then), items)
+    try:
+        stored = await _store_in_parts(_Target(database, touch, within, then), items)
+    except DatabaseUnavailableError as error:
+        database.note_write(str(error))
+        raise
+    database.note_write(None)
+    return stored
 
 
 @dataclass(frozen=True, slots=True)

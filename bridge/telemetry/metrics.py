@@ -281,6 +281,11 @@ class Metrics:
             f"{prefix}_database_connections_max", "Connections to Postgres at most", registry=registry
         )
         self.database_up = Gauge(f"{prefix}_database_up", "1 while Postgres answers", registry=registry)
+        self.changes_held_back = Gauge(
+            f"{prefix}_changes_held_back_seconds",
+            "How long an open or prepared transaction, in any database there, has held changes back from /stream",
+            registry=registry,
+        )
         self.upstream = Counter(
             f"{prefix}_upstream_requests", "Requests to sources", ["source", "operation", "outcome"], registry=registry
         )

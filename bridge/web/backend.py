@@ -40,7 +40,7 @@ class Backend:
         if self.journal is not None and self.journal.problem is not None:
             unwritable = [f"the local journal cannot be written: {self.journal.problem}"]
         try:
-            await self.database.ping()
+            await self.database.check_writes()
         except DatabaseUnavailableError as error:
             if self.journal is None or self.journal.full:
                 return Readiness("unavailable", [str(error), *unwritable])

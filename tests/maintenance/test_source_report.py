@@ -3,9 +3,12 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import asyncpg
 import pytest
+from structlog.testing import capture_logs
 
 from bridge.errors import TransientError
+from bridge.maintenance import source_report
 from bridge.simulator import Simulator
 from bridge.sources.state import Mode
 from bridge.storage import source as source_table
@@ -74,3 +77,22 @@ async def test_a_process_that_follows_reads_the_mode_and_writes_no_errors(rig_fo
         await rig.reporter().run_once()
         assert rig.source.mode is Mode.PUSH
         assert (await _status(rig))["last_error"] is None
+
+
+async def test_d7_changes_held_back_for_a_minute_are_a_warning_and_a_gauge(
+    rig_for: RigFor, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source_report, "_HELD_BACK_SECONDS", 0.0)
+    writer = await asyncpg.connect(dsn, server_settings={"application_name": "forgotten"})
+    async with Simulator() as sim:
+        rig = await rig_for(sim)
+        async with writer.transaction():
+            await writer.execute("select pg_current_xact_id()")
+            await rig.execute("insert into bridge.change (source_id, problem_ids) values (1, '{SP-1}')")
+            with capture_logs() as logged:
+                await rig.reporter().run_once()
+        (warning,) = [line for line in logged if line["event"] == "changes are held back from /stream"]
+        assert "forgotten" in warning["held_by"]
+        assert "rollback" in warning["remedy"]
+        assert rig.metrics.changes_held_back._value.get() > 0
+    await writer.close()

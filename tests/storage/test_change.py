@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.domain.observation import TOMBSTONE_HASH, Kind, Observation, Via
+from bridge.postgres.embedded import Embedded
 from bridge.storage import change, retention
 from bridge.storage.change import CHANNEL, Position
 from bridge.storage.database import Connection, Database, opened
@@ -259,3 +260,25 @@ async def test_what_is_older_than_a_day_is_pruned_but_the_last_of_it_and_what_an
         await connection.execute("update bridge.summary set committed = '1000000000', change_id = 0")
         assert await retention.delete(connection, "changes", datetime.now(UTC) - timedelta(days=1), 100) == 2
     assert await noted(database) == [(snow, ["old"]), (snow, ["old"]), (snow, ["new"])]
+
+
+async def test_d7_a_transaction_in_another_database_that_holds_changes_back_is_named(
+    database: Database, sources: dict[str, int], postgres: Embedded
+) -> None:
+    async with database.connection() as connection:
+        assert await change.held_back(connection) == (0.0, None)
+    elsewhere = await asyncpg.connect(postgres.dsn, server_settings={"application_name": "forgotten"})
+    async with elsewhere.transaction():
+        await elsewhere.execute("select pg_current_xact_id()")
+        await keep(database, listed(sources["snow"], problem("SP-1")))
+        async with database.connection() as connection:
+            seconds, holder = await change.held_back(connection)
+        assert seconds > 0
+        assert holder is not None
+        assert "forgotten" in holder
+        assert "idle in transaction" in holder
+    await elsewhere.close()
+    async with database.connection() as connection:
+        with anyio.fail_after(20):
+            while await change.held_back(connection) != (0.0, None):  # noqa: ASYNC110 -- an autovacuum may be under way
+                await anyio.sleep(0.02)

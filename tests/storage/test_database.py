@@ -1,6 +1,7 @@
 """The pool: connections are lent again, and none outlives where it leads to."""
 
 from contextlib import AsyncExitStack, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -11,8 +12,11 @@ import pytest
 
 from bridge.errors import ConfigurationError, DatabaseUnavailableError
 from bridge.postgres.embedded import Embedded, embedded
+from bridge.settings.dsn import read_dsn
 from bridge.storage.database import Database, opened
+from bridge.storage.dead_letter import DeadLetter
 from bridge.storage.errors import TooSlowError
+from bridge.storage.observation_store import store_items
 
 pytestmark = pytest.mark.anyio
 
@@ -233,3 +237,73 @@ async def test_f7_a_database_that_is_not_there_is_named_with_what_to_do(postgres
     with pytest.raises(DatabaseUnavailableError, match=r"/nowhere refuses.*3D000.*create database"):
         async with opened(with_database(postgres.dsn, "nowhere"), wait=False):
             pass
+
+
+async def test_d10_a_postgres_that_is_read_only_is_not_ready_and_says_so(dsn: str) -> None:
+    admin = await asyncpg.connect(dsn)
+    base = await admin.fetchval("select current_database()")
+    await admin.execute(f"alter database {base} set default_transaction_read_only = on")
+    async with opened(dsn, min_size=0, max_size=1, wait=False) as database:
+        with pytest.raises(DatabaseUnavailableError, match=r"read-only.*name the primary"):
+            await database.check_writes()
+    await admin.close()
+
+
+async def test_d10_a_full_disk_is_not_ready_until_something_is_stored_again(dsn: str) -> None:
+    admin = await asyncpg.connect(dsn)
+    source_id = await admin.fetchval("insert into bridge.source (name) values ('snow') returning id")
+    await admin.execute(
+        """
+        create function public.no_space() returns trigger language plpgsql as $$
+        begin
+            raise exception 'kein Platz' using errcode = '53100';
+        end
+        $$;
+        create trigger no_space before insert on bridge.dead_letter
+        for each statement execute function public.no_space();
+        """
+    )
+    letter = DeadLetter(source_id, datetime.now(UTC), b"{", "not_json", "x", via="poll")
+    async with opened(dsn, min_size=1, max_size=1, wait=False) as database:
+        await database.check_writes()
+        with pytest.raises(DatabaseUnavailableError):
+            await store_items(database, [letter])
+        with pytest.raises(DatabaseUnavailableError, match=r"53100.*free space"):
+            await database.check_writes()
+        await admin.execute("drop trigger no_space on bridge.dead_letter")
+        assert (await store_items(database, [letter])).outcomes == ["dead_letter"]
+        await database.check_writes()
+    await admin.close()
+
+
+async def test_a_standby_is_passed_over_and_a_promoted_one_is_found(tmp_path: Path) -> None:
+    """Two servers, the first of them read-only: the other is used; when they swap, connections are replaced."""
+    async with embedded(tmp_path / "one") as one, embedded(tmp_path / "two") as two:
+        hosts = ",".join(read_dsn(own.dsn).hosts[0] for own in (one, two))
+        admins = {own.dsn: await asyncpg.connect(own.dsn) for own in (one, two)}
+
+        async def read_only(own: Embedded, on: str) -> None:
+            await admins[own.dsn].execute("set transaction_read_only = off")
+            await admins[own.dsn].execute(f"alter system set default_transaction_read_only = {on}")
+            await admins[own.dsn].execute("select pg_reload_conf()")
+            probe = None
+            while probe != on:  # another process applies it
+                fresh = await asyncpg.connect(own.dsn)
+                probe = await fresh.fetchval("show default_transaction_read_only")
+                await fresh.close()
+
+        async def used(database: Database) -> str:
+            async with database.transaction() as connection:
+                await connection.execute("create table if not exists public.written ()")
+                return str(await connection.fetchval("show data_directory"))
+
+        await read_only(one, "on")
+        async with opened(f"postgresql:///bridge?host={hosts}&user=postgres", min_size=1, max_size=2) as database:
+            assert "/two/" in await used(database)
+            await read_only(two, "on")
+            await read_only(one, "off")
+            with suppress(DatabaseUnavailableError):  # it may meet the connection from before
+                await used(database)
+            assert "/one/" in await used(database)
+        for admin in admins.values():
+            await admin.close()
