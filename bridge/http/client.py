@@ -16,7 +16,6 @@ from typing import Final, Self
 
 import aiohttp
 import structlog
-from yarl import URL
 
 from bridge.errors import PermanentError, TransientError
 from bridge.http.address import read_address, resolve, same_origin
@@ -36,6 +35,8 @@ log = structlog.get_logger(__name__)
 
 _CONNECTIONS: Final = 8
 _REDIRECTS: Final = 3
+_TLS_ALERT: Final = r"\x15\x03"
+"""How the HTTP library shows the beginning of a TLS alert."""
 _TOKEN_BYTES: Final = 1 << 20
 _WHOLE_SOURCE: Final = ""
 """The circuit breaker of everything; the others are those of one operation."""
@@ -63,6 +64,7 @@ class HttpClient:
         self._tls = tls_context(settings, f"sources.{name}")
         self._headers = {field: value.get_secret_value() for field, value in settings.headers.items()}
         self._session: aiohttp.ClientSession | None = None
+        self._speaks_tls: bool | None = None
         self._breakers = {_WHOLE_SOURCE: self._breaker()}
         secrets = (settings.password, settings.token, settings.oauth2_client_secret)
         for secret in (*secrets, *settings.headers.values(), *settings.oauth2_parameters.values()):
@@ -201,15 +203,23 @@ class HttpClient:
             outcome, failure = self.failures.raised(request, error)
             if not isinstance(error, aiohttp.ClientError | OSError):
                 log.warning("unexpected failure of a request", source=self.name, request=str(request), exc_info=True)
-            if self._may_speak_tls(request, proxy, error) and await speaks_tls(request.url):
+            if proxy is None and await self._spoke_tls(request, error):
                 outcome, failure = "unreachable", self.failures.speaks_tls(request)
             self.count(request.operation, outcome)
             raise failure from error
 
-    def _may_speak_tls(self, request: HttpRequest, proxy: URL | None, error: Exception) -> bool:
-        """Whether the answer to plain http may be one of TLS: the port was reached, and what came is no HTTP."""
-        reached = not isinstance(error, TimeoutError | aiohttp.ClientConnectorError)
-        return reached and proxy is None and request.url.scheme == "http"
+    async def _spoke_tls(self, request: HttpRequest, error: Exception) -> bool:
+        """Whether plain http failed because the port speaks TLS: it sent a TLS alert, or closed without a word.
+
+        In the latter case a handshake is tried, once for each client.
+        """
+        if request.url.scheme != "http" or isinstance(error, aiohttp.ClientConnectorError):
+            return False
+        if isinstance(error, aiohttp.ClientResponseError):
+            return _TLS_ALERT in error.message
+        if isinstance(error, aiohttp.ServerDisconnectedError | ConnectionResetError) and self._speaks_tls is None:
+            self._speaks_tls = await speaks_tls(request.url, min(3.0, self.settings.request_timeout_seconds))
+        return self._speaks_tls is True
 
     async def _read(self, request: HttpRequest, response: aiohttp.ClientResponse) -> bytearray:
         """Read the body, decompressed, as far as the limit allows."""

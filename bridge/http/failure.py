@@ -102,13 +102,15 @@ class Failures:
 
     def _header_limit(self, error: aiohttp.ClientResponseError) -> str | None:
         """Name the limit that the headers of the answer exceeded, if they did."""
-        cause = error.__cause__
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, BadHttpMessage):
+            cause = cause.__cause__ or cause.__context__
         if isinstance(cause, LineTooLong):
             return (
                 f"a header field of more than {self.settings.max_header_bytes:,} bytes: raise sources.{self.name}."
                 "max_header_bytes"
             )
-        if isinstance(cause, BadHttpMessage) and "Too many headers" in str(cause):
+        if error.message == "Too many headers received":
             return (
                 f"more than {self.settings.max_header_fields:,} header fields: raise sources.{self.name}."
                 "max_header_fields"

@@ -20,8 +20,8 @@ _LONGEST_PAUSE_SECONDS: Final = 3600.0
 """A Retry-After beyond this is cut: after an hour of silence it is time to ask again."""
 _DOCUMENT_BYTES: Final = 1 << 20
 """An answer that is neither a list nor a problem (an error, a registration) is not read beyond this."""
-_QUOTED_BYTES: Final = 4096
-_EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_QUOTED_BYTES: Final = 16_384
+_EARLIEST: Final = datetime(2020, 1, 1, tzinfo=UTC)
 _AHEAD: Final = timedelta(days=1)
 
 

@@ -2,15 +2,12 @@
 
 import ssl
 from contextlib import suppress
-from typing import Final
 
 import anyio
 from yarl import URL
 
 from bridge.errors import ConfigurationError
 from bridge.settings import SystemSettings
-
-_PROBE_SECONDS: Final = 3.0
 
 
 def tls_context(settings: SystemSettings, key: str) -> ssl.SSLContext | bool:
@@ -34,13 +31,13 @@ def tls_context(settings: SystemSettings, key: str) -> ssl.SSLContext | bool:
     return context
 
 
-async def speaks_tls(url: URL) -> bool:
+async def speaks_tls(url: URL, seconds: float) -> bool:
     """Find out whether the port of an http address answers a TLS handshake. Nothing is sent but the handshake."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     with (
-        anyio.move_on_after(_PROBE_SECONDS),
+        anyio.move_on_after(seconds),
         suppress(OSError, anyio.EndOfStream, anyio.BrokenResourceError),
     ):
         stream = await anyio.connect_tcp(
