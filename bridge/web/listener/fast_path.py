@@ -31,6 +31,8 @@ _LONGEST_BYTES = 16 * 1024
 """Longer requests are not remembered: a connection keeps what may be remembered until it is answered."""
 _LOOK_AGAIN_SECONDS = 1.0
 _BODY_IN_OTHER_FORM = (hdrs.CONTENT_ENCODING, hdrs.TRANSFER_ENCODING, hdrs.EXPECT, hdrs.UPGRADE)
+UTF8_NAMES = frozenset({"utf-8", "utf8"})
+"""Charsets of bodies that are taken as they are."""
 
 SendAnswer = Callable[[bytes, bool], None]
 """Sends a serialised answer on a connection that is then kept (True) or closed."""
@@ -46,11 +48,14 @@ class Acceptance:
         self._status, self._body = status, body
         self._made_at, self._made = 0, b""
 
-    def to(self, request: web.BaseRequest, callback: Callback) -> web.StreamResponse:
-        """Return the answer to one request, whose head is known from now on where its connection is kept."""
+    def to(self, request: web.BaseRequest, callback: Callback | None) -> web.StreamResponse:
+        """Return the answer to one request. Its head is known from now on, unless `callback` is None: then the body was
+        not stored as it came.
+        """
         connection = request.protocol
         if isinstance(connection, FastPathConnection) and request.version == HttpVersion11 and request.keep_alive:
-            connection.remember(request, callback)
+            if callback is not None:
+                connection.remember(request, callback)
             return SerialisedResponse(self._status, self.now())
         return self._response()
 
@@ -171,6 +176,8 @@ class FastPathConnection(CountedConnection):
         received, self._received = self._received, None
         length = request.content_length
         if received is None or length is None or any(name in request.headers for name in _BODY_IN_OTHER_FORM):
+            return
+        if (request.charset or "utf-8").lower() not in UTF8_NAMES:
             return
         self._aligned = self._fast_path.remember(received, callback, length)
 
