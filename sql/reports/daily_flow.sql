@@ -9,6 +9,6 @@ select
     sum(f.reopened)::bigint as reopened,
     sum(f.open)::bigint as open
 from report.daily_flow as f
-where f.day > current_date - report.parameter('days', '14')::integer
+where f.day > (now() at time zone (select report.time_zone()))::date - report.parameter('days', '14')::integer
 group by f.day
 order by f.day desc;

@@ -1,5 +1,5 @@
 -- What changed since yesterday
--- Which problems changed since the begin of yesterday (UTC), and what of them?
+-- Which problems changed since the begin of yesterday, and what of them?
 -- parameter: days = 1: how many days before today
 -- parameter: rows = 100: how many to show
 select
@@ -18,9 +18,13 @@ cross join lateral (
     where
         w.source = p.source
         and w.id = p.id
-        and w.valid_from >= (current_date - report.parameter('days', '1')::integer)::timestamp at time zone 'UTC'
+        and w.valid_from >= (
+            (now() at time zone (select report.time_zone()))::date - report.parameter('days', '1')::integer
+        )::timestamp at time zone (select report.time_zone())
     offset 0 -- keeps this a question about one problem, answered by its key
 ) as v
-where p.updated_at >= (current_date - report.parameter('days', '1')::integer)::timestamp at time zone 'UTC'
+where p.updated_at >= (
+            (now() at time zone (select report.time_zone()))::date - report.parameter('days', '1')::integer
+        )::timestamp at time zone (select report.time_zone())
 order by v.valid_from desc, p.source asc, p.id asc
 limit report.parameter('rows', '100')::integer;

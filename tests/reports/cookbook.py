@@ -22,15 +22,15 @@ from bridge.tmf656 import wire
 
 SHOWN_TODAY = date(2026, 6, 15)
 _HEADER = re.compile(r"-- (?P<title>.+)\n-- (?P<question>.+)\n(?P<parameters>(?:-- parameter: .+\n)*)")
-_PARAMETER = re.compile(r"-- parameter: (?P<name>\w+)(?: =(?P<default>[^:]*))?: (?P<meaning>.+)")
+_PARAMETER = re.compile(r"-- parameter: (?P<name>\w+) =(?P<default>[^:]*): (?P<meaning>.+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """What `set report.NAME` sets. `default`: None when it has to be set."""
+    """What `set report.NAME` sets. A default of nothing means all, or that it has to be set."""
 
     name: str
-    default: str | None
+    default: str
     meaning: str
 
 
@@ -55,7 +55,7 @@ def _read(path: Path) -> Report:
     header = _HEADER.match(text)
     assert header, f"{path.name} does not begin with its title and the question it answers"
     parameters = tuple(
-        Parameter(found["name"], None if found["default"] is None else found["default"].strip(), found["meaning"])
+        Parameter(found["name"], found["default"].strip(), found["meaning"])
         for line in header["parameters"].splitlines()
         if (found := _PARAMETER.fullmatch(line))
     )
@@ -90,7 +90,7 @@ LIVES: Population = {
         [("acknowledged", 10), ("inProgress", 9.5), ("resolved", 9), ("inProgress", 6), ("resolved", 5), ("closed", 4)],
     ),
     "SP-5": (
-        {"priority": 2, "service": 3, "place": "south", "customer": "ACME"},
+        {"priority": 2, "service": 3, "place": "south", "customer": "ACME", "teams": {"inProgress": "Field"}},
         [
             ("acknowledged", 5),
             ("held", 4.9),
@@ -112,7 +112,11 @@ DELETED = {"SP-7": 11.0}
 FOUND_BY_POLL = {("SP-3", 0.5)}
 
 GIVEN: Mapping[str, Mapping[str, str]] = {
+    "backlog_at": {"day": f"{ago(5):%Y-%m-%d}"},
+    "changes": {"days": "5"},
+    "export": {"status": "closed"},
     "story": {"source": "snow", "id": "SP-4"},
+    "time_to_resolve_by_week": {"first_day": str(midnight().isoweekday())},
 }
 """Parameters that the page and the test set."""
 
@@ -121,7 +125,7 @@ def _problem(problem_id: str, about: Mapping[str, Any], raised: float, status: s
     return {
         "id": problem_id,
         "description": "no light",
-        "reason": "cut",
+        "reason": "cut" if about["service"] < 3 else "power",
         "category": "supplier.originated" if about["priority"] < 3 else "serviceProvider.declarer",
         "priority": about["priority"],
         "status": status,
@@ -133,6 +137,7 @@ def _problem(problem_id: str, about: Mapping[str, Any], raised: float, status: s
             {"id": f"R{about['service']}", "name": f"pe{about['service']}", "@referredType": "Router"}
         ],
         "affectedLocation": [{"name": about["place"]}],
+        **({"responsibleParty": {"name": about["teams"].get(status, "Desk")}} if "teams" in about else {}),
         "relatedParty": [{"id": about["customer"].lower(), "name": about["customer"], "role": "customer"}],
     }
 
@@ -191,12 +196,20 @@ def markdown(found: Mapping[str, list[dict[str, Any]]]) -> str:
     text = [
         "# Ready-made queries",
         "",
-        "Each file runs as it is, in any program, as `bridge_reader`; parameters are settings of the session:",
+        "Each file runs as it is, in any program, as `bridge_reader`. `tmf656-bridge report` lists them and runs one;",
+        "elsewhere parameters are settings of the session:",
         "",
         "```",
+        "tmf656-bridge report time_to_resolve --set days=7",
         "tmf656-bridge psql -f sql/reports/backlog.sql",
         """tmf656-bridge psql -c "set report.days = 7" -f sql/reports/time_to_resolve.sql""",
         "```",
+        "",
+        "Days begin in the time zone that `select report.set_time_zone('Europe/Paris')` has set for all, or",
+        "`set report.time_zone = 'Europe/Paris'` for this session; UTC without either.",
+        "",
+        "Of the time before the bridge first read a source only the dates are known that its problems carry. What they",
+        "do not say is null and nowhere guessed; the column `known_since` of the views says since when more is known.",
         "",
         "The rows shown are those of the few lives in `tests/reports/cookbook.py`, on 15 June 2026.",
         "`WRITE_PAGE=1 python -m pytest tests/reports` writes this page.",

@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -25,6 +26,23 @@ EXPECTED = {
         ("inProgress", "1", "0", "1", "0", "1"),
         ("pending", "1", "0", "1", "0", "3"),
     ],
+    "backlog_at": [("1", "held", "1", "0", "4")],
+    "changes": [
+        ("2026-06-14 12:00", "snow", "SP-3", "status", "acknowledged", "inProgress", "poll"),
+        ("2026-06-13 00:00", "snow", "SP-2", "status", "acknowledged", "pending", "push"),
+        ("2026-06-12 12:00", "snow", "SP-2", "status", "submitted", "acknowledged", "push"),
+        ("2026-06-11 00:00", "snow", "SP-4", "status", "resolved", "closed", "push"),
+        ("2026-06-10 14:24", "snow", "SP-5", "responsibleParty", '{"name": "Field"}', '{"name": "Desk"}', "push"),
+        ("2026-06-10 14:24", "snow", "SP-5", "status", "inProgress", "resolved", "push"),
+        ("2026-06-10 12:00", "snow", "SP-5", "responsibleParty", '{"name": "Desk"}', '{"name": "Field"}', "push"),
+        ("2026-06-10 12:00", "snow", "SP-5", "status", "held", "inProgress", "push"),
+        ("2026-06-10 09:36", "snow", "SP-5", "responsibleParty", '{"name": "Field"}', '{"name": "Desk"}', "push"),
+        ("2026-06-10 09:36", "snow", "SP-5", "status", "inProgress", "held", "push"),
+        ("2026-06-10 04:48", "snow", "SP-5", "responsibleParty", '{"name": "Desk"}', '{"name": "Field"}', "push"),
+        ("2026-06-10 04:48", "snow", "SP-5", "status", "held", "inProgress", "push"),
+        ("2026-06-10 02:24", "snow", "SP-5", "status", "acknowledged", "held", "push"),
+        ("2026-06-10 00:00", "snow", "SP-4", "status", "inProgress", "resolved", "push"),
+    ],
     "daily_flow": [
         ("2026-06-15", "0", "0", "0", "0", "3"),
         ("2026-06-14", "1", "0", "0", "0", "3"),
@@ -40,20 +58,35 @@ EXPECTED = {
         ("2026-06-04", "0", "0", "0", "0", "0"),
         ("2026-06-03", "1", "0", "0", "0", "1"),
     ],
+    "export": [
+        (
+            *("snow", "SP-4", "", "closed", "1", "supplier.originated", "cut", "", "", ""),
+            *("2026-06-05 00:00", "2026-06-05 00:00", "2026-06-10 00:00", "2026-06-11 00:00"),
+            *("120.00", "0.00", "0.00", "1", "1", "", "2026-06-05 00:00"),
+        )
+    ],
     "flapping": [("snow", "SP-5", "resolved", "6")],
+    "flapping_services": [
+        ("Ring 1", "3", "0", "2026-06-12 00:00"),
+        ("Ring 2", "2", "1", "2026-06-14 00:00"),
+        ("Ring 3", "2", "0", "2026-06-10 00:00"),
+    ],
     "longest_held": [("snow", "SP-1", "held", "1", "8", "0"), ("snow", "SP-2", "pending", "2", "0", "2")],
     "open_by_region": [("north", "2", "2"), ("south", "1", "0")],
     "parties": [("customer", "ACME", "2"), ("customer", "Banque", "1")],
+    "pending_by_customer": [("ACME", "2", "2", "8"), ("Banque", "0", "1", "0")],
     "push_quality": [("snow", "14", "1", "0", "0.067", "")],
+    "reasons": [("cut", "1", "1", "120.0"), ("power", "1", "1", "14.4")],
+    "reassignments": [("Desk", "Field", "2", "1"), ("Field", "Desk", "2", "1")],
     "reopened": [("snow", "SP-4", "1", "closed", "supplier.originated", "1")],
     "since_yesterday": [
         ("2026-06-14 12:00", "snow", "SP-3", "inProgress", "status"),
         ("2026-06-14 00:00", "snow", "SP-3", "acknowledged", ""),
     ],
     "sla_breaches": [
-        ("snow", "SP-1", "1", "held", "8", "yes"),
-        ("snow", "SP-4", "1", "closed", "4", "no"),
-        ("snow", "SP-2", "2", "pending", "2", "yes"),
+        ("snow", "SP-1", "1", "held", "24", "8", "yes"),
+        ("snow", "SP-4", "1", "closed", "24", "4", "no"),
+        ("snow", "SP-2", "2", "pending", "48", "1", "yes"),
     ],
     "story": [
         ("2026-06-05 00:00", "push", "first known, acknowledged"),
@@ -72,6 +105,11 @@ EXPECTED = {
         ("supplier.originated", "1", "1", "120.0", "120.0"),
         ("supplier.originated", "2", "1", "14.4", "14.4"),
     ],
+    "time_to_resolve_by_week": [
+        ("2026-06-08", "1", "1", "120.0", "120.0"),
+        ("2026-06-08", "2", "1", "14.4", "14.4"),
+    ],
+    "yesterday": [("snow", "2026-06-14", "1", "0", "0", "0", "3", "2026-06-07", "1", "0", "2")],
 }
 """Worked out by hand from the lives."""
 
@@ -98,7 +136,22 @@ async def test_parameters_are_settings_of_the_session(connection: Connection) ->
     assert await run(connection, by_name["time_to_resolve"]) == []
     for report in by_name.values():
         for one in report.parameters:
-            assert f"report.parameter('{one.name}', '{one.default or ''}')" in report.sql, report.name
+            assert f"report.parameter('{one.name}', '{one.default}')" in report.sql, report.name
+
+
+async def test_every_query_answers_in_another_time_zone(connection: Connection) -> None:
+    await connection.execute("set local report.time_zone = 'Pacific/Kiritimati'")
+    for report in cookbook():
+        await run(connection, report)
+    by_name = {report.name: report for report in cookbook()}
+    first = (await connection.fetch(by_name["daily_flow"].sql))[0]
+    assert first["day"] == datetime.now(ZoneInfo("Pacific/Kiritimati")).date()
+
+
+async def test_limits_are_those_that_are_set_for_each_priority(connection: Connection) -> None:
+    (report,) = (one for one in cookbook() if one.name == "sla_breaches")
+    await connection.execute("set local report.limits = '1=200, 4=1'")
+    assert [(row["id"], row["allowed_hours"]) for row in await run(connection, report)] == [("SP-1", "200")]
 
 
 async def test_the_story_of_a_deleted_problem_ends_with_its_deletion(connection: Connection) -> None:
