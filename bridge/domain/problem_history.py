@@ -287,12 +287,12 @@ class ProblemHistory:
     # Answers
 
     def _pulled(self, seen: Observation) -> Outcome:
+        if seen.kind is Kind.PARTIAL:  # settles no request to fetch the whole
+            return self._pulled_partial(seen)
         asked_at = seen.observed_at
         self.pulled_at = max(self.pulled_at or EPOCH, asked_at)
         if seen.kind is Kind.TOMBSTONE:
             return self._pulled_tombstone(seen)
-        if seen.kind is Kind.PARTIAL:
-            return self._pulled_partial(seen)
         content = self.content
         if content is None:
             if self.deleted_at is not None and (not seen.stamped or seen.effective_at <= self.deleted_at):

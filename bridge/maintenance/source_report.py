@@ -16,7 +16,7 @@ import structlog
 
 from bridge.domain.status import Status
 from bridge.errors import DatabaseUnavailableError
-from bridge.schedule import Job, every, run_job
+from bridge.schedule import Job, every, now, run_job
 from bridge.sources.missed_push import count_missed_pushes
 from bridge.sources.state import Mode, SourceState
 from bridge.storage import change, dead_letter, service_problem
@@ -93,7 +93,7 @@ class Reporter:
             )
 
     async def _write(self, connection: Connection, source: SourceState) -> None:
-        await count_missed_pushes(connection, source, self.metrics)
+        await count_missed_pushes(connection, source, self.metrics, now())
         if source.doubted and source.missed_at is not None:
             if await source_table.pushed_since(connection, source.source_id, source.missed_at):
                 source.proven()

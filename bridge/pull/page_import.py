@@ -16,15 +16,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+import anyio
 import structlog
 
 from bridge.domain.completeness import Completeness, Gap
 from bridge.domain.observation import Via
 from bridge.domain.problem_history import Outcome
 from bridge.errors import UnreadableError
-from bridge.pull.change_count import count_changes
+from bridge.pull.change_count import APPLIED, count_changes
 from bridge.pull.deletion import DeletionResult
 from bridge.pull.page_pipeline import ROWS, RowChunk, run_pipeline
+from bridge.pull.thin_rows import learn_thin_rows
 from bridge.sources.missed_push import expected_notification
 from bridge.sources.request_pace import RequestPace
 from bridge.sources.state import SourceState
@@ -104,7 +106,7 @@ class Tally:
     @property
     def changed(self) -> int:
         """Rows that changed a current row."""
-        return sum(self.outcomes[outcome] for outcome in Outcome if outcome.applied)
+        return sum(self.outcomes[outcome] for outcome in APPLIED)
 
     def _clock_usable(self, asked_at: datetime) -> bool:
         return self.server_at is not None and abs(self.server_at - asked_at) < _CLOCK_ERROR
@@ -124,7 +126,7 @@ class Tally:
         self.newest_stamp = max((at for at in (*usable, self.newest_stamp) if at is not None), default=None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PageImport:
     """Stores the pages of one pass."""
 
@@ -143,9 +145,13 @@ class PageImport:
     on_page: Callable[[Tally, ListPage], None] | None = None
     """Called when the last rows of a page are stored; those of the page before may still be in progress."""
     on_stored: Callable[[Stored], None] | None = None
+    _thin: bool | None = field(default=None, init=False)
+    """Are rows summaries? Learned once a pass over everything, else as it was."""
+    _learning: anyio.Lock = field(default_factory=anyio.Lock, init=False)
 
     async def run(self, pages: AsyncIterator[ListPage], tally: Tally) -> None:
         """Store all pages of a pass."""
+        self._thin = None if self.via is Via.RECONCILE else self.source.thin_rows
         rows = _CHUNK_ROWS_KNOWN if self.read_before else ROWS
         await run_pipeline(pages, partial(self._store_chunk, tally), chunk_rows=rows)
         if self.read_before and not self._sorted:
@@ -177,6 +183,9 @@ class PageImport:
         rows = list(zip(chunk.rows, digests, strict=True))
         if self.read_before:
             rows = await self._skip_known(rows, chunk, tally)
+        if rows and self._thin is None:
+            async with self._learning:
+                self._thin = self._thin or await learn_thin_rows(self.source, [row for row, _ in rows])
         for start in range(0, len(rows), ROWS):
             items = [self._item(row, digest, asked_at, tally) for row, digest in rows[start : start + ROWS]]
             tally.note_stamps(_stamps(items), asked_at)
@@ -221,7 +230,8 @@ class PageImport:
     def _item(self, row: Row, digest: bytes, asked_at: datetime, tally: Tally) -> Item:
         tally.problems += 1
         try:
-            seen = wire.read_problem(row.read(), asked_at=asked_at, via=self.via, digest=digest)
+            thin = self.source.thin_rows if self._thin is None else self._thin
+            seen = wire.read_problem(row.read(), asked_at=asked_at, via=self.via, digest=digest, summary=bool(thin))
             self._detect_version(row)
         except UnreadableError as error:
             return self._dead_letter(row, error, asked_at, tally)
@@ -234,7 +244,7 @@ class PageImport:
                 problem_id=wire.usable_id(row.id),
             )
             return self._dead_letter(row, unexpected, asked_at, tally)
-        return self.source.entry(seen)
+        return Entry(self.source.source_id, seen) if self.source.filter is None else self.source.entry(seen)
 
     def _dead_letter(self, row: Row, error: UnreadableError, asked_at: datetime, tally: Tally) -> DeadLetter:
         tally.unreadable += 1

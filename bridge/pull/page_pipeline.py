@@ -169,7 +169,7 @@ async def _retrying(pages: AsyncIterator[ListPage]) -> AsyncIterator[ListPage]:
 
     The first page is not retried, nor one that is refused or asks for a long pause: the job backs off from these.
     """
-    backoff = Backoff(first_seconds=0.2, last_seconds=2.0)
+    backoff: Backoff | None = None
     started = False
     while True:
         try:
@@ -180,11 +180,11 @@ async def _retrying(pages: AsyncIterator[ListPage]) -> AsyncIterator[ListPage]:
             raise
         except TransientError as error:
             short = (error.retry_after_seconds or 0) <= _LONGEST_PAUSE_SECONDS
+            backoff = backoff or Backoff(first_seconds=0.2, last_seconds=2.0)
             if not started or not short or backoff.failures >= _PAGE_TRIES:
                 raise
             await anyio.sleep(backoff.next_seconds(error.retry_after_seconds))
             continue
-        started = True
-        backoff.reset()
+        started, backoff = True, None
         yield page
         del page

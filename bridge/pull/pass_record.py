@@ -6,7 +6,6 @@ import structlog
 
 from bridge.domain.problem_history import Outcome
 from bridge.pull.page_import import Tally
-from bridge.schedule import now
 from bridge.sources.state import SourceState
 from bridge.storage import last_pass
 from bridge.storage.database import Connection
@@ -24,15 +23,21 @@ def note_update_times(source: SourceState, tally: Tally) -> None:
 
 
 async def record_pass(
-    connection: Connection, source: SourceState, metrics: Metrics, kind: str, tally: Tally, started_at: datetime
+    connection: Connection,
+    source: SourceState,
+    metrics: Metrics,
+    kind: str,
+    tally: Tally,
+    started_at: datetime,
+    ended_at: datetime,
 ) -> None:
     """Record a pass of that kind; it is logged when it is the first incomplete one, or complete again."""
     completeness = tally.completeness
-    gap = None if completeness.complete else str(completeness)
-    last = LastPass(kind, started_at, now(), gap, tally.problems)
+    gap = None if completeness.gap is None else str(completeness)
+    last = LastPass(kind, started_at, ended_at, gap, tally.problems)
     await last_pass.write(connection, source.source_id, last)
     metrics.polls.labels(source.name, kind, "ok" if gap is None else "incomplete").inc()
-    metrics.last_poll_success.labels(source.name, kind).set(last.finished_at.timestamp())
+    metrics.last_poll_success.labels(source.name, kind).set(ended_at.timestamp())
     metrics.pass_complete.labels(source.name, kind).set(gap is None)
     before = source.incomplete.get(kind)
     if gap is not None and completeness.gap != before:

@@ -93,9 +93,10 @@ class Poller:
             async with self.database.connection() as connection:
                 mark = await watermark.find(connection, self.source.source_id, "poll")
             tally = await (self._first(started_at) if mark is None else self._since(mark, started_at))
+        ended_at = now()
         async with self.database.connection() as connection:
-            await record_pass(connection, self.source, self.metrics, "poll", tally, started_at)
-            tally.missed = await count_missed_pushes(connection, self.source, self.metrics)
+            await record_pass(connection, self.source, self.metrics, "poll", tally, started_at, ended_at)
+            tally.missed = await count_missed_pushes(connection, self.source, self.metrics, ended_at)
         self.source.arrivals.asked(started)
         return tally
 
@@ -160,7 +161,7 @@ class Poller:
             self._useless.add(style)
             proven = None
         if tally.problems or mark.filter_style == style.value:
-            moves = self._may_move(complete=tally.completeness.complete)
+            moves = self._may_move(complete=tally.completeness.gap is None)
             await self._advance(tally, mark, proven, started_at=started_at, moves=moves)
         return tally
 

@@ -107,7 +107,7 @@ class Reconciler:
         accepted = accept_deletions and tally.missing is not None
         tally.deletion = await (self.deletion.accept() if accepted else self.deletion.run_once())
         async with self.database.connection() as connection:
-            tally.missed = await count_missed_pushes(connection, self.source, self.metrics)
+            tally.missed = await count_missed_pushes(connection, self.source, self.metrics, now())
         return tally
 
     async def pass_once(self) -> Tally:
@@ -142,7 +142,7 @@ class Reconciler:
         for kind, number in tally.repaired.items():
             self.metrics.drift.labels(self.source.name, kind).inc(number)
         async with self.database.connection() as connection:
-            await record_pass(connection, self.source, self.metrics, "reconcile", tally, started_at)
+            await record_pass(connection, self.source, self.metrics, "reconcile", tally, started_at, now())
         if tally.missing is not None:
             await self.deletion.note_missed(tally.missing)
         return tally

@@ -86,7 +86,7 @@ class Refetcher:
         self.metrics.refetch_waiting.labels(self.source.name).set(waiting)
         if not due:
             return 0
-        if waiting > _BACKLOG:
+        if waiting > _BACKLOG and not self.source.thin_rows:  # pages of summaries settle nothing
             self.source.poll_wake.call("refetch backlog")
         requests = {request.problem_id: request for request in due}
         batch = _RefetchBatch()

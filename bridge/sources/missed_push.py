@@ -7,7 +7,6 @@ overdue is done after each pass, and every few seconds by the leader (`maintenan
 from datetime import datetime, timedelta
 
 from bridge.domain.observation import Observation
-from bridge.schedule import now
 from bridge.sources.state import SourceState
 from bridge.storage import awaited_notification
 from bridge.storage.awaited_notification import AwaitedNotification
@@ -39,14 +38,14 @@ def expected_notification(
     return AwaitedNotification(source.source_id, seen, changed_at, found_at=asked_at, due_at=due_at)
 
 
-async def count_missed_pushes(connection: Connection, source: SourceState, metrics: Metrics) -> int:
-    """Count the notifications that are overdue and return their number. Doubt the push when one is missing that the
-    current registration should have brought.
+async def count_missed_pushes(connection: Connection, source: SourceState, metrics: Metrics, at: datetime) -> int:
+    """Count the notifications that are overdue `at` and return their number. Doubt the push when one is missing that
+    the current registration should have brought.
     """
-    overdue = await awaited_notification.count_overdue(connection, source.source_id, now())
+    overdue = await awaited_notification.count_overdue(connection, source.source_id, at)
     metrics.missed.labels(source.name).inc(overdue.missed)
     metrics.late.labels(source.name).inc(overdue.late)
     registered_at = source.registered_at
     if overdue.changed_at is not None and registered_at is not None and overdue.changed_at > registered_at:
-        source.missed(now())
+        source.missed(at)
     return overdue.missed

@@ -90,6 +90,8 @@ class SourceState:
     """Does a problem's update time move when it changes? Else no filter by it finds changes. None: not known yet."""
     moved_passes: int = 0
     """Passes in a row in which problems changed and all update times moved."""
+    thin_rows: bool | None = None
+    """Does its list show summaries only (`bridge.pull.thin_rows`)? None: not known yet."""
     reordered_passes: int = 0
     """Passes in a row that read most rows only to find them unchanged (`bridge.pull.page_import`)."""
     passing: anyio.Lock = field(default_factory=anyio.Lock)

@@ -100,7 +100,8 @@ async def test_two_statements_of_one_moment_are_settled_by_the_server(rig_for: R
         rig = await rig_for(sim)
         (said,) = sim.told().values()
         for number, text in enumerate(("zzz", "aaa")):
-            await rig.hear(eventType=CHANGE, eventId=str(number), **problem_of(**said | {"description": text}))
+            event = problem_of(**said | {"description": text})
+            await rig.hear(eventType=CHANGE, eventId=str(number), eventTime=said["lastUpdate"], **event)
         assert await reason_of(rig) == "tie"
         await fetch_due(rig)
         assert await rig.rows() == told(sim)

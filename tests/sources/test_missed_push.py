@@ -31,7 +31,7 @@ async def overdue(rig: Any) -> int:
     """Let the time pass within which a notification may still come; return how many were missed."""
     await rig.execute("update bridge.awaited_notification set due_at = now() - interval '1 second'")
     async with rig.database.connection() as connection:
-        return await count_missed_pushes(connection, rig.source, rig.metrics)
+        return await count_missed_pushes(connection, rig.source, rig.metrics, datetime.now(UTC))
 
 
 def event(problem: dict[str, Any], **more: Any) -> dict[str, Any]:

@@ -1,0 +1,53 @@
+"""Whether a source's list shows whole problems or only summaries, learned by asking for one problem by id.
+
+Many problems lack an attribute because they have none, so a short row alone proves nothing: a list is thin when GET by
+id gives attributes that the row withholds, under the same update time. Then a row is a patch on what is known, and a
+problem that is new or changed is fetched by id.
+"""
+
+from collections.abc import Sequence
+
+import structlog
+
+from bridge.errors import PermanentError, TransientError, UnreadableError
+from bridge.sources.state import SourceState
+from bridge.tmf656 import wire
+from bridge.tmf656.wire import Row
+
+log = structlog.get_logger(__name__)
+
+_SAMPLE = 8
+"""Rows that are looked at to find one that may be a summary."""
+
+
+async def learn_thin_rows(source: SourceState, rows: Sequence[Row]) -> bool | None:
+    """Return whether these rows are summaries; None: they do not tell. While the source does not answer by id, they
+    are taken for summaries, which loses no attribute that is known.
+    """
+    row = next(filter(_may_be_summary, rows[:_SAMPLE]), None)
+    problem_id = None if row is None else wire.usable_id(row.id)
+    if row is None or problem_id is None:
+        return None
+    await source.by_id_pace.wait_turn()
+    try:
+        fetched = await source.client.get(problem_id)
+        (whole,) = wire.rows_of([fetched.item])
+        if wire.stamp(whole) != wire.stamp(row):
+            return None  # it changed in between
+        thin = bool(wire.withheld(row.read(), fetched.item))
+    except TransientError:
+        return source.thin_rows is not False
+    except (PermanentError, UnreadableError, RecursionError):
+        thin = bool(source.thin_rows)
+    if thin and not source.thin_rows:
+        log.info("list rows are summaries, new and changed problems are fetched by id", source=source.name)
+    source.thin_rows = thin
+    return thin
+
+
+def _may_be_summary(row: Row) -> bool:
+    try:
+        item = row.read()
+    except UnreadableError:
+        return False
+    return isinstance(item, dict) and not wire.is_whole(item)
