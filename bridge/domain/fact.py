@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any, TypeAlias
 
+import msgspec
 import orjson
 
 from bridge.domain.observation import TOMBSTONE_HASH, Kind, Observation, Via
 from bridge.domain.status import Status
-from bridge.domain.value import dataclass
 
 EPOCH = datetime(1, 1, 1, tzinfo=UTC)
 """Before everything; stands for *never* in comparisons."""
@@ -21,8 +21,7 @@ FactKey: TypeAlias = tuple[datetime, bytes]
 """Identity of a fact within a problem: since when it holds, hash of its content."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(msgspec.Struct, frozen=True):
     """Something that was so since `effective_at`. `body` is the problem, for a PARTIAL the patch, as canonical JSON.
 
     `confirmed_at` is when the request was started that was answered with exactly this (None: only ever pushed).
@@ -58,8 +57,7 @@ class Fact:
         return (self.effective_at, self.content_hash)
 
 
-@dataclass(frozen=True, slots=True)
-class StatusFact:
+class StatusFact(msgspec.Struct, frozen=True):
     """The problem had `status` since `effective_at`; `stated_at` is the time of the version that says so."""
 
     effective_at: datetime

@@ -1,18 +1,16 @@
-"""When has a source been silent for too long, and when is its push to be trusted again? Pure decisions.
+"""When has a source been silent for too long, and when can its push be trusted again? Pure decisions.
 
 All times are seconds of one clock that never jumps (`time.monotonic`).
 
-Silence. What is usual is learned: the gaps between notifications, those within a second being one. The limit is a
-multiple of the longest of the usual gaps (nine of ten are shorter), never below a minimum and never above a maximum
-(whoever waits for it adds the jitter). Until enough gaps are known it is the maximum. Silence
-begins with the last notification, or with the last poll after it: a poll that has just found nothing answers the
-question as well. Each time a silence was asked about and nothing had been missed, the source was quiet and well, and
-the limit doubles until the next notification: a quiet night costs a handful of polls, not one a minute.
+Silence. The usual gap between notifications is learned (those within a second count as one). The limit is a multiple
+of a long usual gap (nine of ten are shorter), between a minimum and a maximum; until enough gaps are known it is the
+maximum. Silence begins with the last notification, or with a later poll. Each poll because of silence that finds
+nothing missed doubles the limit until the next notification: a quiet night costs a handful of polls.
 
-Trust. A change that a notification should have brought, and that was found by asking, ends the trust. It comes back
-when a pushed event arrives that nobody knew, at once the first time. Push that is lost again within the hour has to
-prove itself longer each time: a minute without a miss, then two, then four, up to an hour, with a pushed event after
-the last miss. So a source that loses every second notification stays in doubt instead of changing its mode with each.
+Trust. A change that a poll found and a notification should have brought ends the trust. A pushed event with news
+restores it, at once the first time. When push fails again within the hour, it takes longer each time: a minute without
+a miss, then two, then four, up to an hour, with a pushed event after the last miss. So a source that loses every second
+notification stays doubted instead of changing its mode with each.
 """
 
 from collections import deque
@@ -31,7 +29,7 @@ PROBATION_LAST_SECONDS = 3600.0
 
 @dataclass(slots=True)
 class ArrivalInterval:
-    """What is usual for one source, and how long it has been silent."""
+    """The usual gaps between notifications of one source, and how long it has been silent."""
 
     min_seconds: float
     max_seconds: float
@@ -60,7 +58,7 @@ class ArrivalInterval:
         self.asked_at = at if self.asked_at is None else max(at, self.asked_at)
 
     def interrupted(self) -> None:
-        """Push is in doubt: the gap up to the next notification says nothing about what is usual."""
+        """Push is doubted: the gap up to the next notification is not a usual one."""
         self._burst_at = None
 
     @property
@@ -85,8 +83,8 @@ class ArrivalInterval:
 
 @dataclass(frozen=True, slots=True)
 class PushTrust:
-    """Is push to be relied on? `doubted_at`: since when not; `proven_at`: a pushed event that nobody knew, after the
-    last miss; `relapses`: how often the doubt came back within the hour.
+    """Can push be relied on? `doubted_at`: since when not; `proven_at`: a pushed event with news after the last miss;
+    `relapses`: how often push failed again within the hour.
     """
 
     doubted_at: float | None = None

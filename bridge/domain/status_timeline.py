@@ -4,10 +4,11 @@ A statusChangeDate is believed unless the source does not keep it: a newer state
 after the known one. Then the status holds since the statement. Pure.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
 
+import msgspec
 import orjson
 
 from bridge.domain.fact import Fact, StatusFact
@@ -103,7 +104,7 @@ class StatusTimeline:
         held = self.added.get(key)
         if held is not None:
             confirmed = [at for at in (said.confirmed_at, held.confirmed_at) if at is not None]
-            said = replace(
+            said = msgspec.structs.replace(
                 said,
                 stated_at=min(said.stated_at, held.stated_at),
                 confirmed_at=max(confirmed, default=None),

@@ -1,12 +1,11 @@
 """Dataclasses that are frozen for the type checker, and cheap to make.
 
-A frozen dataclass sets each attribute of a new instance through `object.__setattr__`, which makes it eight times as
-dear to build: 3.0 µs instead of 0.35 µs for the nineteen of an `Observation`. Every notification builds eight such
-values; that was 7 % of all the bridge does for it. So what is made by the thousand a second says
+A frozen dataclass sets each attribute through `object.__setattr__`, which makes building it eight times as expensive
+(docs/performance.md). Every notification builds eight such values, so they say
 
     from bridge.domain.value import dataclass
 
-and is written like any other frozen dataclass. mypy refuses to set an attribute of it; at run time nothing does.
+and are written like any other frozen dataclass. mypy refuses to set an attribute; at run time nothing does.
 """
 
 import dataclasses

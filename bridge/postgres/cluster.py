@@ -3,7 +3,8 @@
 Everything lies in `data_dir/postgres`, also as root: Postgres refuses to run as root, and the user it runs as then
 often cannot enter the parents of that directory. Their modes are left alone; the server gets the directory as an open
 descriptor (`/proc/self/fd/N`) and enters it through that, which needs no right on the way. Its socket lies in the same
-directory, which is private (0700), so whoever can open the socket may do everything anyway and no password is needed;
+directory, which is private (0700): a process that can open the socket could read the data anyway, so no password is
+needed;
 it never listens on TCP.
 
 A crash leaves: during `initdb` a `postgres.new-…` directory, removed by the next start; later a whole cluster, which
@@ -63,8 +64,8 @@ class Cluster:
     ) -> "subprocess.Popen[bytes]":
         """Start `bin_dir/program -D <this>` as the right user, out of reach of the terminal's Ctrl-C.
 
-        Standard output and error both go to `output`, a descriptor or `subprocess.PIPE`. See `tether` about
-        `death_signal`.
+        Standard output and error both go to `output`, a descriptor or `subprocess.PIPE`. See
+        `bridge.postgres.child_process` about `death_signal`.
         """
         with self._as_seen_by_the_server() as (path, descriptors):
             return subprocess.Popen(  # noqa: S603 -- no shell

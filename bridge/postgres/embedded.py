@@ -1,4 +1,4 @@
-"""The Postgres that starts itself: for a laptop, a try-out, or one machine without a database team.
+"""The embedded Postgres, which starts by itself: for a laptop, a trial, or one machine without a database team.
 
     async with embedded(Path(".bridge")) as postgres:
         connection = await asyncpg.connect(postgres.dsn)
@@ -11,11 +11,6 @@ be in use at once.
 The owner's server dies with the owner, also on kill -9 (on Linux), and is waited for by the next one. Nothing
 acknowledged is lost by that: fsync, synchronous_commit and full_page_writes are on. The lock is the kernel's, so a
 crash releases it.
-
-Up to 512 MB of WAL is kept to be written over (`min_wal_size`), where Postgres by itself keeps 80 after a quiet hour.
-Every 16 MB beyond that are made anew, and all commits wait for it, 20 to 40 ms: with 4,000 notifications a second once
-in 1.3 s, which is what the slowest hundredth of the answers waited for (11 ms without, 16 with; four pairs, 0.63 to
-0.73). Only as much is ever on the disk as was once written between two checkpoints.
 """
 
 import contextlib

@@ -1,9 +1,9 @@
 """The running server process of the embedded Postgres, and the thread that keeps it.
 
-The kernel ties the server's life to the *thread* that started it (see `tether`), so a thread of its own starts it,
-waits for it, and starts it again should it end by itself after it was ready once (killed for want of memory, mostly).
-The thread is a daemon: when our process ends without `stop`, the thread ends with it and the kernel tells Postgres to
-shut down.
+The kernel ties the server's life to the *thread* that started it (see `bridge.postgres.child_process`), so a thread of
+its own starts it, waits for it, and starts it again should it end by itself after it was ready once (killed for want of
+memory, mostly). The thread is a daemon: when our process ends without `stop`, the thread ends with it and the kernel
+tells Postgres to shut down.
 
 `stop` runs in the event loop and speaks to the thread through an event, a lock around the birth of a process, and a
 future.

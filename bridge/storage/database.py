@@ -311,7 +311,7 @@ async def _close_soon(connection: Connection) -> None:
     """Have Postgres end what is under way, then close the connection; one that leads nowhere is not waited for long.
 
     Closed at once, it would go on there: Postgres does not look at its client while it waits for a lock, and would hold
-    all other locks of the statement meanwhile, against whoever tries again.
+    all other locks of the statement meanwhile, and a second try would wait for them.
     """
     with (
         anyio.move_on_after(_CLOSE_SECONDS, shield=True),

@@ -1,6 +1,4 @@
-"""Problems waiting to be fetched by id. The door (`bridge.storage.observation`) adds and settles them in its own
-transaction.
-"""
+"""Problems waiting to be fetched by id. `bridge.storage.observation` adds and settles them in its own transaction."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,14 +40,12 @@ async def next_due(connection: Connection, source_id: int) -> tuple[datetime | N
 async def postpone(
     connection: Connection, source_id: int, asked: RefetchRequest, due_at: datetime, *, counted: bool = True
 ) -> None:
-    """It failed; try again at `due_at`. Not `counted`: through no fault of its own. A request made anew meanwhile
-    stands as it is.
-    """
+    """It failed; try again at `due_at`. Not `counted`: the problem was not the cause. A newer request stays."""
     await connection.execute(
         queries("refetch")["postpone"], source_id, asked.problem_id, due_at, int(counted), asked.requested_at
     )
 
 
 async def drop(connection: Connection, source_id: int, asked: RefetchRequest) -> None:
-    """Nothing more can be learned by asking, unless it was asked for anew meanwhile."""
+    """Fetching it again would tell nothing more; a newer request stays."""
     await connection.execute(queries("refetch")["drop"], source_id, asked.problem_id, asked.requested_at)

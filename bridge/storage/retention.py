@@ -1,4 +1,4 @@
-"""Deleting what is older than it is to be kept, a batch at a time."""
+"""Deletes what is older than the retention allows, a batch at a time."""
 
 from datetime import datetime
 
@@ -12,9 +12,9 @@ async def delete(connection: Connection, what: str, before: datetime, limit: int
     """Delete at most `limit` rows of one of `WHAT` from before that instant; return how many went.
 
     The current row of a problem, the version it refers to, and the last version and status before the instant always
-    stay, so that what was true at any later time can still be told. A deleted problem goes with all its versions.
+    stay, so that reports of any later time are still right. A deleted problem goes with all its versions.
     """
-    # how much is from before an instant differs: nothing, mostly, and then an index tells so at once
+    # how much is from before an instant differs: mostly nothing, and then an index says so at once
     await connection.execute("set local plan_cache_mode = force_custom_plan")
     statement = queries("retention")[what]
     if what in ("status_changes", "tombstones"):

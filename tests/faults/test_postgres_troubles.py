@@ -72,6 +72,14 @@ async def lock_not_waited_for(admin: Admin, gate: Proxy) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def schema_being_restored(admin: Admin, _: Proxy) -> AsyncIterator[None]:
+    """A7: as while `pg_restore --clean` drops everything and makes it again."""
+    await admin.execute("alter schema bridge rename to bridge_away")
+    yield
+    await admin.execute("alter schema bridge_away rename to bridge")
+
+
+@asynccontextmanager
 async def backends_terminated(admin: Admin, gate: Proxy) -> AsyncIterator[None]:
     """Again and again, with every new connection too."""
     await admin.execute(
@@ -130,6 +138,7 @@ TROUBLES: dict[str, Trouble] = {
     "failed over to read-only": failed_over_to_read_only,
     "locked": locked,
     "lock not waited for": lock_not_waited_for,
+    "schema being restored": schema_being_restored,
     "backends terminated": backends_terminated,
     "reset and refused": reset_and_refused,
     "half closed": half_closed,

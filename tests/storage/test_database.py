@@ -21,6 +21,7 @@ from bridge.storage.observation_store import store_items
 pytestmark = pytest.mark.anyio
 
 PID = "select pg_backend_pid()"
+SYSTEM = "select system_identifier from pg_control_system()"
 LIMIT_SECONDS = 20
 
 
@@ -292,18 +293,19 @@ async def test_a_standby_is_passed_over_and_a_promoted_one_is_found(tmp_path: Pa
                 probe = await fresh.fetchval("show default_transaction_read_only")
                 await fresh.close()
 
-        async def used(database: Database) -> str:
+        async def used(database: Database) -> Embedded:
             async with database.transaction() as connection:
                 await connection.execute("create table if not exists public.written ()")
-                return str(await connection.fetchval("show data_directory"))
+                which = await connection.fetchval(SYSTEM)
+            return one if which == await admins[one.dsn].fetchval(SYSTEM) else two
 
         await read_only(one, "on")
         async with opened(f"postgresql:///bridge?host={hosts}&user=postgres", min_size=1, max_size=2) as database:
-            assert "/two/" in await used(database)
+            assert await used(database) == two
             await read_only(two, "on")
             await read_only(one, "off")
             with suppress(DatabaseUnavailableError):  # it may meet the connection from before
                 await used(database)
-            assert "/one/" in await used(database)
+            assert await used(database) == one
         for admin in admins.values():
             await admin.close()
