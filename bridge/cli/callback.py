@@ -2,12 +2,11 @@
 
 from typing import Any
 
-import orjson
 import typer
 
 from bridge.bootstrap import ensure_schema, open_database, source_of
 from bridge.cli.options import Config, Json, SourceName, on_loop, require_data, settings_for
-from bridge.cli.terminal import safe_line
+from bridge.cli.terminal import json_text, safe_line
 from bridge.errors import PermanentError
 from bridge.settings import Settings
 from bridge.storage import source as source_table
@@ -24,7 +23,7 @@ def callback(source: SourceName, config: Config = None, as_json: Json = False) -
     require_data(settings)
     found = on_loop(lambda: _callback(settings, source))
     if as_json:
-        typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
+        typer.echo(json_text(found))
         return
     for line in _lines(settings, source, found):
         typer.echo(line)

@@ -3,7 +3,6 @@
 from typing import Annotated
 
 import anyio
-import orjson
 import typer
 from rich.console import Console
 
@@ -13,6 +12,7 @@ from bridge.cli.check_push import check_push
 from bridge.cli.check_source import check_source
 from bridge.cli.finding import Finding, table_of
 from bridge.cli.options import Config, Json, on_loop, settings_for
+from bridge.cli.terminal import json_text
 from bridge.settings import Settings
 
 
@@ -42,7 +42,7 @@ def report_findings(settings: Settings, *, as_json: bool = False, push_seconds: 
     findings = on_loop(lambda: _check(settings, push_seconds))
     failed = any(finding.works is False for finding in findings)
     if as_json:
-        typer.echo(orjson.dumps({"ok": not failed, "findings": findings}, option=orjson.OPT_INDENT_2).decode())
+        typer.echo(json_text({"ok": not failed, "findings": findings}))
     else:
         Console().print(table_of(findings))
     return failed

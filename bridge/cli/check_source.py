@@ -6,12 +6,15 @@ from urllib.parse import urlsplit
 
 from bridge.bootstrap import client_for
 from bridge.cli.finding import Finding, tried
+from bridge.domain.completeness import Gap
 from bridge.domain.observation import Via
-from bridge.errors import BridgeError, UnreadableError
+from bridge.errors import BridgeError, PermanentError, UnreadableError
+from bridge.http.errors import MalformedAnswerError
 from bridge.schedule import now
 from bridge.settings import SourceSettings
 from bridge.telemetry.metrics import Metrics
 from bridge.tmf656 import wire
+from bridge.tmf656.base_probe import find_base
 from bridge.tmf656.client import Client
 from bridge.tmf656.filter_style import FilterStyle
 from bridge.tmf656.hub import HubAbsentError, HubConflictError
@@ -23,7 +26,7 @@ async def check_source(name: str, source: SourceSettings, base: str, *, hub: boo
         return [Finding(name, "enabled", None, "no", f"set sources.{name}.enabled = true")]
     async with client_for(name, source, Metrics()) as client:
         findings, problem_id = await _list(name, source, client)
-        if findings[-1].works is False:
+        if findings[-1].aspect == "base path" or findings[-1].works is False:
             return findings
         if problem_id is not None:
             remedy = f"without it deletions cannot be confirmed: look at sources.{name}.resource_path"
@@ -38,15 +41,14 @@ async def check_source(name: str, source: SourceSettings, base: str, *, hub: boo
 async def _list(name: str, source: SourceSettings, client: Client) -> tuple[list[Finding], str | None]:
     """Ask for the first page; say what came and which version the rows look like."""
     started = perf_counter()
+    listed = client.pages(changed_since=None, filter_style=FilterStyle.NONE, version=None, stamp=wire.stamp)
     try:
-        async for page in client.pages(
-            changed_since=None, filter_style=FilterStyle.NONE, version=None, stamp=wire.stamp
-        ):
+        async for page in listed:
             milliseconds = 1000 * (perf_counter() - started)
             total = "" if page.total is None else f" of {page.total:,}"
             reach = Finding(name, "reach", True, f"answers in {milliseconds:.0f} ms")
             if not page.items:
-                return [reach, Finding(name, "list", True, "no problems")], None
+                continue
             try:
                 item = page.items[0].read()
                 first = wire.read_problem(item, asked_at=now(), via=Via.POLL)
@@ -56,8 +58,32 @@ async def _list(name: str, source: SourceSettings, client: Client) -> tuple[list
             found = f"{len(page.items):,}{total} problems on the first page, looks like version {version}"
             return [reach, Finding(name, "list", True, found)], first.problem_id
     except BridgeError as error:
-        return [Finding(name, "reach", False, str(error), _keys(name, source))], None
+        failed = Finding(name, "reach", False, str(error), _keys(name, source))
+        wrong_path = isinstance(error, PermanentError | MalformedAnswerError)
+        return [failed, *(await _elsewhere(name, source) if wrong_path else [])], None
+    if listed.completeness.gap is Gap.NOT_FOUND:
+        return await _not_found(name, source), None
     return [Finding(name, "list", True, "no problems")], None
+
+
+async def _not_found(name: str, source: SourceSettings) -> list[Finding]:
+    """The server answers, and knows no such list: is it elsewhere?"""
+    path = f"{source.url}{source.resource_path}"
+    elsewhere = await _elsewhere(name, source)
+    remedy = "" if elsewhere else f"look at sources.{name}.url and resource_path, unless it has no problems yet"
+    return [Finding(name, "list", False if elsewhere else None, f"404 for {path}", remedy), *elsewhere]
+
+
+async def _elsewhere(name: str, source: SourceSettings) -> list[Finding]:
+    """Another base path or spelling of the same server that gives problems."""
+    found = await find_base(name, source)
+    if found is None:
+        return []
+    url, resource_path = found
+    change = f'set sources.{name}.url = "{url}"' if url != source.url else f"set sources.{name}"
+    if resource_path != source.resource_path:
+        change += f', resource_path = "{resource_path}"' if url != source.url else f'.resource_path = "{resource_path}"'
+    return [Finding(name, "base path", False, f"{url}{resource_path} gives problems", change)]
 
 
 def _keys(name: str, source: SourceSettings) -> str:

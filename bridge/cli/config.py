@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from bridge.cli.options import Config, Json
+from bridge.cli.terminal import json_text
 from bridge.settings import Settings, trace
 from bridge.settings.draft import Origin
 from bridge.settings.section import Key
@@ -30,7 +31,7 @@ def config(
     rows = [row for row in _rows(settings, origins) if row["from"] is not None or not only_set]
     if as_json:
         shown = [row | {"key": ".".join(row["key"])} for row in rows]
-        typer.echo(orjson.dumps(shown, option=orjson.OPT_INDENT_2).decode())
+        typer.echo(json_text(shown))
         return
     console = Console(highlight=False)
     if not rows:

@@ -4,7 +4,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -13,6 +12,7 @@ from rich.text import Text
 from bridge.bootstrap import OpenDatabase, ensure_schema, open_database
 from bridge.cli.examples import examples
 from bridge.cli.options import Config, Json, known_sources, on_loop, require_data, settings_for
+from bridge.cli.terminal import json_text, safe, safe_line
 from bridge.domain.observation import Via
 from bridge.errors import PermanentError, UnreadableError
 from bridge.settings import Settings
@@ -51,7 +51,7 @@ def list_(
 
     rows = _with_database(config, listed)
     if as_json:
-        typer.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
+        typer.echo(json_text(rows))
         return
     if not rows:
         typer.echo("no dead letters")
@@ -71,11 +71,11 @@ def _table(rows: list[dict[str, Any]]) -> Table:
         facts += [row["state"]] if row["state"] != "waiting" else []
         table.add_row(
             str(row["id"]),
-            Text(row["source"]),
+            Text(safe_line(row["source"])),
             f"{row['received_at']:%m-%d %H:%M}",
             row["via"],
             row["reason"],
-            Text(row["detail"][:160] + (f" ({', '.join(facts)})" if facts else "")),
+            Text(safe_line(row["detail"][:160] + (f" ({', '.join(facts)})" if facts else ""))),
         )
     return table
 
@@ -96,13 +96,13 @@ def show(
     letter.pop("source_id")
     for name, value in letter.items():
         if value not in (None, ""):
-            typer.echo(f"{name.replace('_', ' '):>16}: {value}")
+            typer.echo(f"{name.replace('_', ' '):>16}: {safe_line(value)}")
     if raw is not None:
         raw.write_bytes(body)
         typer.echo(f"{len(body)} bytes written to {raw}")
         return
     typer.echo("")
-    typer.echo(body.decode("utf-8", "backslashreplace"))
+    typer.echo(safe(body.decode("utf-8", "backslashreplace")))
 
 
 @app.command(epilog=examples("dead-letters replay"))
@@ -116,7 +116,7 @@ def replay(numbers: Numbers = None, config: Config = None, source: Source = None
         failures = []
         for number in await _chosen(place, numbers, source, every=every):
             failure = await _replay(place, number)
-            typer.echo(f"{number}: {failure or 'replayed'}")
+            typer.echo(f"{number}: {safe_line(failure or 'replayed')}")
             failures += [failure] if failure else []
         return failures
 

@@ -1,7 +1,8 @@
 """`demo`: an embedded Postgres, a simulated TMF656 server and the bridge in one, with a line of figures.
 
-The data stay in `data_dir` (`.bridge`): starting again finds them, and `tmf656-bridge psql` and `status` look at them,
-also while the demo runs. The simulator starts with new problems each time.
+The data stay in a directory of the demo's own, `.bridge-demo` beside `data_dir`, so that no problem made up here ever
+stands beside real ones. A configuration in it leads `psql`, `status` and `report` there, also while the demo runs.
+The simulator starts with new problems each time.
 """
 
 import os
@@ -16,6 +17,7 @@ from time import monotonic, time
 from typing import Annotated
 
 import anyio
+import orjson
 import typer
 from anyio.streams.memory import MemoryObjectReceiveStream
 from rich.console import Console
@@ -48,6 +50,7 @@ def demo(
     stops everything.
     """
     settings = settings_for(config, quiet=True)
+    settings = settings.model_copy(update={"data_dir": settings.data_dir.with_name(f"{settings.data_dir.name}-demo")})
     if settings.database.dsn.get_secret_value():
         raise PermanentError(
             "the demo runs on an embedded Postgres: leave database.dsn empty, or use `simulate` and `run`"
@@ -62,13 +65,12 @@ def demo(
         )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-    on_loop(lambda: _Demo(settings, config, simulator, seconds=for_).run())
+    on_loop(lambda: _Demo(settings, simulator, seconds=for_).run())
 
 
 @dataclass(slots=True)
 class _Demo:
     settings: Settings
-    config: Path | None
     simulator: Simulator
     seconds: float | None
 
@@ -83,7 +85,7 @@ class _Demo:
                 group.start_soon(self._show, bridge, receive, console)
                 await run_until_signal(bridge)
                 group.cancel_scope.cancel()
-        console.print(f"\nstopped; the data stay in {self.settings.data_dir}")
+        console.print(f"\nstopped; the data stay in {self.settings.data_dir}, which may be deleted")
 
     async def _settings(self) -> Settings:
         source = SourceSettings.model_validate({"url": self.simulator.url, "poll_interval_seconds": 10})
@@ -109,15 +111,24 @@ class _Demo:
         await self._figures(bridge, running, console)
 
     def _explain(self, console: Console, running: RunningBridge) -> None:
-        command, config = _command(), _option(self.config)
+        command, config = _command(), f" --config {shlex.quote(str(self._write_configuration()))}"
         sql = "select id, status, priority, updated_at from report.service_problem order by updated_at desc limit 10"
         console.print(f"\nTry, in another terminal, in this directory ({Path.cwd()}):", style="bold")
         console.print(f'  {command} psql{config} -c "{sql}"')
         console.print(f"  curl {running.url}/metrics")
-        console.print(
-            '  your own server: put its address under [sources.NAME] url = "…" into bridge.toml (see README),'
+        console.print(f"  {command} status{config}")
+        console.print(f"  {command} report{config} backlog")
+        console.print(f"  your own server: {command} init   writes [sources.NAME] into bridge.toml and tries it\n")
+
+    def _write_configuration(self) -> Path:
+        """Write the configuration that leads other commands here; return its path, from this directory if it can be."""
+        path = self.settings.data_dir / "bridge.toml"
+        path.write_text(
+            f"# written by `tmf656-bridge demo` at each start\ndata_dir = {_text(str(self.settings.data_dir))}\n\n"
+            f"[sources.{_SOURCE}]\nurl = {_text(self.simulator.url)}\n",
+            encoding="utf-8",
         )
-        console.print(f"  then {command} check   and   {command} run\n")
+        return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
     async def _figures(self, bridge: Bridge, running: RunningBridge, console: Console) -> None:
         started, before, at = monotonic(), _notifications(running.metrics), monotonic()
@@ -173,5 +184,6 @@ def _command() -> str:
     return shlex.quote(str(installed.relative_to(here) if installed.is_relative_to(here) else installed))
 
 
-def _option(config: Path | None) -> str:
-    return "" if config is None else f" --config {shlex.quote(str(config))}"
+def _text(value: str) -> str:
+    """A text as TOML has it."""
+    return orjson.dumps(value).decode()

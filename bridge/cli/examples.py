@@ -42,7 +42,7 @@ _EXAMPLES: dict[str, dict[str, str]] = {
     "report": {
         "report": "which there are, and what can be set",
         "report time_to_resolve --set days=7": "of the last week",
-        "report daily_flow --csv > flow.csv": "for a spreadsheet",
+        "report daily_flow --csv": "for a spreadsheet",
         "report backlog --sql": "the query itself",
     },
     "files": {

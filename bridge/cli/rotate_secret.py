@@ -13,7 +13,7 @@ def rotate_secret(
     source: SourceName,
     config: Config = None,
 ) -> None:
-    """Make another secret for the callback of a source. A running bridge takes it up within seconds and registers anew.
+    """Make another secret for the callback of a source. A running bridge uses it within seconds and registers again.
 
     The secret before stays accepted until the next rotation, so nothing is refused meanwhile; older ones are answered
     410. After a leak run it twice, the second time when `status` shows the new registration.

@@ -1,10 +1,9 @@
-"""`status`: what every source is doing, read from the database; the bridge need not run."""
+"""`status`: what every source is doing, read from the database, whether a bridge runs or not."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -12,8 +11,10 @@ from rich.text import Text
 
 from bridge.bootstrap import ensure_schema, open_database
 from bridge.cli.options import Config, Json, on_loop, require_data, settings_for
+from bridge.cli.terminal import json_text, safe_line
 from bridge.journal.journal import waiting_in
 from bridge.settings import Settings
+from bridge.storage import lease
 from bridge.storage import source as source_table
 
 _AGES = {
@@ -30,50 +31,60 @@ _STYLES = {"push": "green", "poll": "green", "fallback": "yellow", "disabled": "
 def status(config: Config = None, as_json: Json = False) -> None:
     """Show every source: mode, lag, last push and poll, registration, problems, dead letters.
 
-    *lag* is the time since the source was last heard of, by push or poll. What needs a person is said below the table,
-    also how many changes push missed within a day, why a source is in fallback, and what waits in the local journal.
+    *lag* is the time since the source was last heard of, by push or poll. What needs a person is said below the table:
+    whether no bridge runs, why a source is in fallback, which lists were not read completely, which jobs fail, words
+    and times that are not understood, and what waits in the local journal.
     """
     settings = settings_for(config, quiet=True)
     require_data(settings)
-    rows = on_loop(lambda: _status(settings))
+    bridge, rows = on_loop(lambda: _status(settings))
     waiting, since = waiting_in(settings.data_dir)
     journal = {"waiting": waiting, "oldest_at": since}
     if as_json:
-        typer.echo(
-            orjson.dumps(
-                {"sources": rows, "journal": journal}, option=orjson.OPT_INDENT_2 | orjson.OPT_NAIVE_UTC
-            ).decode()
-        )
+        typer.echo(json_text({"bridge": bridge, "sources": rows, "journal": journal}))
         return
     console = Console(highlight=False)
+    if not bridge["running"]:
+        console.print(Text(_stopped(bridge["last_led_seconds_ago"]), style="yellow"))
     if not rows:
         console.print("This database has seen no source yet: add one to bridge.toml, then `tmf656-bridge run`.")
         return
-    console.print(_table(rows))
+    console.print(_table(rows, running=bridge["running"]))
     if waiting:
-        console.print(Text(f"journal: {waiting:,} notifications wait for Postgres, the oldest for {_age(since)}"))
+        wait = "notification waits" if waiting == 1 else "notifications wait"
+        console.print(Text(f"journal: {waiting:,} {wait} for Postgres, the oldest for {_age(since)}"))
     for row in rows:
-        for remark in _remarks(row):
-            console.print(Text(f"{row['name']}: {remark}"))
+        for remark in _remarks(row, running=bridge["running"]):
+            console.print(Text(safe_line(f"{row['name']}: {remark}")))
 
 
-async def _status(settings: Settings) -> list[dict[str, Any]]:
+async def _status(settings: Settings) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     async with open_database(settings, join=True, wait=False) as place:
         await ensure_schema(place)
         async with place.database.connection() as connection:
             rows = await source_table.status(connection)
+            leader = await lease.find_holder(connection, lease.LEADER)
     now = datetime.now(UTC)
     for row in rows:
         heard = [at for at in (row["last_push_at"], row["last_poll_at"]) if at is not None]
         row["lag_seconds"] = round((now - max(heard)).total_seconds(), 1) if heard else None
-        told = row["missed_24h"] + row["late_24h"] + row["pushed_24h"]
-        row["miss_ratio_24h"] = row["missed_24h"] / told if told else None
+        due = row["missed_24h"] + row["late_24h"] + row["pushed_24h"]
+        row["miss_ratio_24h"] = row["missed_24h"] / due if due else None
         row["configured"] = row["name"] in settings.sources
-    return rows
+    bridge = {
+        "running": leader is not None and leader.held,
+        "last_led_seconds_ago": None if leader is None else round(leader.renewed_seconds_ago, 1),
+    }
+    return bridge, rows
 
 
-def _table(rows: list[dict[str, Any]]) -> Table:
-    """A line a source, made to fit into 80 columns."""
+def _stopped(seconds: float | None) -> str:
+    ago = "none ever led on this database" if seconds is None else f"last led {_duration(seconds)} ago"
+    return f"no bridge is running, {ago}: `tmf656-bridge run`"
+
+
+def _table(rows: list[dict[str, Any]], *, running: bool) -> Table:
+    """A line a source, made to fit into 80 columns. Without a running bridge no source is followed."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("\nsource", overflow="fold")
     table.add_column("\nmode", no_wrap=True)
@@ -89,8 +100,8 @@ def _table(rows: list[dict[str, Any]]) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(
-            Text(row["name"]),
-            Text(row["mode"], style=_STYLES.get(row["mode"], "")),
+            Text(safe_line(row["name"])),
+            Text(row["mode"], style=_STYLES.get(row["mode"], "")) if running else Text("stopped", style="dim"),
             "-" if row["lag_seconds"] is None else _duration(row["lag_seconds"]),
             *(_age(row[key]) for key in _AGES),
             f"{row['problems']:,}",
@@ -99,11 +110,11 @@ def _table(rows: list[dict[str, Any]]) -> Table:
     return table
 
 
-def _remarks(row: dict[str, Any]) -> Iterator[str]:
+def _remarks(row: dict[str, Any], *, running: bool) -> Iterator[str]:
     """What is not as it should be, and what to do about it."""
     if not row["configured"]:
-        yield "is not in this configuration (the demo's source, or one that was taken out)"
-    if row["mode"] == "fallback":
+        yield f"is not in this configuration; `tmf656-bridge forget {row['name']}` removes it"
+    if running and row["mode"] == "fallback":
         reason = row["fallback_reason"] or "not registered at its hub"
         yield f"{reason}; it is polled instead, for {_age(row['mode_since'])} now"
     if row["reconcile_gap"]:
@@ -115,13 +126,22 @@ def _remarks(row: dict[str, Any]) -> Iterator[str]:
     if row["held_back"]:
         yield f"{row['held_back']:,} problems are missing but not recorded as deleted: {row['held_back_reason']}"
     if row["missed_24h"]:
-        yield f"push missed {row['missed_24h']:,} changes within 24 h, {row['miss_ratio_24h']:.1%}; polls found them"
+        changes = _counted(row["missed_24h"], "change")
+        yield f"push missed {changes} within 24 h, {row['miss_ratio_24h']:.1%}; polls found them"
     if row["refetch_waiting"]:
-        yield f"{row['refetch_waiting']:,} problems wait to be fetched by id"
+        wait = "waits" if row["refetch_waiting"] == 1 else "wait"
+        yield f"{_counted(row['refetch_waiting'], 'problem')} {wait} to be fetched by id"
     if row["dead_letters"]:
-        yield f"{row['dead_letters']:,} dead letters: see `tmf656-bridge dead-letters list`"
+        yield f"{_counted(row['dead_letters'], 'dead letter')}: see `tmf656-bridge dead-letters list`"
+    for job, failure in row["failing_jobs"].items():
+        times = _counted(failure["failures"], "time")
+        yield f"the job {job} failed {times} in a row: {failure['error']}"
     if row["last_error"]:
         yield f"{_age(row['last_error_at'])} ago: {row['last_error']}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _age(at: datetime | None) -> str:

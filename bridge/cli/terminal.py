@@ -1,6 +1,10 @@
 """What goes to a terminal: text from outside without anything that a terminal would obey."""
 
+import json
 import re
+from typing import Any
+
+import orjson
 
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
@@ -17,6 +21,12 @@ def safe(text: object) -> str:
 def safe_line(text: object) -> str:
     """As `safe`, on one line."""
     return _UNSAFE_IN_A_LINE.sub(_escaped, safe(text))
+
+
+def json_text(value: Any) -> str:
+    """A value as JSON that programs read, and that may stand on a terminal all the same."""
+    text = orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_NAIVE_UTC).decode()
+    return _UNSAFE.sub(lambda found: json.dumps(found.group())[1:-1], text)
 
 
 def _escaped(found: re.Match[str]) -> str:

@@ -59,6 +59,11 @@ class Program:
         """Wait for a line of standard output that has `text` in it."""
         return await self._until(lambda: next((line for line in self.out if text in line), None), f"output {text!r}")
 
+    async def matched(self, pattern: str) -> str:
+        """Wait for a line of standard output that matches `pattern` somewhere."""
+        found = re.compile(pattern)
+        return await self._until(lambda: next((line for line in self.out if found.search(line)), None), f"{pattern!r}")
+
     async def ended(self, *, limit_seconds: float = LIMIT_SECONDS) -> int:
         """Wait for the end of the process and of what it writes; return its exit status."""
         with anyio.fail_after(limit_seconds):

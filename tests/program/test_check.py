@@ -162,3 +162,14 @@ async def test_f6_b8_sync_says_what_it_deleted_saw_missing_and_held_back(dsn: st
         assert "58 problems are missing" in found["snow", "deletions"]["found"]
         accepted = await call("sync", "snow", "--accept-deletions", "--config", config)
         assert "58 deleted, 0 still there by id, 0 held back" in accepted.out
+
+
+async def test_b12_a_wrong_base_path_is_answered_with_the_one_that_gives_problems(
+    dsn: str, call: Any, configured: Any
+) -> None:
+    async with Simulator(population=2) as sim:
+        wrong = f"{sim.url.rpartition('/')[0]}/v9"
+        status, found = await findings(call, configured(dsn=dsn, sources={"snow": {"url": wrong}}))
+    assert status == 1
+    assert found["snow", "base path"]["remedy"] == f'set sources.snow.url = "{sim.url}"'
+    assert "404" in found["snow", "list"]["found"]

@@ -1,7 +1,7 @@
 """The truth: all problems of the simulated server, v4-named, with the bytes each answer is made of.
 
-A problem is never changed in place; each change puts a new object into `problems`, so whoever holds the old one can
-compare. What the version cannot say is not kept (`dialect.project`): the truth is what a reader of this server can
+A problem is never changed in place; each change puts a new object into `problems`, so a reader that holds the old one
+can compare. What the version cannot say is not kept (`dialect.project`): the truth is what a reader of this server can
 know. Encoded bodies are made when first asked for and kept until the problem changes; 100,000 problems are served by
 joining them.
 

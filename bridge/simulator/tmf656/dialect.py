@@ -1,5 +1,4 @@
-"""How each version of TMF656 says a problem, an event and an error: the v4-named model in and out of v2, v3, R18.5, v4
-and v5.
+"""How each version of TMF656 writes a problem, an event and an error: the v4-named model in and out of v2 … v5.
 
 Pure functions over JSON values, written apart from `bridge.tmf656.wire` on purpose: one side is to find the mistakes
 of the other.

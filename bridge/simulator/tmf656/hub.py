@@ -2,7 +2,7 @@
 
 In parallel: each subscription has one queue and `concurrency` senders, so events of one subscription overtake each
 other a little when the receiver is slow (set 1 to keep them in order). Late and shuffled events wait in a task of
-their own. Subscriptions live in memory: a server that starts anew has forgotten them.
+their own. Subscriptions live in memory: a server that restarts has forgotten them.
 """
 
 import math

@@ -67,7 +67,7 @@ class Credentials:
         return base64.b64encode(f"{self.username or ''}:{self.password or ''}".encode()).decode()
 
 
-class _RefusedError(Exception):
+class _AnsweredError(Exception):
     """The request is answered with an error of this status."""
 
     def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
@@ -160,7 +160,7 @@ class SimulatorServer:
             await self._obstruct(operation)
             self._authenticate(operation, request)
             answer = await handler(request)
-        except _RefusedError as refused:
+        except _AnsweredError as refused:
             answer = self._error(refused.status, str(refused), refused.headers)
         except selection.SelectionError as error:
             answer = self._error(400, str(error))
@@ -198,16 +198,16 @@ class SimulatorServer:
         if faults.slow_seconds > 0:
             await anyio.sleep(faults.slow_seconds)
         if faults.unauthorised:
-            raise _RefusedError(401, "not authorised", {"WWW-Authenticate": "Bearer"})
+            raise _AnsweredError(401, "not authorised", {"WWW-Authenticate": "Bearer"})
         if faults.take_rate_limit():
-            raise _RefusedError(429, "too many requests", {"Retry-After": str(faults.retry_after_seconds)})
+            raise _AnsweredError(429, "too many requests", {"Retry-After": str(faults.retry_after_seconds)})
         if faults.take_failure():
-            raise _RefusedError(500, "a simulated failure")
+            raise _AnsweredError(500, "a simulated failure")
 
     def _authenticate(self, operation: Operation, request: web.Request) -> None:
         if operation != "token" and not self._credentials.admit(request.headers.get("Authorization", "")):
             scheme = "Bearer" if self._credentials.username is None else "Basic"
-            raise _RefusedError(401, "credentials are missing or wrong", {"WWW-Authenticate": scheme})
+            raise _AnsweredError(401, "credentials are missing or wrong", {"WWW-Authenticate": scheme})
 
     def _abort(self, request: web.Request) -> web.StreamResponse:
         if request.transport is not None:
@@ -249,21 +249,21 @@ class SimulatorServer:
         try:
             return orjson.loads(await request.read())
         except orjson.JSONDecodeError as error:
-            raise _RefusedError(400, f"the body is not JSON: {error}") from error
+            raise _AnsweredError(400, f"the body is not JSON: {error}") from error
 
     async def _object(self, request: web.Request) -> Json:
         """Read an object; v5 insists on `@type`."""
         body = await self._body(request)
         if not isinstance(body, dict):
-            raise _RefusedError(400, "the body must be a JSON object")
+            raise _AnsweredError(400, "the body must be a JSON object")
         if self._world.version == "5" and not isinstance(body.get("@type"), str):
-            raise _RefusedError(400, "@type is mandatory")
+            raise _AnsweredError(400, "@type is mandatory")
         return body
 
     def _problem_id(self, request: web.Request) -> str:
         problem_id = request.match_info["id"]
         if problem_id not in self._world.problems:
-            raise _RefusedError(404, f"no service problem {problem_id}")
+            raise _AnsweredError(404, f"no service problem {problem_id}")
         return problem_id
 
     # Service problems
@@ -292,12 +292,12 @@ class SimulatorServer:
         faults = self._world.faults
         asked_for = request.match_info["id"]
         if faults.by_id_status is not None or asked_for in faults.by_id_failing:
-            raise _RefusedError(faults.by_id_status or 500, "GET by id is out of order")
+            raise _AnsweredError(faults.by_id_status or 500, "GET by id is out of order")
         absent = asked_for not in self._world.problems or faults.lacks(asked_for)
         if absent and faults.by_id_empty:
             return self._raw(b"[]")
         if absent and faults.lacks(asked_for):
-            raise _RefusedError(404, f"no service problem {asked_for}")
+            raise _AnsweredError(404, f"no service problem {asked_for}")
         problem_id = self._problem_id(request)
         fields = selection.parse(request.rel_url.raw_query_string).fields
         collection = self._world.collection
@@ -310,13 +310,13 @@ class SimulatorServer:
         mandatory = _MANDATORY if version != "2" else (*_MANDATORY[:-1], "originatingSystem")
         missing = [dialect.wire_name(name, version) for name in mandatory if attributes.get(name) in (None, "")]
         if missing:
-            raise _RefusedError(400, f"mandatory: {', '.join(missing)}")
+            raise _AnsweredError(400, f"mandatory: {', '.join(missing)}")
         if version != "5":
             attributes.pop("id", None)
         try:
             problem = self._world.begin(attributes)
         except KeyError as error:
-            raise _RefusedError(409, f"service problem {error.args[0]} exists") from error
+            raise _AnsweredError(409, f"service problem {error.args[0]} exists") from error
         body = self._world.collection.body(problem["id"])
         return self._raw(body, 201, {"Location": self._world.collection.href(problem["id"])})
 
@@ -337,7 +337,7 @@ class SimulatorServer:
                 encoded = dialect.encode(problem, version)
                 changed = patch.apply_json_patch(encoded, body if isinstance(body, list) else [body])
             except patch.PatchError as error:
-                raise _RefusedError(400, str(error)) from error
+                raise _AnsweredError(400, str(error)) from error
             changes = patch.difference(problem, dialect.decode(changed, version))
         else:
             changes = dialect.decode(body, version)
@@ -355,9 +355,9 @@ class SimulatorServer:
         try:
             done = self._world.perform(request.match_info["task"], task)
         except KeyError as error:
-            raise _RefusedError(404, f"no service problem {error.args[0]}") from error
+            raise _AnsweredError(404, f"no service problem {error.args[0]}") from error
         except ValueError as error:
-            raise _RefusedError(400, str(error)) from error
+            raise _AnsweredError(400, str(error)) from error
         return self._json(done, 201)
 
     async def _list_tasks(self, request: web.Request) -> web.StreamResponse:
@@ -367,7 +367,7 @@ class SimulatorServer:
     async def _get_task(self, request: web.Request) -> web.StreamResponse:
         done = self._world.tasks[request.match_info["task"]].get(request.match_info["id"])
         if done is None:
-            raise _RefusedError(404, "no such task")
+            raise _AnsweredError(404, "no such task")
         return self._json(done)
 
     async def _event_records(self, request: web.Request) -> web.StreamResponse:
@@ -383,9 +383,9 @@ class SimulatorServer:
         body = await self._object(request)
         callback, query = body.get("callback"), body.get("query")
         if not isinstance(callback, str) or urlsplit(callback).scheme not in ("http", "https"):
-            raise _RefusedError(400, "callback must be an http or https URL")
+            raise _AnsweredError(400, "callback must be an http or https URL")
         if faults.hub_conflict and hub.subscriptions:
-            raise _RefusedError(409, "only one listener is supported: delete the present one first")
+            raise _AnsweredError(409, "only one listener is supported: delete the present one first")
         subscription = hub.register(callback, query if isinstance(query, str) else None)
         headers = {"Location": self._hub_href(subscription)}
         if faults.hub_answer == 204:
@@ -395,7 +395,7 @@ class SimulatorServer:
     async def _unregister(self, request: web.Request) -> web.StreamResponse:
         self._require_hub()
         if not self._world.hub.unregister(request.match_info["id"]):
-            raise _RefusedError(404, "no such subscription")
+            raise _AnsweredError(404, "no such subscription")
         return web.Response(status=204)
 
     async def _list_hubs(self, _request: web.Request) -> web.StreamResponse:
@@ -406,15 +406,15 @@ class SimulatorServer:
         self._require_hub(readable=True)
         subscription = self._world.hub.subscriptions.get(request.match_info["id"])
         if subscription is None:
-            raise _RefusedError(404, "no such subscription")
+            raise _AnsweredError(404, "no such subscription")
         return self._json(self._said(subscription))
 
     def _require_hub(self, *, readable: bool = False) -> None:
         absent = self._world.faults.hub_absent_status()
         if absent is not None:
-            raise _RefusedError(absent, "this server has no hub")
+            raise _AnsweredError(absent, "this server has no hub")
         if readable and not self._world.faults.hub_readable:
-            raise _RefusedError(405, "subscriptions cannot be read", {"Allow": "POST"})
+            raise _AnsweredError(405, "subscriptions cannot be read", {"Allow": "POST"})
 
     def _said(self, subscription: SimulatorSubscription) -> Json:
         said: Json = {"id": subscription.id, "callback": subscription.callback, "query": subscription.query}

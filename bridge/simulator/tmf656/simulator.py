@@ -159,7 +159,7 @@ class Simulator:
         return {problem_id: orjson.loads(self.world.collection.body(problem_id)) for problem_id in self.problems}
 
     def restore(self, snapshot: Mapping[str, Mapping[str, Any]]) -> None:
-        """Become what an earlier `snapshot` says, as after a restored backup; nobody is told."""
+        """Become what an earlier `snapshot` says, as after a restored backup; no notification is sent."""
         self.world.collection.restore(snapshot)
 
     async def create(self, **attributes: Any) -> Json:

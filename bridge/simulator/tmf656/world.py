@@ -67,7 +67,7 @@ class World:
                 await self._happening.wait()
 
     def happened(self) -> None:
-        """Wake whoever waits for something to happen."""
+        """Wake the tasks that wait for something to happen."""
         self._happening.set()
         self._happening = anyio.Event()
 

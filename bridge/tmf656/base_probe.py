@@ -1,0 +1,92 @@
+"""Finding the base path of a server whose configured one answers that there is nothing: usual paths and spellings."""
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit, urlunsplit
+
+import anyio
+
+from bridge.errors import BridgeError
+from bridge.settings import SourceSettings
+from bridge.tmf656.client import Client
+
+_API = "serviceProblemManagement"
+_RESOURCES = ("/serviceProblem", "/ServiceProblem", "/serviceproblem", "/serviceProblems", "/service-problem")
+_VERSIONS = ("v4", "v5", "v3", "v2")
+_MOST = 60
+_AT_ONCE = 4
+_SECONDS = 10.0
+
+
+def candidates(url: str, resource_path: str) -> Iterator[tuple[str, str]]:
+    """Other base paths and resource paths on the same origin, the likely ones first; at most 60."""
+    found = dict.fromkeys(_all_candidates(url, resource_path))
+    found.pop((url, resource_path), None)
+    yield from list(found)[:_MOST]
+
+
+def _all_candidates(url: str, resource_path: str) -> Iterator[tuple[str, str]]:
+    bases = list(dict.fromkeys(_bases(url)))
+    resources = dict.fromkeys((resource_path, *_RESOURCES))
+    for resource in resources:
+        yield url, resource
+    for base in bases:
+        yield base, resource_path
+    for base in bases:
+        for resource in _RESOURCES[:2]:
+            yield base, resource
+
+
+def _bases(url: str) -> Iterator[str]:
+    parts = urlsplit(url)
+    origin = urlunsplit((parts.scheme, parts.netloc, "", "", ""))
+    path = parts.path.rstrip("/")
+    last = path.rpartition("/")[2]
+    versioned = last[:1].lower() == "v" and last[1:2].isdigit()
+    bare = path.rpartition("/")[0] if versioned else path
+    yield origin + bare
+    for version in _VERSIONS:
+        yield f"{origin}{bare}/{version}"
+    for above in (
+        f"{bare}/{_API}",
+        f"{bare}/tmf-api/{_API}",
+        f"/tmf-api/{_API}",
+        f"/{_API}",
+        f"/api/{_API}",
+        "/api",
+        "",
+    ):
+        yield origin + above
+        for version in _VERSIONS:
+            yield f"{origin}{above}/{version}"
+    while bare:
+        bare = bare.rpartition("/")[0]
+        yield origin + bare
+
+
+async def find_base(name: str, settings: SourceSettings) -> tuple[str, str] | None:
+    """The first of the candidates that answers with a list of problems; None when none does."""
+    waiting = list(candidates(settings.url, settings.resource_path))
+    for start in range(0, len(waiting), _AT_ONCE):
+        answers: dict[tuple[str, str], bool] = {}
+        async with anyio.create_task_group() as group:
+            for pair in waiting[start : start + _AT_ONCE]:
+                group.start_soon(_try, name, settings, pair, answers)
+        for pair in waiting[start : start + _AT_ONCE]:
+            if answers.get(pair):
+                return pair
+    return None
+
+
+async def _try(
+    name: str, settings: SourceSettings, pair: tuple[str, str], answers: dict[tuple[str, str], bool]
+) -> None:
+    url, resource_path = pair
+    there = settings.model_copy(update={"url": url, "resource_path": resource_path, "page_size": 1})
+    with anyio.move_on_after(_SECONDS):
+        try:
+            async with Client(name, there) as client:
+                async for page in client.pages(max_requests=1):
+                    answers[pair] = bool(page.items)
+                    return
+        except BridgeError:
+            answers[pair] = False
