@@ -25,6 +25,7 @@ from bridge.ingest.writer import Writer
 from bridge.journal.journal import opened as journal_opened
 from bridge.journal.journal import size_of_post
 from bridge.maintenance.clock_watch import ClockWatch
+from bridge.maintenance.extra_columns import ExtraColumns
 from bridge.maintenance.leader_election import LeaderElection
 from bridge.maintenance.report_summary import Summariser
 from bridge.maintenance.retention import RetentionJob
@@ -246,10 +247,15 @@ class Bridge:
         if self.unsubscribe:
             await sources.withdraw()
 
+    def _extra_columns(self) -> dict[str, dict[str, str]]:
+        """What is configured now for report.service_problem_extra."""
+        return {name: source.columns for name, source in self.settings.sources.items() if source.columns}
+
     async def _lead(self, database: Database, sources: SourceRunners, fence: LeaderFence) -> None:
         """What only one process on a database does."""
         async with anyio.create_task_group() as jobs:
             jobs.start_soon(Summariser(database, fence).run)
+            jobs.start_soon(ExtraColumns(database, self._extra_columns, fence).run)
             if self._retention is not None:
                 jobs.start_soon(self._retention.run)
             jobs.start_soon(sources.run)

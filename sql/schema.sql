@@ -299,6 +299,38 @@ CREATE FUNCTION bridge.element_names(list jsonb, word text) RETURNS text[]
 END;
 COMMENT ON FUNCTION bridge.element_names(list jsonb, word text) IS 'The names, else ids, of the elements of a list, each once; what is no object is the value of attribute `word`';
 
+CREATE FUNCTION bridge.extra_value(body jsonb, path jsonpath) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT NULLIF(jsonb_path_query_first(body, path, '{}'::jsonb, true), 'null'::jsonb) AS "nullif";
+END;
+COMMENT ON FUNCTION bridge.extra_value(body jsonb, path jsonpath) IS 'The first value at a path, null when there is none';
+
+CREATE FUNCTION bridge.extra_boolean(body jsonb, path jsonpath) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT
+         CASE
+             WHEN (lower(TRIM(BOTH FROM v.text)) = ANY (ARRAY['true'::text, 't'::text, 'yes'::text, 'y'::text, 'on'::text, '1'::text])) THEN true
+             WHEN (lower(TRIM(BOTH FROM v.text)) = ANY (ARRAY['false'::text, 'f'::text, 'no'::text, 'n'::text, 'off'::text, '0'::text])) THEN false
+             ELSE NULL::boolean
+         END AS "case"
+    FROM ( SELECT (bridge.extra_value(extra_boolean.body, extra_boolean.path) #>> '{}'::text[]) AS text) v;
+END;
+COMMENT ON FUNCTION bridge.extra_boolean(body jsonb, path jsonpath) IS 'The first value at a path as true or false, null when it is neither';
+
+CREATE FUNCTION bridge.extra_numeric(body jsonb, path jsonpath) RETURNS numeric
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT
+         CASE
+             WHEN (v.text ~ '^\s*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?\s*$'::text) THEN (v.text)::numeric
+             ELSE NULL::numeric
+         END AS "case"
+    FROM ( SELECT (bridge.extra_value(extra_numeric.body, extra_numeric.path) #>> '{}'::text[]) AS text) v;
+END;
+COMMENT ON FUNCTION bridge.extra_numeric(body jsonb, path jsonpath) IS 'The first value at a path as a number, null when it is none';
+
 CREATE FUNCTION bridge.hour_of(at timestamp with time zone) RETURNS timestamp with time zone
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     BEGIN ATOMIC
@@ -466,6 +498,103 @@ begin
 end
 $$;
 COMMENT ON FUNCTION bridge.raise_concurrent_update() IS 'Raises serialization_failure, which undoes the statement: another writer changed the same problems first';
+
+CREATE FUNCTION bridge.set_extra_columns(columns jsonb) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '5s'
+    AS $_$
+declare
+    made text[];
+    wanted text[];
+    fault text;
+    definition text;
+begin
+    perform pg_advisory_xact_lock(656000003);
+    create temporary table wanted_column on commit drop as
+    select
+        s.key as source,
+        c.key as name,
+        case
+            when c.value like '$%' then split_part(c.value, '::', 1)
+            else (select '$' || string_agg('.' || to_json(w.word)::text, '' order by w.n)
+                from unnest(string_to_array(split_part(c.value, '::', 1), '.')) with ordinality as w (word, n))
+        end as path,
+        coalesce(nullif(substring(c.value from '::([a-z]+)$'), ''), 'text') as type
+    from jsonb_each(columns) as s
+    cross join lateral jsonb_each_text(s.value) as c;
+    if not exists (
+        (table wanted_column except select e.source, e.name, e.path, e.type from bridge.extra_column as e)
+        union all
+        (select e.source, e.name, e.path, e.type from bridge.extra_column as e except table wanted_column)
+    ) then
+        drop table wanted_column;
+        return false;
+    end if;
+    select format('sources.%s.columns.%s: the name is taken by a column of the view; choose another', w.source, w.name) into fault
+    from wanted_column as w where w.name in ('source', 'id', 'deleted_at') or w.name !~ '^[a-z_][a-z0-9_]{0,62}$' limit 1;
+    if fault is null then
+        select format('sources.*.columns.%s has several types (%s); give it the same everywhere', w.name, string_agg(distinct w.type, ', '))
+        into fault
+        from wanted_column as w group by w.name having count(distinct w.type) > 1 limit 1;
+    end if;
+    if fault is not null then
+        raise invalid_parameter_value using message = fault;
+    end if;
+    delete from bridge.extra_column;
+    insert into bridge.extra_column (source, name, path, type)
+    select w.source, w.name, w.path, w.type from wanted_column as w;
+    drop table wanted_column;
+
+    -- columns that are there keep their place, so that the views of others on this one stay
+    select array_agg(a.attname::text order by a.attnum) into made
+    from pg_attribute as a
+    where a.attrelid = 'report.service_problem_extra'::regclass and a.attnum > 3 and not a.attisdropped;
+    select array_agg(e.name order by array_position(made, e.name), e.name) into wanted
+    from (select distinct x.name from bridge.extra_column as x) as e;
+    if exists (
+        select from pg_attribute as a
+        left join (select distinct x.name, x.type from bridge.extra_column as x) as e on a.attname = e.name
+        where a.attrelid = 'report.service_problem_extra'::regclass and a.attnum > 3
+            and format_type(a.atttypid, null) is distinct from case e.type when 'timestamptz' then 'timestamp with time zone' else e.type end
+    ) then
+        drop view report.service_problem_extra;
+    end if;
+    select string_agg(format(
+        E',\n    case s.name %s end as %I',
+        (
+            select string_agg(format(
+                'when %L then %s', e.source, case e.type
+                    when 'numeric' then format('bridge.extra_numeric(p.body, %L)', e.path)
+                    when 'boolean' then format('bridge.extra_boolean(p.body, %L)', e.path)
+                    when 'timestamptz' then format('bridge.parse_timestamp(bridge.extra_value(p.body, %L))', e.path)
+                    when 'jsonb' then format('bridge.extra_value(p.body, %L)', e.path)
+                    else format('(bridge.extra_value(p.body, %L) #>> ''{}'')', e.path)
+                end
+            ), ' ' order by e.source)
+            from bridge.extra_column as e where e.name = n.name
+        ),
+        n.name
+    ), '' order by n.place) into definition
+    from unnest(wanted) with ordinality as n (name, place);
+    execute 'create or replace view report.service_problem_extra as select s.name as source, p.id, p.deleted_at' || coalesce(definition, '')
+        || ' from bridge.service_problem_with_body as p inner join bridge.source as s on p.source_id = s.id';
+    comment on view report.service_problem_extra is
+    'Attributes that the configuration of a source names (sources.NAME.columns), a column each; of deleted problems too. Key: source, id. '
+    'Joins: report.service_problem on source, id';
+    comment on column report.service_problem_extra.source is 'Name of the source in the bridge''s configuration';
+    comment on column report.service_problem_extra.id is 'Id of the problem at its source';
+    comment on column report.service_problem_extra.deleted_at is 'Since when the problem is gone at its source; null while it exists';
+    for definition in
+        select format('comment on column report.service_problem_extra.%I is %L', e.name, string_agg(format('%s: %s', e.source, e.path), '; ' order by e.source))
+        from bridge.extra_column as e group by e.name
+    loop
+        execute definition;
+    end loop;
+    return true;
+end
+$_$;
+COMMENT ON FUNCTION bridge.set_extra_columns(columns jsonb) IS 'Make the columns of report.service_problem_extra those of the configuration, {source: {name: path}}; return whether anything changed. A path is dotted names or a JSON path from $ on, then ::numeric, ::boolean, ::timestamptz or ::jsonb where it is not text';
 
 CREATE TABLE bridge.change (
     committed xid8 DEFAULT pg_current_xact_id() NOT NULL,
@@ -1294,6 +1423,21 @@ COMMENT ON COLUMN bridge.dead_letter.digest IS 'Hash of raw';
 COMMENT ON COLUMN bridge.dead_letter.raw IS 'The bytes as received';
 COMMENT ON COLUMN bridge.dead_letter.state IS 'waiting, replayed, discarded';
 COMMENT ON COLUMN bridge.dead_letter.settled_at IS 'When it was replayed or discarded';
+
+CREATE TABLE bridge.extra_column (
+    source text NOT NULL,
+    name text NOT NULL,
+    path text NOT NULL,
+    type text NOT NULL,
+    CONSTRAINT extra_column_type_check CHECK ((type = ANY (ARRAY['text'::text, 'numeric'::text, 'boolean'::text, 'timestamptz'::text, 'jsonb'::text])))
+);
+ALTER TABLE ONLY bridge.extra_column
+    ADD CONSTRAINT extra_column_pkey PRIMARY KEY (source, name);
+COMMENT ON TABLE bridge.extra_column IS 'Columns of report.service_problem_extra, as configured (sources.NAME.columns); written by bridge.set_extra_columns';
+COMMENT ON COLUMN bridge.extra_column.source IS 'Name of the source in the configuration; it need not have been read yet';
+COMMENT ON COLUMN bridge.extra_column.name IS 'Name of the column';
+COMMENT ON COLUMN bridge.extra_column.path IS 'Where its value stands in the body, as a JSON path of Postgres';
+COMMENT ON COLUMN bridge.extra_column.type IS 'Type of the column';
 
 CREATE TABLE bridge.last_pass (
     source_id smallint NOT NULL,
@@ -2303,6 +2447,17 @@ COMMENT ON COLUMN report.root_cause.type IS 'Kind of service or resource, as the
 COMMENT ON COLUMN report.root_cause.body IS 'Everything the source says of it; a bare text stands under id';
 COMMENT ON COLUMN report.root_cause.deleted_at IS 'Since when the problem is gone at its source; null while it exists';
 
+CREATE VIEW report.service_problem_extra AS
+ SELECT s.name AS source,
+    p.id,
+    p.deleted_at
+   FROM (bridge.service_problem_with_body p
+     JOIN bridge.source s ON ((p.source_id = s.id)));
+COMMENT ON VIEW report.service_problem_extra IS 'Attributes that the configuration of a source names (sources.NAME.columns), a column each; of deleted problems too. Key: source, id. Joins: report.service_problem on source, id';
+COMMENT ON COLUMN report.service_problem_extra.source IS 'Name of the source in the bridge''s configuration';
+COMMENT ON COLUMN report.service_problem_extra.id IS 'Id of the problem at its source';
+COMMENT ON COLUMN report.service_problem_extra.deleted_at IS 'Since when the problem is gone at its source; null while it exists';
+
 CREATE VIEW report.service_problem_version AS
  SELECT source,
     id,
@@ -2438,6 +2593,8 @@ REVOKE ALL ON FUNCTION bridge.drop_notification_day(day date) FROM PUBLIC;
 GRANT ALL ON FUNCTION bridge.drop_notification_day(day date) TO bridge_writer;
 REVOKE ALL ON FUNCTION bridge.make_notification_day(day date) FROM PUBLIC;
 GRANT ALL ON FUNCTION bridge.make_notification_day(day date) TO bridge_writer;
+REVOKE ALL ON FUNCTION bridge.set_extra_columns(columns jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION bridge.set_extra_columns(columns jsonb) TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.change TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.service_problem TO bridge_writer;
 GRANT SELECT ON TABLE bridge.known_problem TO PUBLIC;
@@ -2460,6 +2617,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.computed_resolution TO bridge_
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.daily_flow TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.daily_flow_kind TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.dead_letter TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.extra_column TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.last_pass TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.lease TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.missing_problem TO bridge_writer;
@@ -2487,6 +2645,7 @@ GRANT SELECT ON TABLE report.push_quality TO bridge_reader;
 GRANT SELECT ON TABLE report.related_party TO bridge_reader;
 GRANT SELECT ON TABLE report.resolution TO bridge_reader;
 GRANT SELECT ON TABLE report.root_cause TO bridge_reader;
+GRANT SELECT ON TABLE report.service_problem_extra TO bridge_reader;
 GRANT SELECT ON TABLE report.service_problem_version TO bridge_reader;
 GRANT SELECT ON TABLE report.tracking_record TO bridge_reader;
 GRANT SELECT ON TABLE report.trouble_ticket TO bridge_reader;

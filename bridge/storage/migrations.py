@@ -95,6 +95,7 @@ begin
         grant execute on function bridge.make_notification_day(date) to bridge_writer;
         grant execute on function bridge.drop_notification_day(date) to bridge_writer;
         grant execute on function report.set_time_zone(text) to bridge_writer;
+        grant execute on function bridge.set_extra_columns(jsonb) to bridge_writer;
         alter default privileges in schema bridge grant select, insert, update, delete on tables to bridge_writer;
     end if;
 end

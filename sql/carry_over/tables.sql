@@ -30,6 +30,13 @@ create table bridge.report_setting (
     time_zone text not null default 'UTC'
 );
 insert into bridge.report_setting default values;
+create table bridge.extra_column (
+    source text not null,
+    name text not null,
+    path text not null,
+    type text not null constraint extra_column_type_check check (type in ('text', 'numeric', 'boolean', 'timestamptz', 'jsonb')),
+    primary key (source, name)
+);
 alter table bridge.flow rename to daily_flow;
 alter table bridge.daily_flow rename constraint flow_pkey to daily_flow_pkey;
 

@@ -107,3 +107,16 @@ insert into bridge.report_setting default values;
 comment on table bridge.report_setting is 'Settings of schema report; one row';
 comment on column bridge.report_setting.singleton is 'There is one row';
 comment on column bridge.report_setting.time_zone is 'Time zone of the days in reports; set by report.set_time_zone';
+
+create table bridge.extra_column (
+    source text not null,
+    name text not null,
+    path text not null,
+    type text not null constraint extra_column_type_check check (type in ('text', 'numeric', 'boolean', 'timestamptz', 'jsonb')),
+    primary key (source, name)
+);
+comment on table bridge.extra_column is 'Columns of report.service_problem_extra, as configured (sources.NAME.columns); written by bridge.set_extra_columns';
+comment on column bridge.extra_column.source is 'Name of the source in the configuration; it need not have been read yet';
+comment on column bridge.extra_column.name is 'Name of the column';
+comment on column bridge.extra_column.path is 'Where its value stands in the body, as a JSON path of Postgres';
+comment on column bridge.extra_column.type is 'Type of the column';

@@ -1078,6 +1078,150 @@ comment on column report.root_cause.type is 'Kind of service or resource, as the
 comment on column report.root_cause.body is 'Everything the source says of it; a bare text stands under id';
 comment on column report.root_cause.deleted_at is 'Since when the problem is gone at its source; null while it exists';
 
+-- Attributes of a source's own, as columns
+
+create or replace function bridge.extra_value(body jsonb, path jsonpath) returns jsonb
+language sql immutable parallel safe
+begin atomic
+    select nullif(jsonb_path_query_first(body, path, '{}', true), 'null');
+end;
+comment on function bridge.extra_value(jsonb, jsonpath) is 'The first value at a path, null when there is none';
+
+create or replace function bridge.extra_numeric(body jsonb, path jsonpath) returns numeric
+language sql immutable parallel safe
+begin atomic
+    select
+        case when v.text ~ '^\s*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?\s*$' then v.text::numeric end
+    from (select bridge.extra_value(body, path) #>> '{}' as text) as v;
+end;
+comment on function bridge.extra_numeric(jsonb, jsonpath) is 'The first value at a path as a number, null when it is none';
+
+create or replace function bridge.extra_boolean(body jsonb, path jsonpath) returns boolean
+language sql immutable parallel safe
+begin atomic
+    select
+        case
+            when lower(trim(v.text)) in ('true', 't', 'yes', 'y', 'on', '1') then true
+            when lower(trim(v.text)) in ('false', 'f', 'no', 'n', 'off', '0') then false
+        end
+    from (select bridge.extra_value(body, path) #>> '{}' as text) as v;
+end;
+comment on function bridge.extra_boolean(jsonb, jsonpath) is 'The first value at a path as true or false, null when it is neither';
+
+create or replace view report.service_problem_extra as
+select
+    s.name as source,
+    p.id,
+    p.deleted_at
+from bridge.service_problem_with_body as p
+inner join bridge.source as s on p.source_id = s.id;
+comment on view report.service_problem_extra is
+'Attributes that the configuration of a source names (sources.NAME.columns), a column each; of deleted problems too. Key: source, id. '
+'Joins: report.service_problem on source, id';
+comment on column report.service_problem_extra.source is 'Name of the source in the bridge''s configuration';
+comment on column report.service_problem_extra.id is 'Id of the problem at its source';
+comment on column report.service_problem_extra.deleted_at is 'Since when the problem is gone at its source; null while it exists';
+
+create or replace function bridge.set_extra_columns(columns jsonb) returns boolean
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp
+set lock_timeout = '5s'
+as $$
+declare
+    made text[];
+    wanted text[];
+    fault text;
+    definition text;
+begin
+    perform pg_advisory_xact_lock(656000003);
+    create temporary table wanted_column on commit drop as
+    select
+        s.key as source,
+        c.key as name,
+        case
+            when c.value like '$%' then split_part(c.value, '::', 1)
+            else (select '$' || string_agg('.' || to_json(w.word)::text, '' order by w.n)
+                from unnest(string_to_array(split_part(c.value, '::', 1), '.')) with ordinality as w (word, n))
+        end as path,
+        coalesce(nullif(substring(c.value from '::([a-z]+)$'), ''), 'text') as type
+    from jsonb_each(columns) as s
+    cross join lateral jsonb_each_text(s.value) as c;
+    if not exists (
+        (table wanted_column except select e.source, e.name, e.path, e.type from bridge.extra_column as e)
+        union all
+        (select e.source, e.name, e.path, e.type from bridge.extra_column as e except table wanted_column)
+    ) then
+        drop table wanted_column;
+        return false;
+    end if;
+    select format('sources.%s.columns.%s: the name is taken by a column of the view; choose another', w.source, w.name) into fault
+    from wanted_column as w where w.name in ('source', 'id', 'deleted_at') or w.name !~ '^[a-z_][a-z0-9_]{0,62}$' limit 1;
+    if fault is null then
+        select format('sources.*.columns.%s has several types (%s); give it the same everywhere', w.name, string_agg(distinct w.type, ', '))
+        into fault
+        from wanted_column as w group by w.name having count(distinct w.type) > 1 limit 1;
+    end if;
+    if fault is not null then
+        raise invalid_parameter_value using message = fault;
+    end if;
+    delete from bridge.extra_column;
+    insert into bridge.extra_column (source, name, path, type)
+    select w.source, w.name, w.path, w.type from wanted_column as w;
+    drop table wanted_column;
+
+    -- columns that are there keep their place, so that the views of others on this one stay
+    select array_agg(a.attname::text order by a.attnum) into made
+    from pg_attribute as a
+    where a.attrelid = 'report.service_problem_extra'::regclass and a.attnum > 3 and not a.attisdropped;
+    select array_agg(e.name order by array_position(made, e.name), e.name) into wanted
+    from (select distinct x.name from bridge.extra_column as x) as e;
+    if exists (
+        select from pg_attribute as a
+        left join (select distinct x.name, x.type from bridge.extra_column as x) as e on a.attname = e.name
+        where a.attrelid = 'report.service_problem_extra'::regclass and a.attnum > 3
+            and format_type(a.atttypid, null) is distinct from case e.type when 'timestamptz' then 'timestamp with time zone' else e.type end
+    ) then
+        drop view report.service_problem_extra;
+    end if;
+    select string_agg(format(
+        E',\n    case s.name %s end as %I',
+        (
+            select string_agg(format(
+                'when %L then %s', e.source, case e.type
+                    when 'numeric' then format('bridge.extra_numeric(p.body, %L)', e.path)
+                    when 'boolean' then format('bridge.extra_boolean(p.body, %L)', e.path)
+                    when 'timestamptz' then format('bridge.parse_timestamp(bridge.extra_value(p.body, %L))', e.path)
+                    when 'jsonb' then format('bridge.extra_value(p.body, %L)', e.path)
+                    else format('(bridge.extra_value(p.body, %L) #>> ''{}'')', e.path)
+                end
+            ), ' ' order by e.source)
+            from bridge.extra_column as e where e.name = n.name
+        ),
+        n.name
+    ), '' order by n.place) into definition
+    from unnest(wanted) with ordinality as n (name, place);
+    execute 'create or replace view report.service_problem_extra as select s.name as source, p.id, p.deleted_at' || coalesce(definition, '')
+        || ' from bridge.service_problem_with_body as p inner join bridge.source as s on p.source_id = s.id';
+    comment on view report.service_problem_extra is
+    'Attributes that the configuration of a source names (sources.NAME.columns), a column each; of deleted problems too. Key: source, id. '
+    'Joins: report.service_problem on source, id';
+    comment on column report.service_problem_extra.source is 'Name of the source in the bridge''s configuration';
+    comment on column report.service_problem_extra.id is 'Id of the problem at its source';
+    comment on column report.service_problem_extra.deleted_at is 'Since when the problem is gone at its source; null while it exists';
+    for definition in
+        select format('comment on column report.service_problem_extra.%I is %L', e.name, string_agg(format('%s: %s', e.source, e.path), '; ' order by e.source))
+        from bridge.extra_column as e group by e.name
+    loop
+        execute definition;
+    end loop;
+    return true;
+end
+$$;
+comment on function bridge.set_extra_columns(jsonb) is
+'Make the columns of report.service_problem_extra those of the configuration, {source: {name: path}}; return whether anything changed. A path is dotted '
+'names or a JSON path from $ on, then ::numeric, ::boolean, ::timestamptz or ::jsonb where it is not text';
+revoke execute on function bridge.set_extra_columns(jsonb) from public;
+
 -- What was received, and which way changes were found
 
 create or replace view report.notification as

@@ -12,6 +12,34 @@ where
 order by c.committed, c.id
 limit $3;
 
+-- name: held_back
+-- For how long the oldest change has not been readable that a transaction under way holds back; 0: none is.
+select coalesce(
+    (
+        select extract(epoch from clock_timestamp() - c.changed_at) from bridge.change as c
+        where c.committed >= pg_snapshot_xmin(pg_current_snapshot())
+        order by c.committed, c.id
+        limit 1
+    ), 0
+)::double precision as seconds;
+
+-- name: oldest_transaction
+-- The oldest transaction on this server that may write, in whatever database: who holds readers of changes back.
+select t.holder from (
+    select
+        age(a.backend_xid) as age,
+        format('pid %s (%s, database %s, %s, %s)', a.pid, a.usename, a.datname, a.application_name, a.state) as holder
+    from pg_stat_activity as a
+    where a.backend_xid is not null
+    union all
+    select
+        age(p.transaction) as age,
+        format('prepared transaction %s (%s, database %s)', p.gid, p.owner, p.database) as holder
+    from pg_prepared_xacts as p
+) as t
+order by t.age desc
+limit 1;
+
 -- name: complete
 -- Is everything after (committed $1, id $2) still there? The pruner removes the oldest and always leaves the last of what it might remove;
 -- the very first has id 1.

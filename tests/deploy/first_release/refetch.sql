@@ -1,5 +1,5 @@
 -- name: request
--- Ask for problems to be fetched; for one already waiting this is news, so its tries begin anew. That a deletion was told is kept.
+-- Ask for problems to be fetched; for one already waiting this is news, so its tries begin anew. That it was said to be deleted is kept.
 insert into bridge.refetch as r (source_id, problem_id, reason, requested_at, due_at)
 select n.source_id, n.problem_id, n.reason, n.requested_at, n.requested_at + make_interval(secs => n.delay_seconds)
 from unnest($1::smallint[], $2::text[], $3::text[], $4::timestamptz[], $5::double precision[]) as n (
@@ -13,10 +13,19 @@ due_at = least(r.due_at, excluded.due_at),
 attempts = 0;
 
 -- name: settle
--- An answer to a question asked after the request settles it.
+-- An answer to a request that was started later settles it. Locked in the order in which `request` writes.
 delete from bridge.refetch as r
-using unnest($1::smallint[], $2::text[], $3::timestamptz[]) as n (source_id, problem_id, asked_at)
-where r.source_id = n.source_id and r.problem_id = n.problem_id and r.requested_at <= n.asked_at;
+using (
+    select
+        k.source_id,
+        k.problem_id
+    from unnest($1::smallint[], $2::text[], $3::timestamptz[]) as n (source_id, problem_id, asked_at)
+    inner join bridge.refetch as k
+        on n.source_id = k.source_id and n.problem_id = k.problem_id and n.asked_at >= k.requested_at
+    order by k.source_id, k.problem_id
+    for update of k
+) as settled
+where r.source_id = settled.source_id and r.problem_id = settled.problem_id;
 
 -- name: due
 select r.problem_id, r.reason, r.requested_at, r.attempts

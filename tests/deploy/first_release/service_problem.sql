@@ -49,8 +49,8 @@ where p.deleted_at is null
 group by p.source_id, p.status;
 
 -- name: mark_missed
--- After a complete pass that began at $2: of the problems that it did not return ($3) those that nothing was heard of since it began. Already
--- missed by the complete pass before: returned as gone. Missed for the first time: marked.
+-- After a complete pass that began at $2: of the problems that it did not return ($3) those that nothing was heard of since it began, and
+-- whether the complete pass before missed them too. Those missed for the first time are marked.
 with missed as (
     select p.id, p.missed_at
     from unnest($3::text[]) as n (id)
@@ -68,8 +68,7 @@ marked as (
     where p.source_id = $1 and p.id = m.id and m.missed_at is null
 )
 
-select m.id from missed as m
-where m.missed_at is not null
+select m.id, m.missed_at is not null as twice from missed as m
 order by m.id;
 
 -- name: clear_missed
@@ -109,3 +108,25 @@ from (
 -- The rest of the transaction goes through problems in the order of their key: to read all that is left, and sort it, for each portion looks
 -- cheaper.
 select set_config('enable_sort', 'off', true), set_config('enable_bitmapscan', 'off', true);
+
+-- name: all_missing
+-- Living problems that the last complete pass did not return.
+select p.id from bridge.service_problem as p
+where p.source_id = $1 and p.missed_at is not null and p.deleted_at is null
+order by p.id;
+
+-- name: count_living
+select count(*) as problems from bridge.service_problem as p
+where p.source_id = $1 and p.deleted_at is null;
+
+-- name: some_listed
+-- At most $2 living problems that the last complete pass returned.
+select p.id from bridge.service_problem as p
+where
+    p.source_id = $1 and p.deleted_at is null and p.missed_at is null
+    and not exists (
+        select from bridge.missing_problem as m
+        where m.source_id = p.source_id and m.problem_id = p.id
+    )
+order by p.id
+limit $2;

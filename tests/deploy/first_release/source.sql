@@ -52,8 +52,12 @@ update bridge.source as s set version = $2
 where s.id = $1 and s.version is distinct from $2;
 
 -- name: write_error
-update bridge.source as s set last_error = $2, last_error_at = case when $2::text is null then s.last_error_at else now() end
-where s.id = $1 and s.last_error is distinct from $2;
+-- What last went wrong (null: nothing is wrong), and the jobs that fail.
+update bridge.source as s set
+    last_error_at = case when $2::text is null or s.last_error is not distinct from $2 then s.last_error_at else now() end,
+    last_error = $2,
+    failing_jobs = $3
+where s.id = $1 and (s.last_error is distinct from $2 or s.failing_jobs <> $3);
 
 -- name: request_poll
 update bridge.source as s set poll_requested_at = now()
@@ -85,6 +89,7 @@ select
     s.last_error,
     s.last_error_at,
     s.fallback_reason,
+    s.failing_jobs,
     q.missed_24h,
     q.late_24h,
     (
@@ -96,6 +101,13 @@ select
     w.finished_at as last_poll_at,
     r.finished_at as last_reconcile_at,
     w.filter_style,
+    lp.finished_at as last_poll_pass_at,
+    lp.gap as poll_gap,
+    lr.finished_at as last_reconcile_pass_at,
+    lr.gap as reconcile_gap,
+    lr.complete_at as reconcile_complete_at,
+    coalesce(lr.held_back, 0) as held_back,
+    lr.held_back_reason,
     u.hub_id,
     u.registered_at,
     u.callback is not null as registered,
@@ -114,6 +126,8 @@ select
 from bridge.source as s
 left join bridge.watermark as w on s.id = w.source_id and w.kind = 'poll'
 left join bridge.watermark as r on s.id = r.source_id and r.kind = 'reconcile'
+left join bridge.last_pass as lp on s.id = lp.source_id and lp.kind = 'poll'
+left join bridge.last_pass as lr on s.id = lr.source_id and lr.kind = 'reconcile'
 left join bridge.subscription as u on s.id = u.source_id and u.state = 'active'
 left join lateral (
     select
