@@ -168,7 +168,7 @@ def _frames_taken(path: Path) -> int:
 
 
 def _commits(wal: Path, page_bytes: int) -> Iterator[int]:
-    """The numbers of the frames that end a commit, of those that were written since the log was begun last."""
+    """The numbers of the frames that end a commit, of those that were written since the log last began."""
     if not wal.exists():
         return
     with wal.open("rb") as file:
@@ -186,7 +186,7 @@ def _commits(wal: Path, page_bytes: int) -> Iterator[int]:
 
 
 def _sound(header: bytes) -> bool:
-    """Is this the header of a log, whole? (SQLite's file format, section 4.2.)"""
+    """Is this the whole header of a log? (SQLite's file format, section 4.2.)"""
     words = struct.unpack(">8I" if header[3] & 1 else "<8I", header)
     first = second = 0
     for one, other in zip(words[:6:2], words[1:6:2], strict=True):

@@ -31,7 +31,7 @@ _TASKS = ("ProblemAcknowledgement", "ProblemUnacknowledgement", "ProblemGroup", 
 KNOWN_EVENT_TYPES = frozenset(EVENT_TYPES) | {
     f"{task}{verb}Event" for task in _TASKS for verb in ("Create", "StateChange", "Delete")
 }
-VIAS = ("push", "poll", "reconcile", "refetch")
+VIAS = ("push", "poll", "reconcile", "refetch", "write")
 DRIFT_KINDS = ("missing", "stale", "deleted", "regression")
 PASS_KINDS = ("poll", "reconcile")
 POLL_KINDS = (*PASS_KINDS, "refetch")

@@ -1,1 +1,1 @@
-"""The HTTP front doors: the listener, health and metrics. Nothing here decides anything about service problems."""
+"""The HTTP server: the listener, changes as a stream, probes and metrics. It decides nothing about service problems."""

@@ -1,10 +1,10 @@
-"""A request that is refused, as the front doors say it to each other."""
+"""A request that is refused, as an exception."""
 
 from collections.abc import Mapping
 
 
 class Refusal(Exception):  # noqa: N818 -- an answer, not a fault of ours
-    """A request that is answered with an error; `reason` is a fixed word for the metrics."""
+    """A request that is answered with an error; `reason` is a fixed word for metrics, the message says what to do."""
 
     def __init__(
         self,
@@ -15,7 +15,7 @@ class Refusal(Exception):  # noqa: N818 -- an answer, not a fault of ours
         retry_after_seconds: float | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        """Say what the sender is told."""
+        """Keep what the answer will say."""
         super().__init__(message)
         self.status = status
         self.reason = reason

@@ -1,9 +1,9 @@
 """TLS served by ourselves: 1.2 or later, client certificates where an authority for them is set, and new certificates
-taken without a restart.
+loaded without a restart.
 
 The files are looked at every other second. They are read into a context of their own first: half a file, or a
-certificate without its key, is told and leaves the one in use as it is. Connections that stand are not
-touched. An authority for client certificates that is taken out of its file is believed until the next start.
+certificate without its key, is logged and leaves the one in use as it is. Open connections are not touched. An
+authority for client certificates that is removed from its file is trusted until the next start.
 """
 
 import ssl
@@ -38,15 +38,19 @@ class Certificates:
         self.context = self._loaded(_fresh(wants_clients=self.client_ca_file is not None))
 
     def reload(self) -> bool:
-        """Take what stands in the files now; False, and a line in the log, when it cannot be used."""
+        """Load what is in the files now; False, and a warning, when it cannot be used."""
         self._seen = self._stamps()
         try:
             self._loaded(_fresh(wants_clients=self.client_ca_file is not None))
             self._loaded(self.context)
         except ConfigurationError as error:
-            log.warning("certificate not taken", error=str(error), remedy="put both files right; the old one serves")
+            log.warning(
+                "certificate not loaded",
+                error=str(error),
+                remedy="correct both files",
+            )
             return False
-        log.info("certificate taken", file=str(self.cert_file))
+        log.info("certificate loaded", file=str(self.cert_file))
         return True
 
     async def watch(self, on_reload: Callable[[], None] = lambda: None) -> None:
@@ -68,7 +72,7 @@ class Certificates:
         return context
 
     def _stamps(self) -> tuple[tuple[int, int, int], ...]:
-        """What changes when a file does. One that is away for a moment has changed."""
+        """Return what changes when a file does. A file that is missing for a moment has changed."""
         found = []
         for path in filter(None, (self.cert_file, self.key_file, self.client_ca_file)):
             try:
@@ -81,8 +85,8 @@ class Certificates:
 
 
 def _fresh(*, wants_clients: bool) -> ssl.SSLContext:
-    """A context for a server. Client certificates are asked for, not demanded: which source must show one is said with
-    the source; one that is not of an authority we believe ends the handshake.
+    """A context for a server. Client certificates are asked for, not demanded: which source must show one is set with
+    the source; one that is not of a trusted authority ends the handshake.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2

@@ -36,15 +36,15 @@ _TEXT: dict[str, Any] = {"type": "string"}
 _ERROR = {"$ref": "#/components/schemas/Error"}
 _ERRORS = {
     "400": "The body is no JSON object, or broke off",
-    "401": "HTTP basic or a bearer token is wanted (callback_username, callback_token)",
-    "403": "The address, the client certificate or the signature is not the one wanted",
+    "401": "HTTP basic or a bearer token is needed (callback_username, callback_token)",
+    "403": "The address, the client certificate or the signature is another than the configured one",
     "404": "No such source, or another secret",
     "408": "The body took too long",
-    "409": "This signed request has been taken before",
-    "410": "The secret has been replaced: register anew",
+    "409": "This signed request has been accepted before",
+    "410": "The secret has been replaced: register at the new callback",
     "413": "The body is too large",
     "429": "More than callback_rate_per_second",
-    "503": "It cannot be kept now: send it again",
+    "503": "It cannot be stored now: send it again",
 }
 
 
@@ -53,7 +53,7 @@ def _problem(status: str, text: str) -> dict[str, Any]:
     if status in ("429", "503"):
         headers["Retry_After"] = "Seconds"
     if status == "401":
-        headers["WWW_Authenticate"] = "What is wanted"
+        headers["WWW_Authenticate"] = "What is needed"
     return _response(text, _json(_ERROR), **headers)
 
 
@@ -87,12 +87,12 @@ def _notify(summary: str, *more: dict[str, Any]) -> dict[str, Any]:
         "parameters": [_SOURCE, _SECRET, *more],
         "requestBody": {
             "required": True,
-            "description": "A TMF656 event of any version. An object that is not understood is kept, and accepted.",
+            "description": "A TMF656 event of any version. What is not understood is kept, and accepted.",
             "content": _json({"type": "object"}),
         },
         "responses": {
-            "201": _response("Kept (sources of versions 2 to 4)", _json({"type": "object", "maxProperties": 0})),
-            "204": _response("Kept (sources of version 5)"),
+            "201": _response("Stored (sources of versions 2 to 4)", _json({"type": "object", "maxProperties": 0})),
+            "204": _response("Stored (sources of version 5)"),
             **{status: _problem(status, text) for status, text in _ERRORS.items()},
         },
     }
@@ -125,7 +125,7 @@ DOCUMENT: dict[str, Any] = {
     "info": {
         "title": "tmf656-bridge",
         "version": __version__,
-        "description": "Takes notifications of TMF656 servers; says how it is. With http.metrics_port set, everything "
+        "description": "Takes notifications of TMF656 servers; shows its state. With http.metrics_port set, everything "
         "but /listener is served on that port only.",
         "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
     },
@@ -144,7 +144,9 @@ DOCUMENT: dict[str, Any] = {
                 ),
             ),
         ),
-        "/livez": _page("The process turns", _200=_response("It does", _json(_object(["live"], live={"const": True})))),
+        "/livez": _page(
+            "The event loop responds", _200=_response("It does", _json(_object(["live"], live={"const": True})))
+        ),
         "/readyz": _page(
             "Schema, database and jobs are fine",
             _200=_response("They are", _json({"$ref": "#/components/schemas/Condition"})),
@@ -153,16 +155,16 @@ DOCUMENT: dict[str, Any] = {
         "/metrics": _page(
             "Metrics for Prometheus",
             _200=_response("Text exposition", {"text/plain": {"schema": _TEXT}}),
-            _401=_problem("401", "http.metrics_token is wanted"),
+            _401=_problem("401", "http.metrics_token is needed"),
             _503=_problem("503", "Not now, with several workers: their parent does not answer"),
         ),
         "/stream": _page(
             "Every change as it is committed, as server-sent events",
             _200=_response("Until one side ends it", {"text/event-stream": {"schema": _TEXT}}),
             _400=_problem("400", "No such source or status, or no Last-Event-ID of ours"),
-            _401=_problem("401", "http.stream_token is wanted"),
+            _401=_problem("401", "http.stream_token is needed"),
             _404=_problem("404", "http.stream_token is not set"),
-            _503=_problem("503", "Not now: come back"),
+            _503=_problem("503", "Not now: send it again"),
         ),
         "/openapi.json": _page("This description", _200=_response("OpenAPI 3.1", _json({"type": "object"}))),
         "/listener/{source}/{secret}": {"post": _notify("The registered callback"), "options": _greet()},
