@@ -318,14 +318,21 @@ class Client:
     def _hub_refusal(
         self, request: HttpRequest, response: HttpResponse, callback: str
     ) -> PermanentError | TransientError:
-        """Return the error that a refused registration amounts to."""
-        error = self.http.refusal(request, response, callback)
+        """Return the error that a refused registration amounts to. Of the callback only its secret is hidden."""
+        error = self.http.refusal(request, response, callback.rstrip("/").rpartition("/")[2])
+        key = f"sources.{self._name}"
         if response.status in ABSENT:
             return HubAbsentError(
                 f"source {self._name}: {request} answered {response.status}: it has no hub, only polling is possible "
-                f"(sources.{self._name}.push = false says so)"
+                f"({key}.push = false says so)"
             )
-        return HubConflictError(f"{error}: deregister the old subscription first") if response.status == 409 else error
+        if response.status == 409:
+            return HubConflictError(f"{error}: deregister the old subscription first")
+        if response.status in {400, 403, 422}:
+            origin = callback.split("/listener/", maxsplit=1)[0]
+            remedy = f"set {key}.version, and http.public_url to an address that the source may call (it is {origin})"
+            return type(error)(f"{error}: {remedy}; {key}.push = false does without")
+        return error
 
     def _segment(self, identifier: str) -> str:
         if identifier in {"", ".", ".."}:

@@ -25,6 +25,10 @@ MAX_ROWS: Final = 250_000
 """Rows of one answer."""
 MAX_MEMBERS: Final = 1_000_000
 """Members and elements of one row; 13,000 affected services have some 100,000."""
+_MAX_NAMES: Final = 50_000
+"""Members of an object around the rows."""
+_MAX_OTHERS: Final = 10_000
+"""Elements of a list that are no objects."""
 _SURELY_FEW_BYTES: Final = 1 << 20
 """In a body, or row, of this size the members need not be counted."""
 _ENVELOPE_BYTES: Final = 65_536
@@ -164,12 +168,14 @@ def _list(text: bytes | bytearray, start: int, stop: int) -> list[Row]:
     rows, others = [], 0
     for _, *span in children(text, start, stop):
         begin, end = trimmed(text, *span)
-        if text[begin : begin + 1] != b"{":
+        if text[begin : begin + 1] == b"{":
+            rows.append(_row(text, begin, end))
+        else:
             others += 1
-            continue
-        rows.append(_row(text, begin, end))
         if len(rows) > MAX_ROWS:
             raise TooManyError(f"more than {MAX_ROWS:,} problems")
+        if others > _MAX_OTHERS:
+            raise NoProblemsError("a list that holds no problems")
     if others and not rows:
         raise NoProblemsError("a list that holds no problems")
     return rows
@@ -208,9 +214,9 @@ def _lenient_row(raw: bytes) -> Row:
 def _object(text: bytes | bytearray, start: int, stop: int, depth: int) -> ReadPage:
     """Find the list in an object, or take the object for the only problem."""
     members: dict[str, tuple[int, int]] = {}
-    for name, begin, end in children(text, start, stop):
-        if len(members) > MAX_MEMBERS:
-            raise TooManyError(f"an object of more than {MAX_MEMBERS:,} members")
+    for number, (name, begin, end) in enumerate(children(text, start, stop)):
+        if number > _MAX_NAMES:
+            raise TooManyError(f"an object of more than {_MAX_NAMES:,} members")
         members[name or ""] = trimmed(text, begin, end)
     first = {name: text[begin : begin + 1] for name, (begin, _) in members.items()}
     problem = not _PROBLEM.isdisjoint(members)

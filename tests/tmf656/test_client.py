@@ -825,3 +825,57 @@ async def test_a_source_that_refuses_us_is_not_hammered() -> None:
         status[0] = 503
         with pytest.raises(TransientError, match="503"):
             await client.find_subscriptions()
+
+
+HUB_CALLBACK = "http://us:8656/listener/snow/secret-0815"
+
+
+def hub(status: int, body: Any, listed: Any = None) -> Handler:
+    """A hub with one answer to a registration; it lists what it holds unless `listed` is None."""
+
+    async def handle(request: web.Request) -> web.Response:
+        if request.method == "POST":
+            return web.json_response(body, status=status)
+        return web.json_response(listed) if listed is not None else web.Response(status=405)
+
+    return handle
+
+
+@pytest.mark.parametrize("status", [409, 400, 422, 500])
+async def test_b6_a_refusal_because_our_callback_is_there_is_a_registration(status: int) -> None:
+    held = [{"id": "1", "callback": "http://them/x"}, {"id": "2", "callback": HUB_CALLBACK + "/"}]
+    async with asking(hub(status, {"message": "already registered"}, {"items": held})) as (client, _):
+        assert (await client.register(HUB_CALLBACK, version="4")).hub_id == "2"
+
+
+async def test_b6_a_conflict_that_shows_our_callback_is_a_registration() -> None:
+    async with asking(hub(409, {"error": {"id": "2", "callback": HUB_CALLBACK}})) as (client, _):
+        assert (await client.register(HUB_CALLBACK, version="4")).hub_id == "2"
+
+
+@pytest.mark.parametrize("listed", [None, [], [{"id": "1", "callback": "http://them/x"}]])
+async def test_b6_a_conflict_with_somebody_else_is_none(listed: Any) -> None:
+    async with asking(hub(409, {"message": "taken"}, listed)) as (client, _):
+        with pytest.raises(HubConflictError):
+            await client.register(HUB_CALLBACK, version="4")
+
+
+@pytest.mark.parametrize("body", [None, {}, {"callback": HUB_CALLBACK}, "created"])
+async def test_b6_an_id_that_the_hub_does_not_say_is_looked_up(body: Any) -> None:
+    held = [{"id": "2", "callback": "http://us:8656/listener/snow/******"}]
+    async with asking(hub(201, body, held)) as (client, _):
+        assert (await client.register(HUB_CALLBACK, version="4")).hub_id == "2"
+    async with asking(hub(201, body)) as (client, _):
+        assert (await client.register(HUB_CALLBACK, version="4")).hub_id is None
+
+
+@pytest.mark.parametrize("status", [400, 403, 422])
+async def test_f5_a_refused_registration_shows_the_host_and_names_the_keys(status: int) -> None:
+    async with asking(hub(status, {"message": f"cannot call {HUB_CALLBACK}"})) as (client, _):
+        with pytest.raises(BridgeError) as caught:
+            await client.register(HUB_CALLBACK, version="4")
+    text = str(caught.value)
+    assert "cannot call http://us:8656/listener/snow/****" in text
+    assert "secret-0815" not in text
+    keys = ("sources.snow.version", "http.public_url", "it is http://us:8656", "sources.snow.push = false")
+    assert [text.index(key) for key in keys] == sorted(text.index(key) for key in keys)

@@ -1,0 +1,112 @@
+"""Bodies are cut into rows whatever is around them and within them, in memory bounded by their bytes."""
+
+import subprocess
+import sys
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.errors import UnreadableError
+from bridge.tmf656 import page_reader
+from bridge.tmf656.page_reader import NoProblemsError, TooManyError, read_page
+
+ROWS = [{"id": "1"}, {"id": "2", "note": [{"text": 'a ] } " , : b'}]}]
+
+
+def read(body: Any, charset: str | None = None) -> list[Any]:
+    raw = body if isinstance(body, bytes) else orjson.dumps(body)
+    return [row.read() for row in read_page(bytearray(raw), charset).rows]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        ROWS,
+        {"items": ROWS},
+        {"id": 7, "result": ROWS},
+        {"href": "/x", "items": ROWS},
+        {"id": 7, "href": "/x", "@type": "Page", "serviceProblem": ROWS},
+        {"jsonrpc": "2.0", "id": None, "result": {"items": ROWS}},
+        {"d": {"results": ROWS}},
+        {"_embedded": {"serviceProblemList": ROWS}, "page": {"totalElements": 2}},
+        {"error": None, "data": ROWS},
+        {"hits": {"total": {"value": 2}, "hits": ROWS}},
+        {"tickets": ROWS, "total": 2},
+        {"response": {"code": "0", "message": "ok", "data": ROWS}},
+        b"\xef\xbb\xbf" + orjson.dumps(ROWS),
+        orjson.dumps(ROWS).decode().encode("utf-16"),
+        b" \n" + orjson.dumps({"items": ROWS}) + b"\r\n",
+    ],
+)
+def test_c2_rows_are_found_in_whatever_wraps_them(body: Any) -> None:
+    assert read(body) == ROWS
+
+
+def test_a_problem_alone_is_a_row_whatever_lists_it_has() -> None:
+    problem = {"id": "1", "category": "x", "items": [{"id": "not a problem"}], "value": [{"id": "nor this"}]}
+    assert read(problem) == [problem]
+
+
+def test_one_row_that_is_no_json_spoils_no_other() -> None:
+    body = b'[{"id":"1"},{"id":"2","x":NaN},{"id":"3","x":"\\ud800"},{"id":"4","x":tru},{"id":"5"}]'
+    page = read_page(bytearray(body))
+    assert [row.id for row in page.rows] == ["1", "2", "3", "4", "5"]
+    assert page.rows[1].read() == {"id": "2", "x": None}
+    with pytest.raises(UnreadableError):
+        page.rows[3].read()
+
+
+@given(st.binary(max_size=60) | st.text(alphabet='[]{}",:\\ 1aN\n', max_size=40).map(str.encode))
+def test_any_bytes_are_rows_or_no_problems(body: bytes) -> None:
+    try:
+        page = read_page(bytearray(body))
+    except (NoProblemsError, RecursionError):
+        return
+    assert isinstance(page.rows, list)
+
+
+def test_a5_more_rows_than_are_read_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_reader, "MAX_ROWS", 1000)
+    for body in (b'{"id":1}', b'{"id":NaN}'):
+        with pytest.raises(TooManyError, match="more than 1,000 problems"):
+            read_page(bytearray(b"[" + b",".join([body] * 150_000) + b"]"))
+
+
+MEASURED = """
+import resource, sys
+from bridge.tmf656.client import Client
+from bridge.tmf656.page_reader import read_page
+body = bytearray(eval(sys.argv[1]))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    for row in read_page(body).rows:
+        try:
+            row.read()
+        except Exception as error:
+            print(type(error).__name__)
+except Exception as error:
+    print(type(error).__name__)
+print(len(body) >> 20, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)
+"""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        """b'[' + b'{"id":1},' * 7_400_000 + b'{"id":1}]'""",
+        """b'[{"id":"x","name":NaN}' + b',{"id":"1234567","name":"%s"}' * 190_000 % ((b"y" * 280,) * 190_000) + b']'""",
+        """b'[{"id":"1","note":[' + b'{},' * 18_000_000 + b'{}]}]'""",
+        """b'{"items":[' + b'1,' * 28_000_000 + b'1]}'""",
+        """b'<html>' + b'x' * 60_000_000""",
+        """b'{' + b'"a":1,' * 9_000_000 + b'"b":1}'""",
+    ],
+    ids=["rows", "nan", "members", "numbers", "text", "names"],
+)
+def test_a5_an_answer_below_the_limit_costs_less_than_400_megabytes(body: str) -> None:
+    run = subprocess.run([sys.executable, "-c", MEASURED, body], capture_output=True, text=True, check=True)
+    size, peak = map(int, run.stdout.splitlines()[-1].split())
+    assert 40 < size <= 64
+    assert peak < 400, run.stdout
