@@ -232,7 +232,8 @@ class PageImport:
         try:
             thin = self.source.thin_rows if self._thin is None else self._thin
             seen = wire.read_problem(row.read(), asked_at=asked_at, via=self.via, digest=digest, summary=bool(thin))
-            self._detect_version(row)
+            if self.source.version is None:
+                self._detect_version(row)
         except UnreadableError as error:
             return self._dead_letter(row, error, asked_at, tally)
         except Exception as error:  # the bulkhead of a row: a defect of ours costs one row, not the pass

@@ -58,7 +58,7 @@ class Reconciler:
 
     def __post_init__(self) -> None:
         """Have missing problems decided about."""
-        self.deletion = DeletionCheck(self.source, self.database, self.metrics)
+        self.deletion = DeletionCheck(self.source, self.database, self.metrics, self.on_stored)
 
     async def run(self) -> None:
         """Reconcile when the interval since the last complete pass has passed; in between, ask for missing problems

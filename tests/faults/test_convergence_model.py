@@ -27,7 +27,7 @@ from bridge.domain.observation import TOMBSTONE_HASH, Kind, Observation, Via
 from bridge.domain.problem_history import DELETION_REASONS
 from bridge.domain.status import normalise
 from bridge.storage import database as pool
-from bridge.storage import list_digest, refetch, retention, watermark
+from bridge.storage import list_digest, missing_problem, refetch, retention
 from bridge.storage.database import Connection, Database, opened
 from bridge.storage.observation import Entry, Stored
 from bridge.storage.observation_store import store_items
@@ -298,14 +298,15 @@ class Convergence(RuleBasedStateMachine):
                 assert entry.observation is not None
                 self.tables.pass_over(entry)
                 seen.add(entry.observation.problem_id)
-            gone = self.tables.call(
-                watermark.mark_missed,
+            missed = self.tables.call(
+                missing_problem.mark,
                 1,
                 started_at=started_at,
                 unseen=lambda ids: [each for each in ids if each not in seen],
             )
-            if gone and not any(one in self.source.problems for one in gone):
-                self.tables.store(*(self.tombstone(one, Via.RECONCILE) for one in gone))
+            for problem_id in missed.twice:
+                answer = self.answer(Via.REFETCH, problem_id)
+                self.tables.store(*(answer or [self.tombstone(problem_id, Via.REFETCH)]))
 
     @invariant()
     def every_problem_has_a_body(self) -> None:

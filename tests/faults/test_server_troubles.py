@@ -86,7 +86,7 @@ async def line(sim: Simulator) -> AsyncIterator[Proxy]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who failed tries again soon, and what a bad line delivers late is soon found."""
     monkeypatch.setattr(Backoff.__init__, "__defaults__", (0.05, 0.2))
-    monkeypatch.setattr("bridge.pull.refetch._LATER_SECONDS", 0.05)
+    monkeypatch.setattr("bridge.pull.refetch._FIRST_DELAY_SECONDS", 0.05)
     monkeypatch.setattr("bridge.sources.subscription._PROBE_SECONDS", 0.5)
 
 

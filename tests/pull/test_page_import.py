@@ -140,3 +140,26 @@ async def test_a_problem_that_comes_back_under_a_wrong_clock_is_followed_again_w
                 await rig.execute("update bridge.refetch set due_at = now()")
                 await rig.refetcher.run_once()
             assert await rig.rows() == told(sim)
+
+
+async def test_a3_a_defect_while_one_row_is_read_costs_that_row_only(
+    rig_for: RigFor, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = wire.read_problem
+
+    def defect(item: Any, **how: Any) -> Any:
+        if item["id"] == bad:
+            raise OverflowError("date value out of range")
+        return real(item, **how)
+
+    async with Simulator(population=30, seed=1) as sim:
+        bad = list(sim.problems)[11]
+        rig = await rig_for(sim, page_size=10)
+        monkeypatch.setattr(wire, "read_problem", defect)
+        tally = await rig.poller.run_once()
+        assert tally.completeness.complete
+        assert set(await rig.rows()) == sim.problems.keys() - {bad}
+        assert await rig.value("select array_agg(distinct problem_id) from bridge.dead_letter") == [bad]
+        monkeypatch.undo()
+        await rig.reconciler.run_once()
+        assert await rig.rows() == told(sim)
