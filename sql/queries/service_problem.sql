@@ -60,6 +60,8 @@ with missed as (
         and p.deleted_at is null
         and p.observed_at < $2
         and p.last_seen_at < $2
+    order by p.id collate "C"
+    for update of p
 ),
 
 marked as (
@@ -72,9 +74,17 @@ select m.id, m.missed_at is not null as twice from missed as m
 order by m.id;
 
 -- name: clear_missed
--- Problems a pass did return ($2) are not missed any more.
+-- Problems a pass did return ($2) are not missed any more. Locked in the order in which batches lock them.
+with returned as (
+    select p.id from bridge.service_problem as p
+    where p.source_id = $1 and p.id = any($2::text[]) and p.missed_at is not null
+    order by p.id collate "C"
+    for update of p
+)
+
 update bridge.service_problem as p set missed_at = null, revision = p.revision + 1
-where p.source_id = $1 and p.id = any($2::text[]) and p.missed_at is not null;
+from returned as r
+where p.source_id = $1 and p.id = r.id;
 
 -- name: not_seen_since
 -- The next 10,000 problems behind $3, by id, that nothing was heard of since $2: should a pass that began then not have returned them, they
