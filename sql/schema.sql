@@ -691,8 +691,8 @@ COMMENT ON COLUMN bridge.service_problem.confirmed_at IS 'Our clock: when we ask
 COMMENT ON COLUMN bridge.service_problem.doubt_at IS 'When that answer was asked for';
 COMMENT ON COLUMN bridge.service_problem.missed_at IS 'Start of the complete reconcile pass that did not return this problem; a second one in a row deletes it';
 COMMENT ON COLUMN bridge.service_problem.deleted_at IS 'Since when the problem is gone at its source';
-COMMENT ON COLUMN bridge.service_problem.first_seen_at IS 'Our clock: when the bridge first heard of it';
-COMMENT ON COLUMN bridge.service_problem.last_seen_at IS 'Our clock: when it was last heard of, other than by a reconcile pass';
+COMMENT ON COLUMN bridge.service_problem.first_seen_at IS 'Our clock: when the bridge first received it';
+COMMENT ON COLUMN bridge.service_problem.last_seen_at IS 'Our clock: when it was last received, other than by a reconcile pass';
 COMMENT ON COLUMN bridge.service_problem.created_at IS 'creationDate (timeRaised)';
 COMMENT ON COLUMN bridge.service_problem.updated_at IS 'lastUpdate (timeChanged)';
 COMMENT ON COLUMN bridge.service_problem.status_changed_at IS 'statusChangeDate';
@@ -756,8 +756,8 @@ COMMENT ON COLUMN bridge.service_problem_version.kind IS 'full: the whole proble
 COMMENT ON COLUMN bridge.service_problem_version.via IS 'Which way it came first';
 COMMENT ON COLUMN bridge.service_problem_version.event_type IS 'Event that brought it; null for answers';
 COMMENT ON COLUMN bridge.service_problem_version.status IS 'Normalised status of body';
-COMMENT ON COLUMN bridge.service_problem_version.content_hash IS 'Hash of what was said (16 zero bytes: deleted)';
-COMMENT ON COLUMN bridge.service_problem_version.body_hash IS 'Hash of body where it differs from what was said (patches)';
+COMMENT ON COLUMN bridge.service_problem_version.content_hash IS 'Hash of the statement (16 zero bytes: deleted)';
+COMMENT ON COLUMN bridge.service_problem_version.body_hash IS 'Hash of body where it differs from the statement (patches)';
 COMMENT ON COLUMN bridge.service_problem_version.patch IS 'The merge patch as received (partial only)';
 COMMENT ON COLUMN bridge.service_problem_version.body IS 'The problem as it was, v4 attribute names; that of the last whole statement is the current one too where bridge.service_problem has none';
 
@@ -819,8 +819,8 @@ ALTER TABLE ONLY bridge.status_change
     ADD CONSTRAINT status_change_pkey PRIMARY KEY (source_id, problem_id, effective_at, status);
 COMMENT ON TABLE bridge.status_change IS 'Facts: since effective_at the problem had this status';
 COMMENT ON COLUMN bridge.status_change.source_id IS 'Source';
-COMMENT ON COLUMN bridge.status_change.partial IS 'Only patches have said so';
-COMMENT ON COLUMN bridge.status_change.superseded IS 'The patch that said so was overtaken by a later answer of the source';
+COMMENT ON COLUMN bridge.status_change.partial IS 'Stated by patches only';
+COMMENT ON COLUMN bridge.status_change.superseded IS 'A later answer of the source contradicts the patch that stated it';
 COMMENT ON COLUMN bridge.status_change.effective_at IS 'statusChangeDate, else the time of the version that says so';
 COMMENT ON COLUMN bridge.status_change.stated_at IS 'Time of the earliest version that says so';
 COMMENT ON COLUMN bridge.status_change.observed_at IS 'Our clock: when it was first received, or asked for';
@@ -935,8 +935,8 @@ COMMENT ON COLUMN report.service_problem.updated_at IS 'When it last changed, by
 COMMENT ON COLUMN report.service_problem.status_changed_at IS 'When its status last changed, by the source''s clock';
 COMMENT ON COLUMN report.service_problem.resolved_at IS 'When it was resolved, by the source''s clock';
 COMMENT ON COLUMN report.service_problem.affected_services IS 'How many services are affected';
-COMMENT ON COLUMN report.service_problem.first_seen_at IS 'When the bridge first heard of it';
-COMMENT ON COLUMN report.service_problem.last_seen_at IS 'When the bridge last heard of it or saw it at the source';
+COMMENT ON COLUMN report.service_problem.first_seen_at IS 'When the bridge first received it';
+COMMENT ON COLUMN report.service_problem.last_seen_at IS 'When the bridge last received it or saw it at the source';
 COMMENT ON COLUMN report.service_problem.last_changed_via IS 'How the last change came: push, poll, reconcile or refetch';
 COMMENT ON COLUMN report.service_problem.deleted_at IS 'Since when it is gone at the source; null while it exists';
 COMMENT ON COLUMN report.service_problem.body IS 'All attributes, under their version 4 names, unknown ones included';
@@ -2064,7 +2064,7 @@ COMMENT ON COLUMN report.hourly_change.hour IS 'Begin of the hour in which the b
 COMMENT ON COLUMN report.hourly_change.by_push IS 'Changes that a notification brought';
 COMMENT ON COLUMN report.hourly_change.by_poll IS 'Changes that a poll found first';
 COMMENT ON COLUMN report.hourly_change.by_reconcile IS 'Changes that only a pass over everything found';
-COMMENT ON COLUMN report.hourly_change.by_refetch IS 'Answers to questions about a single problem; mostly the rest of a change that a notification had told in part';
+COMMENT ON COLUMN report.hourly_change.by_refetch IS 'Answers to questions about a single problem; mostly the rest of a change that a notification brought in part';
 
 CREATE VIEW report.note AS
  SELECT s.name AS source,
@@ -2273,12 +2273,12 @@ COMMENT ON COLUMN report.push_quality.hour IS 'Begin of the hour in which the br
 COMMENT ON COLUMN report.push_quality.by_push IS 'Changes that a notification brought';
 COMMENT ON COLUMN report.push_quality.by_poll IS 'Changes that a poll found first; see missed and late for what became of their notifications';
 COMMENT ON COLUMN report.push_quality.by_reconcile IS 'Changes that only a pass over everything found';
-COMMENT ON COLUMN report.push_quality.by_refetch IS 'Answers to questions about a single problem; mostly the rest of a change that a notification had told in part, so not in miss_ratio';
-COMMENT ON COLUMN report.push_quality.miss_ratio IS 'Share of the changes, among those push was to tell of, that it did not: missed / (by_push + late + missed); null when there were none';
+COMMENT ON COLUMN report.push_quality.by_refetch IS 'Answers to questions about a single problem; mostly the rest of a change that a notification brought in part, so not in miss_ratio';
+COMMENT ON COLUMN report.push_quality.miss_ratio IS 'Share of the changes that push should have brought and did not: missed / (by_push + late + missed); null when there were none';
 COMMENT ON COLUMN report.push_quality.median_delay_seconds IS 'Half of the notifications took less from event time to arrival (they are visible when they are answered); below 0 when clocks differ; repeats left out';
 COMMENT ON COLUMN report.push_quality.p95_delay_seconds IS '95 of 100 notifications took less';
-COMMENT ON COLUMN report.push_quality.missed IS 'Changes found by asking while a registration was relied on, of which no notification came within ten seconds; of several changes of one problem between two polls only the last can be found';
-COMMENT ON COLUMN report.push_quality.late IS 'Changes found by asking, of which a notification came a little later: nothing was missed';
+COMMENT ON COLUMN report.push_quality.missed IS 'Changes found by a poll while push was in use, whose notification did not arrive within ten seconds; of several changes of one problem between two polls only the last can be found';
+COMMENT ON COLUMN report.push_quality.late IS 'Changes found by a poll, whose notification arrived a little later: nothing was missed';
 
 CREATE VIEW report.related_party AS
  SELECT s.name AS source,

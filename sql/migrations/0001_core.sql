@@ -231,8 +231,8 @@ comment on column bridge.service_problem.doubt_hash is 'Hash of an answer that l
 comment on column bridge.service_problem.doubt_at is 'When that answer was asked for';
 comment on column bridge.service_problem.missed_at is 'Start of the complete reconcile pass that did not return this problem; a second one in a row deletes it';
 comment on column bridge.service_problem.deleted_at is 'Since when the problem is gone at its source';
-comment on column bridge.service_problem.first_seen_at is 'Our clock: when the bridge first heard of it';
-comment on column bridge.service_problem.last_seen_at is 'Our clock: when it was last heard of, other than by a reconcile pass';
+comment on column bridge.service_problem.first_seen_at is 'Our clock: when the bridge first received it';
+comment on column bridge.service_problem.last_seen_at is 'Our clock: when it was last received, other than by a reconcile pass';
 comment on column bridge.service_problem.created_at is 'creationDate (timeRaised)';
 comment on column bridge.service_problem.updated_at is 'lastUpdate (timeChanged)';
 comment on column bridge.service_problem.status_changed_at is 'statusChangeDate';
@@ -272,7 +272,7 @@ comment on table bridge.service_problem_version is 'Facts: since effective_at th
 comment on column bridge.service_problem_version.source_id is 'Source';
 comment on column bridge.service_problem_version.problem_id is 'Problem';
 comment on column bridge.service_problem_version.effective_at is 'Since when it was so';
-comment on column bridge.service_problem_version.content_hash is 'Hash of what was said (16 zero bytes: deleted)';
+comment on column bridge.service_problem_version.content_hash is 'Hash of the statement (16 zero bytes: deleted)';
 comment on column bridge.service_problem_version.kind is 'full: the whole problem; partial: a merge patch; tombstone: deleted';
 comment on column bridge.service_problem_version.observed_at is 'Our clock: when it was received, or asked for';
 comment on column bridge.service_problem_version.confirmed_at is 'Our clock: when we asked and got exactly this';
@@ -280,7 +280,7 @@ comment on column bridge.service_problem_version.via is 'Which way it came first
 comment on column bridge.service_problem_version.event_type is 'Event that brought it; null for answers';
 comment on column bridge.service_problem_version.status is 'Normalised status of body';
 comment on column bridge.service_problem_version.superseded is 'A patch that a later answer of the source has overtaken; not part of the timeline';
-comment on column bridge.service_problem_version.body_hash is 'Hash of body where it differs from what was said (patches)';
+comment on column bridge.service_problem_version.body_hash is 'Hash of body where it differs from the statement (patches)';
 comment on column bridge.service_problem_version.patch is 'The merge patch as received (partial only)';
 comment on column bridge.service_problem_version.body is
 'The problem as it was, v4 attribute names; that of the last whole statement is the current one too where bridge.service_problem has none';
@@ -310,8 +310,8 @@ comment on column bridge.status_change.stated_at is 'Time of the earliest versio
 comment on column bridge.status_change.observed_at is 'Our clock: when it was first received, or asked for';
 comment on column bridge.status_change.confirmed_at is 'Our clock: when we asked and the source said so';
 comment on column bridge.status_change.via is 'Which way it came first';
-comment on column bridge.status_change.partial is 'Only patches have said so';
-comment on column bridge.status_change.superseded is 'The patch that said so was overtaken by a later answer of the source';
+comment on column bridge.status_change.partial is 'Stated by patches only';
+comment on column bridge.status_change.superseded is 'A later answer of the source contradicts the patch that stated it';
 
 -- What was received
 

@@ -301,8 +301,8 @@ comment on column report.service_problem.updated_at is 'When it last changed, by
 comment on column report.service_problem.status_changed_at is 'When its status last changed, by the source''s clock';
 comment on column report.service_problem.resolved_at is 'When it was resolved, by the source''s clock';
 comment on column report.service_problem.affected_services is 'How many services are affected';
-comment on column report.service_problem.first_seen_at is 'When the bridge first heard of it';
-comment on column report.service_problem.last_seen_at is 'When the bridge last heard of it or saw it at the source';
+comment on column report.service_problem.first_seen_at is 'When the bridge first received it';
+comment on column report.service_problem.last_seen_at is 'When the bridge last received it or saw it at the source';
 comment on column report.service_problem.last_changed_via is 'How the last change came: push, poll, reconcile or refetch';
 comment on column report.service_problem.deleted_at is 'Since when it is gone at the source; null while it exists';
 comment on column report.service_problem.body is 'All attributes, under their version 4 names, unknown ones included';
@@ -1286,7 +1286,7 @@ comment on column report.hourly_change.by_push is 'Changes that a notification b
 comment on column report.hourly_change.by_poll is 'Changes that a poll found first';
 comment on column report.hourly_change.by_reconcile is 'Changes that only a pass over everything found';
 comment on column report.hourly_change.by_refetch is
-'Answers to questions about a single problem; mostly the rest of a change that a notification had told in part';
+'Answers to questions about a single problem; mostly the rest of a change that a notification brought in part';
 
 create or replace view report.push_quality as
 with found as (
@@ -1355,16 +1355,16 @@ comment on column report.push_quality.by_push is 'Changes that a notification br
 comment on column report.push_quality.by_poll is 'Changes that a poll found first; see missed and late for what became of their notifications';
 comment on column report.push_quality.by_reconcile is 'Changes that only a pass over everything found';
 comment on column report.push_quality.by_refetch is
-'Answers to questions about a single problem; mostly the rest of a change that a notification had told in part, so not in miss_ratio';
+'Answers to questions about a single problem; mostly the rest of a change that a notification brought in part, so not in miss_ratio';
 comment on column report.push_quality.miss_ratio is
-'Share of the changes, among those push was to tell of, that it did not: missed / (by_push + late + missed); null when there were none';
+'Share of the changes that push should have brought and did not: missed / (by_push + late + missed); null when there were none';
 comment on column report.push_quality.median_delay_seconds is
 'Half of the notifications took less from event time to arrival (they are visible when they are answered); below 0 when clocks differ; repeats left out';
 comment on column report.push_quality.p95_delay_seconds is '95 of 100 notifications took less';
 comment on column report.push_quality.missed is
-'Changes found by asking while a registration was relied on, of which no notification came within ten seconds; '
+'Changes found by a poll while push was in use, whose notification did not arrive within ten seconds; '
 'of several changes of one problem between two polls only the last can be found';
-comment on column report.push_quality.late is 'Changes found by asking, of which a notification came a little later: nothing was missed';
+comment on column report.push_quality.late is 'Changes found by a poll, whose notification arrived a little later: nothing was missed';
 
 -- Whether the summaries can be used, and what changed after them. Readers of the views below may not name schema bridge, so these two
 -- run with the rights of their owner.
