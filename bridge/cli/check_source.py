@@ -1,6 +1,8 @@
 """`check` of one source: reach, list, get by id, hub."""
 
 import secrets
+from collections import Counter
+from collections.abc import Iterator
 from time import perf_counter
 from urllib.parse import urlsplit
 
@@ -8,6 +10,7 @@ from bridge.bootstrap import client_for
 from bridge.cli.finding import Finding, tried
 from bridge.domain.completeness import Gap
 from bridge.domain.observation import Via
+from bridge.domain.vocabulary import Vocabulary
 from bridge.errors import BridgeError, PermanentError, UnreadableError
 from bridge.http.errors import MalformedAnswerError
 from bridge.schedule import now
@@ -18,6 +21,10 @@ from bridge.tmf656.base_probe import find_base
 from bridge.tmf656.client import Client
 from bridge.tmf656.filter_style import FilterStyle
 from bridge.tmf656.hub import HubAbsentError, HubConflictError
+from bridge.tmf656.wire.row import Row
+
+_EXAMPLES = 5
+_LONGEST_EXAMPLE = 60
 
 
 async def check_source(name: str, source: SourceSettings, base: str, *, hub: bool) -> list[Finding]:
@@ -26,7 +33,7 @@ async def check_source(name: str, source: SourceSettings, base: str, *, hub: boo
         return [Finding(name, "enabled", None, "no", f"set sources.{name}.enabled = true")]
     async with client_for(name, source, Metrics()) as client:
         findings, problem_id = await _list(name, source, client)
-        if findings[-1].aspect == "base path" or findings[-1].works is False:
+        if any(finding.works is False for finding in findings):
             return findings
         if problem_id is not None:
             remedy = f"without it deletions cannot be confirmed: look at sources.{name}.resource_path"
@@ -56,7 +63,7 @@ async def _list(name: str, source: SourceSettings, client: Client) -> tuple[list
                 return [reach, Finding(name, "list", False, f"a row cannot be read: {error}", error.hint)], None
             version = wire.detect_version(item) or "unknown"
             found = f"{len(page.items):,}{total} problems on the first page, looks like version {version}"
-            return [reach, Finding(name, "list", True, found)], first.problem_id
+            return [reach, Finding(name, "list", True, found), *_unmapped(name, source, page.items)], first.problem_id
     except BridgeError as error:
         failed = Finding(name, "reach", False, str(error), _keys(name, source))
         wrong_path = isinstance(error, PermanentError | MalformedAnswerError)
@@ -64,6 +71,24 @@ async def _list(name: str, source: SourceSettings, client: Client) -> tuple[list
     if listed.completeness.gap is Gap.NOT_FOUND:
         return await _not_found(name, source), None
     return [Finding(name, "list", True, "no problems")], None
+
+
+def _unmapped(name: str, source: SourceSettings, rows: list[Row]) -> Iterator[Finding]:
+    """The words and times on a page that are not understood, by attribute, with the most frequent as examples."""
+    vocabulary = Vocabulary(source.status_map, source.priority_map)
+    found: dict[str, Counter[str]] = {}
+    for row in rows:
+        try:
+            read = wire.read_problem(row.read(), asked_at=now(), via=Via.POLL, vocabulary=vocabulary)
+        except UnreadableError:
+            continue
+        for each in read.unmapped:
+            found.setdefault(each.attribute, Counter())[each.example[:_LONGEST_EXAMPLE]] += 1
+    for attribute, values in sorted(found.items()):
+        words = ", ".join(f'"{value}" ({number})' for value, number in values.most_common(_EXAMPLES))
+        table = {"status": "status_map", "priority": "priority_map"}.get(attribute)
+        remedy = f"map them in sources.{name}.{table}" if table else ""
+        yield Finding(name, attribute, None, f"not understood on the first page: {words}", remedy)
 
 
 async def _not_found(name: str, source: SourceSettings) -> list[Finding]:

@@ -173,3 +173,15 @@ async def test_b12_a_wrong_base_path_is_answered_with_the_one_that_gives_problem
     assert status == 1
     assert found["snow", "base path"]["remedy"] == f'set sources.snow.url = "{sim.url}"'
     assert "404" in found["snow", "list"]["found"]
+
+
+async def test_c8_words_that_are_not_understood_are_named_with_the_key_that_maps_them(
+    dsn: str, call: Any, configured: Any
+) -> None:
+    async with Simulator(population=1, version="2") as sim:
+        for _ in range(2):
+            await sim.create(description="x", status="Frobnicated")
+        source = {"url": sim.url}
+        _, found = await findings(call, configured(dsn=dsn, sources={"snow": source}))
+        assert '"Frobnicated" (2)' in found["snow", "status"]["found"]
+        assert found["snow", "status"]["remedy"] == "map them in sources.snow.status_map"
