@@ -67,14 +67,17 @@ async def test_a3_a_defect_in_reading_one_entry_makes_it_a_dead_letter(
     rig_for: RigFor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rig = await rig_for("http://127.0.0.1:9")
-    read = wire.read_notification
 
-    def defective(raw: bytes, **how: Any) -> Any:
-        if b"SP-2" in raw:
-            raise OverflowError("date value out of range")
-        return read(raw, **how)
+    def with_defect(read: Callable[..., Any]) -> Callable[..., Any]:
+        def defective(raw: bytes, **how: Any) -> Any:
+            if b"SP-2" in raw:
+                raise OverflowError("date value out of range")
+            return read(raw, **how)
 
-    monkeypatch.setattr(wire, "read_notification", defective)
+        return defective
+
+    for name in ("read_notification", "read_notifications"):
+        monkeypatch.setattr(wire, name, with_defect(getattr(wire, name)))
     assert await replayed(rig, tmp_path, [post(number) for number in (1, 2, 3)]) == (0, 0)
     assert set(await rig.rows()) == {"SP-1", "SP-3"}
     assert await rig.value("select raw from bridge.dead_letter") == post(2).raw

@@ -181,14 +181,17 @@ async def test_a3_a_defect_in_reading_one_body_is_kept_as_a_dead_letter_and_its_
     receiving: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rig, _ = receiving
-    read = wire.read_notification
 
-    def defective(raw: bytes, **how: Any) -> Any:
-        if b"SP-broken" in raw:
-            raise OverflowError("date value out of range")
-        return read(raw, **how)
+    def with_defect(read: Callable[..., Any]) -> Callable[..., Any]:
+        def defective(raw: bytes, **how: Any) -> Any:
+            if b"SP-broken" in raw:
+                raise OverflowError("date value out of range")
+            return read(raw, **how)
 
-    monkeypatch.setattr(wire, "read_notification", defective)
+        return defective
+
+    for name in ("read_notification", "read_notifications"):
+        monkeypatch.setattr(wire, name, with_defect(getattr(wire, name)))
     outcomes: list[str] = []
 
     async def post(problem_id: str) -> None:
