@@ -221,9 +221,11 @@ class Bridge:
             lambda: self._lead(database, sources, fence),
             on_change=lambda leads: self._set_leading(sources, leads=leads),
         )
+        reporter = Reporter(states, database, self.metrics)
+        self.backend.state_writer = reporter.job
         jobs: list[RunJob] = [
             LoopLagSampler(self.metrics).run,
-            Reporter(states, database, self.metrics).run,
+            reporter.run,
             CallbackSecretWatch(states, database, self.metrics).run,
             ClockWatch(states, database, metrics=self.metrics).run,
             broadcaster.run,

@@ -9,7 +9,7 @@ Counting a million problems takes a while, so the pause after a count grows with
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 
 import structlog
@@ -42,14 +42,18 @@ class Reporter:
     sources: Mapping[str, SourceState]
     database: Database
     metrics: Metrics
+    job: Job = field(init=False)
     _count_not_before: float = 0.0
     _warn_not_before: float = 0.0
     _available: bool = True
 
+    def __post_init__(self) -> None:
+        """Nothing has failed yet."""
+        self.job = Job("source_report", self.metrics)
+
     async def run(self) -> None:
         """Report every few seconds; a database that is away is reported once, and once when it is back."""
-        job = Job("source_report", self.metrics)
-        await run_job(job, self.run_once, every(_EVERY_SECONDS), on_failure=self._failed)
+        await run_job(self.job, self.run_once, every(_EVERY_SECONDS), on_failure=self._failed)
 
     def _failed(self, error: Exception) -> None:
         if isinstance(error, DatabaseUnavailableError):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from bridge.domain.stream_event import StreamFilter
 from bridge.errors import DatabaseUnavailableError, TransientError
 from bridge.journal.journal import Journal
+from bridge.schedule import Job
 from bridge.storage.database import Database
 from bridge.stream.broadcaster import Broadcaster
 from bridge.stream.follower import Follower
@@ -19,6 +20,8 @@ class Backend:
     database: Database | None = None
     journal: Journal | None = None
     broadcaster: Broadcaster | None = None
+    state_writer: Job | None = None
+    """The job that writes into Postgres every few seconds: while it fails, writing fails."""
     receiving: bool = False
     stopping: bool = False
 
@@ -46,4 +49,11 @@ class Backend:
                 return Readiness("unavailable", [str(error), *unwritable])
             kept = f"notifications are kept in the local journal, {self.journal.waiting} so far"
             return Readiness("degraded", [f"{error}; {kept}"])
-        return Readiness("degraded", unwritable) if unwritable else Readiness("ready")
+        missing = [*unwritable, *self._refused_writes()]
+        return Readiness("degraded", missing) if missing else Readiness("ready")
+
+    def _refused_writes(self) -> list[str]:
+        """Postgres answers, and may refuse writes all the same: its disk is full, or it is read-only."""
+        if self.state_writer is None or self.state_writer.error is None:
+            return []
+        return [f"Postgres answers but refuses writes: {self.state_writer.error}"]
