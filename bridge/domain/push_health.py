@@ -2,15 +2,15 @@
 
 All times are seconds of one clock that never jumps (`time.monotonic`).
 
-Silence. The usual gap between notifications is learned (those within a second count as one). The limit is a multiple
-of a long usual gap (nine of ten are shorter), between a minimum and a maximum; until enough gaps are known it is the
-maximum. Silence begins with the last notification, or with a later poll. Each poll because of silence that finds
-nothing missed doubles the limit until the next notification: a quiet night costs a handful of polls.
+Silence. The usual gap between notifications is learned (those within a second are one). The limit is a multiple of the
+longest usual gap (nine of ten are shorter), between a minimum and a maximum; until enough gaps are known it is the
+maximum. Silence begins with the last notification, or with the last poll after it. Each silence that ends with a poll
+that found nothing missed doubles the limit until the next notification: a quiet night costs a handful of polls.
 
-Trust. A change that a poll found and a notification should have brought ends the trust. A pushed event with news
-restores it, at once the first time. When push fails again within the hour, it takes longer each time: a minute without
-a miss, then two, then four, up to an hour, with a pushed event after the last miss. So a source that loses every second
-notification stays doubted instead of changing its mode with each.
+Trust. A change that a poll found and a notification should have brought ends the trust. It comes back with a pushed
+event that brings a change: at once the first time; after another loss within the hour only when nothing was missed for
+a minute, then two, then four, up to an hour. So a source that loses every second notification stays distrusted instead
+of changing its mode with each.
 """
 
 from collections import deque
@@ -34,31 +34,31 @@ class ArrivalInterval:
     min_seconds: float
     max_seconds: float
     gaps: deque[float] = field(default_factory=lambda: deque(maxlen=WINDOW))
-    heard_at: float | None = None
-    asked_at: float | None = None
+    arrived_at: float | None = None
+    polled_at: float | None = None
     quiet: int = 0
-    """How often this silence was asked about and nothing had been missed."""
+    """How many polls in this silence found nothing missed."""
     _burst_at: float | None = None
 
-    def heard(self, at: float) -> None:
+    def arrived(self, at: float) -> None:
         """A notification came."""
-        if self.heard_at is not None and at < self.heard_at:
+        if self.arrived_at is not None and at < self.arrived_at:
             return
-        self.heard_at, self.quiet = at, 0
+        self.arrived_at, self.quiet = at, 0
         if self._burst_at is not None and at - self._burst_at < BURST_SECONDS:
             return
         if self._burst_at is not None:
             self.gaps.append(at - self._burst_at)
         self._burst_at = at
 
-    def asked(self, at: float) -> None:
+    def polled(self, at: float) -> None:
         """A poll that was started then has ended well."""
         if self.silent(at):
             self.quiet += 1
-        self.asked_at = at if self.asked_at is None else max(at, self.asked_at)
+        self.polled_at = at if self.polled_at is None else max(at, self.polled_at)
 
     def interrupted(self) -> None:
-        """Push is doubted: the gap up to the next notification is not a usual one."""
+        """Push is distrusted: the gap up to the next notification says nothing about what is usual."""
         self._burst_at = None
 
     @property
@@ -71,8 +71,8 @@ class ArrivalInterval:
         return min(self.max_seconds, least * 2.0 ** min(self.quiet, 32))
 
     def due_at(self) -> float | None:
-        """When the silence will have lasted too long; None before anything was heard or asked."""
-        since = max((at for at in (self.heard_at, self.asked_at) if at is not None), default=None)
+        """When the silence will have lasted too long; None before any notification or poll."""
+        since = max((at for at in (self.arrived_at, self.polled_at) if at is not None), default=None)
         return None if since is None else since + self.limit_seconds
 
     def silent(self, at: float) -> bool:
@@ -83,20 +83,20 @@ class ArrivalInterval:
 
 @dataclass(frozen=True, slots=True)
 class PushTrust:
-    """Can push be relied on? `doubted_at`: since when not; `proven_at`: a pushed event with news after the last miss;
-    `relapses`: how often push failed again within the hour.
+    """Is push to be relied on? `distrusted_at`: since when not; `proven_at`: when a pushed event brought a change after
+    the last miss; `relapses`: how often a change was missed again within the hour.
     """
 
-    doubted_at: float | None = None
+    distrusted_at: float | None = None
     missed_at: float | None = None
     proven_at: float | None = None
     trusted_at: float | None = None
     relapses: int = 0
 
     @property
-    def doubted(self) -> bool:
-        """Is push in doubt?"""
-        return self.doubted_at is not None
+    def distrusted(self) -> bool:
+        """Has push missed a change, and not proven itself since?"""
+        return self.distrusted_at is not None
 
     @property
     def probation_seconds(self) -> float:
@@ -107,18 +107,18 @@ class PushTrust:
 
     def missed(self, at: float) -> "PushTrust":
         """A change was found that a notification should have brought."""
-        if self.doubted:
+        if self.distrusted:
             return replace(self, missed_at=at, proven_at=None)
         again = self.trusted_at is not None and at - self.trusted_at < FORGIVEN_SECONDS
         relapses = self.relapses + 1 if again else 0
-        return PushTrust(doubted_at=at, missed_at=at, relapses=relapses)
+        return PushTrust(distrusted_at=at, missed_at=at, relapses=relapses)
 
     def pushed(self, at: float) -> "PushTrust":
         """A notification brought a change that nobody knew."""
-        return replace(self, proven_at=at).settled(at) if self.doubted else self
+        return replace(self, proven_at=at).recovered(at) if self.distrusted else self
 
-    def settled(self, at: float) -> "PushTrust":
-        """Time has passed: the doubt ends once push has proven itself for as long as it has to."""
+    def recovered(self, at: float) -> "PushTrust":
+        """Trust push again once it has proven itself for as long as it has to."""
         if self.missed_at is None or self.proven_at is None or at - self.missed_at < self.probation_seconds:
             return self
         return PushTrust(trusted_at=at, relapses=self.relapses)

@@ -278,9 +278,9 @@ def count_notifications(metrics: Metrics, source: SourceState, stored: Sequence[
             source.poll_wake.call(notification.poll_reason)
     if applied:
         metrics.changes.labels(source.name, Via.PUSH.value).inc(len(applied))
-        source.pushed(max(applied), applied=True)
+        source.change_pushed(max(applied))
     last_at = max(received)
-    source.heard(last_at)
+    source.notification_stored(last_at)
     metrics.last_push.labels(source.name).set(last_at.timestamp())
 
 

@@ -98,15 +98,15 @@ class Reporter:
 
     async def _write(self, connection: Connection, source: SourceState) -> None:
         await count_missed_pushes(connection, source, self.metrics, now())
-        if source.doubted and source.missed_at is not None:
+        if source.distrusted and source.missed_at is not None:
             if await source_table.pushed_since(connection, source.source_id, source.missed_at):
-                source.proven()
+                source.prove_push()
             source.update_trust()
         last_push_at = await source_table.write_state(
             connection, source.source_id, mode=source.mode.value, last_push_at=source.last_push_at, reason=source.reason
         )
         if last_push_at is not None and (source.last_push_at is None or last_push_at > source.last_push_at):
-            source.heard(last_push_at)  # by another process
+            source.notification_stored(last_push_at)  # by another process
         if await source_table.take_poll_request(connection, source.source_id):
             source.poll_wake.call("another process asks for it")
         failing = {

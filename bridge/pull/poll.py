@@ -97,7 +97,7 @@ class Poller:
         async with self.database.connection() as connection:
             await record_pass(connection, self.source, self.metrics, "poll", tally, started_at, ended_at)
             tally.missed = await count_missed_pushes(connection, self.source, self.metrics, ended_at)
-        self.source.arrivals.asked(started)
+        self.source.arrivals.polled(started)
         return tally
 
     async def _first(self, started_at: datetime) -> Tally:

@@ -1,10 +1,9 @@
-"""Taking up callback secrets that were changed while we run: by `tmf656-bridge rotate-secret`, or by another process
-that was started with another configured one.
+"""Taking over callback secrets that changed while we run: by `tmf656-bridge rotate-secret`, or by another process that
+was started with another configured one.
 
 Every process looks every other second, because every process listens. From then on it accepts the new secret and the
-one before, and answers 410 to what was retired; the one that leads registers the new callback, make before break. Until
-it has, the server posts to the old one, which is still accepted: nothing is refused. Postgres away: everything stays as
-it is until it is back.
+one before, and answers 410 to retired ones; the leader registers the new callback, make before break. Until it has, the
+server posts to the old one, which is still accepted: nothing is refused. While Postgres is away nothing changes.
 """
 
 from collections.abc import Mapping
@@ -26,7 +25,7 @@ _EVERY_SECONDS = 2.0
 
 @dataclass(slots=True)
 class CallbackSecretWatch:
-    """Keeps the secrets of the feeds as the database has them."""
+    """Keeps the secrets of the sources as the database has them."""
 
     sources: Mapping[str, SourceState]
     database: Database
@@ -37,7 +36,7 @@ class CallbackSecretWatch:
         await run_job(Job("callback_secret", self.metrics), self.run_once, every(_EVERY_SECONDS), wait_first=True)
 
     async def run_once(self) -> list[str]:
-        """Take up what has changed; return the names of the sources with another secret in force."""
+        """Take over what has changed; return the names of the sources with another secret in force."""
         async with self.database.connection() as connection:
             accepted = await source_table.accepted(connection)
         changed = []

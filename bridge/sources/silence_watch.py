@@ -1,8 +1,8 @@
-"""Listening for silence: a source that pushes and has not been heard of for longer than is usual is polled at once.
+"""Watching for silence: a source that pushes and has sent nothing for longer than usual is polled at once.
 
 How long is usual is decided in `bridge.domain.push_health`. If that poll finds what a notification should have brought,
-the push is doubted and the source registered at anew (`sources.missed_push`). A poll that fails asks no more often than
-it would anyway: the next silence begins when it has been waited for as long again.
+push is distrusted and we register again (`sources.missed_push`). A poll that fails brings no further ones: the next
+silence begins when the limit has passed again.
 """
 
 from dataclasses import dataclass
@@ -24,14 +24,14 @@ _LONGEST_SECONDS = 30.0
 
 @dataclass(slots=True)
 class SilenceWatch:
-    """Listens to one source's silence."""
+    """Watches one source."""
 
     source: SourceState
     metrics: Metrics
     _called_at: float = -inf
 
     async def run(self) -> None:
-        """Look again when the silence may have lasted too long; what is heard meanwhile only makes that later."""
+        """Look again when the silence may have lasted too long; a notification meanwhile only makes that later."""
         await run_job(self.source.job("silence_watch", self.metrics), self.run_once, self._wait)
 
     async def run_once(self) -> bool:

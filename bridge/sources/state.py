@@ -73,7 +73,7 @@ class SourceState:
     """Our clock: since when this process relies on the registration it has, which is not blamed for what was before."""
     expected_since: datetime | None = None
     """Our clock: since when this process has expected notifications. Unlike `registered_at` it outlasts registrations
-    that the hub forgot and that were made anew: what was lost between is push's fault. None: none are expected.
+    that the hub forgot and that were made again: what was lost between counts as missed. None: none are expected.
     """
     last_push_at: datetime | None = None
     jobs: dict[str, Job] = field(default_factory=dict)
@@ -163,12 +163,12 @@ class SourceState:
             return Mode.POLL
         if not self.registration_tried:
             return Mode.PUSH if self.written_mode is Mode.PUSH else Mode.POLL
-        return Mode.PUSH if self.registered and not self.doubted else Mode.FALLBACK
+        return Mode.PUSH if self.registered and not self.distrusted else Mode.FALLBACK
 
     @property
-    def doubted(self) -> bool:
-        """Is push in doubt?"""
-        return self.trust.doubted
+    def distrusted(self) -> bool:
+        """Has push missed a change, and not proven itself since?"""
+        return self.trust.distrusted
 
     @property
     def reason(self) -> str | None:
@@ -194,33 +194,31 @@ class SourceState:
         if stored.refetch[self.source_id]:
             self.refetch_wake.call("requested")
 
-    def heard(self, at: datetime) -> None:
+    def notification_stored(self, at: datetime) -> None:
         """A notification that was received at `at` was stored, here or in another process."""
         self.last_push_at = at
-        self.arrivals.heard(monotonic())
+        self.arrivals.arrived(monotonic())
 
-    def pushed(self, at: datetime, *, applied: bool) -> None:
-        """A notification was stored here."""
-        self.heard(at)
-        if applied and (self.missed_at is None or at > self.missed_at):
-            self.proven()
+    def change_pushed(self, at: datetime) -> None:
+        """A notification that was received at `at` brought a change."""
+        self.notification_stored(at)
+        if self.missed_at is None or at > self.missed_at:
+            self.prove_push()
 
-    def proven(self) -> None:
-        """A pushed event changed something, here or in another process: there is push."""
+    def prove_push(self) -> None:
+        """A pushed event changed something, here or in another process."""
         self._set_trust(self.trust.pushed(monotonic()))
 
     def update_trust(self) -> None:
         """Trust push again when it has missed nothing for long enough."""
-        self._set_trust(self.trust.settled(monotonic()))
+        self._set_trust(self.trust.recovered(monotonic()))
 
     def _set_trust(self, trust: PushTrust) -> None:
         self.trust = trust
         self._show_mode()
 
     def missed(self, at: datetime) -> None:
-        """A change was found that a notification should have brought: doubt the push and register anew, however
-        often.
-        """
+        """A poll found a change that a notification should have brought: distrust push, and register again."""
         if not self.settings.push or not self.registered:
             return
         self.subscribe_wake.call("silent")

@@ -137,8 +137,8 @@ async def test_a_doubt_from_before_can_be_ended_after(rig_for: RigFor) -> None:
         source.missed(noon)
         assert source.mode is Mode.FALLBACK
         wall, steady = noon - HOUR, 1.0
-        source.pushed(wall + timedelta(seconds=1), applied=True)
+        source.change_pushed(wall + timedelta(seconds=1))
         assert source.mode is Mode.FALLBACK, "it seems to be from before the doubt"
         assert await watching.run_once()
-        source.pushed(wall + timedelta(seconds=2), applied=True)
+        source.change_pushed(wall + timedelta(seconds=2))
         assert source.mode is Mode.PUSH

@@ -45,7 +45,7 @@ async def test_a_silence_calls_one_poll_and_only_where_notifications_are_expecte
     async with Simulator() as sim:
         rig = await rig_for(sim)
         listener = SilenceWatch(rig.source, rig.metrics)
-        rig.source.arrivals.asked(monotonic() - 7200)
+        rig.source.arrivals.polled(monotonic() - 7200)
         assert not await listener.run_once()
         rig.source.set_registered(datetime.now(UTC), registered=True)
         assert await listener.run_once()
@@ -62,13 +62,13 @@ async def test_what_another_process_hears_is_heard(rig_for: RigFor) -> None:
         rig.source.set_registered(datetime.now(UTC), registered=True)
         reporter = rig.reporter()
         await reporter.run_once()
-        assert rig.source.arrivals.heard_at is None
+        assert rig.source.arrivals.arrived_at is None
         await rig.execute("update bridge.source set last_push_at = now()")
         await reporter.run_once()
-        heard_at = rig.source.arrivals.heard_at
-        assert heard_at is not None
+        arrived_at = rig.source.arrivals.arrived_at
+        assert arrived_at is not None
         await reporter.run_once()
-        assert rig.source.arrivals.heard_at == heard_at
+        assert rig.source.arrivals.arrived_at == arrived_at
 
 
 async def test_a_poll_that_another_process_wishes_for_is_made_once_by_the_one_that_leads(rig_for: RigFor) -> None:

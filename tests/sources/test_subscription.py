@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bridge.errors import TransientError
+from bridge.errors import PermanentError, TransientError
 from bridge.schedule import Backoff
 from bridge.simulator import Faults, Simulator
 from bridge.simulator.tmf656.background import background
@@ -405,7 +405,7 @@ async def test_what_changed_before_a_renewal_is_not_held_against_it(rig_for: Rig
         rig.source.missed(datetime.now(UTC))
         await sim.patch(next(iter(sim.problems)), description="lost", lastUpdate=stamp(-60))
         await rig.subscriber.run_once("silent")
-        rig.source.pushed(datetime.now(UTC), applied=True)
+        rig.source.change_pushed(datetime.now(UTC))
         assert (await rig.poller.run_once()).missed == 1
         assert rig.source.mode == "push"
 
@@ -440,7 +440,7 @@ async def test_an_old_registration_is_made_anew_before_it_is_deleted(
         rig.source.on_mode = lambda source: modes.append(source.mode.value)
         await rig.subscriber.run_once("start")
         await aged(rig, 23)
-        assert await rig.subscriber._fresh_seconds() == pytest.approx(3600, abs=8640)
+        assert await rig.subscriber._renew_in_seconds() == pytest.approx(3600, abs=8640)
         await aged(rig, 30)
         async with background() as tasks:
             tasks.start_soon(rig.subscriber.run)
@@ -476,3 +476,125 @@ async def test_a_renewal_that_fails_leaves_the_old_registration_in_use(rig_for: 
             await rig.subscriber.run_once("renewal")
         assert list(sim.subscriptions) == [await rig.value(ACTIVE)]
         assert rig.source.mode == "push"
+
+
+def listed_as(callback: str, spelling: str) -> str:
+    """Our callback as some server lists it."""
+    before, _, _ = callback.rpartition("/")
+    return {
+        "slash": f"{callback}/",
+        "masked": f"{before}/********",
+        "encoded": callback.replace("listener", "%6Cistener"),
+        "upper": callback.replace("http://", "HTTP://"),
+    }[spelling]
+
+
+@pytest.mark.parametrize("spelling", ["slash", "masked", "encoded", "upper"])
+async def test_b5_our_callback_in_another_spelling_is_ours_and_one_registration_stays(
+    rig_for: RigFor, hub: Any, spelling: str
+) -> None:
+    def post(number: int) -> tuple[int, Any]:
+        hub.listed.append({"id": str(number), "callback": listed_as(hub.posts[-1]["callback"], spelling)})
+        return 201, {"id": str(number)}
+
+    def delete(hub_id: str) -> tuple[int, Any]:
+        hub.listed[:] = [one for one in hub.listed if one["id"] != hub_id]
+        return 204, None
+
+    hub.listed, hub.on_post, hub.on_delete = [], post, delete
+    for _ in range(3):
+        await (await rig_for(hub.url)).subscriber.run_once("start")
+        assert [one["id"] for one in hub.listed] == ["1"], "it stands"
+    rig = await rig_for(hub.url)
+    await rig.subscriber.run_once("renewal")
+    assert [one["id"] for one in hub.listed] == ["2"] == [await rig.value(ACTIVE)]
+    hub.listed.insert(0, {"id": "9", "callback": listed_as(rig.source.callback, spelling)})
+    await rig.subscriber.run_once("start")
+    assert [one["id"] for one in hub.listed] == ["2"], "the one left behind is deleted"
+
+
+async def test_b5_an_id_that_only_the_list_tells_is_used(rig_for: RigFor, hub: Any) -> None:
+    def post(number: int) -> tuple[int, Any]:
+        hub.listed.append({"id": f"hub-{number}", "callback": hub.posts[-1]["callback"]})
+        return 201, None
+
+    def delete(hub_id: str) -> tuple[int, Any]:
+        hub.listed[:] = [one for one in hub.listed if one["id"] != hub_id]
+        return 204, None
+
+    hub.listed, hub.on_post, hub.on_delete = [], post, delete
+    rig = await rig_for(hub.url)
+    await rig.subscriber.run_once("start")
+    assert await rig.value(ACTIVE) == "hub-1"
+    await rig.subscriber.run_once("renewal")
+    assert await rig.value(ACTIVE) == "hub-2"
+    assert [one["id"] for one in hub.listed] == ["hub-2"]
+    await rig.subscriber.withdraw()
+    assert hub.listed == []
+
+
+async def test_b5_an_id_in_a_wrapped_answer_is_found(rig_for: RigFor, hub: Any) -> None:
+    hub.on_post = lambda number: (201, {"jsonrpc": "2.0", "id": None, "result": {"id": str(number)}})
+    rig = await rig_for(hub.url)
+    await rig.subscriber.run_once("start")
+    assert await rig.value(ACTIVE) == "1"
+    await rig.subscriber.run_once("renewal")
+    assert hub.deletes == ["1"]
+
+
+@pytest.mark.parametrize("reason", ["start", "renewal", "lost"])
+async def test_b6_a_hub_that_told_no_id_and_answers_409_later_has_our_registration(
+    rig_for: RigFor, hub: Any, reason: str
+) -> None:
+    hub.on_post = lambda number: (201, None) if number == 1 else (409, {"code": "409"})
+    await (await rig_for(hub.url)).subscriber.run_once("start")
+    rig = await rig_for(hub.url)
+    await rig.subscriber.run_once(reason)
+    assert rig.source.mode == "push"
+    assert hub.deletes == []
+    assert rig.counted("subscription_registered") == 1
+
+
+async def test_b6_pushes_that_arrive_prove_a_registration_that_we_know_nothing_of(rig_for: RigFor, hub: Any) -> None:
+    hub.on_post = lambda _: (409, {"code": "409"})
+    rig = await rig_for(hub.url)
+    for _ in range(2):
+        with pytest.raises(HubConflictError):
+            await rig.subscriber.run_once("start")
+        assert rig.source.mode == "fallback"
+    rig.source.notification_stored(datetime.now(UTC))
+    await rig.subscriber.run_once("start")
+    assert rig.source.mode == "push"
+    again = await rig_for(hub.url)
+    await again.subscriber.run_once("start")
+    assert again.source.mode == "push", "known from now on"
+
+
+async def test_b6_a_notification_from_before_the_conflict_proves_nothing(rig_for: RigFor, hub: Any) -> None:
+    hub.on_post = lambda _: (409, {"code": "409"})
+    rig = await rig_for(hub.url)
+    rig.source.notification_stored(datetime.now(UTC) - timedelta(seconds=60))
+    for _ in range(2):
+        with pytest.raises(HubConflictError):
+            await rig.subscriber.run_once("start")
+    assert rig.source.mode == "fallback"
+
+
+@pytest.mark.parametrize(
+    ("status", "keys"), [(400, ["version", "public_url"]), (422, ["version", "public_url"]), (500, [])]
+)
+async def test_f5_a_hub_that_refuses_is_shown_with_its_host_and_the_likely_keys_first(
+    rig_for: RigFor, hub: Any, status: int, keys: list[str]
+) -> None:
+    hub.on_post = lambda _: (status, {"message": f"cannot reach {hub.posts[-1]['callback']}"})
+    rig = await rig_for(hub.url, public_url="http://bridge.example:8656")
+    with pytest.raises((TransientError, PermanentError)) as refused:
+        await rig.subscriber.run_once("start")
+    text = str(refused.value)
+    secret = rig.source.callback.rpartition("/")[2]
+    assert secret not in text
+    assert "http://bridge.example:8656/listener/sim/" in text
+    places = [text.index(key) for key in keys]
+    assert places == sorted(places)
+    if "push = false" in text:
+        assert max(places, default=0) < text.index("push = false")
