@@ -6,7 +6,7 @@ say that a problem is missing.
 
 from enum import StrEnum
 
-from bridge.domain.value import dataclass
+from msgspec import Struct
 
 
 class Gap(StrEnum):
@@ -39,8 +39,7 @@ _SENTENCES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Completeness:
+class Completeness(Struct, frozen=True):
     """`gap` None: every problem that was there from the first request of the pass to the last was seen.
 
     `got`: different problems seen. `expected`: how many the server states, None when it states none.

@@ -2,13 +2,13 @@
 
 from datetime import datetime
 
+from msgspec import Struct
+
 from bridge.domain.fact import EPOCH, Fact
 from bridge.domain.observation import Kind, Via
-from bridge.domain.value import dataclass
 
 
-@dataclass(slots=True)
-class CurrentRow:
+class CurrentRow(Struct):
     """The current row as it was read. `content_…`: of the newest whole statement; `doubt_…`: of an answer that looked
     older than it; `missed_at`: when a complete pass did not return the problem.
     """

@@ -6,9 +6,12 @@ knowledge gives the same decision, so it can be decided again when another write
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from bridge.domain.current_row import CurrentRow
 from bridge.domain.fact import EPOCH, Fact, FactKey
@@ -33,8 +36,7 @@ class UndecidableError(PermanentError):
     """Deciding about this batch failed in a way that nobody expected; one of its items is to blame."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One thing to store: a notification (with or without an observation), or an observation from a pull.
 
     `kept`: whether the source's filter keeps an unknown problem for this (`bridge.domain.problem_filter`).

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any, TypeAlias
 
-import msgspec
 import orjson
+from msgspec import Struct
 
 from bridge.domain.observation import TOMBSTONE_HASH, Kind, Observation, Via
 from bridge.domain.status import Status
@@ -21,7 +21,7 @@ FactKey: TypeAlias = tuple[datetime, bytes]
 """Identity of a fact within a problem: since when it holds, hash of its content."""
 
 
-class Fact(msgspec.Struct, frozen=True):
+class Fact(Struct, frozen=True):
     """Something that was so since `effective_at`. `body` is the problem, for a PARTIAL the patch, as canonical JSON.
 
     `confirmed_at` is when the request was started that was answered with exactly this (None: only ever pushed).
@@ -57,7 +57,7 @@ class Fact(msgspec.Struct, frozen=True):
         return (self.effective_at, self.content_hash)
 
 
-class StatusFact(msgspec.Struct, frozen=True):
+class StatusFact(Struct, frozen=True):
     """The problem had `status` since `effective_at`; `stated_at` is the time of the version that says so."""
 
     effective_at: datetime

@@ -9,7 +9,7 @@ and moves no watermark. Pure: no clock.
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 
-from bridge.domain.value import dataclass
+from msgspec import Struct
 
 MIN = datetime.min.replace(tzinfo=UTC)
 MAX = datetime.max.replace(tzinfo=UTC)
@@ -33,8 +33,7 @@ class Precision(IntEnum):
     DAY = 86_400_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Instant:
+class Instant(Struct, frozen=True):
     """A moment in UTC and the precision in which it was stated."""
 
     at: datetime

@@ -4,14 +4,14 @@ The central noun. A notification, a row of a poll or reconcile page and the answ
 observations, and all go through one door (`bridge.storage.observation`).
 """
 
-from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct
 
 from bridge.domain.instant import Precision
 from bridge.domain.service_problem import Unmapped
 from bridge.domain.status import Status
-from bridge.domain.value import dataclass
 from bridge.domain.vocabulary import BUILT_IN, Vocabulary
 
 TOMBSTONE_HASH = bytes(16)
@@ -42,8 +42,7 @@ class Kind(StrEnum):
     """The problem is gone at the source."""
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(Struct, frozen=True):
     """What one source said about one problem at one moment. All instants are timezone-aware UTC.
 
     `body`: canonical JSON (sorted keys, v4 attribute names) of the problem or of the patch, `b"{}"` for a tombstone;
@@ -80,11 +79,10 @@ class Observation:
     event_at: datetime | None = None
     last: "Observation | None" = None
     unmapped: tuple[Unmapped, ...] = ()
-    vocabulary: Vocabulary = field(default=BUILT_IN, compare=False, repr=False)
+    vocabulary: Vocabulary = BUILT_IN
 
 
-@dataclass(frozen=True, slots=True)
-class Notification:
+class Notification(Struct, frozen=True):
     """One received event, understood as far as possible.
 
     `event_type`: canonical v5 name (`ServiceProblemStateChangeEvent`), or the source's word when it is none we know.

@@ -9,15 +9,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
+from msgspec import Struct
 
 from bridge.domain.observation import Kind, Observation
-from bridge.domain.value import dataclass
 
 _PARTIES = ("relatedParty", "originatorParty", "responsibleParty")
 
 
-@dataclass(frozen=True, slots=True)
-class ProblemFilter:
+class ProblemFilter(Struct, frozen=True):
     """All conditions that are set have to hold; categories and parties are compared in any case.
 
     `parties`: ids or names of related parties, of which one is needed. `max_age`: since the last change. `since`: the

@@ -15,13 +15,14 @@ Pure: `ProblemHistory` is loaded with what the tables hold, observes one by one,
 
 from bisect import insort
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 import orjson
+from msgspec.structs import replace
 
 from bridge.domain.current_row import CurrentRow
 from bridge.domain.fact import EPOCH, Fact, FactKey, canonical, fact_of, hash_of

@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any
 
 import orjson
+from msgspec import Struct
 
 from bridge.domain import timestamp
 from bridge.domain.instant import Instant, Precision
 from bridge.domain.priority import whole_number
 from bridge.domain.status import Status
-from bridge.domain.value import dataclass
 from bridge.domain.vocabulary import BUILT_IN, Vocabulary
 
 _EXAMPLE_CHARACTERS = 80
@@ -21,16 +21,14 @@ _LABELS = ("name", "value", "displayValue", "display_value", "label", "code", "i
 """Where an object that stands for one word has the word (Jira, ServiceNow)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unmapped:
+class Unmapped(Struct, frozen=True):
     """An attribute whose value could not be read, with the value (shortened, as the source wrote it)."""
 
     attribute: str
     example: str
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
+class Columns(Struct, frozen=True):
     """Typed values beside the body; None where the source gave nothing usable. Instants are aware UTC.
 
     `precision` is that of `updated_at`. `unmapped`: values that are there and could not be read.

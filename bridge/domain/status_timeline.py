@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import msgspec
 import orjson
+from msgspec.structs import replace
 
 from bridge.domain.fact import Fact, StatusFact
 from bridge.domain.observation import Kind, Observation

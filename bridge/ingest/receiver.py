@@ -21,10 +21,10 @@ from time import perf_counter
 from typing import Generic, TypeAlias, TypeVar
 
 import structlog
+from msgspec import Struct
 
 from bridge.domain.observation import Notification, Via
 from bridge.domain.problem_filter import ProblemFilter, kept_by
-from bridge.domain.value import dataclass
 from bridge.errors import BridgeError, DatabaseUnavailableError, OverdueError, UnreadableError
 from bridge.ingest.group_commit import GroupCommit, OverloadedError, resolve
 from bridge.ingest.writer import Writer
@@ -87,8 +87,7 @@ class TurnBatch(Generic[T]):
                 asyncio.get_running_loop().call_soon(self._run)
 
 
-@dataclass(frozen=True, slots=True)
-class ReadItem:
+class ReadItem(Struct, frozen=True):
     """One event of a body: what is to be stored, and the notification or why it could not be understood."""
 
     item: Item

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from enum import Enum
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from bridge.domain.value import dataclass
+from msgspec import Struct
+
 from bridge.tmf656.wire.row import Row
 
 
@@ -16,8 +17,7 @@ class Unit(Enum):
     PAGES = 2
 
 
-@dataclass(frozen=True, slots=True)
-class PageStyle:
+class PageStyle(Struct, frozen=True):
     """How a server is asked for a page: the parameters for its position and its size.
 
     `first`: the number of the first page (or row). Without a `position` only one page can be asked for; `ranged`: the
@@ -68,8 +68,7 @@ OTHER_STYLES = (
 """Ways seen in the field, the frequent ones first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(Struct, frozen=True):
     """What to ask for: rows by `offset` and `limit` in a style, or, when `link` is not None, exactly that address.
 
     `cursor`: (parameter, value) sent instead of the position. Where nothing may be, a window is `speculative`: a
@@ -102,8 +101,7 @@ class Window:
         return {} if self.cursor is not None else self.style.headers(self.offset, self.limit)
 
 
-@dataclass(frozen=True, slots=True)
-class PageAnswer:
+class PageAnswer(Struct, frozen=True):
     """What came back: the rows in the server's order, and what it states.
 
     `total`: how many rows there are in all. `partial`: it said 206. `next_link`: an address on the source's own origin.

@@ -7,9 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from msgspec import Struct
 from multidict import CIMultiDictProxy
-
-from bridge.domain.value import dataclass
 
 _TOTALS: Final = frozenset(
     {
@@ -69,8 +68,7 @@ _LONGEST: Final = 16_384
 """Characters of an address or token."""
 
 
-@dataclass(frozen=True, slots=True)
-class Claims:
+class Claims(Struct, frozen=True):
     """`links`: addresses of the next page as they were written. `cursor`: (name, token) where it is no address."""
 
     total: int | None = None

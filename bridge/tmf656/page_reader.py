@@ -14,7 +14,6 @@ from msgspec import DecodeError, Raw, Struct
 from msgspec.json import Decoder
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from bridge.domain.value import dataclass
 from bridge.http.charset import to_utf8
 from bridge.http.json_spans import NotJsonError, children, trimmed
 from bridge.http.lenient_json import lenient
@@ -80,8 +79,7 @@ class TooManyError(ValueError):
     """An answer with more rows or members than are read; the text says which."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReadPage:
+class ReadPage(Struct, frozen=True):
     """The rows of an answer. `envelope`: the small members of the object around them; empty for a bare list."""
 
     rows: list[Row]

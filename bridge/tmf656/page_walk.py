@@ -9,8 +9,10 @@ task.
 """
 
 from collections.abc import Generator, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from bridge.domain.completeness import Completeness, Gap
 from bridge.tmf656.page import (

@@ -5,11 +5,12 @@ is also known which problems were on no page.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice, pairwise
 
-from bridge.domain.value import dataclass
+from msgspec import Struct
+from msgspec.structs import replace
+
 from bridge.tmf656.page import PageAnswer, offset_in
 from bridge.tmf656.wire.row import Row
 
@@ -20,8 +21,7 @@ _COARSENESS = timedelta(seconds=1)
 """Some servers compare times by the second, so a row this much older than the bound does not convict a filter."""
 
 
-@dataclass(frozen=True, slots=True)
-class SeenPage:
+class SeenPage(Struct, frozen=True):
     """An answer without its rows.
 
     `start`: the position of its first row. `asked`: the limit it was asked with. `keys` identify the rows, `marks` the

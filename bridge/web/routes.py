@@ -9,9 +9,9 @@ A path in `http.public_url` is a prefix of all of them: a proxy may keep it or c
 from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from aiohttp import HttpVersion11, hdrs, web
+from msgspec import Struct
 from yarl import URL
 
-from bridge.domain.value import dataclass
 from bridge.web.answer import HEADERS, PAGE_HEADERS, error_response
 from bridge.web.listener.callback import callback_of
 from bridge.web.listener.endpoint import CallbackHandler
@@ -20,8 +20,7 @@ from bridge.web.refusal import Refusal
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
-@dataclass(frozen=True, slots=True)
-class WebPage:
+class WebPage(Struct, frozen=True):
     """A page, and the methods it can be asked for by."""
 
     handler: Handler

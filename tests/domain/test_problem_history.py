@@ -1,13 +1,13 @@
 """The heart: in whatever order, repetition and batches observations come, what is true of a problem is the same."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from bridge.domain.fact import canonical, hash_of
 from bridge.domain.instant import MAX, Precision

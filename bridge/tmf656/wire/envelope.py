@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
+from msgspec import Struct
 
-from bridge.domain.value import dataclass
 from bridge.errors import UnreadableError
 from bridge.tmf656.wire.event import SERVICE_PROBLEM, TASKS
 
@@ -34,8 +34,7 @@ _WRAPPED_MOST = 4
 _EVENTS_MOST = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(Struct, frozen=True):
     """One event. `received`: what is kept of it, as it came; `content`: the same in TMF656's envelope, the very same
     object where it came in one; `decoded`: JSON that came as text and was not checked yet.
     """

@@ -12,11 +12,12 @@ from datetime import datetime
 from operator import is_
 from typing import Any
 
+from msgspec import Struct
+
 from bridge.domain import timestamp
 from bridge.domain.instant import Instant, Precision, plausible, precision_of
 from bridge.domain.observation import TOMBSTONE_HASH, Kind, Notification, Observation, Via
 from bridge.domain.service_problem import Unmapped, columns_of, unmapped_value
-from bridge.domain.value import dataclass
 from bridge.domain.vocabulary import BUILT_IN, Vocabulary
 from bridge.errors import UnreadableError
 from bridge.tmf656.wire import document
@@ -80,8 +81,7 @@ _KNOWN = frozenset(
 """Attributes by which an object without an envelope is known as a service problem."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Event:
+class _Event(Struct, frozen=True):
     """An event as far as it is understood: its type, what it is about (a problem or a task), and its own time.
 
     `named_only`: an id that was found beside the payload. `doubt`: why the problem is to be fetched, whatever is said.
@@ -97,8 +97,7 @@ class _Event:
     doubt: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ReadEvent:
+class ReadEvent(Struct, frozen=True):
     """One event of a body: its JSON (`raw`), and what it says or why that could not be understood."""
 
     raw: bytes

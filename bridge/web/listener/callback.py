@@ -1,12 +1,11 @@
 """Callbacks by their path: `/listener/{source}/{secret}` and everything below."""
 
-from bridge.domain.value import dataclass
+from msgspec import Struct
 
 _LISTENER = "/listener/"
 
 
-@dataclass(frozen=True, slots=True)
-class Callback:
+class Callback(Struct, frozen=True):
     """The parts of the path of a callback; `tail`: what the source has appended."""
 
     source: str
