@@ -243,10 +243,12 @@ class ProblemHistory:
 
     def _pushed_last(self, last: Observation) -> None:
         """Take in what a deletion says the problem was at the end: a patch on what was known, so that it comes after
-        what was said of the same moment. The deletion follows, so nothing is fetched for it.
+        what was said of the same moment. The deletion follows, so nothing is fetched for it. It has a hash of its own:
+        else it would be taken for the whole statement of the same moment, or that for it, whichever came first.
         """
         asked_for = dict(self.refetch)
-        self.observe(replace(last, kind=Kind.PARTIAL))
+        own_hash = hash_of(b"last\0" + last.content_hash)
+        self.observe(replace(last, kind=Kind.PARTIAL, content_hash=own_hash))
         self.refetch = asked_for
 
     def _repeats(self, seen: Observation) -> bool:
