@@ -20,7 +20,6 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-import msgspec
 import orjson
 from msgspec.structs import replace
 
@@ -177,7 +176,7 @@ class ProblemHistory:
         if fact.key in self.facts or (self.content and fact.key == self.content.key):
             return Outcome.UNCHANGED
         if self.deleted_at is not None and seen.effective_at > self.deleted_at and self._is_of(seen, self.deleted_at):
-            fact = msgspec.structs.replace(fact, effective_at=self.deleted_at)  # the deletion was stated less precisely
+            fact = replace(fact, effective_at=self.deleted_at)  # the deletion was stated less precisely
         tied = self.content is not None and fact.effective_at == self.content.effective_at
         stale = self.content is not None and fact.rank < self.content.rank
         if tied:
@@ -201,7 +200,7 @@ class ProblemHistory:
             and self.content.confirmed_at is not None
             and fact.observed_at <= self.content.confirmed_at
         )
-        fact = msgspec.structs.replace(fact, superseded=overtaken)
+        fact = replace(fact, superseded=overtaken)
         self._add(fact, seen)
         stale = self.content is not None and fact.effective_at < self.content.effective_at
         if not overtaken and (not stale or self._came_last(seen)):
@@ -407,7 +406,7 @@ class ProblemHistory:
             return Outcome.UNCHANGED
         before = canonical(self._folded()) if had_patches else b""
         if seen.observed_at > (content.confirmed_at or EPOCH):
-            self.content = content = msgspec.structs.replace(content, confirmed_at=seen.observed_at)
+            self.content = content = replace(content, confirmed_at=seen.observed_at)
             self.facts[content.key] = content
             self.updated.add(content.key)
             self.changed = True
@@ -529,7 +528,7 @@ class ProblemHistory:
             return
         overtaken = [patch for patch in active if patch.effective_at >= since and patch.observed_at <= asked_at]
         for patch in overtaken:
-            self.facts[patch.key] = msgspec.structs.replace(patch, superseded=True)
+            self.facts[patch.key] = replace(patch, superseded=True)
             self.updated.add(patch.key)
         self.timeline.contradict_patches(overtaken, [patch for patch in active if patch not in overtaken])
         self._active = self._current = None
@@ -580,7 +579,7 @@ class ProblemHistory:
                 folded = canonical(base)
                 if hash_of(folded) != fact.folded_hash:
                     status = columns_of(base, self.timeline.vocabulary).status
-                    self.facts[fact.key] = msgspec.structs.replace(
+                    self.facts[fact.key] = replace(
                         fact, folded=folded, folded_hash=hash_of(folded), status=status.value
                     )
                     self.updated.add(fact.key)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
 
-import msgspec
 import orjson
 from msgspec.structs import replace
 
@@ -105,7 +104,7 @@ class StatusTimeline:
         held = self.added.get(key)
         if held is not None:
             confirmed = [at for at in (said.confirmed_at, held.confirmed_at) if at is not None]
-            said = msgspec.structs.replace(
+            said = replace(
                 said,
                 stated_at=min(said.stated_at, held.stated_at),
                 confirmed_at=max(confirmed, default=None),
