@@ -23,7 +23,7 @@ _NUMBERS = {word: number for number, words in _WORDS.items() for word in words.s
 
 _NUMBERED = re.compile(
     r"""(?: priority | prio | p | severity | sev | s | level | l | urgency | impact )? [ ._:#-]*
-        ([0-9]{1,2}) (?![0-9.]) (?: [ ]* [-:.)(\u2013\u2014/ ]+ (.*) )?""",
+        ([0-9]{1,2}) (?! \.? [0-9] ) (?: [ ]* [-:.)(\u2013\u2014/ ]+ (.*) )?""",
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
 """P1, Sev 2, Priority-3, 1 - Critical."""

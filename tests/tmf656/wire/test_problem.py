@@ -10,8 +10,18 @@ from hypothesis import strategies as st
 
 from bridge.domain.observation import Kind, Observation, Via
 from bridge.domain.status import Status
+from bridge.domain.vocabulary import Vocabulary
 from bridge.errors import UnreadableError
-from bridge.tmf656.wire import DocumentLimits, detect_version, listed, read_problem, rows_of, stamp
+from bridge.tmf656.wire import (
+    DocumentLimits,
+    detect_version,
+    is_whole,
+    listed,
+    read_problem,
+    rows_of,
+    stamp,
+    withheld,
+)
 from bridge.tmf656.wire_fingerprint import wire_fingerprint
 
 QUICK = settings(deadline=None, database=None, derandomize=True, max_examples=150)
@@ -511,3 +521,87 @@ def test_a_row_in_another_order_is_another_row_and_is_read_the_same() -> None:
     other = {"note": [{"author": "b", "text": "a"}], "status": "held", "id": "1"}
     assert digest(other) != digest(one)
     assert read(other) == read(one)
+
+
+# C1: rows of a list that are summaries.
+
+WHOLE = {
+    "id": "1",
+    "description": "x",
+    "category": "c",
+    "priority": 1,
+    "reason": "r",
+    "status": "held",
+    "lastUpdate": "2026-11-23T09:00:00Z",
+}
+
+
+@pytest.mark.parametrize("missing", ["description", "category", "priority", "reason", "status"])
+def test_c1_a_row_that_lacks_what_every_problem_has_may_be_a_summary(missing: str) -> None:
+    row = {name: value for name, value in WHOLE.items() if name != missing} | {"href": "/serviceProblem/1"}
+    assert is_whole(WHOLE)
+    assert not is_whole(row)
+    seen = read(row, summary=True)
+    assert (seen.kind, seen.problem_id) == (Kind.PARTIAL, "1")
+    assert json.loads(seen.body) == {name: value for name, value in row.items() if name not in ("id", "href")}
+    assert read(row).kind is read(WHOLE, summary=True).kind is Kind.FULL
+
+
+def test_c1_what_get_by_id_adds_shows_that_a_row_is_a_summary() -> None:
+    row = {"id": "1", "status": "held", "timeChanged": "2026-11-23T09:00:00Z"}
+    assert withheld(row, WHOLE) == {"description", "category", "priority", "reason"}
+    assert (
+        withheld(WHOLE, WHOLE | {"note": [], "reason": "", "@type": "ServiceProblem", "resolutionDate": None}) == set()
+    )
+    assert withheld(WHOLE, WHOLE | {"comment": [{"text": "x"}]}) == {"note"}
+
+
+# A2, C7: times of rows.
+
+
+@pytest.mark.parametrize(
+    "none", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59-12:00", "1900-01-01T00:00:00", "1970-01-01T00:00:00Z", 0]
+)
+def test_a2_a_stamp_that_stands_for_none_is_none(none: object) -> None:
+    seen = read(WHOLE | {"lastUpdate": none})
+    assert (seen.effective_at, seen.stamped, seen.updated_at) == (ASKED_AT, False, None)
+    assert stamp(rows_of([{"lastUpdate": none}])[0]) is None
+
+
+def test_a2_a_stamp_from_the_far_future_orders_nothing() -> None:
+    seen = read(WHOLE | {"lastUpdate": "2099-01-01T00:00:00Z"})
+    assert (seen.effective_at, seen.stamped) == (ASKED_AT, False)
+    assert read(WHOLE | {"lastUpdate": "2026-11-24T09:00:00Z"}).stamped
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ([2026, 3, 2, 10, 0, 0], "2026-03-02T10:00:00Z"),
+        ({"$date": 1772445600123}, "2026-03-02T10:00:00.123Z"),
+        ("2026-03-02T11:00:00.000001+01:00[Europe/Paris]", "2026-03-02T10:00:00.000001Z"),
+        (1772445600, "2026-03-02T10:00:00Z"),
+        ("Mon, 02 Mar 2026 10:00:00 GMT", "2026-03-02T10:00:00Z"),
+        ("2026-03-02 10:00:00", "2026-03-02 10:00:00"),
+        ("2026-03-02T10:00:00.123456789+00:00", "2026-03-02T10:00:00.123456789+00:00"),
+        ("02/03/2026", "02/03/2026"),
+        ("9999-12-31", "9999-12-31"),
+        (0, 0),
+        (None, None),
+    ],
+)
+def test_c7_a_body_holds_odd_times_as_text_that_reports_read(written: object, kept: object) -> None:
+    body = body_of(
+        {"lastUpdate": written, "note": [{"date": written, "text": "x"}], "trackingRecord": {"time": written}}
+    )
+    assert body["lastUpdate"] == body["note"][0]["date"] == body["trackingRecord"]["time"] == kept
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"), [("1 - Critical", 1), ("P2", 2), ("1", "1"), (1.0, 1.0), ("of sorts", "of sorts"), ("hoch", 2)]
+)
+def test_c8_a_body_holds_a_priority_in_words_as_its_number(written: object, kept: object) -> None:
+    words = Vocabulary({"wartet": "pending"}, {"hoch": 2})
+    seen = read({"id": "1", "priority": written, "status": "Wartet"}, vocabulary=words)
+    assert json.loads(seen.body)["priority"] == kept
+    assert (seen.status, seen.status_raw, seen.vocabulary) == (Status.PENDING, "Wartet", words)

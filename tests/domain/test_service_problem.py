@@ -1,0 +1,47 @@
+"""The typed columns of a problem, and what could not be read of it."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from bridge.domain.instant import Precision
+from bridge.domain.service_problem import Unmapped, columns_of
+from bridge.domain.status import Status
+from bridge.domain.vocabulary import Vocabulary
+
+
+@pytest.mark.parametrize("name", ["lastUpdate", "creationDate", "statusChangeDate", "resolutionDate"])
+def test_c7_a_time_that_cannot_be_read_is_named_with_an_example(name: str) -> None:
+    columns = columns_of({name: "02/03/2026 10:00"})
+    assert columns.unmapped == (Unmapped(name, "02/03/2026 10:00"),)
+    assert columns_of({name: {"at": "x" * 500}}).unmapped[0].example.startswith('{"at":"xxx')
+    assert len(columns_of({name: "x" * 500}).unmapped[0].example) == 80
+
+
+@pytest.mark.parametrize("none", [None, "", "N/A", "0001-01-01T00:00:00Z", "9999-12-31", 0, "1970-01-01T00:00:00Z"])
+def test_a2_e8_what_stands_for_no_time_is_none_and_not_unmapped(none: Any) -> None:
+    columns = columns_of(dict.fromkeys(("lastUpdate", "creationDate", "statusChangeDate", "resolutionDate"), none))
+    assert columns.updated_at is columns.created_at is columns.status_at is columns.resolved_at is None
+    assert columns.unmapped == ()
+
+
+def test_c8_unmapped_words_are_named() -> None:
+    columns = columns_of({"status": "Bei Kunde", "priority": "hoch"})
+    assert (columns.status, columns.status_raw, columns.priority) == (Status.UNKNOWN, "Bei Kunde", None)
+    assert columns.unmapped == (Unmapped("status", "Bei Kunde"), Unmapped("priority", "hoch"))
+    mapped = columns_of({"status": "Bei Kunde", "priority": "hoch"}, Vocabulary({"bei kunde": "pending"}, {"Hoch": 2}))
+    assert (mapped.status, mapped.priority, mapped.unmapped) == (Status.PENDING, 2, ())
+
+
+def test_c8_a_status_or_priority_may_be_an_object_with_a_name() -> None:
+    columns = columns_of(
+        {"status": {"id": "3", "name": "In Progress"}, "priority": {"display_value": "2 - High", "value": "2"}}
+    )
+    assert (columns.status, columns.priority, columns.unmapped) == (Status.IN_PROGRESS, 2, ())
+
+
+def test_c10_the_update_time_has_its_precision() -> None:
+    columns = columns_of({"lastUpdate": "2026-03-02T10:00:00.123456789Z"})
+    assert columns.updated_at == datetime(2026, 3, 2, 10, 0, 0, 123456, tzinfo=UTC)
+    assert columns.precision is Precision.NANOSECOND

@@ -1,0 +1,73 @@
+"""Statuses: what ticket systems write, in the eight words of version 4 and two of ours."""
+
+import pytest
+
+from bridge.domain.status import Status, normalise
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (Status.SUBMITTED, ["submitted", "New", "NEW", "Created", "To Do", "Received", "RECEIVED_BY_GATEWAY"]),
+        (Status.ACKNOWLEDGED, ["Acknowledged", "open", "Open", "Assigned", "Accepted", "ack", "Assigned to Level 2"]),
+        (
+            Status.IN_PROGRESS,
+            [
+                "inProgress",
+                "In Progress",
+                "IN_PROGRESS",
+                "in-progress",
+                "Work In Progress",
+                "workInProgress",
+                "WIP",
+                "Under Investigation",
+                "Root Cause Analysis",
+                "Fix in Progress",
+                "Active",
+                "Reopened",
+                "In Progress - waiting for night",
+            ],
+        ),
+        (
+            Status.HELD,
+            ["held", "On Hold", "on-hold", "ONHOLD", "In Progress \u2013 Held", "Suspended", "On Hold (vendor)"],
+        ),
+        (
+            Status.PENDING,
+            [
+                "pending",
+                "Awaiting Vendor",
+                "awaiting vendor",
+                "Awaiting User Info",
+                "Waiting for Customer",
+                "Waiting on 3rd party",
+                "Pending - Change",
+                "pending reminder",
+                "In Progress [Pending]",
+                "Need More Info",
+            ],
+        ),
+        (
+            Status.RESOLVED,
+            ["resolved", "Solved", "Fixed", "Cleared", "Restored", "pending auto close+", "Resolved (temp)"],
+        ),
+        (
+            Status.CLOSED,
+            [
+                "Closed",
+                "Closed Complete",
+                "Closed Incomplete",
+                "Closed/Resolved",
+                "Done",
+                "Completed",
+                "COMPLETE",
+                "merged",
+            ],
+        ),
+        (Status.CANCELLED, ["Cancelled", "canceled", "Withdrawn", "Closed Cancelled", "Cancelled by user", "Won't Do"]),
+        (Status.REJECTED, ["rejected", "Declined", "Closed - Rejected", "Won't fix", "Rejected by vendor"]),
+        (Status.UNKNOWN, ["", "zzz", "7", "Unresolved", "not done", "unknown", "\u0000", "\ud800", "x" * 100_000]),
+    ],
+)
+def test_c8_words_of_ticket_systems_mean_a_status(status: Status, words: list[str]) -> None:
+    assert {word: normalise(word) for word in words} == dict.fromkeys(words, status)
