@@ -1668,6 +1668,24 @@ COMMENT ON COLUMN bridge.subscription.state IS 'active: in use (one a source); r
 COMMENT ON COLUMN bridge.subscription.registered_at IS 'When the hub accepted it';
 COMMENT ON COLUMN bridge.subscription.retired_at IS 'When it was deleted at the hub, or found gone';
 
+CREATE TABLE bridge.unmapped_value (
+    source_id smallint NOT NULL,
+    attribute text NOT NULL,
+    example text NOT NULL,
+    times bigint NOT NULL,
+    first_seen_at timestamp with time zone NOT NULL,
+    last_seen_at timestamp with time zone NOT NULL
+);
+ALTER TABLE ONLY bridge.unmapped_value
+    ADD CONSTRAINT unmapped_value_pkey PRIMARY KEY (source_id, attribute, example);
+COMMENT ON TABLE bridge.unmapped_value IS 'Values of a source that could not be read: times in unknown forms, words for a status or priority that mean none';
+COMMENT ON COLUMN bridge.unmapped_value.source_id IS 'Source';
+COMMENT ON COLUMN bridge.unmapped_value.attribute IS 'Attribute, by its name in version 4';
+COMMENT ON COLUMN bridge.unmapped_value.example IS 'The value as the source wrote it, shortened';
+COMMENT ON COLUMN bridge.unmapped_value.times IS 'How often it came';
+COMMENT ON COLUMN bridge.unmapped_value.first_seen_at IS 'Our clock: when it first came';
+COMMENT ON COLUMN bridge.unmapped_value.last_seen_at IS 'Our clock: when it last came';
+
 CREATE VIEW bridge.version_with_previous AS
  WITH fact AS (
          SELECT s.name AS source,
@@ -2627,6 +2645,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.push_outcome TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.refetch TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.resolution TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.subscription TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.unmapped_value TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.version_with_previous TO bridge_writer;
 GRANT SELECT ON TABLE bridge_migration.applied TO bridge_writer;
 GRANT SELECT ON TABLE report.affected_location TO bridge_reader;

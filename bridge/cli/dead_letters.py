@@ -145,15 +145,19 @@ async def _replay(place: OpenDatabase, number: int) -> str | None:
     received_at: datetime = letter["received_at"]
     try:
         if letter["via"] == Via.PUSH.value:
-            heard = wire.read_notification(letter["raw"], received_at=received_at, event_hint=letter["event_hint"])
-            entry = Entry(letter["source_id"], heard.observation, heard)
+            events = wire.read_notifications(letter["raw"], received_at=received_at, event_hint=letter["event_hint"])
+            for event in events:
+                if event.error is not None:
+                    raise event.error
+            read = [event.notification for event in events if event.notification is not None]
+            entries = [Entry(letter["source_id"], each.observation, each) for each in read]
         else:
             item = wire.Row(text=letter["raw"]).read()
-            entry = Entry(letter["source_id"], wire.read_problem(item, asked_at=received_at, via=Via(letter["via"])))
+            seen = wire.read_problem(item, asked_at=received_at, via=Via(letter["via"]))
+            entries = [Entry(letter["source_id"], seen)]
     except UnreadableError as error:
         return f"still not understood: {error}"
-    outcome = (await store_items(place.database, [entry])).outcomes[0]
-    if outcome == "dead_letter":
+    if "dead_letter" in (await store_items(place.database, entries)).outcomes:
         return "refused by Postgres again"
     async with place.database.transaction() as connection:
         await dead_letter.settle(connection, number, "replayed")

@@ -12,9 +12,13 @@ from rich.text import Text
 from bridge.bootstrap import ensure_schema, open_database
 from bridge.cli.options import Config, Json, on_loop, require_data, settings_for
 from bridge.cli.terminal import json_text, safe_line
+from bridge.cli.unmapped import describe, remedy
+from bridge.domain.service_problem import Unmapped, readable
+from bridge.domain.vocabulary import BUILT_IN
 from bridge.journal.journal import waiting_in
 from bridge.settings import Settings
-from bridge.storage import lease
+from bridge.sources.state import vocabulary_of
+from bridge.storage import lease, unmapped_value
 from bridge.storage import source as source_table
 
 _AGES = {
@@ -64,12 +68,24 @@ async def _status(settings: Settings) -> tuple[dict[str, Any], list[dict[str, An
         async with place.database.connection() as connection:
             rows = await source_table.status(connection)
             leader = await lease.find_holder(connection, lease.LEADER)
+
+            unmapped = {row["id"]: await unmapped_value.of_source(connection, row["id"]) for row in rows}
     now = datetime.now(UTC)
     for row in rows:
         heard = [at for at in (row["last_push_at"], row["last_poll_at"]) if at is not None]
         row["lag_seconds"] = round((now - max(heard)).total_seconds(), 1) if heard else None
         due = row["missed_24h"] + row["late_24h"] + row["pushed_24h"]
         row["miss_ratio_24h"] = row["missed_24h"] / due if due else None
+
+        told = row["missed_24h"] + row["late_24h"] + row["pushed_24h"]
+        row["miss_ratio_24h"] = row["missed_24h"] / told if told else None
+        configured = settings.sources.get(row["name"])
+        vocabulary = vocabulary_of(configured) if configured else BUILT_IN
+        row["unmapped"] = [
+            {"attribute": each.value.attribute, "example": each.value.example, "times": each.times}
+            for each in unmapped[row.pop("id")]
+            if not readable(each.value, vocabulary)
+        ]
         row["configured"] = row["name"] in settings.sources
     bridge = {
         "running": leader is not None and leader.held,
@@ -125,6 +141,9 @@ def _remarks(row: dict[str, Any], *, running: bool) -> Iterator[str]:
         yield f"the last poll was not complete: {row['poll_gap']}"
     if row["held_back"]:
         yield f"{row['held_back']:,} problems are missing but not recorded as deleted: {row['held_back_reason']}"
+    if row["unmapped"]:
+        values = [Unmapped(each["attribute"], each["example"]) for each in row["unmapped"]]
+        yield f"values that cannot be read: {describe(values)}; {remedy(row['name'], values)}"
     if row["missed_24h"]:
         changes = _counted(row["missed_24h"], "change")
         yield f"push missed {changes} within 24 h, {row['miss_ratio_24h']:.1%}; polls found them"

@@ -82,6 +82,15 @@ def status_text(value: object) -> str | None:
     return orjson.dumps(value).decode()
 
 
+def readable(value: Unmapped, vocabulary: Vocabulary) -> bool:
+    """Return whether a value that could not be read once can be read now, with other words or by this release."""
+    if value.attribute == "status":
+        return vocabulary.status(value.example) is not Status.UNKNOWN
+    if value.attribute == "priority":
+        return vocabulary.priority(value.example) is not None
+    return timestamp.read(value.example) is not None
+
+
 def unmapped_value(attribute: str, value: object) -> Unmapped:
     """Keep what could not be read, shortened."""
     try:

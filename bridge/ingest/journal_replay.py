@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from bridge.domain.observation import Notification
+from bridge.domain.vocabulary import BUILT_IN
 from bridge.errors import TransientError, UnreadableError
 from bridge.ingest.receiver import ReadItem, count_dead_letter, count_notifications, dead_letter, read
 from bridge.journal.journal import Journal, Post
@@ -139,7 +140,8 @@ class Replayer:
 
 def _read(source_id: int, post: Post, source: SourceState | None) -> list[ReadItem]:
     if not post.damaged:
-        return read(source_id, post.raw, post.event_hint, post.received_at, source.filter if source else None)
+        vocabulary, chosen = (source.vocabulary, source.filter) if source else (BUILT_IN, None)
+        return read(source_id, post.raw, post.event_hint, post.received_at, vocabulary, chosen)
     error = UnreadableError(
         "journal_damaged",
         f"the bytes are not those that were written to the local journal (for source {post.source!r})",

@@ -25,6 +25,7 @@ from msgspec import Struct
 
 from bridge.domain.observation import Notification, Via
 from bridge.domain.problem_filter import ProblemFilter, kept_by
+from bridge.domain.vocabulary import BUILT_IN, Vocabulary
 from bridge.errors import BridgeError, DatabaseUnavailableError, OverdueError, UnreadableError
 from bridge.ingest.group_commit import GroupCommit, OverloadedError, resolve
 from bridge.ingest.writer import Writer
@@ -154,7 +155,9 @@ class Receiver:
         if body.done.done():  # its request was cut off
             return
         source = body.source
-        body.items = read(source.source_id, body.raw, body.event_hint, body.received_at, source.filter)
+        body.items = read(
+            source.source_id, body.raw, body.event_hint, body.received_at, source.vocabulary, source.filter
+        )
         for each in body.items:
             stored = partial(self._stored, body)
             try:
@@ -222,11 +225,12 @@ def read(
     raw: bytes,
     event_hint: str | None,
     received_at: datetime,
+    vocabulary: Vocabulary = BUILT_IN,
     chosen: ProblemFilter | None = None,
 ) -> list[ReadItem]:
-    """Read a body: what is to be stored of it, at least one item. Raises nothing."""
+    """Read a body: what is to be stored of each event in it, at least one item. Raises nothing."""
     try:
-        notification = wire.read_notification(raw, received_at=received_at, event_hint=event_hint)
+        events = wire.read_notifications(raw, received_at=received_at, event_hint=event_hint, vocabulary=vocabulary)
     except UnreadableError as unreadable:
         error = unreadable
     except Exception as defect:  # one body is one compartment: a defect in reading it is kept with its bytes
@@ -237,9 +241,20 @@ def read(
             hint="report it with the traceback in the log; after an upgrade: tmf656-bridge dead-letters replay",
         )
     else:
-        observation = notification.observation
-        return [ReadItem(Entry(source_id, observation, notification, kept_by(chosen, observation)), notification, None)]
+        return [_item(source_id, event, event_hint, received_at, chosen) for event in events]
     return [ReadItem(dead_letter(source_id, raw, event_hint, received_at, error), None, error)]
+
+
+def _item(
+    source_id: int, event: wire.ReadEvent, event_hint: str | None, received_at: datetime, chosen: ProblemFilter | None
+) -> ReadItem:
+    notification, error = event.notification, event.error
+    if notification is not None:
+        observation = notification.observation
+        entry = Entry(source_id, observation, notification, kept_by(chosen, observation))
+        return ReadItem(entry, notification, None)
+    error = error or UnreadableError("unexpected", "an event was neither read nor refused")
+    return ReadItem(dead_letter(source_id, event.raw, event_hint, received_at, error), None, error)
 
 
 def dead_letter(
@@ -269,6 +284,8 @@ def count_notifications(metrics: Metrics, source: SourceState, stored: Sequence[
     observe_age = None if metrics.exemplars else metrics.event_age.labels(source.name).observe
     for notification, outcome in stored:
         received.append(notification.received_at)
+        if notification.unmapped:
+            source.unmapped.add(notification.unmapped)
         if outcome == "applied":
             applied.append(notification.received_at)
         if observe_age is not None and notification.event_time is not None:

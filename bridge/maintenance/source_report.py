@@ -19,7 +19,7 @@ from bridge.errors import DatabaseUnavailableError
 from bridge.schedule import Job, every, now, run_job
 from bridge.sources.missed_push import count_missed_pushes
 from bridge.sources.state import Mode, SourceState
-from bridge.storage import change, dead_letter, service_problem
+from bridge.storage import change, dead_letter, service_problem, unmapped_value
 from bridge.storage import source as source_table
 from bridge.storage.database import Connection, Database
 from bridge.storage.errors import RefusedError
@@ -75,6 +75,7 @@ class Reporter:
         for source in list(self.sources.values()):
             try:
                 async with self.database.connection() as connection:
+                    await self._write_unmapped(connection, source)
                     await (self._write if source.leads else self._read)(connection, source)
             except RefusedError as error:  # of this source only
                 log.warning("state not written", source=source.name, error=str(error))
@@ -95,6 +96,14 @@ class Reporter:
                 held_by=holder or "a transaction that cannot be seen: grant pg_monitor to the user of database.dsn",
                 remedy="end that transaction (commit, rollback, or rollback prepared)",
             )
+
+    async def _write_unmapped(self, connection: Connection, source: SourceState) -> None:
+        """Count the values that could not be read and keep them with examples."""
+        counts = source.unmapped.taken()
+        for value, times in counts.items():
+            self.metrics.unmapped_values.labels(source.name, value.attribute).inc(times)
+        if counts:
+            await unmapped_value.add(connection, source.source_id, counts)
 
     async def _write(self, connection: Connection, source: SourceState) -> None:
         await count_missed_pushes(connection, source, self.metrics, now())

@@ -64,7 +64,8 @@ async def ask_one(source: SourceState, problem_id: str) -> ByIdAnswer:
     asked_at = now()
     try:
         fetched = await source.client.get(problem_id)
-        seen = wire.read_problem(fetched.item, asked_at=fetched.asked_at, via=Via.REFETCH)
+        seen = wire.read_problem(fetched.item, asked_at=fetched.asked_at, via=Via.REFETCH, vocabulary=source.vocabulary)
+        source.unmapped.add(seen.unmapped)
     except NotFoundError:
         return ByIdAnswer(problem_id, asked_at, gone=True)
     except (TransientError, PermanentError, UnreadableError) as error:

@@ -179,7 +179,8 @@ class PageImport:
 
     async def _store_rows(self, chunk: RowChunk, tally: Tally) -> None:
         asked_at = chunk.page.asked_at
-        digests = wire.listed(chunk.rows, wire_fingerprint(), in_any_order=self._sorted)
+        words = self.source.vocabulary
+        digests = wire.listed(chunk.rows, wire_fingerprint(), vocabulary=words, in_any_order=self._sorted)
         rows = list(zip(chunk.rows, digests, strict=True))
         if self.read_before:
             rows = await self._skip_known(rows, chunk, tally)
@@ -231,7 +232,15 @@ class PageImport:
         tally.problems += 1
         try:
             thin = self.source.thin_rows if self._thin is None else self._thin
-            seen = wire.read_problem(row.read(), asked_at=asked_at, via=self.via, digest=digest, summary=bool(thin))
+            seen = wire.read_problem(
+                row.read(),
+                asked_at=asked_at,
+                via=self.via,
+                digest=digest,
+                vocabulary=self.source.vocabulary,
+                summary=bool(thin),
+            )
+            self.source.unmapped.add(seen.unmapped)
             if self.source.version is None:
                 self._detect_version(row)
         except UnreadableError as error:

@@ -20,9 +20,11 @@ from bridge.domain.decision import Entry
 from bridge.domain.observation import Notification, Observation
 from bridge.domain.problem_filter import ProblemFilter, kept_by, problem_filter
 from bridge.domain.push_health import ArrivalInterval, PushTrust
+from bridge.domain.vocabulary import Vocabulary
 from bridge.schedule import Job, Wake
 from bridge.settings import SourceSettings
 from bridge.sources.request_pace import RequestPace
+from bridge.sources.unmapped_count import UnmappedCount
 from bridge.storage.lease import LeaderFence
 from bridge.storage.observation import Stored
 from bridge.telemetry.metrics import Metrics
@@ -33,6 +35,11 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 _MOVED_PASSES = 3
 """Passes with moving update times in a row before they are trusted again."""
+
+
+def vocabulary_of(settings: SourceSettings) -> Vocabulary:
+    """Return the words of a source as configured."""
+    return Vocabulary(settings.status_map, settings.priority_map)
 
 
 class Mode(StrEnum):
@@ -84,6 +91,8 @@ class SourceState:
     reconcile_wake: Wake = field(default_factory=Wake)
     first_pass: anyio.Event = field(default_factory=anyio.Event)
     """Set once a pass over the source has succeeded."""
+    unmapped: UnmappedCount = field(default_factory=UnmappedCount)
+    """Values that could not be read and are not written down yet."""
     incomplete: dict[str, Gap | None] = field(default_factory=dict)
     """Why the last pass of a kind may have missed problems; a kind is here only while its passes are incomplete."""
     update_times_move: bool | None = None
@@ -98,6 +107,8 @@ class SourceState:
     """Held by the pass under way: one pass over a source at a time."""
     on_mode: Callable[["SourceState"], None] | None = None
     arrivals: ArrivalInterval = field(init=False)
+    vocabulary: Vocabulary = field(init=False)
+    """The words of this source: `status_map`, `priority_map`."""
     by_id_pace: RequestPace = field(init=False)
     """How fast single problems are asked for by id, for whatever reason."""
     filter: ProblemFilter | None = field(init=False)
@@ -107,6 +118,7 @@ class SourceState:
     def __post_init__(self) -> None:
         """Begin to learn what is usual."""
         self.arrivals = ArrivalInterval(self.settings.silence_min_seconds, self.settings.silence_max_seconds)
+        self.vocabulary = vocabulary_of(self.settings)
         self.by_id_pace = RequestPace(self.settings.by_id_rate_per_second)
         self._shown_mode = self.mode
         chosen = self.settings.filter

@@ -93,6 +93,15 @@ DATABASE_JOBS = (
     "source_report",
     "stream",
 )
+MAPPED_ATTRIBUTES = (
+    "status",
+    "priority",
+    "lastUpdate",
+    "creationDate",
+    "statusChangeDate",
+    "resolutionDate",
+    "eventTime",
+)
 STREAM_ENDS = ("gone", "stalled", "stopping", "failed")
 
 _LATE = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
@@ -129,6 +138,12 @@ class Metrics:
             f"{prefix}_changes",
             "Changes of current problems, by the way they were found",
             ["source", "via"],
+            registry=registry,
+        )
+        self.unmapped_values = Counter(
+            f"{prefix}_unmapped_values",
+            "Values that could not be read: times in unknown forms, words for a status or priority that mean none",
+            ["source", "attribute"],
             registry=registry,
         )
         self.missed = Counter(
@@ -345,6 +360,7 @@ class Metrics:
             (self.upstream, product(OPERATIONS, REQUEST_OUTCOMES)),
             (self.registrations, product(REGISTRATION_REASONS, REGISTRATION_OUTCOMES)),
             (self.job_failures, product(SOURCE_JOBS)),
+            (self.unmapped_values, product(MAPPED_ATTRIBUTES)),
         )
         for family, series in families:
             for labels in series:

@@ -65,6 +65,16 @@ create table bridge.last_pass (
     primary key (source_id, kind)
 );
 
+create table bridge.unmapped_value (
+    source_id smallint not null,
+    attribute text not null,
+    example text not null,
+    times bigint not null,
+    first_seen_at timestamptz not null,
+    last_seen_at timestamptz not null,
+    primary key (source_id, attribute, example)
+);
+
 create table bridge.missing_problem (
     source_id smallint not null,
     attempts integer not null default 0,

@@ -135,6 +135,23 @@ comment on column bridge.last_pass.held_back is 'Problems that are missing from 
 comment on column bridge.last_pass.gap is 'Why it may have missed problems; null: it was complete';
 comment on column bridge.last_pass.held_back_reason is 'Why they are not recorded as deleted; null: there are none';
 
+create table bridge.unmapped_value (
+    source_id smallint not null,
+    attribute text not null,
+    example text not null,
+    times bigint not null,
+    first_seen_at timestamptz not null,
+    last_seen_at timestamptz not null,
+    primary key (source_id, attribute, example)
+);
+comment on table bridge.unmapped_value is 'Values of a source that could not be read: times in unknown forms, words for a status or priority that mean none';
+comment on column bridge.unmapped_value.source_id is 'Source';
+comment on column bridge.unmapped_value.attribute is 'Attribute, by its name in version 4';
+comment on column bridge.unmapped_value.example is 'The value as the source wrote it, shortened';
+comment on column bridge.unmapped_value.times is 'How often it came';
+comment on column bridge.unmapped_value.first_seen_at is 'Our clock: when it first came';
+comment on column bridge.unmapped_value.last_seen_at is 'Our clock: when it last came';
+
 create table bridge.missing_problem (
     source_id smallint not null,
     attempts integer not null default 0,

@@ -81,6 +81,7 @@ where n.source_id = $1 and n.received_at > $2 and n.outcome = 'applied';
 -- name: status
 -- One row a source, for tmf656-bridge status.
 select
+    s.id,
     s.name,
     s.url,
     s.mode,

@@ -304,3 +304,35 @@ async def test_a_defect_in_the_work_on_one_keeps_nobody_behind_it() -> None:
     finally:
         loop.set_exception_handler(handler)
     assert (worked, reported) == ([2, 3], [ZeroDivisionError])
+
+
+async def test_c5_each_event_of_a_list_is_stored_and_a_bad_one_spoils_no_other(receiving: Any) -> None:
+    rig, _ = receiving
+    events = [orjson.loads(event(PROBLEM | {"id": name}, eventId=name)) for name in ("SP-1", "SP-2")]
+    await receive(receiving, orjson.dumps([events[0], {"hello": "world"}, events[1]]))
+    assert set(await rig.rows()) == {"SP-1", "SP-2"}
+    assert orjson.loads(await rig.value("select raw from bridge.dead_letter")) == {"hello": "world"}
+    assert rig.counted("notifications_total", event_type=CHANGE, outcome="applied") == 2
+    assert rig.counted("notifications_total", event_type="other", outcome="dead_letter") == 1
+
+
+async def test_c9_a_problem_with_thirteen_thousand_affected_services_is_stored(receiving: Any) -> None:
+    rig, _ = receiving
+    services = [{"id": str(n), "href": f"/service/{n}", "name": f"line {n}", "@type": "ref"} for n in range(13_000)]
+    assert await receive(receiving, event(PROBLEM | {"affectedService": services})) == "applied"
+    assert await rig.value("select affected_services from report.service_problem") == 13_000
+
+
+async def test_c8_the_words_of_the_source_are_heeded_and_others_counted_with_an_example(rig_for: RigFor) -> None:
+    rig = await rig_for("http://127.0.0.1:9", status_map={"Bei Kunde": "pending"}, priority_map={"hoch": 2})
+    writer = Writer(rig.database, rig.metrics)
+    async with background() as tasks:
+        tasks.start_soon(writer.run)
+        pair = (rig, Receiver({"sim": rig.source}, writer, rig.metrics))
+        await receive(pair, event(PROBLEM | {"status": "bei kunde", "priority": "Hoch"}))
+        await receive(pair, event(PROBLEM | {"id": "SP-2", "status": "zzz", "lastUpdate": "02/03/2026"}))
+    assert await rig.value("select (status, priority) from report.service_problem where id = 'SP-1'") == ("pending", 2)
+    await rig.reporter().run_once()
+    assert rig.counted("unmapped_values_total", attribute="status") == 1
+    assert rig.counted("unmapped_values_total", attribute="lastUpdate") == 1
+    assert await rig.value("select example from bridge.unmapped_value where attribute = 'status'") == "zzz"

@@ -90,13 +90,17 @@ def stamp(row: Row) -> datetime | None:
     return None if found is None or found.unset else found.at
 
 
-def listed(rows: Iterable[Row], reader: bytes = b"", *, in_any_order: bool = False) -> list[bytes]:
+def listed(
+    rows: Iterable[Row], reader: bytes = b"", *, vocabulary: Vocabulary = BUILT_IN, in_any_order: bool = False
+) -> list[bytes]:
     """Return a digest of each row of a list as it came, word for word, without reading it, or of what it says, whatever
     the order of its attributes.
 
     Rows with the same digest have the same id and are read the same, as long as they are by the same `reader`
     (`bridge.tmf656.wire_fingerprint`).
     """
+    if vocabulary.digest != BUILT_IN.digest:
+        reader = blake2b(reader + vocabulary.digest, digest_size=16).digest()
     digests = []
     for row in rows:
         text: Any = row.sorted() if in_any_order else memoryview(row.text)  # Any: mypyc takes msgspec's Raw for bytes

@@ -289,7 +289,27 @@ values = st.recursive(
         st.lists(inner, max_size=4)
         | st.dictionaries(
             st.sampled_from(
-                ["event", "eventType", "eventTime", "data", "serviceProblem", "id", "href", "status", "priority", "lastUpdate", "notification", "Records", "data_base64", "type", "problemGroup", "note", "relatedParty", "@type", "resource"]
+                [
+                    "event",
+                    "eventType",
+                    "eventTime",
+                    "data",
+                    "serviceProblem",
+                    "id",
+                    "href",
+                    "status",
+                    "priority",
+                    "lastUpdate",
+                    "notification",
+                    "Records",
+                    "data_base64",
+                    "type",
+                    "problemGroup",
+                    "note",
+                    "relatedParty",
+                    "@type",
+                    "resource",
+                ]
             ),
             inner,
             max_size=6,
