@@ -302,7 +302,7 @@ class ProblemHistory:
                 return self._doubtful(seen)
             return self._confirm(seen)
         if seen.content_hash == content.content_hash:
-            return self._doubtful(seen) if self.deleted_at is not None else self._confirm_same(seen)
+            return self._pulled_same(seen, content)
         if not seen.stamped:
             return self._doubtful(seen)
         if self._restates(seen) and self.deleted_at is None:
@@ -315,6 +315,15 @@ class ProblemHistory:
                 return self._doubtful(seen)
             return self._confirm(self._not_before(seen, content))
         return self._doubtful(seen)
+
+    def _pulled_same(self, seen: Observation, content: Fact) -> Outcome:
+        """The content as it is known. Where the words of the source have another meaning by now, its status changes."""
+        if self.deleted_at is not None:
+            return self._doubtful(seen)
+        if seen.status in (None, content.status) or self.active_patches():
+            return self._confirm_same(seen)
+        self._confirm(replace(seen, effective_at=content.effective_at))
+        return Outcome.SETTLED
 
     def _pulled_tie(self, seen: Observation, content: Fact) -> Outcome:
         """Another content with the same stamp. Where the server had confirmed the content, its update time stands

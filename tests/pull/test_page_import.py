@@ -163,3 +163,15 @@ async def test_a3_a_defect_while_one_row_is_read_costs_that_row_only(
         monkeypatch.undo()
         await rig.reconciler.run_once()
         assert await rig.rows() == told(sim)
+
+
+async def test_c8_words_that_are_configured_later_are_heeded_at_the_next_pass(rig_for: Any) -> None:
+    rejected = "select count(*) from report.service_problem where status = 'rejected'"
+    async with Simulator(population=12, seed=7) as sim:
+        before = await rig_for(sim)
+        await before.reconciler.run_once()
+        statuses = {str(problem["status"]) for problem in sim.problems.values()}
+        after = await rig_for(sim, status_map=dict.fromkeys(statuses, "rejected"))
+        await after.reconciler.run_once()
+    assert await after.value(rejected) == 12
+    assert await after.value("select count(distinct status) from report.status_interval where left_at is null") == 1
