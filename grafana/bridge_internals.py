@@ -195,9 +195,10 @@ def _rest() -> tuple[Panel, ...]:
         series(
             "Journal: waiting",
             "Answered notifications that are not in Postgres yet. Above 0 while Postgres is away or slow, then "
-            "replayed.",
+            "replayed. Unwritable: the disk of data_dir refuses the journal.",
             "short",
             prom(_each("journal_waiting"), "{{instance}}"),
+            prom(_each("journal_unwritable"), "{{instance}} unwritable"),
         ),
         series(
             "Journal: how full",
@@ -248,6 +249,14 @@ def _rest() -> tuple[Panel, ...]:
 
 def _stream() -> tuple[Panel, ...]:
     return (
+        series(
+            "Changes held back",
+            "How long an open or prepared transaction, in any database of this Postgres, has held changes back from "
+            "/stream.",
+            "s",
+            prom(_each("changes_held_back_seconds"), "{{instance}}"),
+            width=24,
+        ),
         series(
             "Followers",
             "Connections to /stream that are open.",

@@ -132,6 +132,21 @@ def _flowing() -> tuple[Panel, ...]:
             "cps",
             prom(_grows("polls_total", "kind", "outcome"), "{{kind}} {{outcome}}"),
         ),
+        series(
+            "Complete passes",
+            "1: the last poll or reconcile is known to have read all. 0: it may have missed problems, and it deletes "
+            "nothing; `status` says why.",
+            "short",
+            prom(_best("pass_complete", "source, kind"), "{{source}} {{kind}}"),
+            width=12,
+        ),
+        series(
+            "Deletions held back",
+            "Problems missing from a source's list that GET by id has not confirmed as deleted.",
+            "short",
+            prom(_best("deletions_held_back"), "{{source}}"),
+            width=12,
+        ),
     )
 
 
@@ -217,14 +232,14 @@ def _late() -> tuple[Panel, ...]:
 
 def _troubles() -> tuple[Panel, ...]:
     refused = f"sum by (reason) ({per_second(of_process('listener_refusals_total'))}) > 0"
-    failed = f"{_grows('job_failures_total', 'source', 'exported_job')} > 0"
+    failed = _grows("job_failures_total", "source")
     return (
         series(
             "Failures of jobs",
-            "Jobs that failed and are tried again, by source; those without a source work on the whole database. The "
-            "log says why.",
+            "Jobs that failed and are tried again, by source; those without a source work on the whole database. "
+            "`status` and the log name the job.",
             "cps",
-            prom(failed, "{{source}} {{exported_job}}"),
+            prom(failed, "{{source}}"),
         ),
         series(
             "Refusals",

@@ -36,6 +36,7 @@ _MOST = frozenset(
         _LEADS,
         "process_open_fds",
         "tmf656_bridge_journal_bytes",
+        "tmf656_bridge_changes_held_back_seconds",
         "tmf656_bridge_journal_max_bytes",
         "tmf656_bridge_last_commit_timestamp_seconds",
         "tmf656_bridge_last_poll_success_timestamp_seconds",

@@ -35,6 +35,7 @@ WANTED = {
     "PassIncomplete",
     "DeletionsHeldBack",
     "JobFailing",
+    "JournalUnwritable",
     "DriftFound",
     "Lagging",
 }

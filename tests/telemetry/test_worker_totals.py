@@ -9,6 +9,8 @@ from bridge.telemetry import worker_totals
 from bridge.telemetry.metrics import Metrics
 
 LEADERS_WORD = {
+    "deletions_held_back",
+    "pass_complete",
     "dead_letters",
     "mode",
     "poll_interval_seconds",
