@@ -10,7 +10,7 @@ from bridge.bootstrap import client_for
 from bridge.cli.finding import Finding, tried
 from bridge.domain.completeness import Gap
 from bridge.domain.observation import Via
-from bridge.domain.vocabulary import Vocabulary
+from bridge.domain.vocabulary import SourceVocabulary
 from bridge.errors import BridgeError, PermanentError, UnreadableError
 from bridge.http.errors import MalformedAnswerError
 from bridge.schedule import now
@@ -75,7 +75,7 @@ async def _list(name: str, source: SourceSettings, client: Client) -> tuple[list
 
 def _unmapped(name: str, source: SourceSettings, rows: list[Row]) -> Iterator[Finding]:
     """The words and times on a page that are not understood, by attribute, with the most frequent as examples."""
-    vocabulary = Vocabulary(source.status_map, source.priority_map)
+    vocabulary = SourceVocabulary(source.status_map, source.priority_map)
     found: dict[str, Counter[str]] = {}
     for row in rows:
         try:

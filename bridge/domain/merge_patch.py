@@ -10,7 +10,7 @@ def merge_patch(target: Any, patch: Any) -> Any:
     """Return `target` with `patch` merged over it: null removes, objects merge by key, anything else (lists too)
     replaces.
 
-    Nesting is followed by recursion: whoever reads patches from outside bounds their depth
+    Nesting is followed by recursion: the reader of patches bounds their depth
     (`tmf656.wire.DocumentLimits`).
 
     >>> merge_patch({"status": "held", "note": [1]}, {"status": "resolved", "note": None})

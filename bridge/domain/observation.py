@@ -12,7 +12,7 @@ from msgspec import Struct
 from bridge.domain.instant import Precision
 from bridge.domain.service_problem import Unmapped
 from bridge.domain.status import Status
-from bridge.domain.vocabulary import BUILT_IN, Vocabulary
+from bridge.domain.vocabulary import BUILT_IN, SourceVocabulary
 
 TOMBSTONE_HASH = bytes(16)
 """`content_hash` of every tombstone: a deleted problem has no content."""
@@ -79,7 +79,7 @@ class Observation(Struct, frozen=True):
     event_at: datetime | None = None
     last: "Observation | None" = None
     unmapped: tuple[Unmapped, ...] = ()
-    vocabulary: Vocabulary = BUILT_IN
+    vocabulary: SourceVocabulary = BUILT_IN
 
 
 class Notification(Struct, frozen=True):

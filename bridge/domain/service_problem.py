@@ -14,7 +14,7 @@ from bridge.domain import timestamp
 from bridge.domain.instant import Instant, Precision
 from bridge.domain.priority import whole_number
 from bridge.domain.status import Status
-from bridge.domain.vocabulary import BUILT_IN, Vocabulary
+from bridge.domain.vocabulary import BUILT_IN, SourceVocabulary
 
 _EXAMPLE_CHARACTERS = 80
 _LABELS = ("name", "value", "displayValue", "display_value", "label", "code", "id")
@@ -47,7 +47,7 @@ class Columns(Struct, frozen=True):
     unmapped: tuple[Unmapped, ...] = ()
 
 
-def columns_of(body: Mapping[str, Any], vocabulary: Vocabulary = BUILT_IN) -> Columns:
+def columns_of(body: Mapping[str, Any], vocabulary: SourceVocabulary = BUILT_IN) -> Columns:
     """Read the columns of a v4-named problem. Never raises: what is not usable becomes None, an odd status its JSON
     text. A time that stands for none (0001-01-01, 9999-12-31) is None.
     """
@@ -82,7 +82,7 @@ def status_text(value: object) -> str | None:
     return orjson.dumps(value).decode()
 
 
-def readable(value: Unmapped, vocabulary: Vocabulary) -> bool:
+def readable(value: Unmapped, vocabulary: SourceVocabulary) -> bool:
     """Return whether a value that could not be read once can be read now, with other words or by this release."""
     if value.attribute == "status":
         return vocabulary.status(value.example) is not Status.UNKNOWN

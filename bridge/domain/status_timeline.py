@@ -15,7 +15,7 @@ from bridge.domain.fact import Fact, StatusFact
 from bridge.domain.observation import Kind, Observation
 from bridge.domain.service_problem import columns_of
 from bridge.domain.status import Status
-from bridge.domain.vocabulary import BUILT_IN, Vocabulary
+from bridge.domain.vocabulary import BUILT_IN, SourceVocabulary
 
 StatusKey: TypeAlias = tuple[datetime, str]
 """Identity of a status fact within a problem: since when, which."""
@@ -34,7 +34,7 @@ class StatusTimeline:
     since: datetime | None = None
     added: dict[StatusKey, StatusFact] = field(default_factory=dict)
     contradicted: dict[StatusKey, datetime | None] = field(default_factory=dict)
-    vocabulary: Vocabulary = BUILT_IN
+    vocabulary: SourceVocabulary = BUILT_IN
 
     def follow(self, seen: Observation) -> None:
         """The observation became the content."""

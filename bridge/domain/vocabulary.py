@@ -8,7 +8,7 @@ from bridge.domain.status import Status, normalise
 from bridge.domain.word import fold
 
 
-class Vocabulary:
+class SourceVocabulary:
     """`sources.NAME.status_map` and `priority_map` (the source's word → ours); never changed after it is made.
 
     The source's words are compared like the built-in ones: case, blanks and hyphens do not matter.
@@ -41,5 +41,5 @@ class Vocabulary:
         return priority_of(value)
 
 
-BUILT_IN = Vocabulary()
+BUILT_IN = SourceVocabulary()
 """Knows the built-in synonyms only."""

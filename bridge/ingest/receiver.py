@@ -25,7 +25,7 @@ from msgspec import Struct
 
 from bridge.domain.observation import Notification, Via
 from bridge.domain.problem_filter import ProblemFilter, kept_by
-from bridge.domain.vocabulary import BUILT_IN, Vocabulary
+from bridge.domain.vocabulary import BUILT_IN, SourceVocabulary
 from bridge.errors import BridgeError, DatabaseUnavailableError, OverdueError, UnreadableError
 from bridge.ingest.group_commit import GroupCommit, OverloadedError, resolve
 from bridge.ingest.writer import Writer
@@ -225,7 +225,7 @@ def read(
     raw: bytes,
     event_hint: str | None,
     received_at: datetime,
-    vocabulary: Vocabulary = BUILT_IN,
+    vocabulary: SourceVocabulary = BUILT_IN,
     chosen: ProblemFilter | None = None,
 ) -> list[ReadItem]:
     """Read a body: what is to be stored of each event in it, at least one item. Raises nothing."""

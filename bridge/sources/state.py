@@ -20,7 +20,7 @@ from bridge.domain.decision import Entry
 from bridge.domain.observation import Notification, Observation
 from bridge.domain.problem_filter import ProblemFilter, kept_by, problem_filter
 from bridge.domain.push_health import ArrivalInterval, PushTrust
-from bridge.domain.vocabulary import Vocabulary
+from bridge.domain.vocabulary import SourceVocabulary
 from bridge.schedule import Job, Wake
 from bridge.settings import SourceSettings
 from bridge.sources.request_pace import RequestPace
@@ -37,9 +37,9 @@ _MOVED_PASSES = 3
 """Passes with moving update times in a row before they are trusted again."""
 
 
-def vocabulary_of(settings: SourceSettings) -> Vocabulary:
+def vocabulary_of(settings: SourceSettings) -> SourceVocabulary:
     """Return the words of a source as configured."""
-    return Vocabulary(settings.status_map, settings.priority_map)
+    return SourceVocabulary(settings.status_map, settings.priority_map)
 
 
 class Mode(StrEnum):
@@ -107,7 +107,7 @@ class SourceState:
     """Held by the pass under way: one pass over a source at a time."""
     on_mode: Callable[["SourceState"], None] | None = None
     arrivals: ArrivalInterval = field(init=False)
-    vocabulary: Vocabulary = field(init=False)
+    vocabulary: SourceVocabulary = field(init=False)
     """The words of this source: `status_map`, `priority_map`."""
     by_id_pace: RequestPace = field(init=False)
     """How fast single problems are asked for by id, for whatever reason."""

@@ -8,7 +8,7 @@ import pytest
 from bridge.domain.instant import Precision
 from bridge.domain.service_problem import Unmapped, columns_of
 from bridge.domain.status import Status
-from bridge.domain.vocabulary import Vocabulary
+from bridge.domain.vocabulary import SourceVocabulary
 
 
 @pytest.mark.parametrize("name", ["lastUpdate", "creationDate", "statusChangeDate", "resolutionDate"])
@@ -30,7 +30,9 @@ def test_c8_unmapped_words_are_named() -> None:
     columns = columns_of({"status": "Bei Kunde", "priority": "hoch"})
     assert (columns.status, columns.status_raw, columns.priority) == (Status.UNKNOWN, "Bei Kunde", None)
     assert columns.unmapped == (Unmapped("status", "Bei Kunde"), Unmapped("priority", "hoch"))
-    mapped = columns_of({"status": "Bei Kunde", "priority": "hoch"}, Vocabulary({"bei kunde": "pending"}, {"Hoch": 2}))
+    mapped = columns_of(
+        {"status": "Bei Kunde", "priority": "hoch"}, SourceVocabulary({"bei kunde": "pending"}, {"Hoch": 2})
+    )
     assert (mapped.status, mapped.priority, mapped.unmapped) == (Status.PENDING, 2, ())
 
 

@@ -3,11 +3,11 @@
 import pytest
 
 from bridge.domain.status import Status
-from bridge.domain.vocabulary import BUILT_IN, Vocabulary
+from bridge.domain.vocabulary import BUILT_IN, SourceVocabulary
 
 
 def test_c8_the_words_of_a_source_come_first() -> None:
-    words = Vocabulary({"Wartet auf Kunde": "pending", "Open": "inProgress"}, {"hoch": 2, "1": 5})
+    words = SourceVocabulary({"Wartet auf Kunde": "pending", "Open": "inProgress"}, {"hoch": 2, "1": 5})
     assert words.status("WARTET AUF KUNDE") is Status.PENDING
     assert words.status("open") is Status.IN_PROGRESS
     assert words.status("Closed Complete") is Status.CLOSED
@@ -18,14 +18,14 @@ def test_c8_the_words_of_a_source_come_first() -> None:
 def test_c8_other_words_have_another_digest() -> None:
     digests = {
         BUILT_IN.digest,
-        Vocabulary({"x": "held"}).digest,
-        Vocabulary({"x": "pending"}).digest,
-        Vocabulary(priority_map={"x": 1}).digest,
+        SourceVocabulary({"x": "held"}).digest,
+        SourceVocabulary({"x": "pending"}).digest,
+        SourceVocabulary(priority_map={"x": 1}).digest,
     }
     assert len(digests) == 4
-    assert Vocabulary({"X": "held"}).digest == Vocabulary({"x": "held"}).digest
+    assert SourceVocabulary({"X": "held"}).digest == SourceVocabulary({"x": "held"}).digest
 
 
 def test_a_status_that_is_none_of_ours_is_refused() -> None:
     with pytest.raises(ValueError, match="asleep"):
-        Vocabulary({"x": "asleep"})
+        SourceVocabulary({"x": "asleep"})

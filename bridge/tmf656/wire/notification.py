@@ -18,7 +18,7 @@ from bridge.domain import timestamp
 from bridge.domain.instant import Instant, Precision, plausible, precision_of
 from bridge.domain.observation import TOMBSTONE_HASH, Kind, Notification, Observation, Via
 from bridge.domain.service_problem import Unmapped, columns_of, unmapped_value
-from bridge.domain.vocabulary import BUILT_IN, Vocabulary
+from bridge.domain.vocabulary import BUILT_IN, SourceVocabulary
 from bridge.errors import UnreadableError
 from bridge.tmf656.wire import document
 from bridge.tmf656.wire.envelope import EVENT_TIMES, PROBLEM_NAMES, Envelope, envelope_of, events_in, type_of
@@ -92,7 +92,7 @@ class _Event(Struct, frozen=True):
     payload: dict[str, Any]
     event_time: Instant | None
     received_at: datetime
-    vocabulary: Vocabulary
+    vocabulary: SourceVocabulary
     named_only: str | None = None
     doubt: str | None = None
 
@@ -111,7 +111,7 @@ def read_notifications(
     received_at: datetime,
     event_hint: str | None = None,
     limits: document.DocumentLimits = document.DEFAULT,
-    vocabulary: Vocabulary = BUILT_IN,
+    vocabulary: SourceVocabulary = BUILT_IN,
 ) -> list[ReadEvent]:
     """Read the events of one body as it was posted, at least one; each is understood or not by itself.
 
@@ -136,7 +136,7 @@ def read_notification(
     received_at: datetime,
     event_hint: str | None = None,
     limits: document.DocumentLimits = document.DEFAULT,
-    vocabulary: Vocabulary = BUILT_IN,
+    vocabulary: SourceVocabulary = BUILT_IN,
 ) -> Notification:
     """Read a body of one event as `read_notifications` does; raises the event's error, too."""
     event, *_ = read_notifications(
@@ -153,7 +153,7 @@ def _read_event(
     received_at: datetime,
     event_hint: str | None,
     limits: document.DocumentLimits,
-    vocabulary: Vocabulary,
+    vocabulary: SourceVocabulary,
 ) -> ReadEvent:
     if not isinstance(received, dict):
         error = document.not_object(received)
@@ -170,7 +170,7 @@ def _read_event(
 
 
 def _notification(
-    envelope: Envelope, event_hint: str | None, received_at: datetime, vocabulary: Vocabulary
+    envelope: Envelope, event_hint: str | None, received_at: datetime, vocabulary: SourceVocabulary
 ) -> Notification:
     content = envelope.content
     unmapped: list[Unmapped] = []
@@ -204,7 +204,7 @@ def _understand(
     envelope: dict[str, Any],
     event_hint: str | None,
     received_at: datetime,
-    vocabulary: Vocabulary,
+    vocabulary: SourceVocabulary,
     unmapped: list[Unmapped],
 ) -> _Event:
     """Find the type, then the payload. A known event without a payload still says that something has changed."""

@@ -15,7 +15,7 @@ from bridge.domain.instant import Precision, plausible
 from bridge.domain.observation import Kind, Observation, Via
 from bridge.domain.priority import whole_number
 from bridge.domain.service_problem import Columns, columns_of
-from bridge.domain.vocabulary import BUILT_IN, Vocabulary
+from bridge.domain.vocabulary import BUILT_IN, SourceVocabulary
 from bridge.errors import UnreadableError
 from bridge.tmf656.wire import document
 from bridge.tmf656.wire.identity import ID_CHARACTERS, usable_id
@@ -48,7 +48,7 @@ _RENAMED = frozenset(ALIASES) | {_CORRELATION}
 _SHAPED = frozenset(SHAPES)
 
 
-def normalise(problem: dict[str, Any], vocabulary: Vocabulary = BUILT_IN) -> dict[str, Any]:
+def normalise(problem: dict[str, Any], vocabulary: SourceVocabulary = BUILT_IN) -> dict[str, Any]:
     """Return `problem` in version 4's names and shapes. A value under an older name counts only where version 4's
     name has none.
     """
@@ -91,7 +91,7 @@ def stamp(row: Row) -> datetime | None:
 
 
 def listed(
-    rows: Iterable[Row], reader: bytes = b"", *, vocabulary: Vocabulary = BUILT_IN, in_any_order: bool = False
+    rows: Iterable[Row], reader: bytes = b"", *, vocabulary: SourceVocabulary = BUILT_IN, in_any_order: bool = False
 ) -> list[bytes]:
     """Return a digest of each row of a list as it came, word for word, without reading it, or of what it says, whatever
     the order of its attributes.
@@ -115,7 +115,7 @@ def read_problem(
     via: Via,
     digest: bytes | None = None,
     limits: document.DocumentLimits = document.DEFAULT,
-    vocabulary: Vocabulary = BUILT_IN,
+    vocabulary: SourceVocabulary = BUILT_IN,
     summary: bool = False,
 ) -> Observation:
     """Return what a row of a page, or the answer to a GET by id, says; it holds since the problem's update time, else
@@ -176,7 +176,7 @@ def observation_of(
     event_type: str | None = None,
     event_at: datetime | None = None,
     listed: bytes | None = None,
-    vocabulary: Vocabulary = BUILT_IN,
+    vocabulary: SourceVocabulary = BUILT_IN,
 ) -> Observation:
     """Put a canonical body (a problem or a patch) and its columns together; without a plausible `effective_at` it is
     unstamped.

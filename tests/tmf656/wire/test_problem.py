@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bridge.domain.observation import Kind, Observation, Via
 from bridge.domain.status import Status
-from bridge.domain.vocabulary import Vocabulary
+from bridge.domain.vocabulary import SourceVocabulary
 from bridge.errors import UnreadableError
 from bridge.tmf656.wire import (
     DocumentLimits,
@@ -601,7 +601,7 @@ def test_c7_a_body_holds_odd_times_as_text_that_reports_read(written: object, ke
     ("written", "kept"), [("1 - Critical", 1), ("P2", 2), ("1", "1"), (1.0, 1.0), ("of sorts", "of sorts"), ("hoch", 2)]
 )
 def test_c8_a_body_holds_a_priority_in_words_as_its_number(written: object, kept: object) -> None:
-    words = Vocabulary({"wartet": "pending"}, {"hoch": 2})
+    words = SourceVocabulary({"wartet": "pending"}, {"hoch": 2})
     seen = read({"id": "1", "priority": written, "status": "Wartet"}, vocabulary=words)
     assert json.loads(seen.body)["priority"] == kept
     assert (seen.status, seen.status_raw, seen.vocabulary) == (Status.PENDING, "Wartet", words)
