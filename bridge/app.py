@@ -113,7 +113,7 @@ class Bridge:
                 postgres = await stack.enter_async_context(open_database(self.settings))
                 await until_available(partial(ensure_schema, postgres))
                 self._retention = RetentionJob(postgres.database, self.settings.retention, self.metrics)
-                await until_available(self._retention.make_ahead)
+                await until_available(self._retention.create_partitions)
             if postgres is not None and not self._stop.is_set():
                 await self._with_database(server, postgres)
 

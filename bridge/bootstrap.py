@@ -97,7 +97,7 @@ async def run_until_signal(process: Stoppable) -> None:
     """Run until SIGTERM or SIGINT; SIGHUP has the configuration read again."""
     async with anyio.create_task_group() as group:
         await group.start(_heed_signals, process, group)
-        group.start_soon(systemd.keep_telling)
+        group.start_soon(systemd.feed_watchdog)
         try:
             await process.run()
         finally:

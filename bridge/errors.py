@@ -1,7 +1,7 @@
 """Errors, split by what the caller must do about them.
 
-*Permanent*: the same input will fail again: keep the evidence, count it, go on. *Transient*: back off and try again,
-honouring `retry_after_seconds`. Anything else is a defect: it ends the process with status 1 and the supervisor
+*Permanent*: the same input will fail again: keep it as evidence, count it, go on. *Transient*: back off and try again,
+honouring `retry_after_seconds`. Any other exception is a defect: the process ends with status 1 and the supervisor
 restarts it.
 """
 
@@ -13,10 +13,10 @@ class BridgeError(Exception):
 
 
 def raise_first(failures: list[BridgeError]) -> NoReturn:
-    """Raise the first of the failures that several tasks left, and forget the others.
+    """Raise the first of the failures that several tasks left, and drop the others.
 
-    The traceback holds the frame of the caller. Did that still hold the failure, they would hold each other, and all
-    that the frame has in hand, until the collector comes.
+    The traceback refers to the caller's frame. If that frame still referred to the failure, both would form a cycle and
+    keep every local variable alive until the garbage collector runs.
     """
     first = failures[0]
     failures.clear()
@@ -34,21 +34,21 @@ class TransientError(BridgeError):
     """Worth another try later."""
 
     def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
-        """Say what failed; `retry_after_seconds` is what the other side asked for, if it did."""
+        """Say what failed; `retry_after_seconds` is the pause that the other side asked for, if any."""
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
 
 
 class OverdueError(TransientError):
-    """It was not done in time; it may still come to be done."""
+    """The work was not done in time; it may still complete later."""
 
 
 class UnreadableError(PermanentError):
     """Bytes or a value from a source that cannot be understood; it becomes a dead letter.
 
-    `reason` is a short fixed word for metrics and lists (`not_json`, `no_problem`, …), `hint` says what a person can
-    do, and `problem_id` names the service problem when at least that much could be read, so that it can be fetched
-    instead. `malformed` is true when the body is not even a JSON object (answered 400).
+    `reason` is a short fixed word for metrics and lists (`not_json`, `no_problem`, …), `hint` says what an operator can
+    do, and `problem_id` names the service problem when its id could be read, so that it can be fetched instead.
+    `malformed` is true when the body is not a JSON object (answered 400).
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class UnreadableError(PermanentError):
 
 
 class RetiredError(PermanentError):
-    """A callback that was replaced long ago: whoever still uses it should stop."""
+    """A callback that was replaced long ago: a sender that still uses it should stop."""
 
 
 class ConfigurationError(PermanentError):

@@ -208,6 +208,22 @@ def test_every_path_that_the_guarantees_name_is_there() -> None:
     assert [name for name in kept if not name.startswith("tests/") and not (ROOT / "bridge" / name).exists()] == []
 
 
+def test_docstrings_are_short() -> None:
+    assert list(house.long_docstrings()) == []
+
+
+def test_code_and_sql_are_written_in_plain_words() -> None:
+    assert list(house.banned_words()) == []
+
+
+def test_a_type_is_defined_in_one_module() -> None:
+    assert list(house.types_defined_twice()) == []
+
+
+def test_no_task_is_started_outside_a_group_and_no_module_is_imported_by_name() -> None:
+    assert list(house.forbidden_calls()) == []
+
+
 def test_the_table_of_field_cases_is_up_to_date() -> None:
     page = house.GUARANTEES.read_text()
     assert house.with_cases(page) == page, "run python -m tests.house --cases"

@@ -10,8 +10,7 @@ def merge_patch(target: Any, patch: Any) -> Any:
     """Return `target` with `patch` merged over it: null removes, objects merge by key, anything else (lists too)
     replaces.
 
-    Nesting is followed by recursion: the reader of patches bounds their depth
-    (`tmf656.wire.DocumentLimits`).
+    Nesting is followed by recursion: `tmf656.wire.DocumentLimits` limits the depth of patches from outside.
 
     >>> merge_patch({"status": "held", "note": [1]}, {"status": "resolved", "note": None})
     {'status': 'resolved'}

@@ -1,11 +1,11 @@
-"""What followers of changes are told: values shared by who reads the changes and who sends them on."""
+"""Values of the change stream, shared by `bridge.stream`, which reads the changes, and `bridge.web.stream`."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
 
 
 class Position(NamedTuple):
-    """How far somebody has followed; in order of time. `committed` is the number of a transaction in Postgres."""
+    """How far a follower has read; ordered. `committed` is the number of a transaction in Postgres."""
 
     committed: int
     id: int
@@ -16,7 +16,7 @@ class Position(NamedTuple):
 
     @classmethod
     def read(cls, text: str) -> "Position | None":
-        """Read what `str` wrote; None when it is nothing of that kind."""
+        """Read what `str` wrote; None for any other text."""
         committed, dash, number = text.partition("-")
         if not (dash and committed.isdecimal() and number.isdecimal() and text.isascii() and len(text) <= 40):
             return None
@@ -26,7 +26,7 @@ class Position(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StreamFilter:
-    """What a follower wants to hear: of these sources and in these statuses (empty: all), with whole bodies or not,
+    """Which events a follower receives: of these sources and statuses (empty: all), with the whole body or without,
     after a position or from now on.
     """
 
@@ -38,7 +38,7 @@ class StreamFilter:
 
 @dataclass(frozen=True, slots=True)
 class StreamEvent:
-    """A problem as it is now, as JSON, without and with its body."""
+    """The current state of a problem as JSON, without its body (`brief`) and with it (`whole`)."""
 
     status: str
     brief: bytes
@@ -47,9 +47,9 @@ class StreamEvent:
 
 @dataclass(frozen=True, slots=True)
 class StreamStep:
-    """Problems of one source that the transaction at `position` changed; of a large one, some of them.
+    """Problems of one source that the transaction at `position` changed; a large transaction has several steps.
 
-    Who has heard the `last` step of a transaction stands at its position, not before.
+    A follower reaches the position with the `last` step of the transaction, not before.
     """
 
     position: Position
@@ -59,7 +59,7 @@ class StreamStep:
     size_bytes: int
 
     def wanted(self, wish: StreamFilter) -> list[bytes]:
-        """Return the JSON of the events that a follower wants to hear."""
+        """Return the JSON of the events that pass the filter of a follower."""
         if wish.sources and self.source not in wish.sources:
             return []
         return [

@@ -1,13 +1,13 @@
-"""Watching our own clock: when it is set back, what was written down by the later clock is dated to now.
+"""Detects that our clock was set back, and corrects the times in Postgres that are now in the future.
 
-While the process runs the wall clock is compared with the monotonic one, which nobody sets. At the start the latest
-times in Postgres tell, also those of another process. A second or less is left alone: it passes by itself. Where two
-machines share a database their clocks are expected to agree within that; one that runs ahead has its times dated back
-whenever the other one starts, which does no harm.
+While the process runs, the wall clock is compared with the monotonic clock, which cannot be set. At the start it is
+compared with the latest times in Postgres, which another process may have written. A difference of up to a second is
+ignored: it passes by itself. Machines that share a database must agree within that second; if one runs ahead, its times
+are corrected whenever the other one starts, which does no harm.
 
-Mending is one transaction, and repeating it changes nothing. After a crash before its commit the next start finds the
-times still ahead. Until it is committed (a second, and as long as it takes to read all current rows) answers of the
-source may lose to what is older; the next poll is called, and brings them again.
+The correction is one transaction and idempotent. After a crash before its commit, the next start finds the times still
+in the future. Until it is committed (a second, plus the time to read all current rows) an answer of the source may be
+taken for older than what is stored; the poll that follows brings it again.
 """
 
 from collections.abc import Callable, Mapping
@@ -39,33 +39,33 @@ class ClockWatch:
     steady: Callable[[], float] = monotonic
     metrics: Metrics = field(default_factory=Metrics)
     _seen: tuple[datetime, float] | None = field(default=None)
-    """Both clocks when they were last looked at; None: what is in Postgres has to be looked at."""
+    """Both clocks at the last check; None: compare with the times in Postgres."""
 
     async def run(self) -> None:
-        """Look at what is in Postgres, then watch, until cancelled."""
+        """Compare with the times in Postgres, then watch the clocks, until cancelled."""
         await run_job(Job("clock_watch", self.metrics), self.run_once, every(_EVERY_SECONDS))
 
     async def run_once(self) -> bool:
-        """Mend if the clock was set back since the last time; return whether it was."""
+        """Correct the times in Postgres if the clock was set back since the last check; return whether it was."""
         at, steady = self.wall(), self.steady()
         expected = await self._expected(steady)
         back = expected - at if expected is not None else timedelta(0)
         if back > _SLACK:
-            await self._mend(at, back)
+            await self._correct(at, back)
         elif self._seen is not None and -back > _SLACK:
             log.warning("our clock was set ahead", seconds=round(-back.total_seconds(), 1))
         self._seen = (at, steady)
         return back > _SLACK
 
     async def _expected(self, steady: float) -> datetime | None:
-        """What time it should be by now, at least."""
+        """Return the earliest time that the wall clock should show now."""
         if self._seen is not None:
             seen_at, seen_steady = self._seen
             return seen_at + timedelta(seconds=steady - seen_steady)
         async with self.database.connection() as connection:
             return await clock.latest(connection)
 
-    async def _mend(self, at: datetime, back: timedelta) -> None:
+    async def _correct(self, at: datetime, back: timedelta) -> None:
         async with self.database.transaction() as connection:
             problems = await clock.correct_future_times(connection, at)
         log.warning(

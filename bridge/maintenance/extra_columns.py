@@ -1,4 +1,4 @@
-"""Keeps `report.service_problem_extra` as the configuration has it, also when that is read again.
+"""Keeps the columns of `report.service_problem_extra` as configured, also after the configuration is read again.
 
 Only the leader does this, and its write is fenced. The view changes in one transaction; a crash leaves it as it was.
 """
@@ -25,14 +25,14 @@ Columns = Mapping[str, Mapping[str, str]]
 
 @dataclass(slots=True)
 class ExtraColumns:
-    """Makes the columns of one database. `wanted` returns what is configured now."""
+    """Writes the extra columns of one database. `wanted` returns the configured columns."""
 
     database: Database
     wanted: Callable[[], Columns]
     fence: LeaderFence = field(default_factory=LeaderFence)
 
     async def run(self) -> None:
-        """Write the columns whenever the configuration has others."""
+        """Write the columns whenever the configured ones differ from those written."""
         written: Columns | None = None
         while True:
             wanted = self.wanted()

@@ -1,10 +1,11 @@
-"""Being the one process that asks: polls, reconciles, fetches, registers and prunes, while others on the same database
-only listen.
+"""Elects one leader among the processes on a database: it polls, reconciles, fetches, registers and prunes, while the
+others only receive notifications.
 
-The lease is renewed well before it expires. When it cannot be renewed in time, because Postgres is away or we were
-paused, the work is cancelled: by then another process may have it. Writes that must not come from two (watermarks,
-registrations, deletions) go through `Fence.hold` besides, because a process that was paused does not know it. Stopping
-cleanly releases the lease; after a kill it is free at once, since no connection of its holder is left.
+The leader renews its lease well before it expires. When it cannot renew in time, because Postgres is away or the
+process was paused, its work is cancelled: another process may hold the lease by then. Since a process does not know
+that it was paused, writes of the leader (watermarks, registrations, deletions) also check the lease in their own
+transaction (`LeaderFence.hold`). A clean stop releases the lease; after a kill another process can take it at once,
+because the holder has no connection left.
 """
 
 from collections.abc import Callable, Coroutine
@@ -30,7 +31,7 @@ _RELEASE_SECONDS = 1.0
 
 @dataclass(slots=True)
 class LeaderElection:
-    """Runs `work` while this process holds the lease; `on_change` is told when it gains (True) or loses it."""
+    """Runs `work` while this process holds the lease; `on_change` is called when it gains (True) or loses it."""
 
     database: Database
     fence: LeaderFence
@@ -40,7 +41,7 @@ class LeaderElection:
     renew_seconds: float = RENEW_SECONDS
 
     async def run(self) -> None:
-        """Take the lease whenever it can be had, and work under it."""
+        """Take the lease whenever it is free, and run the work while it is held."""
         try:
             while True:
                 taken_at = monotonic()
@@ -64,7 +65,7 @@ class LeaderElection:
         log.warning("no longer leading")
 
     async def _renew(self, renewed_at: float) -> None:
-        """Return when the lease is lost, or may be."""
+        """Renew until the lease is lost, or may be lost."""
         while True:
             await anyio.sleep(self.renew_seconds)
             started_at = monotonic()
@@ -81,7 +82,10 @@ class LeaderElection:
                 return
 
     async def _take(self) -> bool:
-        """Take or renew. False when somebody else has it (the token is gone then) or Postgres is away (it stays)."""
+        """Take or renew the lease; return whether it is ours.
+
+        The token is dropped when another process holds the lease, and kept while Postgres is away.
+        """
         try:
             async with self.database.connection() as connection:
                 token = await lease.take(connection, LEADER, self.database.identity, seconds=self.lease_seconds)

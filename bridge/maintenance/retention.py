@@ -1,10 +1,9 @@
-"""Keeping the tables in bounds: partitions of the log made ahead and dropped, old facts and letters deleted a little at
-a time.
+"""Prunes the tables: creates and drops partitions of the notification log, and deletes old rows in small batches.
 
-What is kept for how long is configured (`[retention]`). The log goes a whole day at a time; the rest in batches of a
-transaction each, with a pause in between, so that nothing that is being received ever waits for it. Digests of
-notifications, by which repeats are told, stay as long as the log, and never less than seven days. What changed, for
-those who follow along (`bridge.change`), is kept for a day. A crash leaves some of it for the next round.
+`[retention]` sets how long each kind of row is kept. The log is dropped by whole days; other rows are deleted in
+batches, a transaction each, with pauses, so that notifications never wait for it. The digests that identify repeated
+notifications are kept as long as the log, and at least seven days. The change log for followers (`bridge.change`) is
+kept for a day. What a crash leaves undone, the next round does.
 """
 
 from dataclasses import dataclass, field
@@ -42,8 +41,8 @@ class RetentionJob:
         await run_job(Job("retention", self.metrics), self.run_once, every(_EVERY_SECONDS))
 
     async def run_once(self) -> dict[str, int]:
-        """One round; return how much of what went."""
-        await self.make_ahead()
+        """Prune once; return how many rows of each kind were deleted."""
+        await self.create_partitions()
         today = now().date()
         async with self.database.connection() as connection:
             days = await partition.drop_before(connection, today - timedelta(days=self.keep.notifications_days))
@@ -62,8 +61,8 @@ class RetentionJob:
             log.info("pruned", **pruned)
         return pruned
 
-    async def make_ahead(self) -> None:
-        """Make the partitions of yesterday, today and the days to come."""
+    async def create_partitions(self) -> None:
+        """Create the partitions of yesterday, today and the coming days."""
         today = now().date()
         async with self.database.transaction() as connection:
             await partition.ensure(connection, [today + timedelta(days=day) for day in range(-1, _DAYS_AHEAD + 1)])

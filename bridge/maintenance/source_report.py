@@ -1,11 +1,11 @@
-"""Saying how it is: gauges that have to be asked for, and the state that `tmf656-bridge status` reads from the
-database.
+"""Reports the state of each source: gauges that need a query, and the rows that `tmf656-bridge status` reads.
 
-Processes on one database tell each other here: who leads its modes, the others when they last heard of a source, and
-that they wish for a poll, which only the leader makes. A wish is written before it is forgotten, so a crash between
-polls twice; one that the leader takes and dies with is made up for by its successor's first poll.
+Processes on one database exchange state here: the leader writes the mode of each source; the others write when they
+last received a notification, and their requests for a poll, which only the leader makes. A request is written to the
+database before it is cleared in memory, so a crash in between polls twice; if the leader takes a request and dies, the
+first poll of the next leader serves it.
 
-Counting a million problems takes a while, so the pause after a count grows with what the count took.
+Counting a million problems takes seconds, so the pause after a count grows with its duration.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 
 _EVERY_SECONDS = 2.0
 _COUNT_SHARE = 200
-"""Times as long as a count took, the pause after it: answers that wait behind one are then less than a hundredth."""
+"""The pause after a count, in multiples of its duration: so fewer than a hundredth of the answers wait for a count."""
 _HELD_BACK_SECONDS = 60.0
 _WARN_AGAIN_SECONDS = 600.0
 _STATUSES = tuple(status.value for status in Status)
@@ -48,11 +48,11 @@ class Reporter:
     _available: bool = True
 
     def __post_init__(self) -> None:
-        """Nothing has failed yet."""
+        """Create the job."""
         self.job = Job("source_report", self.metrics)
 
     async def run(self) -> None:
-        """Report every few seconds; a database that is away is reported once, and once when it is back."""
+        """Report every few seconds; log once that Postgres is away, and once that it is back."""
         await run_job(self.job, self.run_once, every(_EVERY_SECONDS), on_failure=self._failed)
 
     def _failed(self, error: Exception) -> None:
@@ -63,7 +63,7 @@ class Reporter:
             self.metrics.database_up.set(0)
 
     async def run_once(self) -> None:
-        """Report, and note that Postgres answers."""
+        """Report once, and record that Postgres answers."""
         await self._report()
         if not self._available:
             log.info("postgres is back")
@@ -71,7 +71,7 @@ class Reporter:
         self.metrics.database_up.set(1)
 
     async def _report(self) -> None:
-        """Write the state of each source, or, where another process leads, read it; count what is due to be counted."""
+        """Write the state of each source, or read it when another process leads; count problems when that is due."""
         for source in list(self.sources.values()):
             try:
                 async with self.database.connection() as connection:
@@ -84,7 +84,7 @@ class Reporter:
             await self._count()
 
     async def _check_held_back(self) -> None:
-        """Say when a transaction that stays open keeps followers of changes from seeing them."""
+        """Warn when a transaction that stays open delays the change stream."""
         async with self.database.connection() as connection:
             seconds, holder = await change.held_back(connection)
         self.metrics.changes_held_back.set(seconds)

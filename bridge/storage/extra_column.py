@@ -11,7 +11,7 @@ from bridge.storage.queries import queries
 async def write(connection: Connection, columns: Mapping[str, Mapping[str, str]]) -> bool:
     """Make the view have these columns (source → name → path), in the caller's transaction; return whether it changed.
 
-    Columns that stay keep their place, so that views of others on this one stay too. A column that is taken away, or
-    whose type changes, needs the view to be made anew; Postgres refuses that while another view uses it.
+    Existing columns keep their place, so that other views on this one stay valid. When a column is removed or its type
+    changes, the view is dropped and created again; Postgres refuses that while another view uses it.
     """
     return bool(await connection.fetchval(queries("extra_column")["write"], orjson.dumps(columns)))

@@ -1,1 +1,1 @@
-"""What changed, told to the followers of /stream."""
+"""Sends the changes to the clients that follow /stream."""

@@ -1,13 +1,13 @@
-"""What changes, to everybody who follows: read once a process, handed to all.
+"""Publishes the changes in the database to all followers: each process reads them once, for all of its followers.
 
-One loop follows `bridge.change` while there is anybody to tell (a notification of Postgres wakes it; it looks by itself
-every second besides), reads the problems as they are now, and puts the same steps into the queue of each follower. A
-queue is bounded. Who does not empty it in time loses it and reads the table instead, at its own pace, until it has
-caught up: so does who comes back after a pause. Nobody waits for a follower: neither the loop nor, since only what is
-committed is read, any writer. A few at a time read the table, so that they leave connections to the others.
+One loop reads new rows of `bridge.change` while there are followers (a Postgres notification wakes it; it also polls
+every second), reads the current state of the problems, and puts the same steps into the queue of each follower. A
+queue is bounded. When a queue is full, it is emptied and the follower reads the table at its own pace until it has
+caught up; a client that reconnects does the same. No follower delays the loop or, since only committed rows are read,
+any writer. Only a few followers read the table at a time, so that connections remain for the rest of the process.
 
-What is handed on is at least once: a problem that changed twice may be told once, as it is after the second time, or
-twice. A crash forgets the followers; each comes back with its position.
+Delivery is at least once: a problem that changed twice may be sent once, in its latest state, or twice. A crash loses
+the followers; each client reconnects with its position.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
@@ -39,22 +39,22 @@ _PAUSE_SECONDS = 0.02
 _PAUSE_A_FOLLOWER_SECONDS = 0.0005
 _READERS = 2
 _HELD_PAGES = 32
-"""Followers that may have a page of the table in hand at a time: they may be many, and slow to send it on."""
+"""Followers that may hold a page of the table in memory at the same time: they may be many, and slow to send it."""
 _START_SECONDS = 5.0
 _EVENT_OVERHEAD_BYTES = 200
 
 
 @dataclass(slots=True)
 class Broadcaster:
-    """Hands the changes in one database to its followers.
+    """Publishes the changes in one database to its followers.
 
-    `position`: everything up to here was handed on. `begun`: what is being handed on right now ends here.
+    `position`: every change up to here was published. `publishing`: the position of the step being published now.
     """
 
     database: Database
     metrics: Metrics
     position: Position | None = None
-    begun: Position = field(default=Position(0, 0))
+    publishing: Position = field(default=Position(0, 0))
     _followers: set[Follower] = field(default_factory=set)
     _wake: Wake = field(default_factory=Wake)
     _placed: anyio.Event = field(default_factory=anyio.Event)
@@ -63,12 +63,12 @@ class Broadcaster:
     _stopped: bool = False
 
     async def run(self) -> None:
-        """Hand on while anybody follows; when cancelled, every follower ends at once."""
+        """Publish while there are followers; when cancelled, every follower ends at once."""
         backoff = Backoff()
         try:
             await run_job(
                 Job("stream", self.metrics),
-                lambda: self._hand_on(backoff),
+                lambda: self._publish_changes(backoff),
                 self._wait,
                 wait_first=True,
                 backoff=backoff,
@@ -80,7 +80,7 @@ class Broadcaster:
 
     @asynccontextmanager
     async def follow(self, wish: StreamFilter) -> AsyncIterator[Follower]:
-        """Follow until the block ends; TransientError when that is not possible now."""
+        """Add a follower until the block ends; TransientError when that is not possible now."""
         if self._stopped or len(self._followers) >= MOST_FOLLOWERS:
             reason = "stopping" if self._stopped else f"{MOST_FOLLOWERS} follow already"
             raise TransientError(reason, retry_after_seconds=5)
@@ -97,7 +97,7 @@ class Broadcaster:
                 await follower.close()
 
     async def steps(self, after: Position, until: Position) -> AsyncGenerator[StreamStep, None]:
-        """Yield, out of the table, what changed after one position up to another, as it is now; a page at a time."""
+        """Read the changes after one position up to another from the table, a page at a time; yield current states."""
         while after < until:
             async with self._readers, self.database.connection() as connection:
                 changes = [
@@ -124,36 +124,36 @@ class Broadcaster:
             async with self._readers, self.database.connection() as connection:
                 if await change.complete(connection, after):
                     return
-        follower.start(self.begun, reset=after is not None)
+        follower.start(self.publishing, reset=after is not None)
 
     async def _wait(self) -> None:
         while not self._followers:
             self.position, self._placed = None, anyio.Event()
             await self._wake.wait()
 
-    async def _hand_on(self, backoff: Backoff) -> None:
-        async with self.database.connection() as connection, change.listening(connection, self._heard):
+    async def _publish_changes(self, backoff: Backoff) -> None:
+        async with self.database.connection() as connection, change.listening(connection, self._on_notification):
             if self.position is None:
-                self.position = self.begun = await change.horizon(connection)
+                self.position = self.publishing = await change.horizon(connection)
             self._placed.set()
             woken = False
             while self._followers:
                 changes = await change.after(connection, self.position, limit=_CHANGES)
-                await self._tell(connection, changes)
+                await self._publish(connection, changes)
                 backoff.reset()
                 if len(changes) < _CHANGES:
-                    # told, and yet nothing to be seen: an older transaction is still under way
+                    # notified, but no change is visible yet: an older transaction is still open
                     look_seconds = _LOOK_AGAIN_SECONDS if woken and not changes else _LOOK_SECONDS
                     woken = await self._wake.wait(look_seconds) is not None
                 await anyio.sleep(_PAUSE_SECONDS + _PAUSE_A_FOLLOWER_SECONDS * len(self._followers))
 
-    def _heard(self) -> None:
+    def _on_notification(self) -> None:
         self._wake.call("committed")
 
-    async def _tell(self, connection: Connection, changes: Sequence[ProblemChange]) -> None:
+    async def _publish(self, connection: Connection, changes: Sequence[ProblemChange]) -> None:
         for pieces in _lookups(changes):
             for step in await _read(connection, pieces):
-                self.begun = step.position
+                self.publishing = step.position
                 for follower in self._followers:
                     follower.offer(step)
                 if step.last:
@@ -176,7 +176,7 @@ class _Piece:
 
 
 def _pieces(changes: Sequence[ProblemChange]) -> Iterator[_Piece]:
-    """Take changes apart where they are large. A problem that changes again later on is left to that change."""
+    """Split large changes. A problem that occurs in a later change of the batch is published with that one only."""
     final = {(one.source_id, problem_id): one for one in changes for problem_id in one.problem_ids}
     for one in changes:
         ids = [problem_id for problem_id in one.problem_ids if final[one.source_id, problem_id] is one]
@@ -186,7 +186,7 @@ def _pieces(changes: Sequence[ProblemChange]) -> Iterator[_Piece]:
 
 
 def _lookups(changes: Sequence[ProblemChange]) -> Iterator[list[_Piece]]:
-    """Group pieces into as many as are looked up at once."""
+    """Group the pieces that one query looks up."""
     group: list[_Piece] = []
     problems = 0
     for piece in _pieces(changes):
@@ -200,7 +200,7 @@ def _lookups(changes: Sequence[ProblemChange]) -> Iterator[list[_Piece]]:
 
 
 async def _read(connection: Connection, pieces: Sequence[_Piece]) -> list[StreamStep]:
-    """Look the problems up. One that is not there any more was pruned, a day or more after its deletion was told."""
+    """Read the problems. One that is missing was pruned, a day or more after its deletion was published."""
     rows = await change.current(connection, [key for piece in pieces for key in piece.problems()])
     steps = []
     for piece in pieces:

@@ -1,4 +1,4 @@
-"""Metrics, logs, exemplars, redaction of secrets, and what systemd is told."""
+"""Metrics, logs, exemplars, redaction of secrets, and notifications to systemd."""
 
 import os
 

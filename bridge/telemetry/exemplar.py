@@ -1,11 +1,11 @@
-"""Exemplars: which notification stands behind a bar of a histogram, for a scrape that asks for OpenMetrics.
+"""Exemplars: an example notification for each bucket of a histogram, for a scrape that asks for OpenMetrics.
 
-Off unless `http.metrics_exemplars` is set: whoever may read /metrics would see ids of problems. A histogram keeps the
-last one of each bucket, so that there are never many. It carries the problem, to look it up, and the trace where the
-sender, or a proxy before us, says that it keeps one (W3C Trace Context); a trace that nobody keeps leads nowhere.
+Off unless `http.metrics_exemplars` is set, because they show ids of problems to every reader of /metrics. A histogram
+keeps one exemplar per bucket, the latest. It contains the id of the problem and, where the sender or a proxy records a
+trace of the request (W3C Trace Context, flag *sampled*), the id of that trace.
 
-The header is noted where the request is read and looked up where its event is counted, in the same task: nothing in
-between has to know of it.
+The header is stored in a context variable where the request is read, and read where the notification is counted, in the
+same task: no function in between has a parameter for it.
 """
 
 import re
@@ -20,12 +20,12 @@ _trace_id: ContextVar[str | None] = ContextVar("trace_id", default=None)
 
 
 def note(traceparent: str | None) -> None:
-    """Note the trace of the request that this task works on; with None, or what is no kept trace, that it has none."""
+    """Note the trace of this task's request; None, or a trace that is not recorded, clears it."""
     _trace_id.set(_kept(traceparent) if traceparent else None)
 
 
 def exemplar(problem_id: str | None) -> dict[str, str]:
-    """Return the labels for what is counted now; a problem whose id is too long or too odd is left out."""
+    """Return the labels for an observation; an id that is too long or would need escaping is left out."""
     trace_id = _trace_id.get()
     labels = {"trace_id": trace_id} if trace_id else {}
     room = _MOST - sum(len(name) + len(value) for name, value in labels.items())
@@ -35,12 +35,12 @@ def exemplar(problem_id: str | None) -> dict[str, str]:
 
 
 def _is_plain(text: str) -> bool:
-    """Whether nothing in it has to be escaped: not all readers of OpenMetrics take escapes here (Python's fails)."""
+    """Whether the text needs no escaping: not every OpenMetrics parser accepts escapes here (Python's fails)."""
     return text.isprintable() and '"' not in text and "\\" not in text
 
 
 def _kept(traceparent: str) -> str | None:
-    """The id of a trace that is recorded. Later versions of the header may say more at its end, version 00 may not."""
+    """Return the id of a recorded trace. Later versions of the header may have more fields, version 00 may not."""
     found = _PARENT.fullmatch(traceparent.strip())
     if found is None:
         return None

@@ -1,4 +1,4 @@
-"""In which format a scrape is answered."""
+"""The format in which a scrape is answered."""
 
 from collections.abc import Callable
 
@@ -9,10 +9,10 @@ Encoder = Callable[[Collector], bytes]
 
 
 def encoder(accept: str) -> tuple[Encoder, str]:
-    """Return what makes the page, and its content type: OpenMetrics where the Accept header asks for it, else
-    Prometheus' text format, also where the header makes no sense.
+    """Return the encoder and its content type: OpenMetrics when the Accept header asks for it, else Prometheus' text
+    format, also for an Accept header that cannot be parsed.
     """
     try:
         return choose_encoder(accept)
-    except (TypeError, ValueError):  # the library compares versions that are no numbers
+    except (TypeError, ValueError):  # the library fails on a version that is not a number
         return generate_latest, CONTENT_TYPE_PLAIN_0_0_4

@@ -1,10 +1,9 @@
-"""Logging: one line per change of state, on standard error, for people on a terminal and as JSON for everything else.
+"""Logging: one line per change of state, on standard error, readable on a terminal and JSON otherwise.
 
-Every line takes one way, those of libraries (aiohttp, asyncpg, asyncio) included: structlog, stdlib `logging`, then
-one handler, whose lock keeps lines of different threads apart. On that way secrets become stars, by the name of
-their key and by `bridge.telemetry.redaction`, and control characters become visible text, so that what a source sends
-can neither forge a line nor steer a terminal. A call below the level costs next to nothing. Lines are written at once:
-a crash loses none.
+Every line, those of libraries (aiohttp, asyncpg, asyncio) included, passes structlog, then stdlib `logging`, then one
+handler, whose lock keeps lines of different threads apart. On the way secrets are masked, by the name of their key and
+by `bridge.telemetry.redaction`, and control characters are escaped, so that text of a source can neither forge a line
+nor control a terminal. A call below the level costs next to nothing. Lines are not buffered: a crash loses none.
 """
 
 import logging
@@ -32,9 +31,9 @@ _UNSAFE_IN_A_LINE = re.compile(r"[\t\n]")
 _INT64 = range(-(2**63), 2**64)
 _DEEPEST = 8
 _NOISY = ("aiohttp.access",)
+"""Loggers with a line per request: shown at level debug only."""
 _TWICE = ("asyncpg.pool",)
-"""Loggers that tell at length, with a traceback, what we tell in a line: that Postgres is away."""
-"""Loggers with a line per request: heard at level debug only."""
+"""Loggers that report with a traceback what we log in one line: that Postgres is away."""
 
 
 _threshold = logging.INFO
@@ -95,7 +94,7 @@ def configure(level: Level = "info", style: Style = "auto", to: TextIO | None = 
 
 
 def set_level(level: Level) -> None:
-    """Log from this level on, also with loggers that were used before."""
+    """Set the level, also for loggers that were used before."""
     global _threshold  # noqa: PLW0603 -- logging is one per process
     threshold = _threshold = logging.getLevelNamesMapping()[level.upper()]
     logging.getLogger().setLevel(threshold)
@@ -126,7 +125,7 @@ def _harmless(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 
 def _harmless_lines(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
-    """Mask and escape everything, line breaks too; a traceback is set in, so that its lines do not look like ours."""
+    """Mask and escape everything, line breaks too; a traceback is indented, so that no line of it looks like ours."""
     return {_on_a_line(key): _for_people(key, value) for key, value in _harmless(logger, name, event).items()}
 
 
@@ -143,7 +142,7 @@ def _on_a_line(text: str) -> str:
 
 
 def _masked(key: object, value: object, depth: int = 0) -> Any:
-    """`value` as JSON can hold it, without secrets; a number or a flag is none, whatever its key."""
+    """Convert `value` to JSON types and mask secrets; a number or a flag is never a secret, whatever its key."""
     if value is None or isinstance(value, bool | float) or (isinstance(value, int) and value in _INT64):
         return value
     if value != "" and _SECRET_KEY.search(str(key)):

@@ -1,7 +1,7 @@
-"""Sampling how late the event loop is: a sleeper asks to be woken, and sees how much later it was.
+"""Samples the delay of the event loop: a task sleeps until a time and measures how much later it runs.
 
-What is late here was late for every request and every job meanwhile: the loop was busy, or the process did not get a
-processor. Four samples a second cost nothing that could be measured.
+Every request and every job was delayed as much meanwhile: the loop was busy, or the process got no processor time.
+Four samples a second have no measurable cost.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,8 @@
-"""What Prometheus scrapes. One registry an application, so that several can live in one process (tests).
+"""The metrics that Prometheus scrapes. Each `Bridge` has a registry, so that tests can run several in one process.
 
-Rules: base units, no unbounded labels (never a problem id or a URL; an exemplar is none), every series exists at 0 from
-the start, a failure stands beside its total. The names are public: dashboards and alerts rest on them.
+Rules: base units; no unbounded labels (never a problem id or a URL; an exemplar is not a label); every series exists at
+0 from the start; each counter of failures has a counter of all attempts. The names are public: dashboards and alerts
+use them.
 """
 
 import sys
@@ -148,31 +149,31 @@ class Metrics:
         )
         self.missed = Counter(
             f"{prefix}_missed_changes",
-            "Changes found by asking, of which no notification came in time",
+            "Changes found by polling, of which no notification arrived in time",
             ["source"],
             registry=registry,
         )
         self.late = Counter(
             f"{prefix}_late_changes",
-            "Changes found by asking, of which a notification came a little later; nothing was missed",
+            "Changes found by polling, of which a notification arrived a little later; nothing was missed",
             ["source"],
             registry=registry,
         )
         self.silences = Counter(
             f"{prefix}_silences",
-            "Polls because no notification had come for longer than is usual",
+            "Polls because no notification had arrived for longer than usual",
             ["source"],
             registry=registry,
         )
         self.silence_limit = Gauge(
             f"{prefix}_silence_limit_seconds",
-            "How long the source may be silent before it is polled; learned from what is usual",
+            "How long the source may be silent before it is polled; learned from its usual pauses",
             ["source"],
             registry=registry,
         )
         self.mode = Gauge(
             f"{prefix}_mode",
-            "How the source is followed; the mode in force is 1",
+            "Mode of the source; the current mode is 1",
             ["source", "mode"],
             registry=registry,
         )
@@ -184,7 +185,7 @@ class Metrics:
         )
         self.last_poll_success = Gauge(
             f"{prefix}_last_poll_success_timestamp_seconds",
-            "When a pass last succeeded",
+            "When the last successful pass ended",
             ["source", "kind"],
             registry=registry,
         )
@@ -218,7 +219,7 @@ class Metrics:
         )
         self.registered = Gauge(
             f"{prefix}_subscription_registered",
-            "1 while a registration at the hub is believed to stand",
+            "1 while the source is believed to hold our registration",
             ["source"],
             registry=registry,
         )
@@ -242,7 +243,7 @@ class Metrics:
         )
         self.commit_failures = Counter(
             f"{prefix}_commit_failures",
-            "Transactions of the writer that Postgres did not take; commit_seconds counts the others",
+            "Transactions of the writer that Postgres refused; commit_seconds counts the others",
             registry=registry,
         )
         self.last_commit = Gauge(
@@ -256,17 +257,17 @@ class Metrics:
         )
         self.journal_waiting = Gauge(
             f"{prefix}_journal_waiting",
-            "Answered notifications in the local journal, not yet in Postgres",
+            "Notifications in the local journal: answered, not yet in Postgres",
             registry=registry,
         )
         self.journal_bytes = Gauge(
             f"{prefix}_journal_bytes",
-            "Bytes in the local journal; with several workers, in the fullest of theirs",
+            "Bytes in the local journal; with several workers, in the fullest journal",
             registry=registry,
         )
         self.journal_max_bytes = Gauge(
             f"{prefix}_journal_max_bytes",
-            "Bytes that the local journal, with several workers that of each, may hold; 0: there is none",
+            "Limit of the local journal in bytes, with several workers of each journal; 0: there is no journal",
             registry=registry,
         )
         self.journal_oldest = Gauge(
@@ -276,13 +277,15 @@ class Metrics:
         )
         self.journal_unwritable = Gauge(
             f"{prefix}_journal_unwritable",
-            "Local journals whose disk refuses to be written (full, read-only), one a worker; 0: all is well",
+            "Local journals, one per worker, whose disk cannot be written (full, read-only)",
             registry=registry,
         )
         self.journalled = Counter(
             f"{prefix}_journalled", "Notifications answered from the local journal", ["source"], registry=registry
         )
-        self.problems = Gauge(f"{prefix}_service_problems", "Living problems", ["source", "status"], registry=registry)
+        self.problems = Gauge(
+            f"{prefix}_service_problems", "Problems, deleted ones not counted", ["source", "status"], registry=registry
+        )
         self.drift = Counter(
             f"{prefix}_drift", "Differences a full pass found and repaired", ["source", "kind"], registry=registry
         )
@@ -298,7 +301,7 @@ class Metrics:
         self.database_up = Gauge(f"{prefix}_database_up", "1 while Postgres answers", registry=registry)
         self.changes_held_back = Gauge(
             f"{prefix}_changes_held_back_seconds",
-            "How long an open or prepared transaction, in any database there, has held changes back from /stream",
+            "How long an open or prepared transaction, in any database of the server, has delayed changes on /stream",
             registry=registry,
         )
         self.upstream = Counter(
@@ -309,7 +312,7 @@ class Metrics:
         )
         self.loop_lag = Histogram(
             f"{prefix}_event_loop_lag_seconds",
-            "How much later than asked the event loop woke a sleeper",
+            "Delay with which the event loop ran a timer",
             buckets=_LATE,
             registry=registry,
         )
@@ -327,7 +330,7 @@ class Metrics:
         )
         self.job_failures = Counter(
             f"{prefix}_job_failures",
-            "Times that a job failed and backed off; without a source it works on the whole database",
+            "Failures of a job after which it backed off; a job without a source works on the whole database",
             ["source", "job"],
             registry=registry,
         )
@@ -345,7 +348,7 @@ class Metrics:
             self.stream_ends.labels(reason)
 
     def introduce(self, source: str) -> None:
-        """Make every series of a source exist, at 0, unless they do."""
+        """Create every series of a source, at 0, unless they exist."""
         if source in self._introduced:
             return
         self._introduced.add(source)
@@ -381,19 +384,19 @@ class Metrics:
         self.show_mode(source, "poll")
 
     def forget(self, source: str) -> None:
-        """Remove every series of a source that is gone."""
+        """Remove every series of a source that is no longer configured."""
         self._introduced.discard(source)
         for family in vars(self).values():
             if isinstance(family, MetricWrapperBase) and "source" in family._labelnames:  # noqa: SLF001 -- not public
                 family.remove_by_labels({"source": source})
 
     def show_mode(self, source: str, mode: str) -> None:
-        """Set the mode in force to 1 and the others to 0."""
+        """Set the current mode to 1 and the others to 0."""
         for each in MODES:
             self.mode.labels(source, each).set(1 if each == mode else 0)
 
     def show_problems(self, source: str, counts: Iterable[tuple[str, int]], statuses: Iterable[str]) -> None:
-        """Set the living problems by status; statuses without any are 0."""
+        """Set the number of problems, deleted ones not counted, by status; a status without problems is 0."""
         by_status = dict(counts)
         for status in statuses:
             self.problems.labels(source, status).set(by_status.get(status, 0))
@@ -410,5 +413,5 @@ class Metrics:
 
 
 def event_type_label(event_type: str) -> str:
-    """Bound the label: names of the standard as they are, anything else is `other`."""
+    """Return the label value: a name of the standard, or `other`."""
     return event_type if event_type in KNOWN_EVENT_TYPES else OTHER_EVENT_TYPE

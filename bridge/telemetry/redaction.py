@@ -1,6 +1,6 @@
-"""Secrets within text: what is known to be one, or looks like one, becomes stars before anything is shown or logged.
+"""Masks secrets within text before it is shown or logged.
 
-Three nets: the values told to `hide`, passwords within URLs and connection strings, and the secret part of a callback
+Masked are the values given to `hide`, passwords within URLs and connection strings, and the secret part of a callback
 address. `hide` and `mask` may be called from any thread: the pattern is replaced as a whole, under a lock.
 """
 
@@ -9,10 +9,10 @@ import threading
 from urllib.parse import quote
 
 MASK = "**********"
-"""What stands for a secret."""
+"""Shown in place of a secret."""
 
 _SHORTEST_HIDDEN = 4
-"""Shorter values occur in ordinary words by chance; they are masked by the name of their key only."""
+"""Shorter values occur in ordinary words by chance; only the name of their key masks them."""
 
 _URL_PASSWORD = re.compile(r"(?<=://)([^/?#@\s:]*):\S*@")
 _NAMED_PASSWORD = re.compile(r"((?:^|[?&\s])(?:ssl)?password=)[^&\s]*", re.IGNORECASE)
@@ -24,8 +24,8 @@ _hidden_pattern: re.Pattern[str] | None = None
 
 
 def hide(value: str) -> None:
-    """From now on, for the life of the process, show stars for `value`, also where it is percent-encoded."""
-    global _hidden, _hidden_pattern  # noqa: PLW0603 - logging is one per process, and so is what it must not say
+    """Mask `value` for the life of the process, also where it is percent-encoded."""
+    global _hidden, _hidden_pattern  # noqa: PLW0603 -- logging is one per process, and so are its secrets
     if len(value) < _SHORTEST_HIDDEN or value in _hidden:
         return
     with _hiding:

@@ -1,7 +1,7 @@
-"""What systemd wants to hear of a service of `Type=notify` (sd_notify(3)): that it is ready, stops, and still turns.
+"""Notifications to systemd for a service of `Type=notify` (sd_notify(3)): ready, stopping, and the watchdog.
 
-Without `NOTIFY_SOCKET` nothing is sent. A message that does not arrive is no trouble of ours: systemd will do what it
-does with a service that says nothing.
+Without `NOTIFY_SOCKET` nothing is sent. A message that cannot be sent is ignored: systemd then acts as configured for a
+service that does not notify it.
 """
 
 import os
@@ -11,11 +11,11 @@ from contextlib import suppress
 import anyio
 
 VARIABLES = frozenset({"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"})
-"""Environment variables that make a process the one systemd listens to."""
+"""Environment variables by which systemd asks a process for notifications."""
 
 
 def notify(state: str) -> None:
-    """Send `READY=1`, `STOPPING=1`, `WATCHDOG=1`, or words for people (`STATUS=…`); returns at once."""
+    """Send `READY=1`, `STOPPING=1`, `WATCHDOG=1`, or text for operators (`STATUS=…`); returns at once."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return
@@ -26,15 +26,15 @@ def notify(state: str) -> None:
 
 
 def watchdog_seconds() -> float | None:
-    """After how long without a word this process is taken for dead; None when nobody watches it."""
+    """Return after how long without a notification systemd kills this process; None without a watchdog."""
     usec, watched = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", "")
     if not usec.isdecimal() or int(usec) == 0 or (watched and watched != str(os.getpid())):
         return None
     return int(usec) / 1_000_000
 
 
-async def keep_telling() -> None:
-    """Say as often as is wanted that the event loop turns; for ever, or not at all."""
+async def feed_watchdog() -> None:
+    """Notify the watchdog from the event loop, three times per period, for ever; return at once without a watchdog."""
     seconds = watchdog_seconds()
     while seconds is not None:
         notify("WATCHDOG=1")

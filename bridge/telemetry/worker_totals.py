@@ -1,9 +1,9 @@
 """The metrics of several processes as one page.
 
-A process says what it has as plain lists (`samples`); the totals of several are counters and histograms added up, and
-gauges by what they mean: added up, the largest, the smallest, or what the process says that leads, since the others
-only repeat what they read of it. Counters must not fall when a process dies and another one takes its place:
-`counted` keeps what the dead one had counted, to be added for ever.
+A process exports its metrics as plain lists (`samples`). The totals are the sums of counters and histograms; for a
+gauge its meaning decides: the sum, the largest or the smallest value, or the value of the leader, which the other
+processes only copy. Counters must not fall when a worker is replaced: `counters` returns what to keep of a process that
+ended.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -30,7 +30,7 @@ _SUM = frozenset(
         "tmf656_bridge_writer_waiting",
     }
 )
-# of journals and open files the fullest, and what one may hold: where one has no room, that others have some is no help
+# journals and open files: the fullest one and its limit, because room in another process does not help it
 _MOST = frozenset(
     {
         _LEADS,
@@ -45,13 +45,13 @@ _MOST = frozenset(
 )
 _LEAST = frozenset({"process_max_fds", "process_start_time_seconds", "tmf656_bridge_database_up"})
 _OLDEST = frozenset({"tmf656_bridge_journal_oldest_timestamp_seconds"})
-"""The smallest, but 0 says that there is nothing."""
+"""The smallest value other than 0, which means that there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """One metric of one process: name, help and type, and of each sample its name, labels, value and exemplar (labels,
-    value, time), or None.
+    """One metric of one process: name, help and type; of each sample the name, labels, value, and exemplar (labels,
+    value, time) or None.
     """
 
     name: str
@@ -65,7 +65,7 @@ class Family:
 
 
 def samples(registry: CollectorRegistry) -> list[Family]:
-    """Return what a process has to say."""
+    """Return every metric of this process."""
     return [
         Family(
             metric.name,
@@ -77,13 +77,13 @@ def samples(registry: CollectorRegistry) -> list[Family]:
     ]
 
 
-def counted(families: Iterable[Family]) -> list[Family]:
-    """Return what stays when a process is gone."""
+def counters(families: Iterable[Family]) -> list[Family]:
+    """Return the counters and histograms: they stay in the totals when the process has ended."""
     return [family for family in families if family.counts]
 
 
 def total(processes: Sequence[Sequence[Family]]) -> list[Family]:
-    """Return the totals; where nothing else is said, the word of the process that leads, or of the first."""
+    """Return the totals; a gauge without a rule has the value of the leader, or of the first process."""
     ordered = sorted(processes, key=_leads, reverse=True)
     names = dict.fromkeys(family.name for process in ordered for family in process)
     by_name = [{family.name: family for family in process} for process in ordered]

@@ -37,7 +37,7 @@ _PARAMETERS = frozenset(("source", "status", "body"))
 class Following(Protocol):
     """What follows the changes for one client; see `bridge.stream.follower`."""
 
-    heard: Position
+    position: Position
     reset: bool
     scope: anyio.CancelScope
 
@@ -96,13 +96,13 @@ class _Sender:
             await self._response.prepare(self._request)
             if self._request.transport is not None:
                 self._request.transport.set_write_buffer_limits(high=_PART_BYTES)
-            await self._write(b"retry: 2000\n" + _id(self._following.heard))
+            await self._write(b"retry: 2000\n" + _id(self._following.position))
             if self._following.reset:
                 await self._write(_RESET)
             while True:
                 step = await self._following.next(HEARTBEAT_SECONDS)
                 if step is None:
-                    await self._write(b": nothing new\n" + _id(self._following.heard))
+                    await self._write(b": nothing new\n" + _id(self._following.position))
                 else:
                     await self._send_step(step)
         except TransientError:

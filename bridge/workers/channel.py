@@ -1,8 +1,8 @@
 """Questions and answers, both ways, over one connection: a JSON object a line.
 
 A question is `{"ask": number, …}`, its answer `{"answer": number, …}`, or `{"answer": number, "failed": true}` when
-answering failed: a defect in there is logged and costs one answer, not the process that has all others to talk to.
-When the connection ends, whoever still waits for an answer gets a GoneError.
+the answering code failed: the defect is logged, and the process goes on to answer the others. When the connection ends,
+every call that waits for an answer raises GoneError.
 """
 
 import asyncio
@@ -24,19 +24,19 @@ _MOST_BYTES = 256 * 1024**2
 """The longest line; the metrics of a hundred sources are 5 MB."""
 
 Message = dict[str, Any]
-"""What is sent may hold dataclasses; they arrive as dicts."""
+"""A message may contain dataclasses; they arrive as dicts."""
 Answer = Callable[[Message], Awaitable[Message]]
 
 
 class GoneError(TransientError):
-    """The other side is gone."""
+    """The other process has ended."""
 
 
 class FailedError(TransientError):
     """The other side could not answer; its log says why."""
 
 
-class Line:
+class Channel:
     """One end; use `opened`. `answer` answers the questions of the other side."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: Answer) -> None:
@@ -47,7 +47,7 @@ class Line:
         self._gone = False
 
     async def ask(self, **question: Any) -> Message:
-        """Ask, and return the answer; FailedError when there is none, GoneError when none can come any more."""
+        """Ask, and return the answer; FailedError when answering failed, GoneError when the connection has ended."""
         if self._gone:
             raise GoneError("the other process is gone")
         number = next(self._numbers)
@@ -62,7 +62,7 @@ class Line:
         return answer
 
     async def run(self) -> None:
-        """Take in what the other side says, until it is gone."""
+        """Receive questions and answers until the connection ends."""
         try:
             async with anyio.create_task_group() as answering:
                 while message := await self._next():
@@ -91,7 +91,7 @@ class Line:
         number = question["ask"]
         try:
             answer = _packed({"answer": number, **await self._answer(question)})
-        except Exception:  # whatever it is: it must not end the process that all others talk to
+        except Exception:  # a defect in one answer must not end the process that serves all others
             log.exception("a question of another process could not be answered", question=question.get("what"))
             answer = _packed({"answer": number, "failed": True})
         with suppress(GoneError):
@@ -110,10 +110,10 @@ def _packed(message: Message) -> bytes:
 
 
 @asynccontextmanager
-async def opened(end: socket.socket, answer: Answer) -> AsyncIterator[Line]:
+async def opened(end: socket.socket, answer: Answer) -> AsyncIterator[Channel]:
     """Open one end of a pair of sockets; it is closed at the end of the context."""
     reader, writer = await asyncio.open_unix_connection(sock=end, limit=_MOST_BYTES)
     try:
-        yield Line(reader, writer, answer)
+        yield Channel(reader, writer, answer)
     finally:
         writer.close()

@@ -1,8 +1,9 @@
 """One worker: a bridge that a parent started.
 
-It is told what to do on its line (standard input): its number, and the settings as the parent read them, so that all
-workers run by the same, whatever becomes of the file. It says when it is ready, answers with its metrics, and asks the
-parent for the page of all. It ends by SIGTERM, SIGINT, or when the parent is gone; with the status of any other bridge.
+It receives its number and the settings over its channel (standard input), as the parent read them, so that all workers
+run with the same settings even when the file changes. It reports when it is ready, answers with its metrics, and asks
+the parent for the metrics page of all workers. It stops on SIGTERM, SIGINT, or when the parent has ended; the exit
+status is that of any bridge.
 """
 
 import base64
@@ -26,7 +27,7 @@ from bridge.workers.channel import GoneError, Message
 log = structlog.get_logger(__name__)
 
 _PAGE_SECONDS = 8.0
-"""Longer than the parent waits for a worker that says nothing, shorter than Prometheus waits (10)."""
+"""Longer than the parent waits for a worker that does not answer, shorter than Prometheus waits (10)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Task:
 
 
 async def run() -> None:
-    """Be a worker until told to stop."""
+    """Run a worker until it is stopped."""
     end = socket.socket(fileno=os.dup(0))
     bridge: Bridge | None = None
     number = 0
@@ -73,13 +74,13 @@ async def run() -> None:
         async def page(accept: str) -> tuple[bytes, str]:
             try:
                 with anyio.fail_after(_PAGE_SECONDS):
-                    said = await parent.ask(what="page", accept=accept)
+                    answered = await parent.ask(what="page", accept=accept)
             except TimeoutError as error:
                 raise OverdueError("the parent of the workers, which adds their metrics up, does not answer") from error
-            return said["page"].encode(), said["type"]
+            return answered["page"].encode(), answered["type"]
 
         def ready(running: RunningBridge) -> None:
-            tasks.start_soon(_say_ready, parent, running.url)
+            tasks.start_soon(_report_ready, parent, running.url)
 
         tasks.start_soon(listen)
         task = Task.unpacked((await parent.ask(what="task"))["task"])
@@ -100,7 +101,7 @@ async def run() -> None:
         tasks.cancel_scope.cancel()
 
 
-async def _say_ready(parent: channel.Line, url: str) -> None:
+async def _report_ready(parent: channel.Channel, url: str) -> None:
     try:
         await parent.ask(what="ready", url=url)
     except GoneError:

@@ -1,17 +1,17 @@
-"""The parent of the workers: reserves the port, starts them, starts them again, and adds their metrics up.
+"""The parent of the workers: reserves the port, starts and restarts the workers, and adds up their metrics.
 
-Start: the address is tried first, alone, so that another program on it is noticed (sockets that share a port say
-nothing), and then held without listening, so that nobody else takes it between two workers. With no DSN the embedded
-Postgres is started and migrated here. The first worker starts alone: what keeps it from running would keep all of them,
-and is then said once. The others follow when it is ready.
+Start: the parent first binds the address exclusively, so that a conflict with another program is an error (sockets
+that share a port report none), and then holds it without listening, so that no program takes it while no worker runs.
+Without a DSN the parent starts and migrates the embedded Postgres. The first worker starts alone: a fault that would
+stop every worker is then reported once. The others start when it is ready.
 
-Every few seconds each worker is asked for its metrics. One that dies is started again, and what it had counted stays in
-the totals; what it counted since it was last asked is lost. One that says nothing for a minute is killed first. Where
-the system has no process or file to give, the others go on, and it is tried again.
+The parent asks each worker for its metrics every few seconds. A worker that dies is replaced; its counters stay in the
+totals, except for what it counted after the last answer. A worker that does not answer for a minute is killed and
+replaced. When the system has no process or file left, the others go on and the parent tries again.
 
-Stop (SIGTERM, SIGINT): every worker stops as a bridge does; one that takes too long is killed, which is said, and the
-exit status is 1. The workers are in sessions of their own, so that Ctrl-C in a terminal comes to the parent alone,
-which knows the order. Killed: the workers see their lines end, and stop.
+Stop (SIGTERM, SIGINT): the parent stops the workers in order; it kills one that takes too long, logs that and exits
+with status 1. The workers have sessions of their own, so that Ctrl-C in a terminal reaches the parent only. When the
+parent is killed, the channels close and the workers stop.
 """
 
 import os
@@ -39,37 +39,37 @@ from bridge.telemetry import logs, systemd, worker_totals
 from bridge.telemetry.worker_totals import Family
 from bridge.web.server import bind, cannot_listen
 from bridge.workers import channel
-from bridge.workers.channel import FailedError, GoneError, Line, Message
+from bridge.workers.channel import Channel, FailedError, GoneError, Message
 from bridge.workers.child import Task
 
 log = structlog.get_logger(__name__)
 
 _ASK_SECONDS = 5.0
 _SILENT_ASKS = 6
-"""Questions in a row without an answer. Not time: when all of a machine was stopped for a while, nobody hangs."""
+"""Questions in a row without an answer. Not a time: after a pause of the whole machine no worker is at fault."""
 _STEADY_SECONDS = 60.0
 _STOP_SECONDS = 8.0
-"""For the stop of all workers, and once more for the one that deregisters: together less than systemd and Kubernetes
-wait, and more than the limits within a bridge come to.
+"""For stopping all workers, and again for the one that deregisters: together less than systemd and Kubernetes wait,
+and more than the sum of the limits within a bridge.
 """
 _REAP_SECONDS = 1.0
 _RELOAD_SECONDS = 60.0
 _RESERVED_CONNECTIONS = 20
-"""For psql and the like, beside those of the workers, in an embedded Postgres."""
+"""In an embedded Postgres, for psql and similar programs, beside the connections of the workers."""
 
 
 @dataclass(slots=True)
 class _Worker:
-    """One place that is filled by one process after the other."""
+    """One of the numbered workers; when its process ends, another takes its place."""
 
     number: int
     unsubscribe: bool
     process: Process | None = None
-    channel: Line | None = None
+    channel: Channel | None = None
     url: str = ""
     ready: anyio.Event = field(default_factory=anyio.Event)
-    said: list[Family] = field(default_factory=list)
-    """What it had to say of itself when it was last asked."""
+    metrics: list[Family] = field(default_factory=list)
+    """Its latest answer."""
 
 
 @dataclass(slots=True)
@@ -81,21 +81,21 @@ class Workers:
     unsubscribe: bool = False
     reread: Callable[[], Settings] | None = None
     _shared: Settings | None = None
-    """What each worker runs by; None while Postgres starts."""
-    _gone: list[Family] = field(default_factory=list)
-    """What processes had counted that are gone."""
+    """The settings of each worker; None while Postgres starts."""
+    _ended: list[Family] = field(default_factory=list)
+    """Counters and histograms of processes that have ended."""
     _workers: list[_Worker] = field(default_factory=list)
     _stopping: anyio.Event = field(default_factory=anyio.Event)
     _killed: list[int] = field(default_factory=list)
-    """Numbers of those that did not stop in time."""
+    """Numbers of the workers that did not stop in time."""
 
     def stop(self) -> None:
-        """End all of them; safe to call twice and at any time."""
+        """Stop all workers; safe to call twice and at any time."""
         systemd.notify("STOPPING=1")
         self._stopping.set()
 
     async def run(self) -> None:
-        """Run until `stop`. PermanentError when the first worker does not come up, or one had to be killed."""
+        """Run until `stop`. PermanentError when the first worker cannot start, or a worker had to be killed."""
         async with AsyncExitStack() as stack:
             settings = stack.enter_context(_reserved(self.settings))
             settings = await stack.enter_async_context(_with_database(settings, self.count))
@@ -113,7 +113,7 @@ class Workers:
             raise PermanentError(f"{len(self._killed)} of {self.count} workers did not stop in time and were killed")
 
     async def reload(self) -> None:
-        """Read the configuration again and have each worker take over what can be; stop where there is none to read."""
+        """Read the configuration again and send it to each worker; stop when there is no configuration file."""
         if self.reread is None:
             self.stop()
             return
@@ -127,15 +127,15 @@ class Workers:
         logs.set_level(self.settings.log.level)
         if self._shared is not None:
             self._shared = change_of(self._shared, read).settings
-        async with anyio.create_task_group() as telling:
+        async with anyio.create_task_group() as sending:
             for worker in self._workers:
                 if worker.channel is not None:
-                    telling.start_soon(self._tell_settings, worker, worker.channel)
+                    sending.start_soon(self._send_settings, worker, worker.channel)
 
-    async def _tell_settings(self, worker: _Worker, said: Line) -> None:
+    async def _send_settings(self, worker: _Worker, to: Channel) -> None:
         try:
             with anyio.fail_after(_RELOAD_SECONDS):
-                await said.ask(what="settings", task=self._task_of(worker).packed())
+                await to.ask(what="settings", task=self._task_of(worker).packed())
         except (FailedError, GoneError, TimeoutError) as error:
             log.warning("a worker has not reloaded", worker=worker.number, error=str(error) or "no answer in time")
 
@@ -155,7 +155,7 @@ class Workers:
             systemd.notify(f"READY=1\nSTATUS={self.count} workers listening at {first.url}")
 
     async def _end(self) -> None:
-        """Stop the workers; the one that deregisters is the last, so that no other registers again after it."""
+        """Stop the workers; the one that deregisters stops last, so that no other registers again after it."""
         last = self._workers[:1] if self.unsubscribe else []
         await self._stop_all([each for each in self._workers if each not in last])
         await self._stop_all(last)
@@ -177,18 +177,18 @@ class Workers:
                 await process.wait()
 
     async def _keep(self, worker: _Worker) -> None:
-        """Fill the place of a worker, again and again."""
+        """Start a process for this worker, and another whenever it ends, until `stop`."""
         backoff = Backoff(first_seconds=0.2, last_seconds=10)
         while not self._stopping.is_set():
             started = anyio.current_time()
             try:
-                status = await self._fill(worker)
+                status = await self._run_process(worker)
             except OSError as error:  # too many processes or open files, say, which may pass
                 self._not_first(worker, f"cannot be started: {error}")
                 log.warning("a worker cannot be started, trying again later", worker=worker.number, error=str(error))
             else:
-                self._gone = worker_totals.total([worker_totals.counted(worker.said), self._gone])
-                worker.said = []
+                self._ended = worker_totals.total([worker_totals.counters(worker.metrics), self._ended])
+                worker.metrics = []
                 if self._stopping.is_set():
                     return
                 self._not_first(worker, f"ended with status {status}, for what it says")
@@ -198,15 +198,15 @@ class Workers:
             await anyio.sleep(backoff.next_seconds())
 
     def _not_first(self, worker: _Worker, what: str) -> None:
-        """PermanentError when it is the first that was never ready."""
+        """Raise PermanentError for the first worker while it was never ready."""
         if worker is self._workers[0] and not worker.ready.is_set():
             raise PermanentError(f"the first of {self.count} workers {what}")
 
-    async def _fill(self, worker: _Worker) -> int:
-        """Start a process, talk to it until it ends, and return its status; OSError when it cannot be started."""
+    async def _run_process(self, worker: _Worker) -> int:
+        """Start a process, serve it until it ends, and return its status; OSError when it cannot be started."""
         ours, process = await _started()
         try:
-            await self._talk(worker, process, ours)
+            await self._serve(worker, process, ours)
         finally:
             worker.process, worker.channel = None, None
             if process.returncode is None:
@@ -215,17 +215,17 @@ class Workers:
                 status = await process.wait()
         return status
 
-    async def _talk(self, worker: _Worker, process: Process, end: socket.socket) -> None:
+    async def _serve(self, worker: _Worker, process: Process, end: socket.socket) -> None:
         async def answer(question: Message) -> Message:
             return await self._answer(worker, question)
 
-        async with channel.opened(end, answer) as said, anyio.create_task_group() as talking:
-            worker.process, worker.channel = process, said
-            talking.start_soon(said.run)
-            talking.start_soon(self._watch, worker)
+        async with channel.opened(end, answer) as opened_channel, anyio.create_task_group() as serving:
+            worker.process, worker.channel = process, opened_channel
+            serving.start_soon(opened_channel.run)
+            serving.start_soon(self._watch, worker)
             await process.wait()
             worker.process, worker.channel = None, None
-            talking.cancel_scope.cancel()
+            serving.cancel_scope.cancel()
 
     async def _answer(self, worker: _Worker, question: Message) -> Message:
         match question["what"]:
@@ -246,10 +246,10 @@ class Workers:
             for worker in self._workers:
                 if worker.channel is not None:
                     asking.start_soon(self._ask, worker, worker.channel)
-        return worker_totals.page(worker_totals.total([*(each.said for each in self._workers), self._gone]), accept)
+        return worker_totals.page(worker_totals.total([*(each.metrics for each in self._workers), self._ended]), accept)
 
     async def _watch(self, worker: _Worker) -> None:
-        """Ask a worker now and then what it has counted; kill it when it says nothing for long."""
+        """Ask a worker for its metrics every few seconds; kill it when it does not answer several times in a row."""
         unanswered = 0
         while worker.channel is not None and worker.process is not None:
             await anyio.sleep(_ASK_SECONDS)
@@ -259,22 +259,22 @@ class Workers:
                 worker.process.kill()
                 return
 
-    async def _ask(self, worker: _Worker, said: Line | None) -> bool:
-        """Ask a worker for its metrics; False, and what it said before stays, when it does not answer in time."""
-        if said is None:
+    async def _ask(self, worker: _Worker, to: Channel | None) -> bool:
+        """Ask a worker for its metrics; False, and its former answer stays, when it does not answer in time."""
+        if to is None:
             return False
         with anyio.move_on_after(_ASK_SECONDS):
             try:
-                answer = await said.ask(what="samples")
+                answer = await to.ask(what="samples")
             except (FailedError, GoneError):
                 return False
-            worker.said = [Family(**family) for family in answer["samples"]]
+            worker.metrics = [Family(**family) for family in answer["samples"]]
             return True
         return False
 
 
 async def _started() -> tuple[socket.socket, Process]:
-    """Start a process; return our end of its line, and it."""
+    """Start a process; return the parent's end of its channel, and the process."""
     ours, theirs = socket.socketpair()
     with theirs, ExitStack() as unless_started:
         unless_started.enter_context(ours)
@@ -308,12 +308,12 @@ async def _either(one: anyio.Event, other: anyio.Event) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """Ours, without what systemd wants to hear of: only the parent speaks to it."""
+    """Return our environment without the variables of systemd: only the parent notifies it."""
     return {name: value for name, value in os.environ.items() if name not in systemd.VARIABLES}
 
 
 def _share(settings: Settings, count: int) -> Settings:
-    """Return what one of `count` workers may take of what is bounded for all."""
+    """Divide the limits that hold for all workers by their number."""
     http, journal = settings.http, settings.journal
     return settings.model_copy(
         update={
@@ -331,9 +331,7 @@ def _share(settings: Settings, count: int) -> Settings:
 
 @contextmanager
 def _reserved(settings: Settings) -> Iterator[Settings]:
-    """Hold the addresses to listen on while the workers come and go; return the settings with the ports that are
-    theirs.
-    """
+    """Hold the addresses while workers start and end; return the settings with the ports that the system chose."""
     http = settings.http
     with ExitStack() as stack:
         ports = {"port": _hold(stack, http.host, http.port, "http.port")}
@@ -343,7 +341,7 @@ def _reserved(settings: Settings) -> Iterator[Settings]:
 
 
 def _hold(stack: ExitStack, host: str, port: int, key: str) -> int:
-    """Bind to all addresses of a host, so that only sockets of ours that share it can, and return the port."""
+    """Bind to all addresses of a host, to be shared with the workers only, and return the port."""
     try:
         for alone in bind(host, port):
             alone.close()
@@ -355,7 +353,7 @@ def _hold(stack: ExitStack, host: str, port: int, key: str) -> int:
 
 @asynccontextmanager
 async def _with_database(settings: Settings, count: int) -> AsyncIterator[Settings]:
-    """Run the embedded Postgres where no DSN is set, and return settings that lead to it."""
+    """Run the embedded Postgres when no DSN is set; yield settings with its DSN."""
     database = settings.database
     if database.dsn.get_secret_value():
         yield settings

@@ -2,7 +2,7 @@
 -- 0001_core and 0002_summary: `migrate` runs this, then 0003_reports and 0004_roles, then leftovers.sql, all in one transaction.
 -- Nothing is copied. Rows keep their place; tables and columns get their present names.
 --
--- Whoever adds a column to a table of 0001_core or 0002_summary adds it here too, at the end of the table in both
+-- A column added to a table of 0001_core or 0002_summary is added here too, at the end of the table in both
 -- (tests/storage/test_carry_over.py compares the two).
 
 drop table bridge.sighting;

@@ -1,9 +1,9 @@
 -- name: horizon
--- Everything below is in the table; nothing will be added there any more. Above are transactions under way, and those to come.
+-- All changes with a lower number are in the table, and none will be added. Open and future transactions have this number or a higher one.
 select pg_snapshot_xmin(pg_current_snapshot())::text as horizon;
 
 -- name: after
--- Changes after (committed $1, id $2), at most $3, in an order that no later commit gets in between.
+-- At most $3 changes after (committed $1, id $2), in an order into which no later commit inserts.
 select c.committed::text as committed, c.id, c.changed_at, c.source_id, c.problem_ids
 from bridge.change as c
 where
@@ -13,7 +13,7 @@ order by c.committed, c.id
 limit $3;
 
 -- name: held_back
--- For how long the oldest change has not been readable that a transaction under way holds back; 0: none is.
+-- How long an open transaction has kept the oldest unread change from being readable; 0: none does.
 select coalesce(
     (
         select extract(epoch from clock_timestamp() - c.changed_at) from bridge.change as c
@@ -24,7 +24,7 @@ select coalesce(
 )::double precision as seconds;
 
 -- name: oldest_transaction
--- The oldest transaction on this server that may write, in whatever database: who holds readers of changes back.
+-- The oldest writing transaction on this server, in any database: it delays the readers of changes.
 select t.holder from (
     select
         age(a.backend_xid) as age,
@@ -41,8 +41,8 @@ order by t.age desc
 limit 1;
 
 -- name: complete
--- Is everything after (committed $1, id $2) still there? The pruner removes the oldest and always leaves the last of what it might remove;
--- the very first has id 1.
+-- Is every change after (committed $1, id $2) still in the table? Pruning removes the oldest changes and always keeps the last one that it could
+-- remove; the first change has id 1.
 select
     $1::text::xid8 <= pg_snapshot_xmax(pg_current_snapshot())
     and coalesce(
@@ -54,7 +54,7 @@ select
     ) as complete;
 
 -- name: current
--- Problems as they are now.
+-- The current state of problems.
 select
     p.source_id, s.name as source, p.id, p.status, p.status_raw, p.priority, p.category, p.updated_at, p.status_changed_at,
     p.deleted_at, p.via, p.body

@@ -1,5 +1,5 @@
 -- name: keep
--- The same bytes arriving again are one letter.
+-- The same bytes arriving again count on the same letter.
 insert into bridge.dead_letter as d (
     source_id, received_at, last_received_at, via, event_hint, problem_id, reason, detail, hint, digest, raw, times
 )

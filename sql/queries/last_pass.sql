@@ -9,7 +9,7 @@ gap = excluded.gap,
 problems = excluded.problems;
 
 -- name: write_held_back
--- Without a reason ($3) the one before holds as long as any are held back.
+-- Without a reason ($3) the former reason stays while deletions are held back.
 update bridge.last_pass as l set
     held_back = $2,
     held_back_reason = case when $2::bigint > 0 then coalesce($3, l.held_back_reason) end

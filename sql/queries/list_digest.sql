@@ -1,6 +1,6 @@
 -- name: current
--- Of these problems ($2, one text) those that nothing speaks against: the digests of the rows they were read from, where that is what is current,
--- and the newest time of change among them.
+-- For the problems $2 (one text) whose current state is the one read from a list row and is not in doubt: the digests of those rows, and the
+-- latest time of change.
 select
     array_agg(substring(k.list_digest, 1, 16)) as digests,
     max(k.updated_at) as newest
@@ -19,7 +19,7 @@ where
     );
 
 -- name: remember
--- What rows of a list were read as, where that was known already. A problem that somebody is writing goes without: no memo is worth a wait, nor
+-- Store the digests of list rows whose state was known already. Rows locked by another writer are skipped: a digest is not worth a wait or
 -- a deadlock.
 update bridge.service_problem as p set list_digest = m.list_digest
 from (

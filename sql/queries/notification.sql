@@ -1,5 +1,5 @@
 -- name: days
--- The days that have a partition, and those whose removal broke off half way (detaching) or before the table was dropped (neither).
+-- The partitions by day, and those whose removal was interrupted during the detach (detaching) or before the drop (neither).
 select
     c.relname,
     i.inhrelid is not null and not i.inhdetachpending as attached,

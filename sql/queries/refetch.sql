@@ -1,5 +1,5 @@
 -- name: request
--- Ask for problems to be fetched; for one already waiting this is news, so its tries begin anew. That it was said to be deleted is kept.
+-- Request that problems be fetched; a request that waits starts again with its first attempt. The reason that a notification deleted the problem is kept.
 insert into bridge.refetch as r (source_id, problem_id, reason, requested_at, due_at)
 select n.source_id, n.problem_id, n.reason, n.requested_at, n.requested_at + make_interval(secs => n.delay_seconds)
 from unnest($1::smallint[], $2::text[], $3::text[], $4::timestamptz[], $5::double precision[]) as n (
@@ -13,7 +13,7 @@ due_at = least(r.due_at, excluded.due_at),
 attempts = 0;
 
 -- name: settle
--- An answer to a request that was started later settles it. Locked in the order in which `request` writes.
+-- An answer settles the requests made before it was asked for. Rows are locked in the order in which `request` writes them.
 delete from bridge.refetch as r
 using (
     select
@@ -39,11 +39,11 @@ select min(r.due_at) as due_at, count(*) as waiting from bridge.refetch as r
 where r.source_id = $1;
 
 -- name: postpone
--- Unless it was asked for anew meanwhile.
+-- Unless it was requested again meanwhile.
 update bridge.refetch as r set attempts = r.attempts + $4::integer, due_at = $3
 where r.source_id = $1 and r.problem_id = $2 and r.requested_at <= $5;
 
 -- name: drop
--- Unless it was asked for anew meanwhile.
+-- Unless it was requested again meanwhile.
 delete from bridge.refetch as r
 where r.source_id = $1 and r.problem_id = $2 and r.requested_at <= $3;

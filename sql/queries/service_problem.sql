@@ -1,6 +1,6 @@
 -- name: lock
--- Keep other writers off these problems until the end of the transaction; always in the same order, in which the door writes, so that two wait
--- for, not on each other.
+-- Lock these problems against other writers until the end of the transaction, in the order in which `write` writes them, so that two writers cannot
+-- deadlock.
 select 1 as locked
 from unnest($1::smallint[], $2::text[]) as k (source_id, id)
 inner join bridge.service_problem as p on k.source_id = p.source_id and k.id = p.id
@@ -8,7 +8,7 @@ order by p.source_id, p.id collate "C"
 for update of p;
 
 -- name: update_state
--- Change what is known about rows whose body stays as it is (deleted, doubted, seen again after being missed, same content later).
+-- Update rows whose body stays the same (deleted, in doubt, found again after being missed, same content later).
 update bridge.service_problem as p set
     revision = p.revision + 1,
     patched = n.patched,
@@ -36,21 +36,21 @@ where p.source_id = n.source_id and p.id = n.id and p.revision = n.revision
 returning 1;
 
 -- name: touch
--- Seen again, unchanged.
+-- Observed again, unchanged.
 update bridge.service_problem as p set last_seen_at = n.seen_at
 from unnest($1::smallint[], $2::text[], $3::timestamptz[]) as n (source_id, id, seen_at)
 where p.source_id = n.source_id and p.id = n.id and p.last_seen_at < n.seen_at;
 
 -- name: count_by_status
--- Living problems by source and status; for the metrics page.
+-- Problems that are not deleted, by source and status; for the metrics page.
 select p.source_id, p.status, count(*) as problems
 from bridge.service_problem as p
 where p.deleted_at is null
 group by p.source_id, p.status;
 
 -- name: mark_missed
--- After a complete pass that began at $2: of the problems that it did not return ($3) those that nothing was heard of since it began, and
--- whether the complete pass before missed them too. Those missed for the first time are marked.
+-- After a complete pass that began at $2: of the problems that it did not return ($3), those not observed since it began, and whether the previous
+-- complete pass did not return them either. Those missed for the first time are marked.
 with missed as (
     select p.id, p.missed_at
     from unnest($3::text[]) as n (id)
@@ -74,7 +74,7 @@ select m.id, m.missed_at is not null as twice from missed as m
 order by m.id;
 
 -- name: clear_missed
--- Problems a pass did return ($2) are not missed any more. Locked in the order in which batches lock them.
+-- Problems that a pass returned ($2) are no longer missed. Locked in the order in which batches lock them.
 with returned as (
     select p.id from bridge.service_problem as p
     where p.source_id = $1 and p.id = any($2::text[]) and p.missed_at is not null
@@ -87,8 +87,7 @@ from returned as r
 where p.source_id = $1 and p.id = r.id;
 
 -- name: not_seen_since
--- The next 10,000 problems behind $3, by id, that nothing was heard of since $2: should a pass that began then not have returned them, they
--- are missing.
+-- The next 10,000 problems after $3, by id, that were not observed since $2: those that a pass which began then did not return are missing.
 select array_agg(k.id) as ids
 from (
     select p.id
@@ -104,7 +103,7 @@ from (
 ) as k;
 
 -- name: missed
--- The next 10,000 problems behind $2, by id, that the last complete pass did not return.
+-- The next 10,000 problems after $2, by id, that the last complete pass did not return.
 select array_agg(k.id) as ids
 from (
     select p.id
@@ -115,12 +114,12 @@ from (
 ) as k;
 
 -- name: by_key
--- The rest of the transaction goes through problems in the order of their key: to read all that is left, and sort it, for each portion looks
--- cheaper.
+-- The rest of the transaction reads problems in portions, in the order of their key. Without this setting Postgres would read and sort all
+-- remaining rows for each portion, which it estimates as cheaper.
 select set_config('enable_sort', 'off', true), set_config('enable_bitmapscan', 'off', true);
 
 -- name: all_missing
--- Living problems that the last complete pass did not return.
+-- Problems, not deleted, that the last complete pass did not return.
 select p.id from bridge.service_problem as p
 where p.source_id = $1 and p.missed_at is not null and p.deleted_at is null
 order by p.id;
@@ -130,7 +129,7 @@ select count(*) as problems from bridge.service_problem as p
 where p.source_id = $1 and p.deleted_at is null;
 
 -- name: some_listed
--- At most $2 living problems that the last complete pass returned.
+-- At most $2 problems, not deleted, that the last complete pass returned.
 select p.id from bridge.service_problem as p
 where
     p.source_id = $1 and p.deleted_at is null and p.missed_at is null

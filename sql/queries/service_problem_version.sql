@@ -1,5 +1,5 @@
 -- name: correct
--- Patches whose body came out differently, or that were overtaken; answers that were confirmed again.
+-- Patches whose merged body changed or that were superseded; answers that were confirmed again.
 update bridge.service_problem_version as v set
     superseded = n.superseded,
     confirmed_at = greatest(v.confirmed_at, n.confirmed_at),
@@ -15,8 +15,8 @@ where
     and v.content_hash = n.content_hash;
 
 -- name: history_range
--- All that folding a patch that holds since $3 can depend on: the facts from the last whole statement at or before it up to the next one
--- ($4: up to the last). Overtaken patches matter only where one like it may come again.
+-- Every fact on which merging a patch with time $3 can depend: from the last whole statement at or before it up to the next one ($4: up to the last).
+-- Superseded patches matter only where an equal one may arrive again.
 with stretch as (
     select distinct
         k.source_id,

@@ -1,5 +1,5 @@
 -- name: ensure
--- The source's key, its row made or brought up to date; the secret is made once. A source that moved to another address is read anew.
+-- Insert or update the row of a source; return its key and secrets. The secret is created once. A source with another address is read from the start.
 with moved as (
     delete from bridge.watermark as w
     using bridge.source as o
@@ -18,12 +18,12 @@ select s.id from bridge.source as s
 where s.name = $1;
 
 -- name: write_secrets
--- Another secret is in force: the one before is still accepted, an older one is retired.
+-- Put another secret in force: the former one is still accepted, an older one is retired.
 update bridge.source as s set current_secret = $2, previous_secret = $3, retired_secrets = $4
 where s.id = $1;
 
 -- name: write_callback_secret
--- Another secret of our own making, for ensure to put in force.
+-- Store another generated secret; ensure puts it in force.
 update bridge.source as s set callback_secret = $2
 where s.name = $1
 returning s.url;
@@ -38,7 +38,7 @@ from bridge.source as s
 where s.current_secret is not null;
 
 -- name: write_state
--- What a source is doing; nulls leave the old value.
+-- Update the state of a source; nulls keep the old value.
 update bridge.source as s set
     mode_since = case when s.mode is distinct from coalesce($2, s.mode) then now() else s.mode_since end,
     mode = coalesce($2, s.mode),
@@ -52,7 +52,7 @@ update bridge.source as s set version = $2
 where s.id = $1 and s.version is distinct from $2;
 
 -- name: write_error
--- What last went wrong (null: nothing is wrong), and the jobs that fail.
+-- The last error (null: none), and the jobs that fail.
 update bridge.source as s set
     last_error_at = case when $2::text is null or s.last_error is not distinct from $2 then s.last_error_at else now() end,
     last_error = $2,
@@ -64,22 +64,22 @@ update bridge.source as s set poll_requested_at = now()
 where s.id = $1;
 
 -- name: take_poll_request
--- Does any process wish for a poll? The wish is granted by this.
+-- Did a process request a poll? This clears the request.
 update bridge.source as s set poll_requested_at = null
 where s.id = $1 and s.poll_requested_at is not null
-returning 1 as wished;
+returning 1 as requested;
 
 -- name: mode
 select s.mode from bridge.source as s
 where s.id = $1;
 
 -- name: pushed_since
--- Has a notification changed something since?
+-- Has a notification changed a problem since $2?
 select count(*) > 0 as pushed from bridge.notification as n
 where n.source_id = $1 and n.received_at > $2 and n.outcome = 'applied';
 
 -- name: status
--- One row a source, for tmf656-bridge status.
+-- One row per source, for tmf656-bridge status.
 select
     s.id,
     s.name,

@@ -1,5 +1,5 @@
 -- name: supersede
--- What the source has contradicted: what only an overtaken patch had stated, or what was first stated at $5.
+-- Status changes that the source has contradicted: stated only by a superseded patch, or first stated at $5.
 update bridge.status_change as c set superseded = true
 from unnest($1::smallint[], $2::text[], $3::timestamptz[], $4::text[], $5::timestamptz[]) as n (
     source_id, problem_id, effective_at, status, stated_at

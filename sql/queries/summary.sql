@@ -1,5 +1,5 @@
 -- name: lock
--- How far the summaries have come, locked against other writers. from_other_server: nothing was followed yet, or the position counts the transactions
+-- The position of the summaries, locked against other writers. from_other_server: no change was summarised yet, or the position counts transactions
 -- of another server, from whose dump this database was restored.
 select
     m.complete,
@@ -15,7 +15,7 @@ cross join bridge.report_setting as r
 for update of m;
 
 -- name: reset
--- Delete all summaries, and follow the changes from now on.
+-- Delete all summaries, and summarise the changes from now on.
 with rows as (
     delete from bridge.resolution
 ),
@@ -42,8 +42,8 @@ update bridge.summary as m set
 select bridge.summary_usable() as usable;
 
 -- name: scan
--- Of the next $3 problems after ($1, $2): those whose summary is missing, of another revision, or lacks the names of what an open problem
--- affects; and the last of the $3. No row when there are no more.
+-- Of the next $3 problems after ($1, $2): those whose summary is missing, of another revision, or without the names of what an open problem
+-- affects; and the last of the $3. No row when no problem is left.
 with page as (
     select
         p.source_id,
@@ -89,8 +89,8 @@ left join bridge.service_problem as p on r.source_id = p.source_id and r.id = p.
 where (r.source_id, r.id) > ($1::smallint, $2::text) and (r.source_id, r.id) <= ($3::smallint, $4::text) and p.id is null;
 
 -- name: recompute
--- Compute the summaries of these problems from their facts, and correct the sums by the difference. Problems that are gone are looked up by
--- key: a join with `computed`, which has no index, would be a nested loop.
+-- Compute the summaries of these problems from their facts, and correct the sums by the difference. Deleted problems are looked up by key: a
+-- join with `computed`, which has no index, would be a nested loop.
 with wanted as (
     select distinct
         k.source_id,
@@ -200,7 +200,7 @@ from difference as d
 on conflict (source_id, day, kind) do update set times = f.times + excluded.times;
 
 -- name: take_time_zone
--- Another time zone was set for reports: sum up the days again.
+-- The time zone of reports was changed: sum up the days again.
 with zone as (
     update bridge.summary as m set time_zone = r.time_zone
     from bridge.report_setting as r

@@ -4,7 +4,7 @@ from bridge.watermark as w
 where w.source_id = $1 and w.kind = $2;
 
 -- name: advance
--- A pass is complete; an older pass never takes the mark back.
+-- Record a complete pass; an older pass never moves the watermark back.
 insert into bridge.watermark as w (source_id, kind, changed_at, filter_style, started_at, finished_at, problems)
 values ($1, $2, $3, $4, $5, $6, $7)
 on conflict (source_id, kind) do update set

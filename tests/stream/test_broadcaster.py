@@ -90,7 +90,7 @@ async def test_all_followers_hear_the_same_and_each_what_it_wants(database: Data
             step = await other.next(LIMIT_SECONDS)
         assert step is not None
         assert step.wanted(wishes[2]) == []
-        assert other.heard == every.heard
+        assert other.position == every.position
 
 
 async def test_who_comes_back_hears_what_it_missed_once_and_then_what_comes(
@@ -99,7 +99,7 @@ async def test_who_comes_back_hears_what_it_missed_once_and_then_what_comes(
     async with broadcaster.follow(StreamFilter()) as follower:
         await keep(database, listed("a"))
         await told(follower, 1)
-        left_at = follower.heard
+        left_at = follower.position
     await keep(database, listed("b"))
     await keep(database, listed("c"))
     async with broadcaster.follow(StreamFilter(after=left_at)) as follower:
@@ -113,7 +113,7 @@ async def test_who_comes_back_too_late_is_told_to_begin_anew(database: Database,
         for problem_id in "abc":
             await keep(database, listed(problem_id))
         await told(follower, 3)
-        left_at = follower.heard
+        left_at = follower.position
     for problem_id in "def":
         await keep(database, listed(problem_id))
     async with database.transaction() as connection:
@@ -158,17 +158,17 @@ async def test_a_large_change_is_told_in_parts_and_left_only_at_its_end(
 ) -> None:
     monkeypatch.setattr(broadcaster_module, "_PROBLEMS", 4)
     async with broadcaster.follow(StreamFilter()) as follower:
-        stood_at = follower.heard
+        stood_at = follower.position
         await keep(database, *(listed(f"p{number}") for number in range(10)))
         steps: list[StreamStep] = []
         with anyio.fail_after(LIMIT_SECONDS):
             while not steps or not steps[-1].last:
-                assert follower.heard == stood_at
+                assert follower.position == stood_at
                 step = await follower.next(LIMIT_SECONDS)
                 assert step is not None
                 steps.append(step)
         assert [len(step.events) for step in steps] == [4, 4, 2]
-        assert follower.heard == steps[-1].position > stood_at
+        assert follower.position == steps[-1].position > stood_at
     async with broadcaster.follow(StreamFilter(after=stood_at)) as follower:
         assert sorted(one["id"] for one in await told(follower, 10)) == sorted(f"p{number}" for number in range(10))
 

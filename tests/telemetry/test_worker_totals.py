@@ -113,7 +113,7 @@ def test_what_a_process_counted_stays_when_it_is_gone_and_its_gauges_do_not() ->
     for each in (gone, alive):
         each.changes.labels("snow", "poll").inc(7)
         each.waiting.set(3)
-    left = worker_totals.counted(worker_totals.samples(gone.registry))
+    left = worker_totals.counters(worker_totals.samples(gone.registry))
     text = worker_totals.page(worker_totals.total([worker_totals.samples(alive.registry), left]))[0]
     assert value(text, "changes_total", source="snow", via="poll") == 14
     assert value(text, "writer_waiting") == 3
@@ -126,7 +126,7 @@ def test_it_does_not_matter_in_which_order_counters_are_added_up(counts: list[in
     for number in counts:
         one = Metrics()
         one.journalled.labels("snow").inc(number)
-        processes.append(worker_totals.counted(worker_totals.samples(one.registry)))
+        processes.append(worker_totals.counters(worker_totals.samples(one.registry)))
     early = worker_totals.total([worker_totals.total(processes[:split]), *reversed(processes[split:])])
     assert value(worker_totals.page(early)[0], "journalled_total", source="snow") == sum(counts)
 

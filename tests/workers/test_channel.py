@@ -10,7 +10,7 @@ import pytest
 from bridge.telemetry.metrics import Metrics
 from bridge.telemetry.worker_totals import Family, page, samples, total
 from bridge.workers import channel
-from bridge.workers.channel import Answer, FailedError, GoneError, Line, Message
+from bridge.workers.channel import Answer, Channel, FailedError, GoneError, Message
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
@@ -22,7 +22,7 @@ async def nothing(_: Message) -> Message:
 
 
 @asynccontextmanager
-async def talking(answer: Answer) -> AsyncIterator[Line]:
+async def talking(answer: Answer) -> AsyncIterator[Channel]:
     """One end of a line at whose other end `answer` answers."""
     ours, theirs = socket.socketpair()
     async with (
@@ -70,7 +70,7 @@ async def test_metrics_arrive_as_they_were_said() -> None:
 async def test_who_waits_for_an_answer_hears_that_the_other_side_is_gone() -> None:
     ours, theirs = socket.socketpair()
 
-    async def ask(asking: Line) -> None:
+    async def ask(asking: Channel) -> None:
         with pytest.raises(GoneError):
             await asking.ask()
 

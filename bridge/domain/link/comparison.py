@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-from bridge.domain.link.vocabulary import Side, Vocabulary
+from bridge.domain.link.word_map import Side, WordMap
 
 
 class Comparison(Protocol):
@@ -26,17 +26,17 @@ class Comparison(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class MapComparison:
-    """Words of an enumeration, by a vocabulary."""
+    """Words of an enumeration, compared by a map of words."""
 
-    vocabulary: Vocabulary
+    word_map: WordMap
 
     def class_of(self, side: Side, value: str) -> Hashable:
-        """See `Vocabulary.class_of`."""
-        return self.vocabulary.class_of(side, value)
+        """See `WordMap.class_of`."""
+        return self.word_map.class_of(side, value)
 
     def put(self, side: Side, value: str, current: str | None) -> str | None:
-        """See `Vocabulary.put`."""
-        return self.vocabulary.put(side, value, current)
+        """See `WordMap.put`."""
+        return self.word_map.put(side, value, current)
 
 
 @dataclass(frozen=True, slots=True)

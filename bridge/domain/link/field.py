@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from bridge.domain.link.comparison import Comparison
-from bridge.domain.link.vocabulary import Side
+from bridge.domain.link.word_map import Side
 
 
 class Direction(StrEnum):

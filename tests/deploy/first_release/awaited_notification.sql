@@ -1,6 +1,6 @@
 -- name: add
--- Found by asking; the same found again is awaited once. Not what a notification told already, though in part: one about the same change,
--- or (a part that states no time of the change) about the same problem since.
+-- Changes found by polling whose notification has not arrived; a change found twice is awaited once. Left out are changes of which a notification
+-- arrived before: one about the same change, or a partial one (which states no time of the change) about the same problem since.
 insert into bridge.awaited_notification (
     source_id, problem_id, effective_at, content_hash, stamped, changed_at, found_at, due_at
 )
@@ -22,7 +22,7 @@ where
 on conflict do nothing;
 
 -- name: mark_arrived
--- Notifications came that brought nothing new, or only a part: they may be those awaited.
+-- Notifications arrived that changed nothing, or were partial: each may be an awaited one.
 update bridge.awaited_notification as a set arrived_at = n.arrived_at
 from unnest($1::smallint[], $2::text[], $3::timestamptz[], $4::bytea[], $5::boolean[], $6::timestamptz[]) as n (
     source_id, problem_id, effective_at, content_hash, partial, arrived_at
@@ -32,8 +32,8 @@ where
     and (a.effective_at = n.effective_at or a.content_hash = n.content_hash or not a.stamped or n.partial);
 
 -- name: count_overdue
--- Take out what has come or is overdue at $2, at most $3, and count it by hour.
-with judged as (
+-- Delete what has arrived or is overdue at $2, at most $3 rows, and count it by hour.
+with decided as (
     delete from bridge.awaited_notification as a
     where
         a.ctid = any(
@@ -50,7 +50,7 @@ with judged as (
 kept as (
     insert into bridge.push_outcome as v (source_id, hour, missed, late)
     select $1, bridge.hour_of(j.found_at), count(*) filter (where j.arrived_at is null), count(j.arrived_at)
-    from judged as j
+    from decided as j
     group by bridge.hour_of(j.found_at)
     on conflict (source_id, hour) do update set missed = v.missed + excluded.missed, late = v.late + excluded.late
 )
@@ -59,4 +59,4 @@ select
     count(*) filter (where j.arrived_at is null) as missed,
     count(j.arrived_at) as late,
     max(j.changed_at) filter (where j.arrived_at is null) as changed_at
-from judged as j;
+from decided as j;

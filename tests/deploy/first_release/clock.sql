@@ -1,5 +1,5 @@
 -- name: latest
--- The latest time on our clock that was ever written down: by notifications and by passes.
+-- The latest time of our clock that was stored, by a notification or a pass.
 select greatest(
     (
         select max(l.received_at)
@@ -15,8 +15,8 @@ select greatest(
 ) as latest;
 
 -- name: correct_problems
--- What is known of problems as of later than $1 is taken to be as of $1; a writer under way starts over.
-with mended as (
+-- Set times after $1 to $1; a concurrent writer starts over.
+with corrected as (
     update bridge.service_problem as p set
         revision = p.revision + 1,
         observed_at = least(p.observed_at, $1),
@@ -34,7 +34,7 @@ versions as (
     update bridge.service_problem_version as v set
         observed_at = least(v.observed_at, $1),
         confirmed_at = least(v.confirmed_at, $1)
-    from mended as m
+    from corrected as m
     where v.source_id = m.source_id and v.problem_id = m.id and greatest(v.observed_at, v.confirmed_at) > $1
 ),
 
@@ -42,11 +42,11 @@ statuses as (
     update bridge.status_change as c set
         observed_at = least(c.observed_at, $1),
         confirmed_at = least(c.confirmed_at, $1)
-    from mended as m
+    from corrected as m
     where c.source_id = m.source_id and c.problem_id = m.id and greatest(c.observed_at, c.confirmed_at) > $1
 )
 
-select count(*) from mended;
+select count(*) from corrected;
 
 -- name: correct_requests
 update bridge.refetch as r set requested_at = $1, due_at = least(r.due_at, $1)

@@ -1,6 +1,6 @@
 -- name: take
--- Take a lease that is free, ours, expired, or whose holder has no connection left; no row when somebody else holds it. The token grows
--- when the holder changes. A holder's name is the application_name of its connections.
+-- Take a lease that is free, ours, expired, or whose holder has no connection left; no row when another process holds it. The token grows
+-- when the holder changes. The name of a holder is the application_name of its connections.
 insert into bridge.lease as l (name, holder, token, taken_at, renewed_at, expires_at)
 values ($1, $2, 1, clock_timestamp(), clock_timestamp(), clock_timestamp() + make_interval(secs => $3))
 on conflict (name) do update set
@@ -16,7 +16,7 @@ where
 returning l.token;
 
 -- name: hold
--- Inside the transaction of a write: is this token still the current one? The row stays locked against a change of holder until commit.
+-- In the transaction of a write: is this token still the current one? The row lock prevents a change of holder until commit.
 select 1 from bridge.lease as l
 where l.name = $1 and l.token = $2
 for share;
@@ -26,7 +26,7 @@ update bridge.lease as l set expires_at = '-infinity'
 where l.name = $1 and l.holder = $2;
 
 -- name: holder
--- Who has it or had it last, how long ago that process renewed it, and whether it still runs.
+-- The current or last holder, how long ago it renewed the lease, and whether it still holds it.
 select
     l.holder,
     extract(epoch from clock_timestamp() - l.renewed_at)::float8 as renewed_seconds_ago,

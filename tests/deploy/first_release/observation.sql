@@ -1,6 +1,6 @@
 -- name: read_current
--- What the door needs to know of these problems ($1, $2), no bodies; and which of these events ($3, $4) were stored before: rows without an
--- id, with the digest as content_hash.
+-- The current rows of the problems ($1, $2) without bodies; and which of the notifications ($3, $4) were stored before: rows without an id, with
+-- the digest as content_hash.
 select
     k.source_id,
     p.id,
@@ -31,16 +31,19 @@ from unnest($3::smallint[], $4::bytea[]) as h (source_id, digest)
 inner join bridge.notification_digest as d on h.source_id = d.source_id and h.digest = d.digest;
 
 -- name: write
--- What the door decided, all tables in one statement. A current row ($1) is replaced only when it still has the revision the decision was
--- made on, one that was there has to be there still ($8: how many were not; a row just added has no xmax), and a digest is remembered only once:
--- else another writer was faster, or what was taken for known (`bridge.storage.row_cache`) was not so, and
--- nothing of it is done: a serialization failure. A current row without a body refers to its version, which is always among the facts sent along
--- and is written even if it is there: so it stays, though it be pruned meanwhile. Facts ($2, $3) already there stay, but learn what is new: when they
--- were last confirmed, that what had come as a patch is the whole problem, and of a status the earliest statement. In the log ($4), with effective_at and
--- content_hash, the body lacks the problem: the version of that key has it. The problems that are others now, or have another past ($5, $6), are noted,
--- and told (`bridge.notify_change`). $7: memos for the current rows, if there are any (`bridge.storage.list_digest`).
--- Rows come in the order of their keys, the order of `lock`, and are written in it: so two writers wait for, not on each other. To have them sorted
--- here as well, bodies and all, took Postgres a twentieth of its time for batches of 4 and 20, and a tenth for 250 answers.
+-- Write the decisions of a batch, all tables in one statement.
+-- * Current rows ($1): a row is replaced only if it still has the revision on which the decision was based. A row that existed must still exist
+--   ($8: how many did not; an inserted row has no xmax), and a digest is inserted only once. Otherwise another writer was faster, or the row cache
+--   (`bridge.storage.row_cache`) was outdated: the statement raises a serialization failure and writes nothing.
+-- * A current row without a body refers to its version. That version is always among the facts of the batch and is written even if it exists, so
+--   concurrent pruning cannot remove it.
+-- * Facts ($2, $3) that exist stay and are extended: by the last confirmation, by the whole body of what had been stored as a patch, and for a status by
+--   the earliest statement.
+-- * The log ($4): a row with effective_at and content_hash has a body without the problem, which is in the version with that key.
+-- * The change log: problems whose state or history changed ($5, $6), with a notification to followers (`bridge.notify_change`).
+-- * $7: list digests of the current rows, if any (`bridge.storage.list_digest`).
+-- Rows arrive in the order of their keys, the order of `lock`, and are written in it, so two writers cannot deadlock. (Sorting them here as well took
+-- 5 % of the time of Postgres for batches of 4 and 20, and 10 % for 250 answers.)
 with problem as (
     insert into bridge.service_problem as p (
         source_id, id, revision, patched, has_partials, effective_at, observed_at, content_at, content_observed_at, confirmed_at,
@@ -162,5 +165,5 @@ select
             (select count(*) <> cardinality($1) or count(*) filter (where p.added) <> $8 from problem as p)
             or (select count(*) from digest) <> (select count(h.digest) from received as h)
             then bridge.raise_concurrent_update()
-    end as stands,
+    end as written,
     (select count(bridge.notify_change(c.source_id, c.problem_ids)) from changed as c) as notified;

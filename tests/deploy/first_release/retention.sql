@@ -10,9 +10,9 @@ where
     );
 
 -- name: versions
--- Facts from before $1 that a later whole statement, itself from before $1, has taken the place of; never the one that the current row refers to
--- (of a deleted problem it need not be the latest). A row that refers to another one meanwhile has that written in the same statement: what was
--- written after this one began is not deleted, and what is deleted is written anew.
+-- Facts from before $1 that a later whole statement, itself from before $1, replaced; never the one that the current row refers to (for a deleted
+-- problem it need not be the latest). A concurrent write that makes a current row refer to another fact writes that fact in the same statement: this
+-- statement does not see it and keeps it, or deletes it before it is written again.
 delete from bridge.service_problem_version as v
 where
     v.ctid = any(
@@ -37,7 +37,7 @@ where
     );
 
 -- name: status_changes
--- Summaries of lives rest on them, so their going is noted as a change.
+-- The summaries are computed from them, so each deletion is logged as a change of its problem.
 with gone as (
     delete from bridge.status_change as c
     where
@@ -70,7 +70,7 @@ noted as (
 select count(*) from gone;
 
 -- name: tombstones
--- Problems deleted at their source before $1, with all that is known of them.
+-- Problems deleted at their source before $1, with all rows about them.
 with gone as (
     delete from bridge.service_problem as p
     where
@@ -123,8 +123,8 @@ where
     );
 
 -- name: changes
--- The oldest, in their order, as far as all up to the next one are from before $1, and in the summaries: the last of them stays, so that it
--- can be told from which position on nothing is missing. And, after a restore from a dump, those that count the transactions of another server.
+-- The oldest changes, in order, while that one and its successor are from before $1 and in the summaries. The last one stays, so that `complete`
+-- knows from which position on no change is missing. Also the changes of another server, after a restore from its dump: their numbers are too high.
 delete from bridge.change as c
 where
     c.ctid = any(

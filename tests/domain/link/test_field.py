@@ -24,8 +24,8 @@ from bridge.domain.link.field import (
     decide,
 )
 from bridge.domain.link.intent import Intent, Settlement, settle
-from bridge.domain.link.vocabulary import Row, Side, Vocabulary
-from tests.domain.link.test_vocabulary import SIDES, VOCABULARIES, WORDS
+from bridge.domain.link.word_map import Side, WordMap, WordPair
+from tests.domain.link.test_word_map import SIDES, WORD_MAPS, WORDS
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 VALUES = st.builds(Value, WORDS, st.none() | st.integers(0, 9).map(lambda seconds: NOON + timedelta(seconds=seconds)))
@@ -34,7 +34,7 @@ BASES = st.none() | st.fixed_dictionaries({Side.LEFT: WORDS, Side.RIGHT: WORDS})
 RULES = st.builds(
     FieldRule,
     name=st.just("status"),
-    comparison=VOCABULARIES.map(MapComparison),
+    comparison=WORD_MAPS.map(MapComparison),
     direction=st.sampled_from(list(Direction)),
     on_conflict=st.sampled_from(list(Policy)),
     on_link=st.sampled_from(list(Policy)),
@@ -83,8 +83,8 @@ def test_exchanging_the_sides_exchanges_the_verdict(
 ) -> None:
     compare = rule.comparison
     assert isinstance(compare, MapComparison)
-    rows = tuple(Row(row.right, row.left, row.writes.other if row.writes else None) for row in compare.vocabulary.rows)
-    mirrored = FieldRule(**{**_fields(rule.mirrored()), "comparison": MapComparison(Vocabulary(rows))})
+    mirror = [WordPair(row.right, row.left, row.writes and row.writes.other) for row in compare.word_map.rows]
+    mirrored = FieldRule(**{**_fields(rule.mirrored()), "comparison": MapComparison(WordMap(tuple(mirror)))})
     verdict = decide(rule, seen, base, choice)
     other = decide(
         mirrored,

@@ -5,7 +5,7 @@ import pytest
 from bridge.domain.link.comparison import TextComparison
 from bridge.domain.link.field import FieldRule, FieldWrite
 from bridge.domain.link.intent import Intent, Settlement, settle
-from bridge.domain.link.vocabulary import Side
+from bridge.domain.link.word_map import Side
 
 RULE = FieldRule("title", TextComparison())
 WRITE = FieldWrite(Side.RIGHT, "new", "new")

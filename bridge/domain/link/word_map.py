@@ -1,7 +1,7 @@
 """Words of two systems that mean the same: rows `left = right`, and rows for one direction only.
 
-The two-way rows are edges between the words of both sides; words that hang together are one *class*, and classes are
-what is compared. Whatever rows a user writes, writing a word and reading it back therefore gives the same class again.
+The two-way rows are edges between the words of both sides; connected words form a *class*, and the comparison is
+between classes. So for any rows, writing a word and reading it back gives the same class.
 """
 
 from collections.abc import Iterable, Iterator
@@ -32,7 +32,7 @@ _SIGNS: Final = {" = ": None, " > ": Side.RIGHT, " < ": Side.LEFT}
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class WordPair:
     """A pair of words. `writes`: the only side that the row writes to; None: both, and the words are one class."""
 
     left: str
@@ -44,27 +44,27 @@ class Row:
         return self.left if side is Side.LEFT else self.right
 
 
-def read_row(text: str) -> Row:
+def read_pair(text: str) -> WordPair:
     """Read `left = right`, `left > right` or `left < right`; ConfigurationError for anything else.
 
-    >>> read_row("Closed > 6")
-    Row(left='Closed', right='6', writes=<Side.RIGHT: 'right'>)
+    >>> read_pair("Closed > 6")
+    WordPair(left='Closed', right='6', writes=<Side.RIGHT: 'right'>)
     """
     found = [sign for sign in _SIGNS if sign in text]
     if len(found) == 1:
         left, _, right = text.partition(found[0])
         if left.strip() and right.strip() and found[0] not in right:
-            return Row(left.strip(), right.strip(), _SIGNS[found[0]])
+            return WordPair(left.strip(), right.strip(), _SIGNS[found[0]])
     raise ConfigurationError(
         [f"{text!r}: a row is `left = right`, `left > right` or `left < right`, with blanks around"]
     )
 
 
 @dataclass(slots=True)
-class Vocabulary:
+class WordMap:
     """The rows of a map. Words without a row are a class each."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[WordPair, ...]
     _classes: dict[Word, int] = field(init=False, default_factory=dict)
     _first: dict[tuple[int, Side], str] = field(init=False, default_factory=dict)
     _one_way: dict[tuple[Side, str], str] = field(init=False, default_factory=dict)
@@ -131,6 +131,6 @@ class Vocabulary:
         return faults
 
 
-def unmapped(vocabulary: Vocabulary, side: Side, words: Iterable[str]) -> list[str]:
+def unmapped(word_map: WordMap, side: Side, words: Iterable[str]) -> list[str]:
     """Return the words of a side for which no row says what to write to the other."""
-    return [word for word in words if vocabulary.put(side, word, None) is None]
+    return [word for word in words if word_map.put(side, word, None) is None]
