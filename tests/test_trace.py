@@ -7,7 +7,6 @@ from tests import trace
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.xfail(reason="envelope, instant, vocabulary, priority, fact, status_timeline, codec and errors came since")
 async def test_a_notification_walks_through_few_modules_and_folders(dsn: str) -> None:
     walk = await trace.push(dsn if "://" in dsn else dsn.replace(":/", ":///", 1))
     assert "web/listener/endpoint.py" in walk.modules

@@ -80,7 +80,7 @@ class Decision:
 
     `requests`: problems to be fetched by id, why, asked for when. `list_digests`: digest of the list row and hash of
     the content that it was read as. `arrived`: what notifications said that was known, or may have been in part: it may
-    be awaited.
+    be awaited. `altered`: problems whose present, or past, is another than before.
     """
 
     outcomes: list[str] = field(default_factory=list)
@@ -91,6 +91,7 @@ class Decision:
     requests: dict[Key, tuple[str, datetime]] = field(default_factory=dict)
     list_digests: dict[Key, bytes] = field(default_factory=dict)
     arrived: list[tuple[int, Observation]] = field(default_factory=list)
+    altered: list[Key] = field(default_factory=list)
 
     def request(self, key: Key, reason: str, at: datetime) -> None:
         """Have a problem fetched. That it was said to be deleted is what the fetcher has to know above all."""
@@ -144,6 +145,8 @@ def _decide(entries: Sequence[Entry], known: Known) -> Decision:
     for key, history in decision.histories.items():
         if history.has_partials:
             history.refold()
+        if history.altered:
+            decision.altered.append(key)
         if history.drift:
             decision.drift[key[0]] += history.drift
         if history.unmoved:

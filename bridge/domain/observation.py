@@ -9,9 +9,9 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from bridge.domain.instant import Precision
 from bridge.domain.service_problem import Unmapped
 from bridge.domain.status import Status
+from bridge.domain.timestamp import Precision
 from bridge.domain.vocabulary import BUILT_IN, SourceVocabulary
 
 TOMBSTONE_HASH = bytes(16)

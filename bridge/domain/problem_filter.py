@@ -61,11 +61,6 @@ class ProblemFilter(Struct, frozen=True):
         return max((limit for limit in (by_age, self.since) if limit is not None), default=None)
 
 
-def kept_by(chosen: ProblemFilter | None, seen: Observation | None) -> bool | None:
-    """Is an unknown problem kept, where there may be no filter, or no observation that it could decide about?"""
-    return True if chosen is None or seen is None else chosen.keeps(seen)
-
-
 def problem_filter(
     *,
     statuses: Iterable[str] = (),

@@ -24,13 +24,12 @@ import orjson
 from msgspec.structs import replace
 
 from bridge.domain.current_row import CurrentRow
-from bridge.domain.fact import EPOCH, Fact, FactKey, canonical, fact_of, hash_of
-from bridge.domain.instant import same_instant, shift
+from bridge.domain.fact import EPOCH, Fact, FactKey, StatusTimeline, canonical, fact_of, hash_of
 from bridge.domain.merge_patch import merge_patch
 from bridge.domain.observation import CREATED, Kind, Observation, Via
 from bridge.domain.same_content import same_content
 from bridge.domain.service_problem import columns_of
-from bridge.domain.status_timeline import StatusTimeline
+from bridge.domain.timestamp import same_instant, shift
 
 DELETION_REASONS = frozenset(("deleted", "after_delete"))
 """Reasons to fetch a problem that was said to be deleted: when GET by id returns 404, it is."""

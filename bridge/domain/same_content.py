@@ -6,8 +6,7 @@ is no change. Pure.
 
 from typing import Any
 
-from bridge.domain.instant import same_instant
-from bridge.domain.timestamp import read
+from bridge.domain.timestamp import read, same_instant
 
 _SHORTEST_TIME = 8
 

@@ -11,10 +11,9 @@ import orjson
 from msgspec import Struct
 
 from bridge.domain import timestamp
-from bridge.domain.instant import Instant, Precision
-from bridge.domain.priority import whole_number
 from bridge.domain.status import Status
-from bridge.domain.vocabulary import BUILT_IN, SourceVocabulary
+from bridge.domain.timestamp import Instant, Precision
+from bridge.domain.vocabulary import BUILT_IN, SourceVocabulary, whole_number
 
 _EXAMPLE_CHARACTERS = 80
 _LABELS = ("name", "value", "displayValue", "display_value", "label", "code", "id")
@@ -53,22 +52,26 @@ def columns_of(body: Mapping[str, Any], vocabulary: SourceVocabulary = BUILT_IN)
     """
     unmapped: list[Unmapped] = []
     stated, priority = body.get("status"), body.get("priority")
-    status = vocabulary.status(_word(stated))
-    if status is Status.UNKNOWN and stated is not None and _word(stated) != Status.UNKNOWN.value:
+    word = stated if isinstance(stated, str) else _word(stated)
+    status = vocabulary.status(word)
+    if status is Status.UNKNOWN and stated is not None and word != Status.UNKNOWN.value:
         unmapped.append(unmapped_value("status", stated))
     number = vocabulary.priority(_word(priority) if isinstance(priority, dict) else priority)
     if number is None and priority is not None and priority != "":
         unmapped.append(unmapped_value("priority", priority))
+    status_at = _instant(body, "statusChangeDate", unmapped)
+    created = _instant(body, "creationDate", unmapped)
     updated = _instant(body, "lastUpdate", unmapped)
+    resolved = _instant(body, "resolutionDate", unmapped)
     return Columns(
         status=status,
         status_raw=status_text(stated),
-        status_at=_time(body, "statusChangeDate", unmapped),
+        status_at=status_at.at if status_at else None,
         category=status_text(body.get("category")),
         priority=number,
-        created_at=_time(body, "creationDate", unmapped),
+        created_at=created.at if created else None,
         updated_at=updated.at if updated else None,
-        resolved_at=_time(body, "resolutionDate", unmapped),
+        resolved_at=resolved.at if resolved else None,
         affected_services=_affected_services(body),
         precision=updated.precision if updated else Precision.MICROSECOND,
         unmapped=tuple(unmapped),
@@ -98,11 +101,6 @@ def unmapped_value(attribute: str, value: object) -> Unmapped:
     except TypeError:  # an integer of any length
         text = str(type(value))
     return Unmapped(attribute, text[:_EXAMPLE_CHARACTERS])
-
-
-def _time(body: Mapping[str, Any], name: str, unmapped: list[Unmapped]) -> datetime | None:
-    found = _instant(body, name, unmapped)
-    return None if found is None else found.at
 
 
 def _instant(body: Mapping[str, Any], name: str, unmapped: list[Unmapped]) -> Instant | None:

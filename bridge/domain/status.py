@@ -7,7 +7,7 @@ normalised value, and an unknown word is never a reason to refuse a problem.
 
 from enum import StrEnum
 
-from bridge.domain.word import fold
+_LONGEST_WORD = 100
 
 
 class Status(StrEnum):
@@ -106,3 +106,12 @@ def normalise(raw: str | None) -> Status:
     if word in _SPELLINGS:
         return _SPELLINGS[word]
     return next((status for beginning, status in _BEGINNINGS if word.startswith(beginning)), Status.UNKNOWN)
+
+
+def fold(raw: str) -> str:
+    """Return the letters and digits of a word in lower case.
+
+    >>> fold("Work In-Progress"), fold("workInProgress")
+    ('workinprogress', 'workinprogress')
+    """
+    return "".join(one for one in raw[:_LONGEST_WORD].casefold() if one.isalnum())

@@ -24,7 +24,7 @@ import structlog
 from msgspec import Struct
 
 from bridge.domain.observation import Notification, Via
-from bridge.domain.problem_filter import ProblemFilter, kept_by
+from bridge.domain.problem_filter import ProblemFilter
 from bridge.domain.vocabulary import BUILT_IN, SourceVocabulary
 from bridge.errors import BridgeError, DatabaseUnavailableError, OverdueError, UnreadableError
 from bridge.ingest.group_commit import GroupCommit, OverloadedError, resolve
@@ -251,8 +251,8 @@ def _item(
     notification, error = event.notification, event.error
     if notification is not None:
         observation = notification.observation
-        entry = Entry(source_id, observation, notification, kept_by(chosen, observation))
-        return ReadItem(entry, notification, None)
+        kept = True if chosen is None or observation is None else chosen.keeps(observation)
+        return ReadItem(Entry(source_id, observation, notification, kept), notification, None)
     error = error or UnreadableError("unexpected", "an event was neither read nor refused")
     return ReadItem(dead_letter(source_id, event.raw, event_hint, received_at, error), None, error)
 

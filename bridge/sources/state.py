@@ -18,7 +18,7 @@ import anyio
 from bridge.domain.completeness import Gap
 from bridge.domain.decision import Entry
 from bridge.domain.observation import Notification, Observation
-from bridge.domain.problem_filter import ProblemFilter, kept_by, problem_filter
+from bridge.domain.problem_filter import ProblemFilter, problem_filter
 from bridge.domain.push_health import ArrivalInterval, PushTrust
 from bridge.domain.vocabulary import SourceVocabulary
 from bridge.schedule import Job, Wake
@@ -146,7 +146,11 @@ class SourceState:
 
     def entry(self, observation: Observation | None, notification: Notification | None = None) -> Entry:
         """Return what is to be stored, with the filter's answer."""
-        return Entry(self.source_id, observation, notification, kept_by(self.filter, observation))
+        return Entry(self.source_id, observation, notification, self.keeps(observation))
+
+    def keeps(self, observation: Observation | None) -> bool | None:
+        """Is an unknown problem kept? See `ProblemFilter.keeps`."""
+        return True if self.filter is None or observation is None else self.filter.keeps(observation)
 
     def note_update_times(self, *, changed: int, unmoved: int) -> bool:
         """Learn from a pass over everything whether update times move; return whether that is other than before."""

@@ -1,6 +1,7 @@
 """The connection pool: lends connections, waits for Postgres when it is away, replaces connections after a failover.
 
-What errors mean is decided in `bridge.storage.errors`; how the server is named, in `bridge.settings.dsn`.
+What errors mean is decided in `bridge.storage.errors`; how the server is named, in `bridge.settings.dsn`. How values
+travel, and how a dead line is noticed, is set on each new connection.
 
 Our settings are made after connecting, by a statement: a pooler refuses startup parameters that it does not know. They
 stand in `_SETTINGS`, and hold whatever timeouts the role or the database was given. Behind pgbouncer this works with
@@ -13,22 +14,23 @@ import os
 import random
 import secrets
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from time import monotonic
-from typing import Any
+from typing import Any, TypeAlias
 
 import anyio
 import asyncpg
 import structlog
+from asyncpg.pool import PoolConnectionProxy
 
 from bridge.errors import ConfigurationError, DatabaseUnavailableError
 from bridge.settings.dsn import Dsn, read_dsn
-from bridge.storage.codec import Connection, keep_alive, set_codecs
-from bridge.storage.errors import OutdatedConnectionError, Phase, TooSlowError, translated
+from bridge.storage.errors import OutdatedConnectionError, Phase, TooSlowError, meaning_of
 from bridge.telemetry.redaction import hide
 
-__all__ = ["Connection", "Database", "opened"]
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 
 log = structlog.get_logger(__name__)
 
@@ -74,6 +76,31 @@ statements and settings do not work there. Set pool_mode = session for this data
 
 _NO_SECOND = """the pooler that database.dsn leads to has no second connection for us: raise its pool_size for this \
 database above database.pool_max_size"""
+
+
+_JSONB_VERSION = b"\x01"
+_POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+
+_KEEPALIVE_OPTIONS = {
+    "keepalives_idle": "TCP_KEEPIDLE",
+    "keepalives_interval": "TCP_KEEPINTVL",
+    "keepalives_count": "TCP_KEEPCNT",
+    "tcp_user_timeout": "TCP_USER_TIMEOUT",
+}
+"""libpq's word → the kernel's."""
+
+ARRAYS = {
+    "bool": (16, 1000),
+    "bytea": (17, 1001),
+    "float8": (701, 1022),
+    "int2": (21, 1005),
+    "int4": (23, 1007),
+    "int8": (20, 1016),
+    "jsonb": (3802, 3807),
+    "timestamptz": (1184, 1185),
+}
+"""Types that are built in, and arrays of them; their numbers are the same in every Postgres."""
 
 
 class _Session(asyncpg.Connection):
@@ -205,6 +232,15 @@ async def opened(dsn: str, *, min_size: int = 2, max_size: int = 8, wait: bool =
             database._pool.terminate()  # noqa: SLF001 -- the same module
 
 
+@contextmanager
+def translated(phase: Phase = Phase.RUNNING, address: str = "Postgres") -> Iterator[None]:
+    """Turn errors of the driver into ours; `address` is what a person knows the server by."""
+    try:
+        yield
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+        raise meaning_of(error, phase, address) from error
+
+
 def _identity() -> str:
     """A name that no other process has, also not one with the same process id in another container; at most 63
     bytes.
@@ -244,9 +280,9 @@ async def _connect(named: Dsn, min_size: int, max_size: int) -> Database:
 
         async def prepare(connection: Connection) -> None:
             database.connections_made += 1
-            keep_alive(connection, named.keepalive)
+            _keep_alive(connection, named.keepalive)
             await connection.execute(_SET)
-            await set_codecs(connection)
+            await _set_codecs(connection)
 
         pool = asyncpg.create_pool(
             min_size=min_size,
@@ -259,6 +295,75 @@ async def _connect(named: Dsn, min_size: int, max_size: int) -> Database:
         database = Database(pool, identity, named.address)
         await pool
         return database
+
+
+def _keep_alive(connection: Connection, keepalive: Mapping[str, int] | None) -> None:
+    """Have the kernel notice when the other side of a TCP connection is gone and did not say so."""
+    transport = connection._transport  # type: ignore[union-attr]  # noqa: SLF001 -- the driver has no option for it
+    line = transport.get_extra_info("socket")
+    if keepalive is None or line is None or line.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for word, value in keepalive.items():
+        option = getattr(socket, _KEEPALIVE_OPTIONS[word], None)
+        if option is not None:
+            line.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+async def _set_codecs(connection: Connection) -> None:
+    """Pass jsonb as bytes both ways (orjson's output goes out as it is), and instants as counts of microseconds."""
+    await connection.set_type_codec(
+        "jsonb",
+        schema="pg_catalog",
+        encoder=_JSONB_VERSION.__add__,
+        decoder=lambda raw: bytes(raw[1:]),
+        format="binary",
+    )
+    await connection.set_type_codec(
+        "timestamptz", schema="pg_catalog", encoder=_microseconds, decoder=_instant, format="tuple"
+    )
+    _register_arrays(connection)
+
+
+def _register_arrays(connection: Connection) -> None:
+    """Save the driver its queries about array types, 5 ms each and again on every connection.
+
+    After the element codecs are set. The driver forgets this when the schema changes under it, and then asks.
+    """
+    types = [
+        {
+            "oid": array,
+            "ns": "pg_catalog",
+            "name": f"_{name}",
+            "kind": b"b",
+            "basetype": None,
+            "elemtype": element,
+            "elemtype_name": name,
+            "elemdelim": ",",
+            "range_subtype": None,
+            "attrtypoids": None,
+            "attrnames": None,
+        }
+        for name, (element, array) in ARRAYS.items()
+    ]
+    settings = connection._protocol.get_settings()  # type: ignore[union-attr]  # noqa: SLF001 -- as above
+    settings.register_data_types(types)
+
+
+def _microseconds(at: datetime) -> tuple[int]:
+    """An aware instant as Postgres counts: half the time of the driver's own codec, which asks each for infinity and
+    its zone; a stored problem is sixteen of them.
+    """
+    since = at - _POSTGRES_EPOCH
+    return (since.days * 86_400_000_000 + since.seconds * 1_000_000 + since.microseconds,)
+
+
+def _instant(microseconds: tuple[int]) -> datetime:
+    """Infinity, as anything else beyond the calendar of Python, is its end."""
+    try:
+        return _POSTGRES_EPOCH + timedelta(0, 0, microseconds[0])
+    except OverflowError:
+        return _FIRST if microseconds[0] < 0 else _LAST
 
 
 async def _inspect(arguments: dict[str, Any]) -> None:

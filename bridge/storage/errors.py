@@ -11,8 +11,6 @@ A commit whose answer was lost may have happened. What is stored twice changes n
 """
 
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 
 import asyncpg
@@ -80,17 +78,15 @@ _REMEDY_RUNNING = {
 _REMEDY_SCHEMA = "if nobody is restoring or migrating this database now: `tmf656-bridge migrate --check`"
 
 
-@contextmanager
-def translated(phase: Phase = Phase.RUNNING, address: str = "Postgres") -> Iterator[None]:
-    """Turn errors of the driver into ours; `address` is what a person knows the server by."""
-    try:
-        yield
-    except asyncpg.PostgresError as error:
-        raise _of_postgres(error, phase, address) from error
-    except asyncpg.InterfaceError as error:
-        raise _of_driver(error, phase, address) from error
-    except (OSError, asyncpg.InternalClientError) as error:
-        raise _unreachable(error, phase, address) from error
+def meaning_of(error: Exception, phase: Phase, address: str) -> Exception:
+    """Return our error for one of the driver or of the operating system; `address` is what a person knows the server
+    by.
+    """
+    if isinstance(error, asyncpg.PostgresError):
+        return _of_postgres(error, phase, address)
+    if isinstance(error, asyncpg.InterfaceError):
+        return _of_driver(error, phase, address)
+    return _unreachable(error, phase, address)
 
 
 def sqlstate_of(error: BaseException) -> str:

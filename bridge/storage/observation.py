@@ -135,16 +135,15 @@ async def write(connection: Connection, prepared: Prepared) -> Stored:
     if not prepared.alone:
         await lock(connection, prepared.keys)
     statuses = row_builder.statuses(decision.histories)
-    altered = [key for key, history in decision.histories.items() if history.altered]
-    if current.written or current.versions or statuses or altered or prepared.logged:
+    if current.written or current.versions or statuses or decision.altered or prepared.logged:
         await connection.fetch(
             queries("observation")["write"],
             current.written,
             current.versions,
             statuses,
             prepared.logged,
-            [key[0] for key in altered],
-            [key[1] for key in altered],
+            [key[0] for key in decision.altered],
+            [key[1] for key in decision.altered],
             row_builder.list_digests(current.written, decision.list_digests),
             sum(row[row_builder.REVISION] == 0 for row in current.written),
         )
@@ -179,8 +178,9 @@ def _only_notifications(entries: Sequence[Entry]) -> bool:
 
 async def _read_known(connection: Connection, entries: Sequence[Entry], cache: RowCache | None) -> Known:
     """Read what the tables hold about a batch, apart from what can be guessed."""
-    guesses = {} if cache is None else _guesses(cache, by_problem(entries))
-    keys = _keys(entries) - guesses.keys()
+    problems = by_problem(entries)
+    guesses = {} if cache is None else _guesses(cache, problems)
+    keys = problems.keys() - guesses.keys()
     rows = {key: guess for key, guess in guesses.items() if guess is not None}
     keyed = [
         (index, (entry.source_id, entry.notification.digest))

@@ -6,8 +6,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.domain.instant import MAX, MIN, Precision, plausible, precision_of, same_instant, shift, to_utc, truncate
-from bridge.domain.timestamp import read
+from bridge.domain.timestamp import (
+    MAX,
+    MIN,
+    Precision,
+    plausible,
+    precision_of,
+    read,
+    same_instant,
+    shift,
+    to_utc,
+    truncate,
+)
 
 QUICK = settings(deadline=None, database=None, derandomize=True, max_examples=200)
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)

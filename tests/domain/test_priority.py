@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.domain.priority import priority_of
+from bridge.domain.vocabulary import priority_of
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from bridge.domain.fact import canonical, hash_of
-from bridge.domain.instant import MAX, Precision
 from bridge.domain.observation import CREATED, TOMBSTONE_HASH, Kind, Observation, Via
 from bridge.domain.problem_history import Outcome, ProblemHistory, needs_facts
 from bridge.domain.service_problem import columns_of
+from bridge.domain.timestamp import MAX, Precision
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 CHANGED = "ServiceProblemAttributeValueChangeEvent"

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from bridge.domain.instant import Precision
 from bridge.domain.service_problem import Unmapped, columns_of
 from bridge.domain.status import Status
+from bridge.domain.timestamp import Precision
 from bridge.domain.vocabulary import SourceVocabulary
 
 

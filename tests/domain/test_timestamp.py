@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bridge.domain import timestamp
-from bridge.domain.instant import Precision
+from bridge.domain.timestamp import Precision
 
 QUICK = settings(deadline=None, database=None, derandomize=True, max_examples=200)
 

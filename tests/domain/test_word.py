@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.domain.word import fold
+from bridge.domain.status import fold
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ import pytest
 
 from bridge.domain.observation import Kind, Via
 from bridge.storage import change, observation, retention
-from bridge.storage.database import Connection, Database
-from bridge.storage.errors import ConcurrentUpdateError, translated
+from bridge.storage.database import Connection, Database, translated
+from bridge.storage.errors import ConcurrentUpdateError
 from bridge.storage.observation import Entry, Stored
 from bridge.tmf656 import wire
 from tests.locks import blocked

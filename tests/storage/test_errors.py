@@ -7,6 +7,7 @@ import asyncpg
 import pytest
 
 from bridge.errors import DatabaseUnavailableError
+from bridge.storage.database import translated
 from bridge.storage.errors import (
     ConcurrentUpdateError,
     MissingPartitionError,
@@ -14,7 +15,6 @@ from bridge.storage.errors import (
     Phase,
     RefusedError,
     sqlstate_of,
-    translated,
 )
 
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from bridge.domain import timestamp
 from bridge.domain.observation import Via
-from bridge.domain.priority import whole_number
 from bridge.domain.service_problem import columns_of
+from bridge.domain.vocabulary import whole_number
 from bridge.storage.database import Connection, Database
 from bridge.storage.observation import Entry, store
 from bridge.tmf656 import wire

@@ -4,8 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from bridge.storage.codec import ARRAYS
-from bridge.storage.database import opened
+from bridge.storage.database import ARRAYS, opened
 from bridge.storage.errors import RefusedError
 
 pytestmark = pytest.mark.anyio

@@ -13,12 +13,9 @@ import orjson
 from msgspec import Struct
 
 from bridge.errors import UnreadableError
-from bridge.tmf656.wire.event import SERVICE_PROBLEM, TASKS
+from bridge.tmf656.wire.event import SERVICE_PROBLEM, TASKS, type_of
 
 PROBLEM_NAMES = (SERVICE_PROBLEM, "ServiceProblem", "service_problem", "serviceproblem", "service-problem")
-
-TYPE_NAMES = ("eventType", "event_type", "eventName", "notificationType", "type", "detail-type", "operation", "action")
-"""Where an event's type stands, the standard's name first."""
 
 EVENT_TIMES = ("eventTime", "timeOccurred", "timeOcurred", "event_time", "eventDate")
 """`timeOcurred` is version 4's spelling, and that of version 5's examples."""
@@ -69,16 +66,6 @@ def envelope_of(received: dict[str, Any]) -> Envelope:
         inner, text = found
         content, decoded = _inherit(content, inner), text or decoded
     return Envelope(received, content, decoded)
-
-
-def type_of(envelope: Mapping[str, Any]) -> str | None:
-    """Return the event type as stated, None when there is none."""
-    for name in TYPE_NAMES:
-        stated = envelope.get(name)
-        if isinstance(stated, str) and stated.strip():
-            return stated
-    event = envelope.get("event")
-    return event if isinstance(event, str) and event.strip() else None
 
 
 def _split(document: dict[str, Any]) -> list[object]:

@@ -6,7 +6,9 @@ libraries start with a lower-case letter.
 """
 
 import re
+from collections.abc import Mapping
 from enum import Enum, auto
+from typing import Any
 
 from bridge.domain.observation import CREATED
 
@@ -15,6 +17,10 @@ SERVICE_PROBLEM = "serviceProblem"
 
 TASKS = ("problemAcknowledgement", "problemUnacknowledgement", "problemGroup", "problemUngroup")
 """Names of the attributes of `event` that hold a task (v5)."""
+
+
+TYPE_NAMES = ("eventType", "event_type", "eventName", "notificationType", "type", "detail-type", "operation", "action")
+"""Where an event's type stands, the standard's name first."""
 
 
 class EventChange(Enum):
@@ -85,6 +91,16 @@ _VERBS = {
     for spelling in spellings
     if word in ("Create", "Delete")
 } | {"destroy": DELETED, "destroyed": DELETED, "purge": DELETED, "purged": DELETED, "insert": CREATED, "added": CREATED}
+
+
+def type_of(envelope: Mapping[str, Any]) -> str | None:
+    """Return the event type as stated, None when there is none."""
+    for name in TYPE_NAMES:
+        stated = envelope.get(name)
+        if isinstance(stated, str) and stated.strip():
+            return stated
+    event = envelope.get("event")
+    return event if isinstance(event, str) and event.strip() else None
 
 
 def event_name(raw: str | None) -> str | None:

@@ -12,11 +12,11 @@ ID_CHARACTERS = 512
 
 def usable_id(value: object) -> str | None:
     """Return an id as text: a text as it is, an integer in digits, None for what cannot name a problem."""
-    if isinstance(value, int) and not isinstance(value, bool):
+    if not isinstance(value, str):
+        if not isinstance(value, int) or isinstance(value, bool):
+            return None
         value = str(value)
-    if not isinstance(value, str) or not value.strip() or "\0" in value or len(value) > ID_CHARACTERS:
-        return None
-    return value
+    return None if len(value) > ID_CHARACTERS or not value.strip() or "\0" in value else value
 
 
 def id_in(item: Mapping[str, Any]) -> str | None:

@@ -15,13 +15,13 @@ from typing import Any
 from msgspec import Struct
 
 from bridge.domain import timestamp
-from bridge.domain.instant import Instant, Precision, plausible, precision_of
 from bridge.domain.observation import TOMBSTONE_HASH, Kind, Notification, Observation, Via
 from bridge.domain.service_problem import Unmapped, columns_of, unmapped_value
+from bridge.domain.timestamp import Instant, Precision, plausible, precision_of
 from bridge.domain.vocabulary import BUILT_IN, SourceVocabulary
 from bridge.errors import UnreadableError
 from bridge.tmf656.wire import document
-from bridge.tmf656.wire.envelope import EVENT_TIMES, PROBLEM_NAMES, Envelope, envelope_of, events_in, type_of
+from bridge.tmf656.wire.envelope import EVENT_TIMES, PROBLEM_NAMES, Envelope, envelope_of, events_in
 from bridge.tmf656.wire.event import (
     ATTRIBUTE_VALUE_CHANGE,
     SERVICE_PROBLEM,
@@ -30,6 +30,7 @@ from bridge.tmf656.wire.event import (
     change_of,
     event_name,
     task_event_name,
+    type_of,
     verb_of,
 )
 from bridge.tmf656.wire.identity import ID_CHARACTERS, id_in, usable_id
@@ -120,6 +121,8 @@ def read_notifications(
     `no_problem` for an unknown event without a service problem in it.
     """
     body = document.read_document(raw, limits, _problem_named)
+    if isinstance(body, dict) and _problem_in_place(body) is not None:
+        return [_read_envelope(Envelope(body, body), raw, received_at, event_hint, vocabulary)]
     events = events_in(body)
     if not events or not any(isinstance(event, dict) for event in events):
         raise document.not_object(body)
@@ -159,10 +162,19 @@ def _read_event(
         error = document.not_object(received)
         error.malformed = False  # the others of this body are events
         return ReadEvent(raw, None, error)
-    try:
-        envelope = envelope_of(received)
-        if envelope.decoded is not None:
+    envelope = envelope_of(received)
+    if envelope.decoded is not None:
+        try:
             document.read_document(envelope.decoded, limits, _problem_named)
+        except UnreadableError as error:
+            return ReadEvent(raw, None, error)
+    return _read_envelope(envelope, raw, received_at, event_hint, vocabulary)
+
+
+def _read_envelope(
+    envelope: Envelope, raw: bytes, received_at: datetime, event_hint: str | None, vocabulary: SourceVocabulary
+) -> ReadEvent:
+    try:
         notification = _notification(envelope, event_hint, received_at, vocabulary)
     except UnreadableError as error:
         return ReadEvent(raw, None, error)
@@ -216,16 +228,18 @@ def _understand(
     doubt = named_only = None
     if name is None:
         name, payload, named_only, doubt = _by_content(envelope, stated or event_hint)
-        known = name != ATTRIBUTE_VALUE_CHANGE and change_of(name) is not EventChange.TASK
+        change = change_of(name)
+        known = name != ATTRIBUTE_VALUE_CHANGE and change is not EventChange.TASK
         event_type = stated[:ID_CHARACTERS] if stated and not known else name
-    elif change_of(name) is EventChange.TASK:
-        payload, event_type = _task_in(envelope)[1], name
     else:
-        payload, named_only = _problem_in(envelope, declared=True)
-        event_type = name
+        change, event_type = change_of(name), name
+        if change is EventChange.TASK:
+            payload = _task_in(envelope)[1]
+        else:
+            payload, named_only = _problem_in(envelope, declared=True)
     return _Event(
         event_type,
-        change_of(name),
+        change,
         payload,
         _event_time(envelope, received_at, unmapped),
         received_at,
@@ -264,6 +278,9 @@ def _problem_in(envelope: dict[str, Any], *, declared: bool) -> tuple[dict[str, 
 
     `declared`: the event is known to be about a service problem, so that an event with nothing but an id names one.
     """
+    in_place = _problem_in_place(envelope)
+    if in_place is not None:
+        return in_place, None
     event = envelope.get("event")
     for holder in (event, envelope):
         problem = _held(holder, PROBLEM_NAMES)
@@ -285,6 +302,13 @@ def _problem_in(envelope: dict[str, Any], *, declared: bool) -> tuple[dict[str, 
     if _ENVELOPE.isdisjoint(envelope) and not _KNOWN.isdisjoint(envelope) and id_in(envelope):
         return envelope, None
     return {}, _named_by_path(envelope) if declared or not _ENVELOPE.isdisjoint(envelope) else None
+
+
+def _problem_in_place(envelope: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the problem where the standard has it; None when it is not there, or says nothing."""
+    event = envelope.get("event")
+    problem = event.get(SERVICE_PROBLEM) if isinstance(event, dict) else None
+    return problem if isinstance(problem, dict) and problem else None
 
 
 def _nested_in(holder: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -359,11 +383,13 @@ def _statement(event: _Event, problem_id: str, change: EventChange) -> tuple[Obs
         body["id"] = problem_id
     since, precision = columns.updated_at, columns.precision
     if since is None or not plausible(since, event.received_at):
-        stated = columns.status_at if change is EventChange.STATE_CHANGE else None
-        if stated is not None and plausible(stated, event.received_at):
-            since, precision = stated, precision_of(stated)
+        since = columns.status_at if change is EventChange.STATE_CHANGE else None
+        if since is not None and plausible(since, event.received_at):
+            precision = precision_of(since)
         elif event.event_time is not None:
             since, precision = event.event_time.at, event.event_time.precision
+        else:
+            since = None
     statement = observation_of(
         document.canonical(body),
         columns,
@@ -426,9 +452,9 @@ def _kind(change: EventChange, body: Mapping[str, Any]) -> Kind:
     other event may carry everything (v3, and servers that always do) or what changed (v5): it is whole when it has
     all that no problem can be created without, and a status.
     """
-    if change is EventChange.CREATE:
-        return Kind.PARTIAL if _only_refers(body, _NAMED_ONLY) else Kind.FULL
-    return Kind.FULL if is_whole(body) else Kind.PARTIAL
+    if is_whole(body) or (change is EventChange.CREATE and not _only_refers(body, _NAMED_ONLY)):
+        return Kind.FULL
+    return Kind.PARTIAL
 
 
 def _only_refers(payload: Mapping[str, Any], names: frozenset[str]) -> bool:

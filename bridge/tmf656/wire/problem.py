@@ -11,11 +11,10 @@ from hashlib import blake2b
 from typing import Any
 
 from bridge.domain import timestamp
-from bridge.domain.instant import Precision, plausible
 from bridge.domain.observation import Kind, Observation, Via
-from bridge.domain.priority import whole_number
 from bridge.domain.service_problem import Columns, columns_of
-from bridge.domain.vocabulary import BUILT_IN, SourceVocabulary
+from bridge.domain.timestamp import Precision, plausible
+from bridge.domain.vocabulary import BUILT_IN, SourceVocabulary, whole_number
 from bridge.errors import UnreadableError
 from bridge.tmf656.wire import document
 from bridge.tmf656.wire.identity import ID_CHARACTERS, usable_id
@@ -149,6 +148,7 @@ def read_problem(
     kind = Kind.PARTIAL if summary and not is_whole(body) else Kind.FULL
     if kind is Kind.PARTIAL:
         encoded = document.canonical({name: value for name, value in body.items() if name not in ("id", "href")})
+    updated_at = columns.updated_at
     return observation_of(
         encoded,
         columns,
@@ -156,7 +156,7 @@ def read_problem(
         kind=kind,
         via=via,
         observed_at=asked_at,
-        effective_at=columns.updated_at,
+        effective_at=updated_at if updated_at is not None and plausible(updated_at, asked_at) else None,
         precision=columns.precision,
         listed=digest,
         vocabulary=vocabulary,
@@ -178,16 +178,16 @@ def observation_of(
     listed: bytes | None = None,
     vocabulary: SourceVocabulary = BUILT_IN,
 ) -> Observation:
-    """Put a canonical body (a problem or a patch) and its columns together; without a plausible `effective_at` it is
-    unstamped.
+    """Put a canonical body (a problem or a patch) and its columns together. `effective_at` is plausible; without it the
+    observation is unstamped.
     """
-    stamped = effective_at is not None and plausible(effective_at, observed_at)
+    stamped = effective_at is not None
     return Observation(
         problem_id=problem_id,
         kind=kind,
         via=via,
         observed_at=observed_at,
-        effective_at=effective_at if stamped and effective_at is not None else observed_at,
+        effective_at=observed_at if effective_at is None else effective_at,
         stamped=stamped,
         body=body,
         content_hash=document.digest(body),

@@ -11,7 +11,7 @@ from operator import is_not
 from typing import Any
 
 from bridge.domain import timestamp
-from bridge.domain.instant import Precision
+from bridge.domain.timestamp import Precision
 
 _PLAIN_TIME = re.compile(
     r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}(?:(?:[T_]| +)[0-9]{2}(?::?[0-9]{2}(?::?[0-9]{2}(?:[.,][0-9]*)?)?)?)?"
@@ -70,7 +70,7 @@ def record(part: Any) -> Any:
 
 def reference(part: Any) -> Any:
     """Shape a reference to something elsewhere."""
-    return rename(part, _REFERENCE)
+    return rename(part, _REFERENCE) if isinstance(part, dict) and "referredType" in part else part
 
 
 def party(part: Any) -> Any:
@@ -113,9 +113,9 @@ def _flat(part: Any, nest: str) -> Any:
     """Merge what is nested with what is around it. `@type` and its kin then speak of what was nested: the wrapper is
     gone.
     """
-    if not isinstance(part, dict) or not isinstance(part.get(nest), dict):
+    inner = part.get(nest) if isinstance(part, dict) else None
+    if not isinstance(inner, dict):
         return part
-    inner = part[nest]
     outer = {name: value for name, value in part.items() if name != nest}
     clash = any(_differ(outer[name], inner[name]) for name in outer.keys() & inner.keys() if not name.startswith("@"))
     return part if clash else outer | inner
