@@ -5,11 +5,14 @@ honouring `retry_after_seconds`. Any other exception is a defect: the process en
 restarts it.
 """
 
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 
 class BridgeError(Exception):
     """Anything this program raises on purpose; the text is meant for an operator and names the remedy."""
+
+
+ErrorT = TypeVar("ErrorT", bound=BridgeError)
 
 
 def raise_first(failures: list[BridgeError]) -> NoReturn:
@@ -24,6 +27,19 @@ def raise_first(failures: list[BridgeError]) -> NoReturn:
         raise first
     finally:
         del first
+
+
+def without_frames(error: ErrorT) -> ErrorT:
+    """Return an error that is to be kept as a value, after removing its traceback and those of its causes.
+
+    A traceback holds the frames that the error passed through. Where one of them holds, by its variables, what keeps
+    the error, they hold each other, and the body that was refused, until the collector comes.
+    """
+    chain: list[BaseException] = [error]
+    for each in chain:
+        each.__traceback__ = None
+        chain += [cause for cause in (each.__cause__, each.__context__) if cause is not None and cause not in chain]
+    return error
 
 
 class PermanentError(BridgeError):

@@ -23,7 +23,7 @@ from typing import Generic, TypeVar
 import anyio
 import structlog
 
-from bridge.errors import BridgeError, OverdueError, TransientError
+from bridge.errors import BridgeError, OverdueError, TransientError, without_frames
 
 log = structlog.get_logger(__name__)
 
@@ -62,14 +62,15 @@ class _Batch(Generic[T, R]):
         if self.answered:
             return
         self.answered = True
-        for callback, result in zip(self.callbacks, results, strict=True):
+        callbacks, self.callbacks = self.callbacks, []  # they hold bodies, and an overdue batch may wait for long
+        for callback, result in zip(callbacks, results, strict=True):
             try:
                 callback(result)
             except Exception:  # the callers of a batch are strangers to each other: each is answered
                 log.exception("a caller of a group commit failed when it was answered")
 
     def fail(self, error: BridgeError) -> None:
-        self.answer([error] * len(self.callbacks))
+        self.answer([without_frames(error)] * len(self.callbacks))
 
     def _expire(self) -> None:
         self.overdue = True
@@ -138,12 +139,13 @@ class GroupCommit(Generic[T, R]):
             del future  # an error holds this frame, and the future the error
 
     def enqueue(self, item: T, on_done: Callable[[R | BridgeError], object]) -> None:
-        """Commit one item later, and then call `on_done` with its result or the error. Raises OverloadedError and
-        TransientError as `put` does; `on_done` is not called then.
+        """Commit one item later, and then call `on_done` with its result or the error; with OverloadedError, or with
+        TransientError when the group commit has stopped, at once. (Such errors are never raised: see `without_frames`.)
         """
-        if self._stopped:
-            raise _stopping()
         size_bytes = self._size(item)
+        if (refusal := self._refusal(size_bytes)) is not None:
+            on_done(refusal)
+            return
         lane = self._lanes[0 if self._key is None else hash(self._key(item)) % 2]
         batch = self._batch_for(lane, size_bytes)
         batch.items.append(item)
@@ -154,13 +156,19 @@ class GroupCommit(Generic[T, R]):
         if not lane.busy and (len(batch.items) == 1 or self._is_worthwhile(batch)):
             self._wake()
 
-    def _batch_for(self, lane: _Lane[T, R], size_bytes: int) -> _Batch[T, R]:
-        """Return the batch that an item of this size goes into; OverloadedError when it would be too much."""
+    def _refusal(self, size_bytes: int) -> BridgeError | None:
+        """Return why an item of this size is not taken now; None: it is."""
+        if self._stopped:
+            return _stopping()
         too_many = self.waiting >= self._max_waiting
         if too_many or (self.waiting and self.waiting_bytes + size_bytes > self._max_waiting_bytes):
-            raise OverloadedError(
+            return OverloadedError(
                 f"{self.waiting} notifications ({self.waiting_bytes} bytes) wait to be stored", retry_after_seconds=1
             )
+        return None
+
+    def _batch_for(self, lane: _Lane[T, R], size_bytes: int) -> _Batch[T, R]:
+        """Return the batch that an item of this size goes into."""
         last = lane.batches[-1] if lane.batches else None
         if (
             last is None

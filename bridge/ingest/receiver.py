@@ -26,7 +26,7 @@ from msgspec import Struct
 from bridge.domain.observation import Notification, Via
 from bridge.domain.problem_filter import ProblemFilter
 from bridge.domain.vocabulary import BUILT_IN, SourceVocabulary
-from bridge.errors import BridgeError, DatabaseUnavailableError, OverdueError, UnreadableError
+from bridge.errors import BridgeError, DatabaseUnavailableError, OverdueError, UnreadableError, without_frames
 from bridge.ingest.group_commit import GroupCommit, OverloadedError, resolve
 from bridge.ingest.writer import Writer
 from bridge.journal.journal import Post
@@ -159,11 +159,7 @@ class Receiver:
             source.source_id, body.raw, body.event_hint, body.received_at, source.vocabulary, source.filter
         )
         for each in body.items:
-            stored = partial(self._stored, body)
-            try:
-                self.writer.enqueue(each.item, stored)
-            except BridgeError as error:
-                stored(error)
+            self.writer.enqueue(each.item, partial(self._stored, body))
 
     def _stored(self, body: PostedBody, outcome: Outcome) -> None:
         """One event of a body is stored, or not; the body is answered after the last of them."""
@@ -182,11 +178,8 @@ class Receiver:
             resolve(body.done, failure)
 
     def _append_to_journal(self, journal: GroupCommit[Post, None], body: PostedBody) -> None:
-        appended = partial(self._appended, body)
-        try:
-            journal.enqueue(Post(body.source.name, body.received_at, body.event_hint, body.raw), appended)
-        except BridgeError as error:
-            appended(error)
+        post = Post(body.source.name, body.received_at, body.event_hint, body.raw)
+        journal.enqueue(post, partial(self._appended, body))
 
     def _appended(self, body: PostedBody, error: BridgeError | None) -> None:
         if error is not None:
@@ -232,7 +225,7 @@ def read(
     try:
         events = wire.read_notifications(raw, received_at=received_at, event_hint=event_hint, vocabulary=vocabulary)
     except UnreadableError as unreadable:
-        error = unreadable
+        error = without_frames(unreadable)
     except Exception as defect:  # one body is one compartment: a defect in reading it is kept with its bytes
         log.exception("a posted body met a defect of the bridge, kept as dead letter")
         error = UnreadableError(

@@ -1,9 +1,11 @@
 """One posted body: stored before it is answered, or kept as a letter, and never without a way to come right."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+import gc
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from math import inf
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -14,9 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.errors import TransientError, UnreadableError
-from bridge.ingest.group_commit import result_of
-from bridge.ingest.receiver import Receiver, TurnBatch
+from bridge.ingest.group_commit import GroupCommit, result_of
+from bridge.ingest.receiver import PostedBody, Receiver, TurnBatch, read
 from bridge.ingest.writer import Writer
+from bridge.journal import journal as journals
 from bridge.simulator import Simulator
 from bridge.simulator.tmf656.background import background
 from bridge.storage import refetch
@@ -220,6 +223,56 @@ async def test_who_goes_away_before_it_is_read_keeps_nobody_else_from_being_serv
         assert gone.cancelled_caught
         assert await receive(receiving, event(PROBLEM)) == "applied"
     assert await rig.rows() == {"SP-1": PROBLEM}
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """What is let go of is gone at once, or held by itself."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def posted_bodies() -> int:
+    """How many posted bodies the process holds."""
+    return sum(isinstance(each, PostedBody) for each in gc.get_objects())
+
+
+@pytest.mark.usefixtures("no_collector")
+@pytest.mark.parametrize("journal_bytes", [None, 0, 1_000_000], ids=["no journal", "full journal", "journal"])
+async def test_h2_bodies_that_are_refused_or_journalled_are_let_go_of_at_once(
+    rig_for: RigFor, no_connections: Callable[[], Awaitable[None]], tmp_path: Path, journal_bytes: int | None
+) -> None:
+    rig = await rig_for("http://127.0.0.1:9")
+    await no_connections()
+    raws = [b"{", *(event(PROBLEM, eventId=str(number)) for number in range(5))]
+    before = posted_bodies()
+    with journals.opened(tmp_path, max_bytes=journal_bytes or 0) as journal:
+        for limits in ({}, {"patience_seconds": 0.01}, {"max_waiting": 0}, {"max_waiting": 1}):
+            for max_waiting in (9, 0):
+                writer = Writer(rig.database, rig.metrics, **limits)
+                kept = GroupCommit(journal.keep, lambda post: len(post.raw), max_waiting=max_waiting)
+                receiver = Receiver({"sim": rig.source}, writer, rig.metrics, None if journal_bytes is None else kept)
+                async with background() as tasks:
+                    tasks.start_soon(kept.run)
+                    if "patience_seconds" not in limits:  # else nothing is committed in time
+                        tasks.start_soon(writer.run)
+                    futures = [receiver.submit(rig.source, raw, None, datetime.now(UTC)) for raw in raws]
+                    outcomes = await asyncio.gather(*futures)
+                    journalled = [outcome == "journalled" for outcome in outcomes[1:]]
+                    assert journalled == [bool(journal_bytes and max_waiting)] * 5
+                    del futures, outcomes
+                    assert posted_bodies() == before, (limits, max_waiting)
+
+
+@pytest.mark.parametrize("raw", [b"{", b'{"event":{"rain":true}}', b'[{"rain":true},{}]'], ids=repr)
+async def test_h2_the_error_of_a_body_that_was_not_understood_holds_no_frame(raw: bytes) -> None:
+    errors = [each.error for each in read(1, raw, None, datetime.now(UTC))]
+    assert errors
+    for error in errors:
+        assert error is not None
+        assert (error.__traceback__, error.__context__ and error.__context__.__traceback__) == (None, None)
 
 
 async def turns(number: int) -> None:

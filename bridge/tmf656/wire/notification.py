@@ -19,7 +19,7 @@ from bridge.domain.observation import TOMBSTONE_HASH, Kind, Notification, Observ
 from bridge.domain.service_problem import Unmapped, columns_of, unmapped_value
 from bridge.domain.timestamp import Instant, Precision, plausible, precision_of
 from bridge.domain.vocabulary import BUILT_IN, SourceVocabulary
-from bridge.errors import UnreadableError
+from bridge.errors import UnreadableError, without_frames
 from bridge.tmf656.wire import document
 from bridge.tmf656.wire.envelope import EVENT_TIMES, PROBLEM_NAMES, Envelope, envelope_of, events_in
 from bridge.tmf656.wire.event import (
@@ -167,7 +167,7 @@ def _read_event(
         try:
             document.read_document(envelope.decoded, limits, _problem_named)
         except UnreadableError as error:
-            return ReadEvent(raw, None, error)
+            return ReadEvent(raw, None, without_frames(error))
     return _read_envelope(envelope, raw, received_at, event_hint, vocabulary)
 
 
@@ -177,7 +177,7 @@ def _read_envelope(
     try:
         notification = _notification(envelope, event_hint, received_at, vocabulary)
     except UnreadableError as error:
-        return ReadEvent(raw, None, error)
+        return ReadEvent(raw, None, without_frames(error))
     return ReadEvent(raw, notification, None)
 
 
