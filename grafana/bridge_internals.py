@@ -217,7 +217,7 @@ def _rest() -> tuple[Panel, ...]:
         ),
         series(
             "Lag of the event loop",
-            "How much later than asked a sleeper was woken. What is late here is late for every request.",
+            "Delay with which the event loop runs a timer; every request is delayed as much.",
             "s",
             *(prom(quantile(q, "event_loop_lag_seconds"), f"p{q * 100:g}") for q in (0.5, 0.99)),
             width=6,

@@ -1,4 +1,4 @@
-"""*Feed health*: is data flowing, by which way, how late, and what stands in the way."""
+"""*Feed health*: do data arrive, by push or poll, how late, and which errors occur."""
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 
@@ -35,7 +35,7 @@ def build() -> Dashboard:
     page = board(
         UID,
         "TMF656 bridge / Feed health",
-        "Is data flowing from every source, by which way, how late, and what stands in the way.",
+        "Do data arrive from every source, by push or poll, how late, and which errors occur.",
         since="now-6h",
     )
     page = with_processes(page).with_variable(
@@ -45,7 +45,7 @@ def build() -> Dashboard:
         ("Is data flowing?", _flowing()),
         ("By which way?", _ways()),
         ("How late?", _late()),
-        ("What stands in the way?", _troubles()),
+        ("Errors", _troubles()),
     ):
         page = page.with_row(Row(title))
         for panel in panels:
@@ -76,7 +76,7 @@ def _flowing() -> tuple[Panel, ...]:
         ),
         single(
             "Last heard",
-            "Time since a source was last heard, by notification or by poll. The tables are at least as old.",
+            "Time since the last notification or poll of a source. The tables are at least as old.",
             "s",
             prom(heard, "{{source}}"),
             steps=((None, "green"), (180, "orange"), (300, "red")),
@@ -91,7 +91,7 @@ def _flowing() -> tuple[Panel, ...]:
         ),
         single(
             "Registered",
-            "Whether a registration at the source's hub is believed to stand.",
+            "Whether the source is believed to hold our registration.",
             "short",
             prom(_best("subscription_registered"), "{{source}}"),
             words={1: ("yes", "green"), 0: ("no", "orange")},
@@ -161,8 +161,8 @@ def _ways() -> tuple[Panel, ...]:
     return (
         series(
             "Changes by the way they were found",
-            "Changes of current problems. With push at work nearly all come by push; refetch brings the rest of what "
-            "a notification told in part.",
+            "Changes of current problems. With push nearly all come by push; refetch completes the problems of "
+            "partial notifications.",
             "cps",
             prom(_grows("changes_total", "via"), "{{via}}"),
             stacked=True,
@@ -268,9 +268,16 @@ def _troubles() -> tuple[Panel, ...]:
         ),
         series(
             "Waiting to be fetched by id",
-            "Problems of which a notification told only a part, or two things at once.",
+            "Problems with a partial notification, or with two different states of the same time.",
             "short",
             prom(_best("refetch_waiting"), "{{source}}"),
+        ),
+        series(
+            "Values that could not be read",
+            "Times in unknown forms, and words for a status or priority that mean none; `status_map` and "
+            "`priority_map` translate them.",
+            "cps",
+            prom(_grows("unmapped_values_total", "source", "attribute"), "{{source}} {{attribute}}"),
         ),
         series(
             "Answered from the journal",

@@ -70,7 +70,7 @@ class SqlQuery(Dataquery):
         self.sql, self.shape, self.ref_id = sql, shape, ref_id
 
     def to_json(self) -> dict[str, object]:
-        """As it stands in a dashboard."""
+        """Return the JSON of the panel in a dashboard."""
         return {
             "datasource": POSTGRES,
             "editorMode": "code",

@@ -1,4 +1,4 @@
-"""Lives of problems to look at: a month of them, told through the bridge's own door, the same for the same seed.
+"""A month of invented problems, stored by the bridge's own writer, the same for the same seed.
 
 By day more happens than by night, urgent problems end sooner, a few services have most of the trouble, and a few
 notifications are lost, so that a poll finds the change. Nothing is written past the door: what the panels show is what
@@ -36,7 +36,7 @@ _LOST = 0.03
 _BATCH = 400
 
 Told = tuple[datetime, dict[str, Any], str]
-"""When, the problem as it was then, and the event that told it."""
+"""The time, the state of the problem then, and the event that reported it."""
 
 
 async def seed(database: Database, *, problems: int, days: int, until: datetime, number: int = 1) -> None:

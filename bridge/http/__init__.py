@@ -1,1 +1,1 @@
-"""What the clients of all remote systems share: authorisation, circuit breaker, answers read with limits."""
+"""Code shared by the clients of all remote systems: authorisation, circuit breaker, answers read with limits."""

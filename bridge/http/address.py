@@ -1,7 +1,7 @@
-"""Addresses: the configured ones, and those that a server names in a header or a body.
+"""Addresses: the configured ones, and those that a server returns in a header or a body.
 
-What a server names may be no address at all, and yarl finds that out only when a part of it is read (a port beyond
-65535, a host that IDNA does not allow). Nothing here raises for it.
+The text that a server returns may not be an address, and yarl detects that only when a part of it is read (a port
+beyond 65535, a host that IDNA does not allow). No function here raises for such a text.
 """
 
 import re
@@ -12,7 +12,7 @@ from yarl import URL
 from bridge.errors import ConfigurationError
 
 _LONGEST = 16_384
-"""Characters of an address that a server names; cursors of some kilobytes were seen."""
+"""Characters of an address that a server returns; cursors of some kilobytes exist."""
 _HOST = re.compile(r"^(?:[a-zA-Z][a-zA-Z0-9+.-]*:)?//([^/?#]*)")
 _LONGEST_HOST = 300
 """Decoding an international name takes time with the square of its length; DNS allows 253 characters."""
@@ -53,7 +53,7 @@ def with_query(url: URL, *parts: str) -> URL:
 
 
 def resolve(base: URL, reference: str) -> URL | None:
-    """Make a reference that a server names absolute; None when it is none, or not http(s)."""
+    """Return a reference from a server as an absolute address; None when it is not one, or not http(s)."""
     host = _HOST.match(reference)
     if not reference or len(reference) > _LONGEST or (host is not None and len(host[1]) > _LONGEST_HOST):
         return None

@@ -1,8 +1,8 @@
-"""Who we are to a source: HTTP basic, a bearer token, or OAuth 2.0 client credentials (RFC 6749, 4.4).
+"""Authorisation at a source: HTTP basic, a bearer token, or OAuth 2.0 client credentials (RFC 6749, 4.4).
 
-Knows no HTTP library: the client passes in how to post a form. Many requests may want the token at once; one of them
-fetches it and the others wait for its outcome, a failure included, so that a token endpoint in trouble is not
-stormed. A cancelled fetch leaves nothing behind: the next one who waits does it. Tokens live in memory only.
+Independent of the HTTP library: the client passes a function that posts a form. Many requests may need the token at
+the same time; one of them fetches it and the others wait for the outcome, a failure included, so that a failing token
+endpoint gets few requests. When the fetch is cancelled, the next waiting request fetches. Tokens stay in memory.
 """
 
 from base64 import b64encode
@@ -31,7 +31,7 @@ class Authorization(Protocol):
         """Return the header's value; None: send none."""
 
     def rejected(self, header: str | None) -> bool:
-        """Take note that `header` was answered with 401; True when a new one may do better."""
+        """Record that `header` was answered with 401; return whether another header may be accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class ClientCredentials:
             return await self._fetch()
 
     def rejected(self, header: str | None) -> bool:
-        """Drop the token unless it has been replaced meanwhile; another one may always do better."""
+        """Drop the token unless it has been replaced meanwhile; a new token may always be accepted."""
         if header == self._header:
             self._header = None
         return True
@@ -163,7 +163,7 @@ class ClientCredentials:
         return urlencode(fields).encode(), headers
 
     def _read(self, answer: FormAnswer) -> tuple[str, float]:
-        """Return the token and its life; raises what the answer amounts to."""
+        """Return the token and its lifetime; raise the error for an answer without one."""
         where = f"source {self._source}: the token endpoint"
         document = _parse(answer.body)
         if answer.status in {400, 401, 403}:

@@ -1,8 +1,8 @@
 """Bytes → UTF-8 or text, by the charset that a remote system declares.
 
-Only charsets of text are known: Python also has codecs that are none (base64, rot13) and some whose decoding takes time
-with the square of the length (punycode, idna). Decoding goes by portions, so that a large body is never held as text,
-which can take four times its bytes.
+Only charsets of text are accepted: Python also has codecs that are none (base64, rot13) and codecs whose decoding takes
+quadratic time (punycode, idna). Bodies are decoded in portions, because a large body as text can take four times its
+bytes.
 """
 
 import codecs

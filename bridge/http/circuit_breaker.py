@@ -1,8 +1,8 @@
-"""Circuit breaker for refused credentials: asking again and again with them would lock the account.
+"""Circuit breaker for refused credentials: repeated requests with them could lock the account.
 
-While it is closed every request passes. The second refusal in a row opens it for a while, each further one for twice as
-long; meanwhile every request fails here, saying until when. Then one request is sent as a trial, and the others go on
-waiting for its outcome. A granted request closes it.
+While the breaker is closed, every request passes. The second refusal in a row opens it for some seconds, each further
+one for twice as long; until then every request fails here, with the time of the next try. Then one request is sent as a
+trial, and the others wait for its outcome. A granted request closes the breaker.
 """
 
 from collections.abc import Callable

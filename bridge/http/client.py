@@ -1,10 +1,10 @@
-"""Asking one remote system over HTTP: what the clients of all kinds of systems share.
+"""The HTTP client of one remote system, whatever its kind.
 
 An `HttpClient` belongs to one source and may be used by many tasks at once: at most `_CONNECTIONS` requests run, the
-others wait. It keeps nothing that a crash could spoil.
+others wait. It has no state on disk.
 
-Servers are not trusted. An answer is bounded in bytes (after decompression), header fields and time. Credentials go to
-the configured origin only. Whatever a server does, only `TransientError` and `PermanentError` are raised.
+Servers are not trusted. Answers are limited in bytes (after decompression), header fields and time. Credentials are
+sent to the configured origin only. Any behaviour of a server raises `TransientError` or `PermanentError`, nothing else.
 """
 
 import time
@@ -39,11 +39,11 @@ _TLS_ALERT: Final = r"\x15\x03"
 """How the HTTP library shows the beginning of a TLS alert."""
 _TOKEN_BYTES: Final = 1 << 20
 _WHOLE_SOURCE: Final = ""
-"""The circuit breaker of everything; the others are those of one operation."""
+"""The circuit breaker of the whole source; each other one belongs to one operation."""
 
 
 class HttpClient:
-    """Asks one source; `async with` it."""
+    """Sends requests to one source; use it within `async with`."""
 
     def __init__(
         self,
@@ -114,23 +114,23 @@ class HttpClient:
         return response
 
     def refusal(self, request: HttpRequest, response: HttpResponse, *private: str) -> PermanentError | TransientError:
-        """Return the error that a refusal amounts to, counted. `private`: texts that are not repeated."""
+        """Count a refusal and return its error. `private`: texts that the message must not repeat."""
         outcome, error = self.failures.refused(request, response, *private)
         self.count(request.operation, outcome)
         return error
 
     def require_ok(self, request: HttpRequest, response: HttpResponse) -> None:
-        """Raise what a refusal amounts to."""
+        """Raise the error of a refusal, if it is one."""
         if not response.ok:
             raise self.refusal(request, response)
 
     def malformed(self, request: HttpRequest, what: str) -> MalformedAnswerError:
-        """Return the error for an answer that is not what was asked for, counted."""
+        """Count an answer of the wrong kind and return its error."""
         self.count(request.operation, "malformed")
         return self.failures.malformed(request, what)
 
     def too_large(self, request: HttpRequest, what: str) -> TooLargeError:
-        """Return the error for an answer that is larger than what is read, counted."""
+        """Count an answer beyond a limit and return its error."""
         self.count(request.operation, "too_large")
         return self.failures.too_large(request, what)
 
@@ -138,7 +138,7 @@ class HttpClient:
         return CircuitBreaker(self._clock, patience_seconds=self.settings.request_timeout_seconds)
 
     def _note_access(self, request: HttpRequest, status: int) -> None:
-        """Open or close the circuit breakers by what the source answered; its own trouble says nothing about us."""
+        """Open or close the circuit breakers by the status; a server error says nothing about our credentials."""
         if request.optional:
             return
         if status == 401:
@@ -198,8 +198,8 @@ class HttpClient:
         except TooLargeError:
             raise
         except Exception as error:
-            # The bulkhead of this source: what the HTTP library raises over an answer that it did not expect (it
-            # raises more than its own errors) is the doing of that server, and must end no other task.
+            # The bulkhead of this source: the HTTP library raises more than its own errors for an unexpected answer.
+            # That server caused it, and it must not end any other task.
             outcome, failure = self.failures.raised(request, error)
             if not isinstance(error, aiohttp.ClientError | OSError):
                 log.warning("unexpected failure of a request", source=self.name, request=str(request), exc_info=True)
@@ -209,7 +209,7 @@ class HttpClient:
             raise failure from error
 
     async def _spoke_tls(self, request: HttpRequest, error: Exception) -> bool:
-        """Whether plain http failed because the port speaks TLS: it sent a TLS alert, or closed without a word.
+        """Whether plain http failed because the port speaks TLS: it sent a TLS alert, or closed without an answer.
 
         In the latter case a handshake is tried, once for each client.
         """

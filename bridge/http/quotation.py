@@ -1,4 +1,4 @@
-"""Text of a remote system made fit for a log and a terminal: short, without secrets, and without control characters."""
+"""Quotes text of a remote system for logs and terminals: short, without secrets, without control characters."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ _READ_CHARACTERS: Final = 8192
 
 
 def quoted(text: str) -> str:
-    """Shorten `text`, mask secrets in it, and escape what could forge a line of a log or steer a terminal.
+    """Shorten `text`, mask secrets in it, and escape what could forge a log line or control a terminal.
 
     The text is cut before it is searched for secrets, since that takes time with its length. What stands at the cut may
     be the beginning of a secret, which is then not recognised: the last word is dropped, or the part behind a mask.

@@ -19,8 +19,8 @@ server_error, unauthorised, rate_limited, timeout, unreachable, too_large, malfo
 class HttpRequest:
     """What is sent. `query`: the part of the query that we made; the configured part may hold secrets and is not shown.
 
-    `closes`: a 403 is an answer to the whole operation and counts for its circuit breaker; of one problem it says
-    nothing about others. `optional`: the standard does not have this request, so no refusal says anything about us.
+    `closes`: a 403 refuses the whole operation and counts for its circuit breaker; a 403 for one problem says nothing
+    about others. `optional`: the request is not in the standard, so a refusal says nothing about our credentials.
     """
 
     operation: str

@@ -1,6 +1,6 @@
-"""An HTTP answer, read to its end, and what can be made of its headers and body whatever a server writes there.
+"""An HTTP answer, read to its end, and the values that can be read from its headers and body.
 
-Nothing here waits, and nothing raises for what a server wrote, except `document`.
+Nothing here waits, and only `document` raises for what a server wrote.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""TLS to a remote system: whom we trust, as whom we show ourselves, and whether a port speaks TLS at all."""
+"""TLS to a remote system: trusted authorities, our client certificate, and whether a port speaks TLS."""
 
 import ssl
 from contextlib import suppress
@@ -11,7 +11,7 @@ from bridge.settings import SystemSettings
 
 
 def tls_context(settings: SystemSettings, key: str) -> ssl.SSLContext | bool:
-    """Build what TLS needs; raises ConfigurationError naming the file that cannot be used."""
+    """Create the TLS context; raises ConfigurationError with the name of a file that cannot be used."""
     if settings.verify_tls and settings.ca_file is None and settings.client_cert_file is None:
         return True
     try:

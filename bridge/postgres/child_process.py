@@ -1,10 +1,9 @@
 """Start a program as another user, tied to the life of the process that starts it.
 
-Two things in one file: `command` builds an argument list for `subprocess`, and the file itself is what that list runs
-first: a few milliseconds of Python that gives up root, asks the kernel for a signal on the parent's death, and turns
-into the wanted program by exec (same process id, so the program is a direct child). Done here and not in `preexec_fn`,
-which runs Python between fork and exec of a process with threads; and not with `user=`, because the interpreter may
-live where that user cannot reach it.
+`command` builds an argument list for `subprocess`, and that list runs this file as a script: it gives up root, asks the
+kernel for a signal on the parent's death, and replaces itself with the program by exec (same process id, so the program
+is a direct child). `preexec_fn` would run Python between fork and exec of a process with threads; `user=` would fail
+where that user cannot reach the interpreter.
 
 The signal comes when the *thread* that forked ends, not the process: start it from a thread that lives as long as the
 program should. Outside Linux there is no such signal, and the program outlives a killed parent.
@@ -26,8 +25,7 @@ def command(
 ) -> list[str]:
     """Return the argument list that runs `program`; it gets `death_signal` when the starting thread dies.
 
-    `identity`: whom to become, without any other group; None stays who we are. The starting process must
-    be root for it.
+    `identity`: the user and only group to run as, which needs root; None: the current user.
     """
     user, group = ("", "") if identity is None else map(str, identity)
     first = [sys.executable, "-I", "-S", __file__, str(os.getpid()), str(int(death_signal)), user, group]
@@ -41,7 +39,7 @@ def _become(user_id: int, group_id: int) -> None:
 
 
 def _die_with_parent(parent: int, death_signal: int) -> None:
-    """Ask for the signal, then look whether the parent died before that. A later change of user would undo it."""
+    """Request the signal, then check that the parent still lives. A later change of user would cancel the request."""
     if sys.platform == "linux" and ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, death_signal) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
     if os.getppid() != parent:

@@ -1,15 +1,14 @@
-"""The data of the embedded Postgres: made once, owned by the right user, checked before each start.
+"""The data directory of the embedded Postgres: created once, owned by the right user, checked before each start.
 
 Everything lies in `data_dir/postgres`, also as root: Postgres refuses to run as root, and the user it runs as then
 often cannot enter the parents of that directory. Their modes are left alone; the server gets the directory as an open
 descriptor (`/proc/self/fd/N`) and enters it through that, which needs no right on the way. Its socket lies in the same
 directory, which is private (0700): a process that can open the socket could read the data anyway, so no password is
-needed;
-it never listens on TCP.
+needed. The server never listens on TCP.
 
 A crash leaves: during `initdb` a `postgres.new-…` directory, removed by the next start; later a whole cluster, which
 Postgres recovers itself, and perhaps a server that is still shutting down (`settle`) or a `postmaster.pid` whose number
-now belongs to somebody else. All callers hold the lock on the data directory. Functions that are not `async` block;
+now belongs to another process. All callers hold the lock on the data directory. Functions that are not `async` block;
 call them from a worker thread.
 """
 
@@ -88,7 +87,7 @@ class Cluster:
             )
 
     def run(self, program: str, *arguments: str, limit_seconds: float) -> tuple[int, str]:
-        """Run a program that ends by itself; return its exit status and its last words. It is killed at the limit."""
+        """Run a program that ends by itself; return its exit status and output. It is killed at the limit."""
         with self.popen(program, *arguments, death_signal=signal.SIGTERM, output=subprocess.PIPE) as process:
             try:
                 output, _ = process.communicate(timeout=limit_seconds)
@@ -112,7 +111,7 @@ class Cluster:
 
 
 def pauses_seconds() -> Iterator[float]:
-    """Yield how long to wait between looks at something that another process does: short at first, for ever."""
+    """Yield the pauses between checks on another process: short at first, then constant, without end."""
     return itertools.chain((0.005, 0.01, 0.02, 0.04, 0.08, 0.16), itertools.repeat(0.25))
 
 
@@ -142,8 +141,7 @@ def supports_lz4(cluster: Cluster) -> bool:
 def socket_dir(cluster: Cluster) -> Path:
     """Return the private directory for the socket: the cluster, or one of our own when its path is too long for that.
 
-    That one is remembered by the symbolic link `postgres.socket` beside the cluster, so that it is found again after a
-    crash.
+    The symbolic link `postgres.socket` beside the cluster names the other directory, so that it is found after a crash.
     """
     if _fits(cluster.path):
         return cluster.path
@@ -171,7 +169,7 @@ def forget_socket_dir(path: Path) -> None:
     """Remove what `socket_dir` made outside the cluster, if it made anything; the server has stopped."""
     link = _socket_link(path)
     if link.is_symlink():
-        with contextlib.suppress(OSError):  # cleaned by somebody else, or not empty
+        with contextlib.suppress(OSError):  # removed by another process, or not empty
             link.readlink().rmdir()
         link.unlink()
 
@@ -182,7 +180,7 @@ def socket_setting(cluster: Cluster, directory: Path) -> str:
 
 
 def mark(path: Path) -> str:
-    """Return a setting without meaning to the server, by which its command line shows that it is ours, on which data.
+    """Return a setting that the server ignores; on its command line it shows that the server is ours, and its data.
 
     As root the command line does not name the directory otherwise, and its working directory may be hidden from us.
     """
@@ -204,10 +202,10 @@ def running_socket_dir(path: Path) -> Path | None:
 
 
 async def settle(cluster: Cluster) -> None:
-    """Return when no server is left on this cluster from before, and no `postmaster.pid` misleads the next one.
+    """Return when no earlier server runs on this cluster and no stale `postmaster.pid` would stop the next one.
 
-    A server of ours whose bridge was killed is already shutting down; it is asked once more, then told to stop at once
-    (it will recover at the next start). One that somebody else started is never touched: PermanentError.
+    A server whose bridge was killed is already shutting down; it gets the signal again, then the one for an immediate
+    shutdown (it recovers at the next start). A server that another program started is never stopped: PermanentError.
     """
     for death_signal, limit_seconds in _ORPHAN_LIMITS_SECONDS:
         running = await anyio.to_thread.run_sync(_running_postmaster, cluster.path)
@@ -220,7 +218,7 @@ async def settle(cluster: Cluster) -> None:
                 f"Stop it: kill -INT {pid}"
             )
         log.info("waiting for the Postgres of a killed bridge", postgres_pid=pid, signal=death_signal.name)
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # gone, or only the kernel may tell it
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # ended, or owned by another user
             os.kill(pid, death_signal)
         with anyio.move_on_after(limit_seconds):
             for pause_seconds in pauses_seconds():
@@ -238,7 +236,7 @@ async def settle(cluster: Cluster) -> None:
 
 
 def _identity_for(path: Path) -> Identity | None:
-    """Return whom to run as: ourselves (None); if we are root the data's owner, else the first user of `_ACCOUNTS`."""
+    """Return the user to run as: ourselves (None); as root the owner of the data, else the first of `_ACCOUNTS`."""
     owner = path.stat().st_uid if path.exists() else None
     if os.geteuid() != 0:
         if owner not in (None, os.geteuid()):
@@ -268,7 +266,7 @@ def _environment() -> Mapping[str, str]:
 
 
 def _initialise(path: Path, bin_dir: Path, identity: Identity | None) -> None:
-    """Make the cluster under another name and rename it when it is whole and on disk; `initdb` syncs what it wrote."""
+    """Create the cluster under another name and rename it when it is complete and on disk (`initdb` syncs it)."""
     if path.exists() and any(path.iterdir()):
         raise PermanentError(
             f"{path} has files in it but is not a Postgres data directory. Move it away, or set another data_dir."
@@ -306,7 +304,7 @@ def _initdb_options(major: int) -> list[str]:
 
 
 def _hand_over(path: Path, identity: Identity) -> None:
-    """Give a cluster that root owns (a restored copy, mostly) to its user; the top last, so a crash repeats it."""
+    """Give a cluster that root owns (mostly a restored copy) to its user; the top last, so a crash repeats it."""
     for directory, _, names in os.walk(path, topdown=False):
         for name in names:
             os.chown(Path(directory, name), *identity, follow_symlinks=False)

@@ -1,4 +1,4 @@
-"""The embedded Postgres, which starts by itself: for a laptop, a trial, or one machine without a database team.
+"""The embedded Postgres, which the bridge starts: for a laptop, a trial, or one machine without a database team.
 
     async with embedded(Path(".bridge")) as postgres:
         connection = await asyncpg.connect(postgres.dsn)
@@ -8,8 +8,8 @@ server; says which) and perhaps `postgres.socket` (where the socket is when `dat
 processes may use one server: the second joins with `join=True` and never stops it. Any number of data directories may
 be in use at once.
 
-The owner's server dies with the owner, also on kill -9 (on Linux), and is waited for by the next one. Nothing
-acknowledged is lost by that: fsync, synchronous_commit and full_page_writes are on. The lock is the kernel's, so a
+The server stops with its owner, also after kill -9 (on Linux), and the next owner waits until it has stopped. No
+committed data are lost by that: fsync, synchronous_commit and full_page_writes are on. The lock is the kernel's, so a
 crash releases it.
 """
 
@@ -152,7 +152,7 @@ async def _joined(lock: BinaryIO, path: Path) -> str | None:
             socket_dir = await anyio.to_thread.run_sync(clusters.running_socket_dir, path)
             if socket_dir is not None:
                 address = clusters.dsn(socket_dir, DATABASE)
-                with contextlib.suppress(asyncpg.InvalidCatalogNameError):  # the owner is about to make it
+                with contextlib.suppress(asyncpg.InvalidCatalogNameError):  # the owner is about to create it
                     if await _answers(address):
                         return address
             await anyio.sleep(pause_seconds)
@@ -164,7 +164,7 @@ async def _joined(lock: BinaryIO, path: Path) -> str | None:
 async def _answers(
     address: str, then: Callable[["asyncpg.Connection[asyncpg.Record]"], Awaitable[None]] | None = None
 ) -> bool:
-    """Whether a connection can be made; if so `then` gets it. Anything but a server on its way up is raised."""
+    """Whether the server accepts a connection; `then` is called with it. Raises errors other than a starting server."""
     try:
         connection = await asyncpg.connect(address, timeout=_CONNECT_LIMIT_SECONDS)
     except _NOT_YET:

@@ -1,11 +1,11 @@
-"""The running server process of the embedded Postgres, and the thread that keeps it.
+"""The server process of the embedded Postgres, and the thread that runs it.
 
-The kernel ties the server's life to the *thread* that started it (see `bridge.postgres.child_process`), so a thread of
-its own starts it, waits for it, and starts it again should it end by itself after it was ready once (killed for want of
-memory, mostly). The thread is a daemon: when our process ends without `stop`, the thread ends with it and the kernel
-tells Postgres to shut down.
+The kernel ends the server when the *thread* that started it ends (see `bridge.postgres.child_process`). So a separate
+thread starts the server, waits for it, and restarts it when it ends by itself after it was ready once (mostly killed
+for lack of memory). The thread is a daemon: when our process ends without `stop`, the thread ends with it and the
+kernel sends Postgres the signal to shut down.
 
-`stop` runs in the event loop and speaks to the thread through an event, a lock around the birth of a process, and a
+`stop` runs in the event loop and communicates with the thread by an event, a lock around the start of a process, and a
 future.
 """
 
@@ -50,17 +50,17 @@ class Postmaster:
         self._ended: Future[None] = Future()
 
     def start(self) -> None:
-        """Start the thread, which starts the server; returns at once. Blocks for a look at the log file."""
+        """Start the thread, which starts the server; blocks only to check the log file."""
         self._log_start_bytes = _rotated(self._log_path)
         threading.Thread(target=self._keep, name="embedded-postgres", daemon=True).start()
 
     @property
     def ended(self) -> bool:
-        """Whether there is no server any more, nor will there be one."""
+        """Whether the server has ended and will not be restarted."""
         return self._ended.done()
 
     def failure(self) -> str:
-        """Return why it ended: what the thread met, else the last lines of this run's log."""
+        """Return why it ended: the error of the thread, else the last lines of this run's log."""
         return self._start_fault or self.log_tail()
 
     def log_tail(self) -> str:
@@ -71,7 +71,7 @@ class Postmaster:
             return "\n".join(lines.read().decode(errors="replace").strip().splitlines()[-15:])
 
     def keep_running(self) -> None:
-        """From now on start the server again when it ends by itself: it was ready, so its configuration is sound."""
+        """Restart the server from now on when it ends by itself: it was ready, so its configuration is valid."""
         self._restarting.set()
 
     async def stop(self) -> None:
@@ -89,16 +89,16 @@ class Postmaster:
             log.warning("embedded Postgres does not stop", signal=stop_signal.name, limit_seconds=limit_seconds)
 
     def _keep(self) -> None:
-        self._ended.set_running_or_notify_cancel()  # from here on nobody can cancel it
+        self._ended.set_running_or_notify_cancel()  # from here on it cannot be cancelled
         try:
-            self._run_again_and_again()
+            self._run_with_restarts()
         except OSError as error:
             self._start_fault = str(error)
             log.error("embedded Postgres cannot be started", error=str(error))  # noqa: TRY400 -- the text says it all
         finally:
             self._ended.set_result(None)
 
-    def _run_again_and_again(self) -> None:
+    def _run_with_restarts(self) -> None:
         failures = 0
         while True:
             born_at = time.monotonic()
@@ -114,7 +114,7 @@ class Postmaster:
             self._stopping.wait(delay_seconds)
 
     def _spawn(self) -> "subprocess.Popen[bytes] | None":
-        """Start the server, unless `stop` was called; the lock keeps `stop` from missing one that is being born."""
+        """Start the server, unless `stop` was called; the lock keeps `stop` from missing one that is being started."""
         with self._birth, self._log_path.open("ab") as output:
             self._log_path.chmod(0o600)  # statements that failed are quoted in it, with their data
             if self._stopping.is_set():

@@ -1,6 +1,6 @@
-"""The remote side: what TMF656 servers say and how to ask them.
+"""TMF656 servers: how to request their data and how to read it.
 
-`wire` turns bytes of every version into one model (pure). `client` asks: pages, single problems, the hub. It leans on
-`paging` (which page next, and was anything missed), `hub` (bodies and answers of the registration) and `auth` (who we
-are), which know no HTTP library. Nothing in here knows Postgres.
+`wire` reads the bytes of every version of the standard into one model (pure). `client` requests pages, single problems
+and registrations. `page_walk` decides which page comes next and whether a pass was complete, `hub` builds and reads
+registrations; neither does I/O. No module here depends on Postgres.
 """

@@ -1,4 +1,4 @@
-"""Finding the base path of a server whose configured one answers that there is nothing: usual paths and spellings."""
+"""Finds the base path of a server when the configured one answers 404: tries usual paths and spellings."""
 
 from collections.abc import Iterator
 from urllib.parse import urlsplit, urlunsplit
@@ -64,7 +64,7 @@ def _bases(url: str) -> Iterator[str]:
 
 
 async def find_base(name: str, settings: SourceSettings) -> tuple[str, str] | None:
-    """The first of the candidates that answers with a list of problems; None when none does."""
+    """Return the first candidate that answers with a list of problems; None when none does."""
     waiting = list(candidates(settings.url, settings.resource_path))
     for start in range(0, len(waiting), _AT_ONCE):
         answers: dict[tuple[str, str], bool] = {}

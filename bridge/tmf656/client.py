@@ -1,4 +1,4 @@
-"""Asking one TMF656 server: pages, single problems, and its hub. How it is reached is `bridge.http.client`'s business.
+"""The client of one TMF656 server: pages, single problems, and its hub; `bridge.http.client` sends the requests.
 
 A `Client` belongs to one source and may be used by many tasks at once. Every answer carries `asked_at`, our clock
 before its request was started: a notification received later than that is newer than the answer.
@@ -47,15 +47,15 @@ log = structlog.get_logger(__name__)
 _LARGE_BYTES: Final = 2 << 20
 """A larger answer is read in a thread."""
 _NO_ROWS: Final = frozenset({400, 404, 416})
-"""What servers answer where an offset lies behind the end."""
+"""What servers answer to an offset beyond the end of the list."""
 _WRONG_REQUEST: Final = frozenset({400, 422, 501})
-"""What a server answers that understood that it does not take the filter."""
+"""What a server answers that recognised the filter and refuses it."""
 _PARAMETERS_REFUSED: Final = frozenset({400, 403, 404, 405, 406, 409, 414, 416, 422, 500, 501})
-"""What servers answer to a query parameter that they do not take, or stumble over."""
+"""What servers answer to a query parameter that they refuse or fail on."""
 
 
 class FilterRefusedError(PermanentError):
-    """The source does not take this way to ask for recent changes; try the next `FilterStyle`."""
+    """The source refuses this filter for recent changes; try the next `FilterStyle`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Fetched:
 
 
 class Client:
-    """Asks one source; `async with` it. See `OnRequest` for the counting hook.
+    """Sends requests to one source; use it within `async with`. `OnRequest` describes the counting hook.
 
     Methods raise TransientError (timeouts, unreachable, 429, 5xx) with `retry_after_seconds` when the source asked
     for a pause, its subclass UnauthorisedError (401, 403), and PermanentError for every other refusal.
@@ -173,7 +173,7 @@ class Client:
         raise error
 
     async def deregister(self, hub_id: str) -> None:
-        """End a subscription; that it is gone already (404, 410) is as good."""
+        """Delete a subscription; one that no longer exists (404, 410) counts as deleted."""
         request = HttpRequest("deregister", "DELETE", below(self._hub, self._segment(hub_id)))
         response = await self.http.send(request)
         if response.status not in {404, 410}:
@@ -181,7 +181,7 @@ class Client:
         self.http.count(request.operation, "ok")
 
     async def find_subscriptions(self) -> list[Registration] | None:
-        """List the subscriptions the source holds, of anyone; None where it does not offer that, as in the standard."""
+        """List all subscriptions at the source; None where it does not offer that (the standard does not have it)."""
         request = HttpRequest("find_subscriptions", "GET", self._hub, optional=True)
         response = await self.http.send(request)
         if response.status in ABSENT | {400, 403}:

@@ -1,4 +1,4 @@
-"""The hub: bodies to register with, what the answers say, and whose callback it is. Pure: no I/O.
+"""The hub: bodies of a registration, its answers, and whose callback one is. Pure: no I/O.
 
 Versions differ in the body (v5 wants `@type`, strict v4 servers refuse what they do not know) and servers in the
 answer: 201 with the subscription, 200, or 204 with nothing but a Location; bare, or wrapped in an object. The standard
@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from bridge.errors import PermanentError
 
 ACCEPTED: Final = frozenset({200, 201, 202, 204})
-"""Every status some server means "registered" by."""
+"""Every status by which some server confirms a registration."""
 ABSENT: Final = frozenset({404, 405, 501})
 """The server has no such route."""
 
@@ -35,12 +35,12 @@ class HubAbsentError(PermanentError):
 
 
 class HubConflictError(PermanentError):
-    """The server takes one listener only and has one, or has this callback and does not say so."""
+    """The server accepts only one listener and has one, or it has this callback and does not show it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """A subscription at a hub. `hub_id` is None when the server did not tell it; then it can only be left to lapse."""
+    """A subscription at a hub. `hub_id` is None when the server did not return one; then we cannot delete it."""
 
     hub_id: str | None
     callback: str

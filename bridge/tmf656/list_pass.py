@@ -1,4 +1,4 @@
-"""One pass over the list of a source: its pages, and whether they were all."""
+"""One pass over the list of a source: its pages, and whether the pass was complete."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from bridge.tmf656.page_walk import PageWalk
 from bridge.tmf656.wire.row import Row
 
 _MANY_ROWS = 5_000
-"""A page of more rows is compared with the others in a thread: that takes some 3 µs a row."""
+"""A page of more rows is compared with the others in a thread: that takes some 3 µs per row."""
 
 Ask = Callable[[Window], Awaitable[tuple[PageAnswer, HttpResponse]]]
-"""Asks for one window."""
+"""Requests one window."""
 
 
 @dataclass(frozen=True, slots=True)

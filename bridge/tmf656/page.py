@@ -1,4 +1,4 @@
-"""Asking for a page, and what came back: the values that the decisions about paging work with."""
+"""The request for a page and its answer, as values for the decisions about paging."""
 
 from collections.abc import Mapping
 from enum import Enum
@@ -18,7 +18,7 @@ class Unit(Enum):
 
 
 class PageStyle(Struct, frozen=True):
-    """How a server is asked for a page: the parameters for its position and its size.
+    """How to request a page: the parameters for its position and its size.
 
     `first`: the number of the first page (or row). Without a `position` only one page can be asked for; `ranged`: the
     header `Range: items=0-99` is sent and no parameter.
@@ -65,7 +65,7 @@ OTHER_STYLES = (
     PageStyle("from", "size", Unit.ROWS),
     PageStyle("", "", Unit.ROWS, ranged=True),
 )
-"""Ways seen in the field, the frequent ones first."""
+"""Styles of real servers, the frequent ones first."""
 
 
 class Window(Struct, frozen=True):

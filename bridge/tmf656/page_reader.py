@@ -72,11 +72,11 @@ _ERROR: Final = frozenset({"error", "errors", "fault", "exception", "errorcode",
 
 
 class NoProblemsError(ValueError):
-    """An answer in which there is no list of problems; the text says what is there instead."""
+    """An answer without a list of problems; the text says what it contains instead."""
 
 
 class TooManyError(ValueError):
-    """An answer with more rows or members than are read; the text says which."""
+    """An answer beyond a limit on rows or members; the text says which."""
 
 
 class ReadPage(Struct, frozen=True):
@@ -87,7 +87,7 @@ class ReadPage(Struct, frozen=True):
 
 
 class _EnoughError(BaseException):
-    """Ends the decoder early; no `Exception`, which the decoder would turn into an error of its own."""
+    """Ends the decoder early; not an `Exception`, which the decoder would replace by its own error."""
 
 
 _ROW: Final = Decoder(Row)

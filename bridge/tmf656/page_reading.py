@@ -4,10 +4,10 @@ The list may change between two requests, and the server's paging is not trusted
 or 200 for the same thing; a total of the whole list under a filter; an offset that counts pages; an offset, or a limit,
 that is ignored. What a server *states* never decides alone; what its pages *contain* does.
 
-The proof that nothing is missing is overlap. Every page is asked for so that it begins a few rows before the end of
-what is covered. When a covered and unchanged row is on it, then, the server keeping its order, no row that was there
-all the time can stand between the two pages. When none is, the reading steps back further and further, and at worst
-begins again at the head, which needs no proof. A row that changed is no evidence, for it may have moved.
+Overlap proves that no row is missing. Every page is requested so that it begins a few rows before the end of the rows
+covered so far. If it contains a covered row that has not changed, and the server keeps its order, then no row that
+existed all the time lies between the two pages. If it contains none, the reading steps back further and further, and at
+worst starts again at the head of the list. A row that changed proves nothing, because it may have moved.
 """
 
 from collections.abc import Generator
@@ -23,9 +23,9 @@ _RESTARTS = 3
 _STALLS = 16
 """Steps in a row that bring neither a new row nor a later position."""
 BARREN_PAGES = 50
-"""Linked or numbered pages in a row without a new row, before they are taken for a ring."""
+"""Linked or numbered pages in a row without a new row, after which they are taken for a cycle."""
 _FAR_ROWS = 1_000_000
-"""Added to an offset to ask where certainly nothing is."""
+"""Added to an offset to request a page certainly beyond the end."""
 
 Steps = Generator[Window, PageAnswer, SeenPage | None]
 """Asks for windows and returns the page to go on from; None: the reading is over."""
@@ -108,7 +108,7 @@ class PageReading:
         return page
 
     def forget(self) -> None:
-        """Drop the evidence: what comes next is not compared with what came before."""
+        """Drop the evidence: the next page is not compared with earlier ones."""
         self._evidence.forget()
 
     def _ask_number(self, number: int, size: int, start: int) -> Generator[Window, PageAnswer, SeenPage]:
@@ -140,7 +140,7 @@ class PageReading:
         return (yield from self._look_beyond(following)) if following.claims_more(filtered=filtered) else None
 
     def _is_last(self, page: SeenPage) -> bool:
-        """Whether nothing stands behind the known rows although there was room for it on the page."""
+        """Whether the page had room for more rows after the known ones, but has none."""
         return page.ended_known and len(page) < min(page.asked, self._longest)
 
     def _advance(self, page: SeenPage) -> Steps:
@@ -164,7 +164,7 @@ class PageReading:
         return (yield from self._step_back(page, following, overlap))
 
     def _jump(self, page: SeenPage) -> SeenPage | None:
-        """Go on from a page that is not known to follow; whatever stands between is missed."""
+        """Continue from a page that is not shown to follow; rows in between are missed."""
         if not page.marks:
             return page if page.linked is not None and page.linked > page.start else None
         self.gap = True
@@ -185,7 +185,7 @@ class PageReading:
         return self._jump(following) if following.fresh else None
 
     def _restart(self) -> Generator[Window, PageAnswer, SeenPage]:
-        """Begin again at the head; what was seen stays seen, but proves nothing any more."""
+        """Start again at the head; the ids seen are kept, but no longer serve as evidence."""
         self._restarts_left = max(0, self._restarts_left - 1)
         self.gap = False
         self._evidence.forget()
@@ -275,7 +275,7 @@ class PageReading:
         return None
 
     def _look_beyond(self, page: SeenPage) -> Steps:
-        """The rows say that this is the end, the headers that it is not: ask behind it."""
+        """The rows indicate the end of the list, the headers do not: request a page beyond it."""
         beyond = max(page.end, page.linked or 0)
         if beyond == page.start:
             self.gap = True

@@ -1,8 +1,8 @@
 """One pass over a list: which way of asking turns its pages, and whether the pass saw everything. No I/O.
 
-TMF630 pages by `offset` and `limit`, and that is tried first. Where the first page names a cursor, the chain of cursors
-is followed. Where neither turns, or the server states more than came, other ways are tried until one makes a
-difference. What worked is remembered from pass to pass (`LearnedPaging`).
+TMF630 pages by `offset` and `limit`; the walk tries that first. If the first page has a cursor, the walk follows the
+chain of cursors. If neither yields further pages, or the server states more rows than it returned, the walk tries other
+styles until one works. `LearnedPaging` keeps that style for later passes.
 
 A walk names a `Window`, takes the `PageAnswer` to it, and names the next window, until it is over. It belongs to one
 task.
@@ -31,9 +31,9 @@ from bridge.tmf656.page_reading import BARREN_PAGES, PageReading, RequestBudget,
 from bridge.tmf656.seen_pages import SeenPage, SeenPages, Stamp
 
 MAX_REQUESTS = 20_000
-"""Requests in one pass; a server that never ends is left there."""
+"""Requests in one pass; the pass ends there if the list never does."""
 _LARGEST_PAGE = 20_000
-"""Where nothing turns, as many rows as are stated are asked for at once, up to here."""
+"""If no style of paging works, the stated number of rows is requested at once, up to this limit."""
 
 Windows = Generator[Window, PageAnswer, None]
 
@@ -188,7 +188,7 @@ class PageWalk:
         return self._reading.unturned or gap in {Gap.MORE_STATED, Gap.LINK_REFUSED}
 
     def _try_others(self, first: SeenPage) -> Windows:
-        """Try other ways of asking until one turns pages; without any, what the first way came to stands."""
+        """Try other styles until one yields further pages; if none does, keep the result of the first."""
         before = self._reading
         if self._gap() is None and not (yield from self._any_heeded(first)):
             return

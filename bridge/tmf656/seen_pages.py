@@ -1,7 +1,7 @@
-"""What a pass has seen: the ids, and the rows that two pages must share to be shown to follow each other.
+"""The ids that a pass has seen, and the rows by which it shows that one page follows another.
 
-Kept are 64-bit hashes, never rows: one for each distinct id, and the marks of the last pages. So at the end it
-is also known which problems were on no page.
+It keeps 64-bit hashes, not rows: one for each distinct id, and the marks of the last pages. So the pass also knows at
+its end which problems were on no page.
 """
 
 from collections.abc import Callable, Iterable
@@ -87,7 +87,7 @@ class PageEvidence:
         return len(self._ranks)
 
     def forget(self) -> None:
-        """Drop all: the next page is taken as it is."""
+        """Drop all evidence: the next page is not compared."""
         self._ranks.clear()
 
     def compare(self, marks: tuple[int, ...], strange: tuple[bool, ...]) -> tuple[bool, bool, bool]:

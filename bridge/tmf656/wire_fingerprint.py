@@ -1,6 +1,6 @@
-"""A fingerprint of the code that reads rows: what is remembered of a reading holds for that code only.
+"""A fingerprint of the code that reads rows: stored results of reading are valid for that code only.
 
-`bridge.storage.list_digest` remembers digests of rows; after an upgrade every row is read once more.
+`bridge.storage.list_digest` stores digests of rows; after an upgrade every row is read once more.
 """
 
 from functools import cache
