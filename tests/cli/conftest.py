@@ -6,7 +6,10 @@ from tests.program.conftest import (  # noqa: F401 - fixtures
     dsn,
     empty_dsn,
     eventually,
+    family_of,
     get,
     held_port,
+    living,
+    processes_naming,
     start,
 )
