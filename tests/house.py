@@ -74,6 +74,26 @@ def forbidden_calls(*folders: str) -> Iterator[str]:
                     yield f"{path}:{node.lineno}: {name}"
 
 
+def modules_with_logic() -> list[Path]:
+    """Return the modules of bridge/ with a function of more than one statement, relative to bridge/."""
+    return [
+        path.relative_to("bridge")
+        for path, tree in modules("bridge")
+        if path.name not in {"__init__.py", "__main__.py"} and any(map(_has_logic, ast.walk(tree)))
+    ]
+
+
+def modules_without_tests() -> list[Path]:
+    """Return those of them that have no `tests/<same folder>/test_<module>.py`."""
+    return [path for path in modules_with_logic() if not (ROOT / "tests" / path.parent / f"test_{path.name}").is_file()]
+
+
+def _has_logic(node: ast.AST) -> bool:
+    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        return False
+    return len(node.body) - (ast.get_docstring(node) is not None) > 1
+
+
 def cases() -> str:
     """Return the table of field cases and the tests that are named after them (`test_b2_…`), for docs/guarantees.md."""
     found: dict[str, list[str]] = {}

@@ -224,6 +224,11 @@ def test_no_task_is_started_outside_a_group_and_no_module_is_imported_by_name() 
     assert list(house.forbidden_calls()) == []
 
 
+def test_nine_of_ten_modules_with_logic_have_their_own_file_of_tests() -> None:
+    missing, all_of_them = house.modules_without_tests(), house.modules_with_logic()
+    assert len(missing) * 10 <= len(all_of_them), f"without tests: {', '.join(map(str, missing))}"
+
+
 def test_the_table_of_field_cases_is_up_to_date() -> None:
     page = house.GUARANTEES.read_text()
     assert house.with_cases(page) == page, "run python -m tests.house --cases"
