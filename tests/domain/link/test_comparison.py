@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.domain.link.comparison import InstantComparison, TextComparison
-from bridge.domain.link.vocabulary import Side
+from bridge.domain.link.word_map import Side
 
 SIDES = list(Side)
 TEXTS = st.text("aB \t\n.", max_size=12)
