@@ -1,4 +1,4 @@
-"""Asking what the panels ask, without a Grafana: its variables and macros replaced, the queries sent as they are.
+"""Runs the queries of the panels without Grafana: replaces variables and macros and sends the queries unchanged.
 
 The committed JSON is what is read, so that tests and pictures speak of what Grafana is given.
 """

@@ -56,14 +56,14 @@ def _processes() -> tuple[Panel, ...]:
     return (
         rows(
             "Versions",
-            "Which versions run.",
+            "Versions of the running processes.",
             prom(f"max by (instance, version, python) ({of_process('build_info')})", "", instant=True),
             width=6,
             height=4,
         ),
         single(
             "Leads",
-            "The one process that polls, registers and prunes; all of them listen.",
+            "The leader polls, registers and prunes; every process accepts notifications.",
             "short",
             prom(_each("leads"), "{{instance}}"),
             words={1: ("leads", "green"), 0: ("follows", "text")},
@@ -114,8 +114,8 @@ def _listener() -> tuple[Panel, ...]:
             width=6,
         ),
         heat(
-            "Durations, all of them",
-            "How many requests took how long.",
+            "Distribution of durations",
+            "Number of requests by duration.",
             "s",
             prom(
                 f"sum by (le) (increase({of_process('acknowledge_seconds_bucket')}[$__rate_interval]))",
@@ -126,14 +126,14 @@ def _listener() -> tuple[Panel, ...]:
         ),
         series(
             "In progress",
-            "Requests that were not answered yet when they were counted.",
+            "Requests that are not answered yet.",
             "short",
             prom(_each("listener_requests_in_progress"), "{{instance}}"),
             width=12,
         ),
         series(
             "Queue of the writer",
-            "Notifications that wait for their commit. 8192 is the most; then the journal takes them.",
+            "Notifications that wait for their commit, at most 8192; the journal takes further ones.",
             "short",
             prom(_each("writer_waiting"), "{{instance}}"),
             width=12,
@@ -147,14 +147,14 @@ def _writer() -> tuple[Panel, ...]:
     return (
         series(
             "Pool",
-            "Connections to Postgres by state, and how many there may be.",
+            "Connections to Postgres by state, and their limit.",
             "short",
             prom(f"sum by (state) ({of_process('database_connections')})", "{{state}}"),
             prom(f"sum({of_process('database_connections_max')})", "most"),
         ),
         series(
             "Use of the pool",
-            "Connections in use, of those there may be. At 100 % work waits for a connection.",
+            "Connections in use as a share of the limit. At 100 % work waits for a connection.",
             "percentunit",
             prom(used, "{{instance}}"),
             steps=((None, "transparent"), (0.9, "red")),
@@ -162,26 +162,26 @@ def _writer() -> tuple[Panel, ...]:
         ),
         series(
             "Commits",
-            "Transactions of the writer that were committed, and that failed.",
+            "Transactions of the writer, committed and failed.",
             "cps",
             prom(f"sum({per_second(of_process('commit_seconds_count'))})", "committed"),
             prom(f"sum({per_second(of_process('commit_failures_total'))})", "failed"),
         ),
         series(
             "Time of a commit",
-            "What one transaction of the writer took; the larger part of what a sender waits for.",
+            "Duration of one transaction of the writer; the larger part of the time to the answer.",
             "s",
             *(prom(quantile(q, "commit_seconds"), f"p{q * 100:g}") for q in (0.5, 0.95, 0.99)),
         ),
         series(
-            "Notifications a commit",
-            "How many shared one transaction on average: 1 when it is quiet, more under load.",
+            "Notifications per commit",
+            "Average number of notifications in one transaction: 1 at low load, more under load.",
             "short",
             prom(rows_a_commit, "{{instance}}"),
         ),
         heat(
-            "Sizes of commits, all of them",
-            "How many transactions stored how many notifications.",
+            "Distribution of the sizes of commits",
+            "Number of transactions by the notifications they stored.",
             "short",
             prom(f"sum by (le) (increase({of_process('commit_rows_bucket')}[$__rate_interval]))", "{{le}}", heat=True),
         ),
@@ -211,7 +211,7 @@ def _rest() -> tuple[Panel, ...]:
         ),
         series(
             "Journal: oldest",
-            "Age of the oldest notification that waits; 0 when none does.",
+            "Age of the oldest notification in the journal; 0 when it is empty.",
             "s",
             prom(oldest, "{{instance}}"),
         ),
@@ -224,7 +224,7 @@ def _rest() -> tuple[Panel, ...]:
         ),
         series(
             "Processor",
-            "Seconds of processor a second; the event loop uses one at most.",
+            "Processor seconds per second; the event loop uses one at most.",
             "percentunit",
             prom(_grows("process_cpu_seconds_total"), "{{instance}}"),
             width=6,
@@ -238,8 +238,8 @@ def _rest() -> tuple[Panel, ...]:
         ),
         series(
             "Open files",
-            "File descriptors, of those there may be: connections of senders, of the pool, files. Of several workers "
-            "the one with most.",
+            "File descriptors as a share of the limit: connections of senders and of the pool, files. With several "
+            "workers the highest.",
             "percentunit",
             prom(f"{_each('process_open_fds')} / {_each('process_max_fds')}", "{{instance}}"),
             width=6,
@@ -273,14 +273,15 @@ def _stream() -> tuple[Panel, ...]:
         ),
         series(
             "Overflows",
-            "How often a follower was too slow and had to read the table instead.",
+            "Followers that were too slow and had to read the table instead.",
             "cps",
             prom(_grows("stream_overflows_total"), "{{instance}}"),
             width=6,
         ),
         series(
             "Ends",
-            "Connections to /stream that ended: gone (by the other side), stalled (took nothing), stopping, failed.",
+            "Connections to /stream that ended: gone (closed by the client), stalled (the client read nothing), "
+            "stopping, failed.",
             "cps",
             prom(_grows("stream_ends_total", by="reason"), "{{reason}}"),
             width=6,

@@ -68,8 +68,8 @@ def _flowing() -> tuple[Panel, ...]:
     return (
         single(
             "Mode",
-            "How each source is followed: push (registered, nothing speaks against it), fallback (push is wanted, "
-            "but does not work or is doubted), poll (no push wanted, or no hub), disabled.",
+            "The mode of each source: push (registered, no notification known to be missing), fallback (push is "
+            "configured but does not work reliably), poll (push is not configured, or no hub), disabled.",
             "short",
             prom(mode, "{{source}}"),
             words=_MODES,
@@ -83,8 +83,8 @@ def _flowing() -> tuple[Panel, ...]:
         ),
         single(
             "Last notification",
-            "Time since a notification was last accepted, and how long a silence may last before the source is polled: "
-            "a multiple of what is usual for it.",
+            "Time since the last accepted notification, and how long a silence may last before the source is polled: "
+            "a multiple of its usual pauses.",
             "s",
             prom(f"time() - ({_best('last_push_timestamp_seconds')} > 0)", "{{source}}"),
             prom(f"{_best('silence_limit_seconds')} > 0", "{{source}} limit"),
@@ -98,15 +98,14 @@ def _flowing() -> tuple[Panel, ...]:
         ),
         single(
             "Dead letters",
-            "What could not be understood and waits for `tmf656-bridge dead-letters`.",
+            "Notifications and rows that could not be understood and wait for `tmf656-bridge dead-letters`.",
             "short",
             prom(_best("dead_letters"), "{{source}}"),
             steps=((None, "green"), (1, "orange")),
         ),
         single(
             "Notifications lost",
-            "Of the changes of the last hour, the share that a poll found although a notification should have "
-            "brought it.",
+            "Share of the changes of the last hour that a poll found and no notification brought.",
             "percentunit",
             prom(_missed("1h"), "{{source}}"),
             steps=((None, "green"), (0.01, "orange"), (0.05, "red")),
@@ -128,7 +127,7 @@ def _flowing() -> tuple[Panel, ...]:
         ),
         series(
             "Passes",
-            "Polls, reconciles and fetches by id, by outcome. Incomplete: the list could not be shown to be whole.",
+            "Polls, reconciles and fetches by id, by outcome. Incomplete: the pass may have missed problems.",
             "cps",
             prom(_grows("polls_total", "kind", "outcome"), "{{kind}} {{outcome}}"),
         ),
@@ -169,8 +168,9 @@ def _ways() -> tuple[Panel, ...]:
         ),
         series(
             "Changes that push missed",
-            "Changes that a poll or reconcile found, of which no notification came within ten seconds. Late: it came "
-            "after the poll. Silent: polled at once, because nothing had come for longer than is usual.",
+            "Changes that a poll or reconcile found, of which no notification arrived within ten "
+            "seconds. Late: it arrived after the poll. Silent: polled at once, because no "
+            "notification had arrived for longer than usual.",
             "cps",
             prom(_grows("missed_changes_total", "source"), "{{source}}"),
             prom(_grows("late_changes_total", "source"), "{{source}} late"),
@@ -178,7 +178,7 @@ def _ways() -> tuple[Panel, ...]:
         ),
         series(
             "Notifications by outcome",
-            "What became of notifications: applied, unchanged (nothing new), duplicate, stale (an older state, kept "
+            "Notifications: applied, unchanged (nothing new), duplicate, stale (an older state, kept "
             "in the timeline), dead_letter.",
             "cps",
             prom(_grows("notifications_total", "outcome"), "{{outcome}}"),
@@ -194,8 +194,8 @@ def _ways() -> tuple[Panel, ...]:
         ),
         series(
             "Drift repaired",
-            "Differences that only a full pass found: missing, stale, deleted (most servers have no other way to "
-            "tell), regression (an older state that was seen twice).",
+            "Differences that only a full pass found: missing, stale, deleted (most servers send no notification of "
+            "that), regression (an older state that was seen twice).",
             "cps",
             prom(_grows("drift_total", "kind"), "{{kind}}"),
             width=12,
@@ -217,8 +217,8 @@ def _late() -> tuple[Panel, ...]:
             width=12,
         ),
         heat(
-            "Age of notifications, all of them",
-            "How many notifications were how old when they were stored.",
+            "Distribution of the age of notifications",
+            "Number of stored notifications by their age.",
             "s",
             prom(
                 f"sum by (le) (increase({of_source('event_age_seconds_bucket')}[$__rate_interval]))",
@@ -250,7 +250,7 @@ def _troubles() -> tuple[Panel, ...]:
         ),
         series(
             "Requests to sources",
-            "By outcome; anything but ok is worth a look.",
+            "By outcome; check any outcome other than ok.",
             "reqps",
             prom(
                 f"{_grows('upstream_requests_total', 'source', 'operation', 'outcome')} > 0",
@@ -259,7 +259,8 @@ def _troubles() -> tuple[Panel, ...]:
         ),
         series(
             "Registrations",
-            "Tries to register at a hub, by reason and outcome. Many of them: the hub forgets, or refuses.",
+            "Attempts to register at a hub, by reason and outcome. Many attempts: the hub loses or "
+            "refuses registrations.",
             "cps",
             prom(
                 _grows("subscription_registrations_total", "source", "reason", "outcome"),
@@ -281,7 +282,7 @@ def _troubles() -> tuple[Panel, ...]:
         ),
         series(
             "Answered from the journal",
-            "Notifications that Postgres did not take in time; they are replayed.",
+            "Notifications that Postgres did not store in time; the journal keeps and replays them.",
             "cps",
             prom(_grows("journalled_total", "source"), "{{source}}"),
         ),

@@ -44,7 +44,7 @@ def _selected(metric: str, matchers: list[str], labels: Mapping[str, str]) -> st
 
 
 def per_second(selector: str) -> str:
-    """How fast a counter grows."""
+    """Return the query for the rate of a counter."""
     return f"rate({selector}[$__rate_interval])"
 
 
@@ -168,7 +168,7 @@ def single(
 
 
 def heat(title: str, description: str, unit: str, target: Target, *, width: int = 8) -> Panel:
-    """How many fell into which bucket of a histogram, over time."""
+    """A heat map: the counts of the buckets of a histogram over time."""
     panel = (
         heatmap.Panel()
         .unit(unit)
@@ -248,7 +248,7 @@ def finished(
     *,
     height: int = HEIGHT,
 ) -> Panel:
-    """Give a panel what all have; its data source is that of its queries."""
+    """Set the properties that all panels have; the data source is that of the queries."""
     source = POSTGRES if isinstance(targets[0], Sql) else PROMETHEUS
     panel = panel.title(title).description(description).datasource(source).span(width).height(height)
     for target in targets:

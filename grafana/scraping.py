@@ -56,13 +56,13 @@ class Prometheus:
 
 
 def free_port() -> int:
-    """Return a port that nobody uses at the moment."""
+    """Return a port that is free at the moment."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         return int(listening.getsockname()[1])
 
 
 def configuration(targets: Sequence[str], *, interval_seconds: int) -> str:
-    """What Prometheus is to scrape."""
+    """The addresses that Prometheus scrapes."""
     return f"""
 global:
   scrape_interval: {interval_seconds}s

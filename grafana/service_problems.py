@@ -1,4 +1,4 @@
-"""*Service problems*: what is open, how old it is, how much comes and goes, how long it takes, whom it affects.
+"""*Service problems*: open problems, their age, flow, time to resolve, and the services they affect.
 
 From schema `report` alone, as role bridge_reader. Figures over everything come from `report.resolution` and
 `report.daily_flow`, which are kept as summaries; lists of elements are read for open problems only.
@@ -30,7 +30,7 @@ def build() -> Dashboard:
         board(
             UID,
             "TMF656 bridge / Service problems",
-            "What is open, how old it is, how much comes and goes, how long it takes, whom it affects.",
+            "Open problems, their age, flow, time to resolve, and the services they affect.",
             since="now-30d",
             refresh="5m",
         )
@@ -60,14 +60,14 @@ def _now() -> tuple[Panel, ...]:
         ),
         single(
             "Open, priority 1 and 2",
-            "The urgent ones among them.",
+            "Open problems with priority 1 or 2.",
             "short",
             Sql(_ASKED["urgent_now"]),
             steps=((None, "green"), (1, "orange")),
         ),
         single(
             "Held or pending",
-            "Open problems on which nobody works: they wait for somebody or something.",
+            "Open problems whose work is paused: held or pending.",
             "short",
             Sql(_ASKED["waiting_now"]),
         ),
@@ -79,7 +79,7 @@ def _now() -> tuple[Panel, ...]:
         ),
         single(
             "Median time to resolve",
-            "Half of the problems resolved in the chosen time took less, pauses included.",
+            "Median over the problems resolved in the chosen time, pauses included.",
             "s",
             Sql(_ASKED["median_time_to_resolve"]),
         ),
@@ -104,14 +104,14 @@ def _open() -> tuple[Panel, ...]:
         ),
         bars(
             "Open by status",
-            "In which status the open problems are.",
+            "Number of open problems by status.",
             "short",
             Sql(_ASKED["open_by_status"]),
             x="status",
         ),
         rows(
             "Time to resolve by category and priority",
-            "Problems resolved in the chosen time: how many, the median, and what nine of ten stayed below.",
+            "Problems resolved in the chosen time: number, median and 90th percentile.",
             Sql(_ASKED["time_to_resolve_by_category"]),
             width=8,
             units={"median": "s", "p90": "s"},
@@ -123,7 +123,7 @@ def _flow() -> tuple[Panel, ...]:
     return (
         series(
             "Created, resolved, reopened",
-            "Problems a day (UTC).",
+            "Problems per day (UTC).",
             "short",
             Sql(_ASKED["flow"], shape="time_series"),
             bars=True,
@@ -136,7 +136,7 @@ def _flow() -> tuple[Panel, ...]:
         ),
         series(
             "Time to resolve",
-            "By the day on which problems were resolved: the median, and what nine of ten stayed below.",
+            "By the day of the resolution: median and 90th percentile.",
             "s",
             Sql(_ASKED["time_to_resolve"], shape="time_series"),
         ),
@@ -159,7 +159,7 @@ def _affected() -> tuple[Panel, ...]:
         ),
         series(
             "How changes were found",
-            "Changes an hour, by the way they were found; what push missed is found by poll or reconcile.",
+            "Changes per hour, by push, poll or reconcile; poll and reconcile find what push missed.",
             "short",
             Sql(_ASKED["found_by"], shape="time_series"),
             bars=True,
@@ -178,7 +178,7 @@ def _lists() -> tuple[Panel, ...]:
         ),
         rows(
             "Reopened most",
-            "Problems of the chosen time that came back most often.",
+            "Problems of the chosen time that were reopened most often.",
             Sql(_ASKED["reopened_most"]),
         ),
     )
