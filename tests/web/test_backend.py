@@ -37,7 +37,7 @@ async def test_d10_a_postgres_that_answers_and_is_read_only_is_not_ready_and_say
 
             async def degraded() -> bool:
                 status, body = await _readiness(running.url)
-                return status == 503 and body["state"] == "degraded" and "refuses writes" in "".join(body["missing"])
+                return status == 503 and body["state"] == "degraded" and "read-only" in "".join(body["missing"])
 
             await eventually(ready)
             await connection.execute(f"alter database {name} set default_transaction_read_only = on")
@@ -45,7 +45,6 @@ async def test_d10_a_postgres_that_answers_and_is_read_only_is_not_ready_and_say
                 "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = $1", name
             )
             await eventually(degraded)
-            assert "read-only" in "".join((await _readiness(running.url))[1]["missing"])
             await connection.execute(f"alter database {name} reset default_transaction_read_only")
             await eventually(ready)
         finally:
