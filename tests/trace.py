@@ -104,7 +104,7 @@ async def push(dsn: str) -> Walk:
 
         async def send() -> None:
             number = next(numbers)
-            body = event("trace", number, number, step=0)
+            body = event("pushed", number, number, step=0)
             head = f"POST /listener/traced/{_SECRET} HTTP/1.1\r\nHost: bridge\r\nContent-Length: {len(body)}\r\n\r\n"
             await stream.send(head.encode() + body)
             answer = await incoming.receive_until(b"\r\n\r\n{}", 65536)
@@ -126,8 +126,8 @@ async def poll(dsn: str) -> Walk:
         async def pass_over() -> None:
             number = next(numbers)
             rows[:] = [
-                orjson.loads(problem("trace", 0, step=1, at=number)),
-                orjson.loads(problem("trace", number, at=number)),
+                orjson.loads(problem("polled", 0, step=1, at=number)),
+                orjson.loads(problem("polled", number, at=number)),
             ]
             await poller.run_once()
 

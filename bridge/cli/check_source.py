@@ -48,7 +48,7 @@ async def check_source(name: str, source: SourceSettings, base: str, *, hub: boo
 async def _list(name: str, source: SourceSettings, client: Client) -> tuple[list[Finding], str | None]:
     """Ask for the first page; say what came and which version the rows look like."""
     started = perf_counter()
-    listed = client.pages(changed_since=None, filter_style=FilterStyle.NONE, version=None, stamp=wire.stamp)
+    listed = client.pages(changed_since=None, filter_style=FilterStyle.NONE, version=None, stamps=wire.stamps)
     try:
         async for page in listed:
             milliseconds = 1000 * (perf_counter() - started)

@@ -27,23 +27,26 @@ _AHEAD: Final = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """An HTTP answer. `asked_at`: our clock, before its request was started."""
+    """An HTTP answer. `asked_at`: our clock, before its request was started. `server_at`: the server's clock (its Date
+    header); None when it shows none, or one that cannot be a clock. `charset`: the one that Content-Type names.
+    """
 
     status: int
     headers: CIMultiDictProxy[str]
     body: bytearray = field(repr=False)
     asked_at: datetime
+    server_at: datetime | None = field(init=False)
+    charset: str | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Read the headers that are asked for."""
+        object.__setattr__(self, "server_at", _clock_shown(self.headers))
+        object.__setattr__(self, "charset", _charset_named(self.headers))
 
     @property
     def ok(self) -> bool:
         """Whether the request was granted."""
         return 200 <= self.status < 300
-
-    @property
-    def server_at(self) -> datetime | None:
-        """The server's clock (its Date header); None when it shows none, or one that cannot be a clock."""
-        at = _http_date(self.headers.get("Date", ""))
-        return at if at is not None and _EARLIEST <= at <= datetime.now(UTC) + _AHEAD else None
 
     @property
     def retry_after_seconds(self) -> float | None:
@@ -57,12 +60,6 @@ class HttpResponse:
                 return None
             seconds = (until - (self.server_at or datetime.now(UTC))).total_seconds()
         return min(max(seconds, 0.0), _LONGEST_PAUSE_SECONDS) if math.isfinite(seconds) else None
-
-    @property
-    def charset(self) -> str | None:
-        """The charset that Content-Type names."""
-        found = re.search(r"charset=\"?([\w.:-]{1,40})", self.headers.get("Content-Type", "")[:1000], re.IGNORECASE)
-        return found[1] if found else None
 
     def document(self) -> Any:
         """Parse JSON as servers write it, in the charset they say. ValueError or RecursionError when it is none."""
@@ -91,6 +88,16 @@ class HttpResponse:
         for each in private:
             text = text.replace(each, MASK) if each else text
         return quoted(text)
+
+
+def _clock_shown(headers: CIMultiDictProxy[str]) -> datetime | None:
+    at = _http_date(headers.get("Date", ""))
+    return at if at is not None and _EARLIEST <= at <= datetime.now(UTC) + _AHEAD else None
+
+
+def _charset_named(headers: CIMultiDictProxy[str]) -> str | None:
+    found = re.search(r"charset=\"?([\w.:-]{1,40})", headers.get("Content-Type", "")[:1000], re.IGNORECASE)
+    return found[1] if found else None
 
 
 def _http_date(text: str) -> datetime | None:

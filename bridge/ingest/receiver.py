@@ -289,7 +289,8 @@ def count_notifications(metrics: Metrics, source: SourceState, stored: Sequence[
         metrics.changes.labels(source.name, Via.PUSH.value).inc(len(applied))
         source.change_pushed(max(applied))
     last_at = max(received)
-    source.notification_stored(last_at)
+    if last_at not in applied:
+        source.notification_stored(last_at)
     metrics.last_push.labels(source.name).set(last_at.timestamp())
 
 

@@ -240,7 +240,8 @@ class PageImport:
                 vocabulary=self.source.vocabulary,
                 summary=bool(thin),
             )
-            self.source.unmapped.add(seen.unmapped)
+            if seen.unmapped:
+                self.source.unmapped.add(seen.unmapped)
             if self.source.version is None:
                 self._detect_version(row)
         except UnreadableError as error:

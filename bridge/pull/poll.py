@@ -14,7 +14,7 @@ rows, leaves it. A stored watermark that cannot be right is ignored and replaced
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from time import monotonic
 
 import anyio
@@ -24,7 +24,7 @@ from bridge.domain.observation import Via
 from bridge.pull.page_import import PageImport, Tally, plausible
 from bridge.pull.pass_record import note_update_times, record_pass
 from bridge.pull.reconcile import Reconciler
-from bridge.schedule import jittered, now, run_job
+from bridge.schedule import jittered, run_job
 from bridge.sources.missed_push import count_missed_pushes
 from bridge.sources.state import SourceState
 from bridge.storage import source as source_table
@@ -89,11 +89,11 @@ class Poller:
     async def run_once(self) -> Tally:
         """Read what changed. TransientError when the source or Postgres is away; what was read until then is stored."""
         async with self.source.passing:
-            started, started_at = monotonic(), now()
+            started, started_at = monotonic(), datetime.now(UTC)
             async with self.database.connection() as connection:
                 mark = await watermark.find(connection, self.source.source_id, "poll")
             tally = await (self._first(started_at) if mark is None else self._since(mark, started_at))
-        ended_at = now()
+        ended_at = datetime.now(UTC)
         async with self.database.connection() as connection:
             await record_pass(connection, self.source, self.metrics, "poll", tally, started_at, ended_at)
             tally.missed = await count_missed_pushes(connection, self.source, self.metrics, ended_at)
@@ -147,7 +147,7 @@ class Poller:
         )
         tally = Tally()
         pages = self.source.client.pages(
-            changed_since=since, filter_style=style, version=self.source.version, stamp=wire.stamp
+            changed_since=since, filter_style=style, version=self.source.version, stamps=wire.stamps
         )
         await page_import.run(pages, tally)
         tally.completeness = pages.completeness
@@ -185,7 +185,7 @@ class Poller:
         times = (tally.newest_stamp if moves else None, mark.changed_at if mark else None)
         changed_at = max((at for at in times if at is not None), default=None)
         changed_at = tally.bounded(changed_at, started_at)
-        next_mark = Watermark(changed_at, style.value if style else None, started_at, now(), tally.problems)
+        next_mark = Watermark(changed_at, style.value if style else None, started_at, datetime.now(UTC), tally.problems)
         async with self.database.transaction() as connection:
             await self.source.fence.hold(connection)
             await watermark.advance(connection, self.source.source_id, "poll", next_mark)

@@ -131,7 +131,7 @@ class Reconciler:
         )
         tally = Tally()
         pages = self.source.client.pages(
-            changed_since=None, filter_style=FilterStyle.NONE, version=self.source.version, stamp=wire.stamp
+            changed_since=None, filter_style=FilterStyle.NONE, version=self.source.version, stamps=wire.stamps
         )
         await page_import.run(pages, tally)
         tally.completeness = pages.completeness

@@ -24,7 +24,7 @@ async def learn_thin_rows(source: SourceState, rows: Sequence[Row]) -> bool | No
     """Return whether these rows are summaries; None: they do not tell. While the source does not answer by id, they
     are taken for summaries, which loses no attribute that is known.
     """
-    row = next(filter(_may_be_summary, rows[:_SAMPLE]), None)
+    row = wire.first_summary(rows[:_SAMPLE])
     problem_id = None if row is None else wire.usable_id(row.id)
     if row is None or problem_id is None:
         return None
@@ -43,11 +43,3 @@ async def learn_thin_rows(source: SourceState, rows: Sequence[Row]) -> bool | No
         log.info("list rows are summaries, new and changed problems are fetched by id", source=source.name)
     source.thin_rows = thin
     return thin
-
-
-def _may_be_summary(row: Row) -> bool:
-    try:
-        item = row.read()
-    except UnreadableError:
-        return False
-    return isinstance(item, dict) and not wire.is_whole(item)

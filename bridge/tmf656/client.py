@@ -40,7 +40,7 @@ from bridge.tmf656.page import BARE, PageAnswer, Window
 from bridge.tmf656.page_claims import Claims, claims_of
 from bridge.tmf656.page_reader import NoProblemsError, ReadPage, TooManyError, read_page
 from bridge.tmf656.page_walk import MAX_REQUESTS, LearnedPaging, PageWalk
-from bridge.tmf656.seen_pages import Stamp
+from bridge.tmf656.seen_pages import Stamps
 
 log = structlog.get_logger(__name__)
 
@@ -106,13 +106,13 @@ class Client:
         *,
         changed_since: datetime | None = None,
         filter_style: FilterStyle = FilterStyle.NONE,
-        stamp: Stamp = lambda _: None,
+        stamps: Stamps = lambda rows: [None] * len(rows),
         version: str | None = None,
         max_requests: int = MAX_REQUESTS,
     ) -> ListPass:
         """Read the problems, or, with a filter style, those changed since `changed_since`, page by page.
 
-        `stamp` gives the time of the last update of a problem (None: it has none); it shows whether the filter is
+        `stamps` gives the times of the last update of problems (None: it has none); they show whether the filter is
         honoured and which problems changed while we read. `version` names the attribute filtered on, where it is
         known better than the configuration does.
         """
@@ -123,7 +123,7 @@ class Client:
         walk = PageWalk(
             self._settings.page_size,
             changed_since=bound,
-            stamp=stamp,
+            stamps=stamps,
             max_requests=max_requests,
             learned=self._learned,
         )
@@ -286,8 +286,9 @@ class Client:
             url = URL(window.link, encoded=True)
             return HttpRequest("list", "GET", url, query=url.raw_query_string, closes=True)
         shown = "&".join(part for part in (query, window.query) if part)
+        headers = window.headers
         url = with_query(self._collection, shown)
-        return HttpRequest("list", "GET", url, headers=window.headers, query=shown, closes=not window.trial)
+        return HttpRequest("list", "GET", url, headers=headers, query=shown, closes=not window.trial)
 
     def _own_link(self, asked: URL, link: str) -> str | None:
         """Make a link absolute; None when it is none.

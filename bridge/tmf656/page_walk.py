@@ -28,7 +28,7 @@ from bridge.tmf656.page import (
 )
 from bridge.tmf656.page_claims import cursor_parameters
 from bridge.tmf656.page_reading import BARREN_PAGES, PageReading, RequestBudget, RequestsSpentError
-from bridge.tmf656.seen_pages import SeenPage, SeenPages, Stamp
+from bridge.tmf656.seen_pages import SeenPage, SeenPages, Stamps
 
 MAX_REQUESTS = 20_000
 """Requests in one pass; the pass ends there if the list never does."""
@@ -62,13 +62,13 @@ class PageWalk:
         limit: int,
         *,
         changed_since: datetime | None = None,
-        stamp: Stamp = lambda _: None,
+        stamps: Stamps = lambda rows: [None] * len(rows),
         max_requests: int = MAX_REQUESTS,
         learned: LearnedPaging | None = None,
     ) -> None:
         """Prepare the walk; nothing is asked yet."""
         self._limit = max(2, limit)
-        self._seen = SeenPages(changed_since, stamp)
+        self._seen = SeenPages(changed_since, stamps)
         self._budget = RequestBudget(max_requests)
         self._learned = learned or LearnedPaging()
         self._reading = self._new_reading(self._learned.style)

@@ -4,7 +4,7 @@ It keeps 64-bit hashes, not rows: one for each distinct id, and the marks of the
 its end which problems were on no page.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import islice, pairwise
 
@@ -14,8 +14,8 @@ from msgspec.structs import replace
 from bridge.tmf656.page import PageAnswer, offset_in
 from bridge.tmf656.wire.row import Row
 
-Stamp = Callable[[Row], datetime | None]
-"""Gives the time of the last update of a row, None when it has none."""
+Stamps = Callable[[Sequence[Row]], list[datetime | None]]
+"""Gives the times of the last update of rows, None for one that has none."""
 
 _COARSENESS = timedelta(seconds=1)
 """Some servers compare times by the second, so a row this much older than the bound does not convict a filter."""
@@ -121,10 +121,10 @@ class SeenPages:
     `bound`: rows that changed before it should not come; None when the whole list is asked for.
     """
 
-    def __init__(self, bound: datetime | None, stamp: Stamp) -> None:
+    def __init__(self, bound: datetime | None, stamps: Stamps) -> None:
         """Nothing is seen yet."""
         self.bound = bound
-        self._stamp = stamp
+        self._stamps = stamps
         self._ids: set[int] = set()
         self.totals: tuple[int, int] | None = None
         """The least and the largest number of rows that the server stated."""
@@ -155,7 +155,7 @@ class SeenPages:
 
     def add(self, answer: PageAnswer, start: int, asked: int, evidence: PageEvidence) -> SeenPage:
         """Take the rows of an answer into account."""
-        stamps = [self._stamp(row) for row in answer.rows]
+        stamps = self._stamps(answer.rows)
         self._check_filter(stamps)
         pairs = [_identify(row, at) for row, at in zip(answer.rows, stamps, strict=True)]
         keys, marks = tuple(key for key, _ in pairs), tuple(mark for _, mark in pairs)

@@ -226,7 +226,7 @@ async def test_a_filter_that_is_ignored_is_noticed() -> None:
         problems = client.pages(
             changed_since=SINCE,
             filter_style=FilterStyle.DOT_GTE,
-            stamp=lambda row: datetime.fromisoformat(row.last_update),
+            stamps=lambda rows: [datetime.fromisoformat(row.last_update) for row in rows],
         )
         await anext(problems)
     assert problems.filter_honoured is False

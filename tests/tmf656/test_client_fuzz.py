@@ -10,7 +10,7 @@ from bridge.errors import BridgeError
 from bridge.settings import SourceSettings
 from bridge.tmf656.client import Client
 from bridge.tmf656.filter_style import FilterStyle
-from bridge.tmf656.wire import stamp
+from bridge.tmf656.wire import stamps
 from tests.fuzz_answers import RawAnswer, raw_answers, serving_raw
 from tests.tmf656.test_client import BASE, SINCE
 
@@ -20,11 +20,11 @@ OPERATIONS = ("list", "filtered", "get", "register", "find", "probe", "deregiste
 async def ask(client: Client, operation: str) -> None:
     match operation:
         case "list" | "token":
-            async for _ in client.pages(stamp=stamp, max_requests=12):
+            async for _ in client.pages(stamps=stamps, max_requests=12):
                 pass
         case "filtered":
             async for _ in client.pages(
-                changed_since=SINCE, filter_style=FilterStyle.DOT_GTE, stamp=stamp, max_requests=6
+                changed_since=SINCE, filter_style=FilterStyle.DOT_GTE, stamps=stamps, max_requests=6
             ):
                 pass
         case "get":

@@ -322,7 +322,9 @@ def test_a_page_emptied_by_a_late_filter_is_passed_over_when_a_link_leads_on() -
 
 @pytest.mark.parametrize(("age", "honoured"), [(-5, True), (0.5, True), (60, False)])
 def test_one_row_older_than_the_bound_convicts_the_filter(age: float, *, honoured: bool) -> None:
-    steps = PageWalk(10, changed_since=EPOCH, stamp=lambda one: EPOCH - timedelta(seconds=one.read()["age"]))
+    steps = PageWalk(
+        10, changed_since=EPOCH, stamps=lambda rows: [EPOCH - timedelta(seconds=one.read()["age"]) for one in rows]
+    )
     steps.first()
     assert steps.filter_honoured is None
     steps.following(PageAnswer(rows_of([{"id": "1", "age": -100}, {"id": "2", "age": age}])))

@@ -9,7 +9,7 @@ from bridge.tmf656.wire.document import DEFAULT, DocumentLimits
 from bridge.tmf656.wire.event import event_name
 from bridge.tmf656.wire.identity import usable_id
 from bridge.tmf656.wire.notification import ReadEvent, read_notification, read_notifications
-from bridge.tmf656.wire.problem import is_whole, listed, read_problem, stamp, withheld
+from bridge.tmf656.wire.problem import first_summary, is_whole, listed, read_problem, stamp, stamps, withheld
 from bridge.tmf656.wire.row import Row, rows_in, rows_of
 from bridge.tmf656.wire.version import detect_version
 
@@ -20,6 +20,7 @@ __all__ = [
     "Row",
     "detect_version",
     "event_name",
+    "first_summary",
     "is_whole",
     "listed",
     "read_notification",
@@ -28,6 +29,7 @@ __all__ = [
     "rows_in",
     "rows_of",
     "stamp",
+    "stamps",
     "usable_id",
     "withheld",
 ]

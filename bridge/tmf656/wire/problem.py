@@ -70,6 +70,18 @@ def is_whole(problem: Mapping[str, Any]) -> bool:
     return None not in map(problem.get, WHOLE)
 
 
+def first_summary(rows: Iterable[Row]) -> Row | None:
+    """Return the first row that may be a summary: it can be read, and lacks what a whole problem has."""
+    for row in rows:
+        try:
+            item = row.read()
+        except UnreadableError:
+            continue
+        if isinstance(item, dict) and not is_whole(item):
+            return row
+    return None
+
+
 def withheld(summary: Mapping[str, Any], whole: Mapping[str, Any]) -> frozenset[str]:
     """Return the attributes that GET by id gives of a problem and a row of the list does not: then the row is a
     summary. Empty values and what starts with `@` do not count.
@@ -82,11 +94,15 @@ def withheld(summary: Mapping[str, Any], whole: Mapping[str, Any]) -> frozenset[
     )
 
 
+def stamps(rows: Iterable[Row]) -> list[datetime | None]:
+    """Return the update times of problems in any dialect; None for one that has none that can be used."""
+    stated = [row.time_changed if row.last_update is None else row.last_update for row in rows]
+    return [None if (found := timestamp.read(one)) is None or found.unset else found.at for one in stated]
+
+
 def stamp(row: Row) -> datetime | None:
-    """Return the update time of a problem in any dialect; None when it has none that can be used."""
-    at = row.last_update
-    found = timestamp.read(row.time_changed if at is None else at)
-    return None if found is None or found.unset else found.at
+    """Return the update time of one problem, as `stamps` does."""
+    return stamps((row,))[0]
 
 
 def listed(

@@ -36,8 +36,15 @@ class Row(Struct, gc=False):
 
     def read(self) -> Any:
         """Return what it says. UnreadableError for numbers of thousands of digits, and what is nested too deeply."""
+        text = memoryview(self.text)
         try:
-            return lenient(memoryview(self.text))
+            return orjson.loads(text)
+        except orjson.JSONDecodeError:
+            return self._read_leniently(text)
+
+    def _read_leniently(self, text: memoryview) -> Any:
+        try:
+            return lenient(text)
         except (ValueError, RecursionError) as error:
             raise UnreadableError(
                 "unrepresentable", str(error), hint="correct the value at the source", problem_id=usable_id(self.id)
