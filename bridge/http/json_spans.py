@@ -30,7 +30,7 @@ def children(text: bytes | bytearray, start: int, stop: int) -> Iterator[tuple[s
             case b"[" | b"{":
                 position = _end(text, at, stop)
             case b":" if of_object and name is None:
-                name = str(lenient(bytes(text[begin:at])))
+                name = _name(text[begin:at])
                 begin = position
             case b"," | b"]" | b"}" as sign:
                 if text[begin:at].strip():
@@ -43,6 +43,14 @@ def children(text: bytes | bytearray, start: int, stop: int) -> Iterator[tuple[s
                     return
                 name, begin = None, position
     raise NotJsonError("something that is not JSON")
+
+
+def _name(text: bytes | bytearray) -> str:
+    """Read the name of a value of an object."""
+    try:
+        return str(lenient(bytes(text)))
+    except (ValueError, RecursionError) as error:
+        raise NotJsonError("something that is not JSON") from error
 
 
 def _end(text: bytes | bytearray, start: int, stop: int) -> int:

@@ -17,6 +17,7 @@ import orjson
 
 from bridge.domain.observation import Kind, Via
 from bridge.domain.service_problem import columns_of
+from bridge.domain.timestamp import Precision, precision_of
 from bridge.storage.observation import Entry
 from bridge.tmf656 import wire
 from bridge.tmf656.wire import document
@@ -191,7 +192,9 @@ def entry_of(told: Told, source_id: int, problem_id: str, *, logged_since: datet
             via=told.via,
             observed_at=told.arrives_at,
             effective_at=columns.updated_at,
+            precision=Precision.MICROSECOND if columns.updated_at is None else precision_of(columns.updated_at),
             event_type=event_type,
+            event_at=told.at if event_type else None,
         )
         return Entry(source_id, seen)
     envelope = {

@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 
 from bridge.simulator import Simulator
+from bridge.storage import lease
 from tests.program.conftest import environment
 from tests.terminal import on_terminal
 
@@ -66,9 +67,10 @@ async def test_check_colours_what_works_and_what_does_not(dsn: str, see: See, co
 
 
 async def test_status_colours_the_mode(dsn: str, see: See, configured: Any) -> None:
-    connection = await asyncpg.connect(dsn)
+    connection = await asyncpg.connect(dsn, server_settings={"application_name": "a leader"})
     await connection.execute("insert into bridge.source (name, mode) values ('oss', 'fallback'), ('snow', 'push')")
-    await connection.close()
+    taken = await lease.take(connection, lease.LEADER, "a leader", seconds=600)
+    assert taken is not None
     config = configured(dsn=dsn)
     status, seen = await see("status", "--config", config)
     assert status == 0
@@ -76,6 +78,7 @@ async def test_status_colours_the_mode(dsn: str, see: See, configured: Any) -> N
     assert "\x1b[32mpush" in seen
     _, plain = await see("status", "--config", config, NO_COLOR="1")
     assert not COLOUR.search(plain)
+    await connection.close()
 
 
 async def test_the_log_of_run_is_for_people_on_a_terminal_and_json_in_a_pipe(

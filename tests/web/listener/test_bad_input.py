@@ -6,6 +6,7 @@ import gzip
 import json
 import zlib
 from collections.abc import AsyncIterator, Callable
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -381,7 +382,7 @@ async def test_no_bad_event_costs_a_good_one_in_the_same_batch(
 ) -> None:
     bad = [body for body, *_ in KEPT.values()] + [b"", b"{", b"[]", event(problem(None)), event(problem("x" * 9000))]
     good = [event(problem(f"good-{number}")) for number in range(120)]
-    mixed = [body for pair in zip(good, bad * 6, strict=False) for body in pair]
+    mixed = [body for pair in zip(good, cycle(bad), strict=False) for body in pair]
     statuses: dict[bytes, int] = {}
 
     async def send(body: bytes) -> None:
@@ -469,7 +470,7 @@ async def test_whatever_is_posted_is_answered_and_leaves_a_trace(
         group.start_soon(send, event(problem(f"fuzz-{number}")), "", None)
     assert set(statuses) <= {201, 400}
     (now,) = await query("select count(*) as rows from bridge.notification")
-    assert now["rows"] == logged["rows"] + len(bodies) + 1
+    assert now["rows"] >= logged["rows"] + len(bodies) + 1, "a body may hold several events, and leaves a row at least"
     assert len(await query("select 1 from report.service_problem where id like 'fuzz-%'")) == number + 1
 
 

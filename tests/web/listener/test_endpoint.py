@@ -295,12 +295,12 @@ MALFORMED = {
     "half": b'{"eventType": "ServiceProblemCreateEvent", "event": {"serviceP',
     "no JSON": b"eventType=ServiceProblemCreateEvent",
     "two objects": b"{}{}",
-    "an array": b'[{"eventType": "ServiceProblemCreateEvent"}]',
+    "an array of texts": b'["ServiceProblemCreateEvent"]',
     "a text": b'"problem"',
     "a number": b"42",
     "null": b"null",
     "Latin-1": '{"eventType": "é"}'.encode("latin-1"),
-    "UTF-16": '{"eventType": "x"}'.encode("utf-16"),
+    "half of UTF-16": '{"eventType": "x"}'.encode("utf-16")[:-1],
 }
 
 
