@@ -74,7 +74,9 @@ async def store_items(
     try:
         stored = await _store_in_parts(_Target(database, touch, within, then), items)
     except DatabaseUnavailableError as error:
-        database.note_write(str(error))
+        sqlstate = getattr(error.__cause__, "sqlstate", None) or "08"
+        if not sqlstate.startswith(("08", "57")):  # Postgres answered and could not store, as with a full disk
+            database.note_write(str(error))
         raise
     database.note_write(None)
     return stored

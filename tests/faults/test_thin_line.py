@@ -41,14 +41,14 @@ async def thin(gate: Proxy) -> AsyncIterator[Database]:
 def tries(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The sizes of the batches that were tried; each has a short limit."""
     sizes: list[int] = []
-    real = observation_store._store_once
+    real = observation_store._store_batch
 
-    async def once(database: Database, items: Any, *rest: Any) -> Any:
+    async def once(target: Any, items: Any, **options: Any) -> Any:
         sizes.append(len(items))
-        return await real(database, items, *rest)
+        return await real(target, items, **options)
 
     monkeypatch.setattr(observation_store, "_STORE_SECONDS", LIMIT_SECONDS)
-    monkeypatch.setattr(observation_store, "_store_once", once)
+    monkeypatch.setattr(observation_store, "_store_batch", once)
     return sizes
 
 

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.domain.observation import Via
-from bridge.storage import list_digest, refetch, watermark
+from bridge.storage import list_digest, missing_problem, refetch
 from bridge.storage.database import Connection, Database
 from bridge.storage.observation import Entry, store
 from bridge.tmf656 import wire
@@ -142,7 +142,7 @@ async def test_a_problem_that_something_speaks_against_is_read(connection: Conne
     elif against == "doubt":
         await store(connection, [row(problem("resolved", changed=-5), 3)], touch=False)
     elif against == "missed":
-        await watermark.mark_missed(connection, 1, started_at=at(4), unseen=list)
+        await missing_problem.mark(connection, 1, started_at=at(4), unseen=list)
     if against == "request":
         await refetch.request(connection, [(1, "SP-1", "partial", at(3))])
     else:
@@ -184,7 +184,7 @@ async def live(database: Database, steps: Any, asked: int) -> None:
         await connection.execute("insert into bridge.source (id, name) overriding system value values (1, 'sim')")
         for minute, (kind, item, via) in enumerate(steps):
             if kind == "missed":
-                await watermark.mark_missed(connection, 1, started_at=at(minute), unseen=list)
+                await missing_problem.mark(connection, 1, started_at=at(minute), unseen=list)
             elif kind == "gave up":
                 await refetch.drop(connection, 1, refetch.RefetchRequest("SP-1", "partial", at(minute), 0))
             elif kind == "row":

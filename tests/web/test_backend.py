@@ -37,7 +37,7 @@ async def test_d10_a_postgres_that_answers_and_is_read_only_is_not_ready_and_say
 
             async def degraded() -> bool:
                 status, body = await _readiness(running.url)
-                return status == 503 and body["state"] == "degraded" and "read-only" in "".join(body["missing"])
+                return status == 503 and body["state"] == "unavailable" and "read-only" in "".join(body["missing"])
 
             await eventually(ready)
             await connection.execute(f"alter database {name} set default_transaction_read_only = on")
