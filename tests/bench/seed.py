@@ -13,13 +13,13 @@ from itertools import islice
 
 import anyio
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from tests.bench.histories import DAYS, LOGGED_DAYS, Population, entry_of, midnight
 
 from bridge.storage import partition
 from bridge.storage import source as source_table
 from bridge.storage.database import Connection, Database, opened
 from bridge.storage.observation import Entry, store
 from tests.bench.copies import TABLES, copy
+from tests.bench.histories import DAYS, LOGGED_DAYS, Population, entry_of, midnight
 
 _LIVES_A_BATCH = 500
 _DIFFERENT = 20_000
