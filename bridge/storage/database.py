@@ -65,7 +65,7 @@ _SET = f"""
 select set_config(s.name, s.setting, false)
 from (values {", ".join(f"('{name}', '{value}')" for name, value in _SETTINGS.items())}) as s (name, setting)
 where s.name in (select p.name from pg_catalog.pg_settings as p)
-"""  # noqa: S608 -- made of the constants above
+"""  # noqa: S608  # nosec B608 -- made of the constants above
 """One statement; what this version of Postgres does not know is left out."""
 
 _WHERE = "select pg_catalog.getdatabaseencoding(), pg_catalog.current_database(), pg_catalog.pg_backend_pid()"

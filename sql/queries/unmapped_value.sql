@@ -30,4 +30,4 @@ where v.source_id = $1 and v.attribute = o.attribute and v.example = o.example a
 select v.attribute, v.example, v.times, v.last_seen_at
 from bridge.unmapped_value as v
 where v.source_id = $1
-order by v.times desc, v.attribute, v.example;
+order by v.times desc, v.attribute asc, v.example asc;
