@@ -774,6 +774,7 @@ CREATE VIEW bridge.service_problem_with_body AS
     p.updated_at,
     p.status_changed_at,
     p.resolved_at,
+    p.observed_at,
     p.first_seen_at,
     p.last_seen_at,
     p.missed_at,
@@ -795,6 +796,7 @@ COMMENT ON COLUMN bridge.service_problem_with_body.created_at IS 'As in bridge.s
 COMMENT ON COLUMN bridge.service_problem_with_body.updated_at IS 'As in bridge.service_problem';
 COMMENT ON COLUMN bridge.service_problem_with_body.status_changed_at IS 'As in bridge.service_problem';
 COMMENT ON COLUMN bridge.service_problem_with_body.resolved_at IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.service_problem_with_body.observed_at IS 'As in bridge.service_problem';
 COMMENT ON COLUMN bridge.service_problem_with_body.first_seen_at IS 'As in bridge.service_problem';
 COMMENT ON COLUMN bridge.service_problem_with_body.last_seen_at IS 'As in bridge.service_problem';
 COMMENT ON COLUMN bridge.service_problem_with_body.missed_at IS 'As in bridge.service_problem';
@@ -1065,7 +1067,7 @@ CREATE VIEW bridge.computed_open_problem AS
     status,
     priority,
     category,
-    created_at,
+    bridge.plausible(created_at, observed_at) AS created_at,
     bridge.element_names((body -> 'affectedService'::text), 'id'::text) AS services,
     bridge.element_names((body -> 'affectedResource'::text), 'id'::text) AS resources,
     bridge.element_names((body -> 'affectedLocation'::text), 'name'::text) AS places
@@ -2207,7 +2209,7 @@ COMMENT ON COLUMN report.open_problem.id IS 'Id of the problem at its source';
 COMMENT ON COLUMN report.open_problem.status IS 'submitted, acknowledged, inProgress, pending, held or unknown';
 COMMENT ON COLUMN report.open_problem.priority IS '1 (highest) to 10 (lowest)';
 COMMENT ON COLUMN report.open_problem.category IS 'Who raised it: serviceProvider.declarer, supplier.originated, system.originated, …';
-COMMENT ON COLUMN report.open_problem.created_at IS 'When it was raised; null when the source does not say';
+COMMENT ON COLUMN report.open_problem.created_at IS 'When it was raised; null when the source does not say, or says what cannot be';
 COMMENT ON COLUMN report.open_problem.services IS 'Affected services, each once: by name, or else by id';
 COMMENT ON COLUMN report.open_problem.resources IS 'Affected resources, each once: by name, or else by id';
 COMMENT ON COLUMN report.open_problem.places IS 'Affected locations, each once: by name, or else by id';

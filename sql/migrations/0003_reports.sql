@@ -209,6 +209,7 @@ select
     p.updated_at,
     p.status_changed_at,
     p.resolved_at,
+    p.observed_at,
     p.first_seen_at,
     p.last_seen_at,
     p.missed_at,
@@ -233,6 +234,7 @@ comment on column bridge.service_problem_with_body.created_at is 'As in bridge.s
 comment on column bridge.service_problem_with_body.updated_at is 'As in bridge.service_problem';
 comment on column bridge.service_problem_with_body.status_changed_at is 'As in bridge.service_problem';
 comment on column bridge.service_problem_with_body.resolved_at is 'As in bridge.service_problem';
+comment on column bridge.service_problem_with_body.observed_at is 'As in bridge.service_problem';
 comment on column bridge.service_problem_with_body.first_seen_at is 'As in bridge.service_problem';
 comment on column bridge.service_problem_with_body.last_seen_at is 'As in bridge.service_problem';
 comment on column bridge.service_problem_with_body.missed_at is 'As in bridge.service_problem';
@@ -1650,7 +1652,7 @@ select
     p.status,
     p.priority,
     p.category,
-    p.created_at,
+    bridge.plausible(p.created_at, p.observed_at) as created_at,
     bridge.element_names(p.body -> 'affectedService', 'id') as services,
     bridge.element_names(p.body -> 'affectedResource', 'id') as resources,
     bridge.element_names(p.body -> 'affectedLocation', 'name') as places
@@ -2011,7 +2013,7 @@ comment on column report.open_problem.id is 'Id of the problem at its source';
 comment on column report.open_problem.status is 'submitted, acknowledged, inProgress, pending, held or unknown';
 comment on column report.open_problem.priority is '1 (highest) to 10 (lowest)';
 comment on column report.open_problem.category is 'Who raised it: serviceProvider.declarer, supplier.originated, system.originated, …';
-comment on column report.open_problem.created_at is 'When it was raised; null when the source does not say';
+comment on column report.open_problem.created_at is 'When it was raised; null when the source does not say, or says what cannot be';
 comment on column report.open_problem.services is 'Affected services, each once: by name, or else by id';
 comment on column report.open_problem.resources is 'Affected resources, each once: by name, or else by id';
 comment on column report.open_problem.places is 'Affected locations, each once: by name, or else by id';

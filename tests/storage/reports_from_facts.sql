@@ -57,10 +57,10 @@ cross join lateral (
 ) as t
 cross join lateral (
     select
-        f.entered_at as known_at,
+        case when f.first_status is not null then f.entered_at end as known_at,
         p.created_at >= s.created_at is true
         or f.first_status in ('submitted', 'acknowledged') is true
-        or f.entered_at <= p.created_at is true as complete
+        or (f.first_status is not null and f.entered_at <= p.created_at) is true as complete
     from (
         select
             min(i.entered_at) as entered_at,

@@ -44,7 +44,7 @@ Step = tuple[str, Any]
 PURE_OPEN_PROBLEM = """
     create view pure.open_problem as
     select
-        p.source, p.id, p.status, p.priority, p.category, p.created_at,
+        p.source, p.id, p.status, p.priority, p.category, k.created_at,
         array(
             select distinct coalesce(a.name, a.service_id) as word from report.affected_service as a
             where a.source = p.source and a.id = p.id and coalesce(a.name, a.service_id) is not null order by word
@@ -58,6 +58,8 @@ PURE_OPEN_PROBLEM = """
             where a.source = p.source and a.id = p.id and coalesce(a.name, a.location_id) is not null order by word
         ) as places
     from report.service_problem as p
+    inner join bridge.source as s on p.source = s.name
+    inner join pure.problem as k on s.id = k.source_id and p.id = k.id
     where p.deleted_at is null and p.status not in ('resolved', 'closed', 'cancelled', 'rejected')"""
 """What report.open_problem tells, asked of the views over the lists."""
 
@@ -204,6 +206,10 @@ STEPS = st.one_of(
         ("tell", [told("inProgress", 2 * DAY), told("closed", 3 * DAY)]),
         ("pass", None),
     ]
+)
+@example(steps=[("tell", [told("Brewing", 0)]), ("begin", None), ("pass", None)])  # no status that is known
+@example(  # raised later than can be meant
+    steps=[("tell", [told("held", 0, creationDate=at(2 * DAY).isoformat())]), ("begin", None), ("pass", None)]
 )
 @example(  # what is pruned leaves the summaries
     steps=[

@@ -20,7 +20,7 @@ def add(seen: SeenPages, evidence: PageEvidence, start: int, *numbers: int, **an
 
 
 def test_a_row_that_is_covered_and_unchanged_joins_two_pages() -> None:
-    seen, evidence = SeenPages(None, wire.stamp), PageEvidence(100)
+    seen, evidence = SeenPages(None, wire.stamps), PageEvidence(100)
     first = add(seen, evidence, 0, 1, 2, 3)
     second = add(seen, evidence, 2, 3, 4)
     assert (first.fresh, second.fresh, second.joined, second.reordered) == (3, 1, True, False)
@@ -29,14 +29,14 @@ def test_a_row_that_is_covered_and_unchanged_joins_two_pages() -> None:
 
 
 def test_a_row_that_changed_is_no_evidence() -> None:
-    seen, evidence = SeenPages(None, wire.stamp), PageEvidence(100)
+    seen, evidence = SeenPages(None, wire.stamps), PageEvidence(100)
     add(seen, evidence, 0, 1, 2)
     changed = seen.add(PageAnswer(rows(2, minute=5)), 1, 10, evidence)
     assert (changed.joined, changed.fresh) == (False, 0)
 
 
 def test_rows_in_another_order_are_noticed() -> None:
-    seen, evidence = SeenPages(None, wire.stamp), PageEvidence(100)
+    seen, evidence = SeenPages(None, wire.stamps), PageEvidence(100)
     add(seen, evidence, 0, 1, 2, 3)
     assert add(seen, evidence, 0, 3, 2).reordered
 
@@ -52,13 +52,13 @@ def test_evidence_is_bounded() -> None:
 
 
 def test_problems_on_no_page_are_known_at_the_end() -> None:
-    seen = SeenPages(None, wire.stamp)
+    seen = SeenPages(None, wire.stamps)
     add(seen, PageEvidence(100), 0, 1, 2)
     assert seen.unseen(["P1", "P9", "P2"]) == ["P9"]
 
 
 def test_as_many_as_stated_all_through_the_pass_convinces() -> None:
-    seen, evidence = SeenPages(None, wire.stamp), PageEvidence(100)
+    seen, evidence = SeenPages(None, wire.stamps), PageEvidence(100)
     add(seen, evidence, 0, 1, 2, total=3)
     assert not seen.counted
     add(seen, evidence, 2, 3, total=3)
@@ -68,7 +68,7 @@ def test_as_many_as_stated_all_through_the_pass_convinces() -> None:
 
 
 def test_a_row_older_than_the_bound_convicts_the_filter() -> None:
-    seen, evidence = SeenPages(NOON + timedelta(seconds=1), wire.stamp), PageEvidence(100)
+    seen, evidence = SeenPages(NOON + timedelta(seconds=1), wire.stamps), PageEvidence(100)
     assert seen.filter_honoured is None
     add(seen, evidence, 0, 1)
     assert seen.filter_honoured is True, "some servers compare by the second"
