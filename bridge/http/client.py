@@ -21,7 +21,7 @@ from bridge.errors import PermanentError, TransientError
 from bridge.http.address import read_address, resolve, same_origin
 from bridge.http.auth import Authorization, ClientCredentials, Fixed, FormAnswer, basic, bearer
 from bridge.http.circuit_breaker import CircuitBreaker
-from bridge.http.errors import MalformedAnswerError, TooLargeError, UnauthorisedError
+from bridge.http.errors import MalformedAnswerError, NotSentError, TooLargeError, UnauthorisedError
 from bridge.http.failure import Failures
 from bridge.http.proxy import proxy_for
 from bridge.http.quotation import quoted
@@ -151,18 +151,31 @@ class HttpClient:
                 self._breakers[request.operation].passed()
 
     async def _send_once(self, request: HttpRequest) -> tuple[HttpResponse, str | None]:
-        authorization = await self._authorization.header()
+        authorization = await self._authorize()
         headers = {"Content-Type": "application/json"} if request.body is not None else {}
         headers |= {**request.headers, **self._headers}
         if authorization is not None:
             headers["Authorization"] = authorization
         asked_at = datetime.now(UTC)
-        for _ in range(_REDIRECTS + 1):
-            response = await self._exchange(request, headers, asked_at)
+        for redirects in range(_REDIRECTS + 1):
+            try:
+                response = await self._exchange(request, headers, asked_at)
+            except NotSentError as error:
+                if redirects == 0:
+                    raise
+                raise TransientError(str(error)) from error  # what redirected us may have carried the request out
             if response.status not in {301, 302, 303, 307, 308}:
                 return response, authorization
             request = self._redirected(request, response)
         raise self._not_followed(request, f"redirected more than {_REDIRECTS} times: check sources.{self.name}.url")
+
+    async def _authorize(self) -> str | None:
+        try:
+            return await self._authorization.header()
+        except UnauthorisedError:
+            raise
+        except TransientError as error:
+            raise NotSentError(str(error), retry_after_seconds=error.retry_after_seconds) from error
 
     def _redirected(self, request: HttpRequest, response: HttpResponse) -> HttpRequest:
         """Return the request that a redirect leads to, if it may be sent there.

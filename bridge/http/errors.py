@@ -7,6 +7,10 @@ class UnauthorisedError(TransientError):
     """The server does not accept us (401, 403). Retrying in haste locks accounts: the circuit breaker waits."""
 
 
+class NotSentError(TransientError):
+    """Nothing of the request left us: no connection was made, or the token endpoint gave no token."""
+
+
 class NotFoundError(PermanentError):
     """The server answered 404 or 410: it has nothing at this address."""
 

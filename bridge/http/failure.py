@@ -10,7 +10,7 @@ import aiohttp
 from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 
 from bridge.errors import PermanentError, TransientError
-from bridge.http.errors import MalformedAnswerError, NotFoundError, TooLargeError, UnauthorisedError
+from bridge.http.errors import MalformedAnswerError, NotFoundError, NotSentError, TooLargeError, UnauthorisedError
 from bridge.http.quotation import quoted
 from bridge.http.request import HttpRequest
 from bridge.http.response import HttpResponse
@@ -31,13 +31,18 @@ class Failures:
         """Return outcome and error for what the library raised."""
         key, where = f"sources.{self.name}", f"source {self.name}: {request}"
         match error:
+            case aiohttp.ConnectionTimeoutError():
+                return "timeout", NotSentError(
+                    f"{where} could not be sent: no connection within {self.settings.request_timeout_seconds:g} s: "
+                    f"check {key}.url, the network and the proxy settings"
+                )
             case TimeoutError():
                 return "timeout", TransientError(
                     f"{where} was not answered within {self.settings.request_timeout_seconds:g} s: is the source "
                     f"overloaded? raise {key}.request_timeout_seconds or lower {key}.page_size"
                 )
             case aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch():
-                return "unreachable", TransientError(f"{where} failed in TLS ({_text(error)}): {self._tls(error)}")
+                return "unreachable", NotSentError(f"{where} failed in TLS ({_text(error)}): {self._tls(error)}")
             case aiohttp.ClientResponseError() if (limit := self._header_limit(error)) is not None:
                 return "malformed", MalformedAnswerError(f"{where} was answered with {limit}")
             case aiohttp.ServerDisconnectedError():
@@ -45,7 +50,8 @@ class Failures:
                     f"{where} was not answered ({_text(error)}): is {key}.url a TMF656 server, and not overloaded?"
                 )
             case aiohttp.ClientConnectionError() | OSError():
-                return "unreachable", TransientError(
+                never = isinstance(error, aiohttp.ClientConnectorError)
+                return "unreachable", (NotSentError if never else TransientError)(
                     f"{where} could not be sent ({_text(error)}): check {key}.url, the network and the proxy settings"
                 )
             case _:
