@@ -63,6 +63,12 @@ OTHER_STYLES = (
     PageStyle("start", "count", Unit.ROWS),
     PageStyle("startIndex", "count", Unit.ROWS),
     PageStyle("from", "size", Unit.ROWS),
+    PageStyle("startAt", "maxResults", Unit.ROWS),
+    PageStyle("firstResult", "maxResults", Unit.ROWS),
+    PageStyle("_start", "_limit", Unit.ROWS),
+    PageStyle("_offset", "_limit", Unit.ROWS),
+    PageStyle("_page", "_limit"),
+    PageStyle("sysparm_offset", "sysparm_limit", Unit.ROWS),
     PageStyle("", "", Unit.ROWS, ranged=True),
 )
 """Styles of real servers, the frequent ones first."""

@@ -113,6 +113,8 @@ def claims_of(headers: CIMultiDictProxy[str], envelope: Mapping[str, Any], rows:
                 totals.append(number)
             case None if known in {"next", "nextpage", "nextlink", "nextcursor", "nextpagetoken", "nexttoken"}:
                 more.append(False)
+    # GraphQL's endCursor stands on the last page, too, beside hasNextPage: false.
+    cursor = None if more and True not in more else cursor
     stated = True if True in more or links or cursor else False if more else None
     if stated is None and page is not None and page + 1 < pages:
         stated = True  # also where pages are counted from 1

@@ -116,7 +116,9 @@ class PageReading:
         return (yield from self.ask_window(window, start=start))
 
     def _read_through(self, first: SeenPage) -> Generator[Window, PageAnswer, None]:
-        page: SeenPage | None = None if first.says_all() or not (self.style.position or self.style.ranged) else first
+        page: SeenPage | None = first if self.style.position or self.style.ranged else None
+        if first.says_all():
+            page, self.reached = None, first.end
         if page is not None and self.style.unit is Unit.PAGES and first.marks:
             page = yield from self._join_numbered(first)
         while page is not None:

@@ -142,9 +142,11 @@ class SeenPages:
     def counted(self) -> bool:
         """Whether as many came as the server stated, all through the pass: that convinces without any order.
 
-        Only a row that came while another went could deceive it, where pages do not overlap.
+        Only a row that came while another went could deceive it, where pages do not overlap. Under a filter the total
+        may speak of other rows than those that came, unless the filter is ignored.
         """
-        return self.bound is None and self.totals == (self.distinct, self.distinct)
+        unfiltered = self.bound is None or self.filter_honoured is False
+        return unfiltered and self.totals == (self.distinct, self.distinct)
 
     def unseen(self, problem_ids: Iterable[str]) -> list[str]:
         """Return those of these problems that were on no page.

@@ -88,6 +88,7 @@ async def test_b1_a_server_that_pages_by_page_and_size_is_read_whole(wrap: str, 
         ("page", "per_page"),
         ("pageIndex", "pageSize"),
         ("page", "limit"),
+        ("_page", "_limit"),
     ],
 )
 async def test_b1_other_names_of_page_and_size_are_found(position: str, size: str, first: int) -> None:
@@ -98,7 +99,17 @@ async def test_b1_other_names_of_page_and_size_are_found(position: str, size: st
 
 @pytest.mark.parametrize(
     ("position", "size"),
-    [("$skip", "$top"), ("skip", "limit"), ("start", "count"), ("startIndex", "count"), ("from", "size")],
+    [
+        ("$skip", "$top"),
+        ("skip", "limit"),
+        ("start", "count"),
+        ("startIndex", "count"),
+        ("startAt", "maxResults"),
+        ("from", "size"),
+        ("_start", "_limit"),
+        ("_offset", "_limit"),
+        ("sysparm_offset", "sysparm_limit"),
+    ],
 )
 @pytest.mark.parametrize("wrap", ["X-Total-Count", "spring"])
 async def test_b1_other_names_of_offset_and_limit_are_found(position: str, size: str, wrap: str) -> None:

@@ -35,6 +35,8 @@ def test_b1_what_is_no_total_states_nothing(envelope: dict[str, Any]) -> None:
         ({"number": 0, "totalPages": 3}, True),
         ({"number": 2, "totalPages": 3}, None),
         ({"number": 2, "totalPages": 3, "last": True}, False),
+        ({"data": {"pageInfo": {"hasNextPage": False, "endCursor": "60"}}}, False),
+        ({"data": {"pageInfo": {"hasNextPage": True, "endCursor": "60"}}}, True),
         ({}, None),
     ],
 )

@@ -192,6 +192,19 @@ def test_a_filtered_pass_survives_a_count_of_the_whole_collection(*, partial: bo
         assert len(server.asked) <= size // 5 + 3
 
 
+def test_b1_a_list_that_gives_a_row_twice_and_counts_it_twice_is_complete() -> None:
+    server = Server([*(row(n) for n in range(9)), row(3)], totals=lambda s: len(s.rows))
+    steps, seen = walk(server, limit=500)
+    assert (steps.complete, seen, len(server.asked)) == (True, ids(9), 1)
+
+
+def test_b1_a_count_of_everything_convinces_where_the_filter_is_ignored() -> None:
+    server = FixedPageServer([row(n) for n in range(25)], cap=10, totals=lambda s: len(s.rows))
+    bound = EPOCH + timedelta(days=1)
+    steps, seen = walk(server, changed_since=bound, stamps=lambda rows: [EPOCH for _ in rows])
+    assert (steps.filter_honoured, steps.complete, seen) == (False, True, ids(25))
+
+
 def test_an_empty_first_page_of_a_collection_said_to_be_full_is_not_complete() -> None:
     steps, _ = walk(Server([], totals=lambda _: 37))
     assert not steps.complete
