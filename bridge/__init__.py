@@ -6,6 +6,7 @@
             `pull.refetch` asks by id for what was partial or unclear
     hub     `sources.subscription` keeps one registration a source; `sources.runner` starts and stops each source alone
     out     `stream.broadcaster`, `report.*` in SQL, `web.ops.health`, `telemetry.metrics`
+    ask     `requests.worker` does, in the process that leads, what operators asked for in `bridge.request`
     state   `maintenance.source_report` writes how each source is; `maintenance.leader_election` lets one process ask
 
 What is true is decided in `domain.problem_history`, without I/O: every statement is a fact with the time since when it

@@ -33,6 +33,8 @@ from bridge.maintenance.source_report import Reporter
 from bridge.pull.poll import Poller
 from bridge.pull.reconcile import Reconciler
 from bridge.pull.refetch import Refetcher
+from bridge.requests.handlers import RequestHandlers
+from bridge.requests.worker import RequestWorker
 from bridge.schedule import until_available
 from bridge.settings import Settings
 from bridge.settings.changes import change_of
@@ -258,6 +260,8 @@ class Bridge:
         async with anyio.create_task_group() as jobs:
             jobs.start_soon(Summariser(database, fence).run)
             jobs.start_soon(ExtraColumns(database, self._extra_columns, fence).run)
+            handlers = RequestHandlers(sources.states, database, self.metrics, sources.wake_refetch)
+            jobs.start_soon(RequestWorker(handlers, database, self.metrics, fence).run)
             if self._retention is not None:
                 jobs.start_soon(self._retention.run)
             jobs.start_soon(sources.run)

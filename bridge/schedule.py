@@ -192,7 +192,7 @@ async def run_job(
             if not wait_first:
                 await wait()
         except Exception as caught:  # noqa: BLE001 -- the bulkhead: one job's trouble is its own
-            error = _expected(caught)
+            error = expected(caught)
             delay_seconds = backoff.after(error)
             job.failed(error, delay_seconds)
             on_failure(error)
@@ -204,7 +204,7 @@ async def run_job(
         await anyio.sleep(delay_seconds)
 
 
-def _expected(error: Exception) -> Exception:
+def expected(error: Exception) -> Exception:
     """Take an error of ours out of the group that a task group made of it; a group with any other stays."""
     if not isinstance(error, ExceptionGroup):
         return error

@@ -1578,6 +1578,51 @@ COMMENT ON COLUMN bridge.refetch.due_at IS 'Not before';
 COMMENT ON COLUMN bridge.refetch.problem_id IS 'Problem';
 COMMENT ON COLUMN bridge.refetch.reason IS 'partial, tie, regression, unstamped, task, deleted, …';
 
+CREATE TABLE bridge.request (
+    id bigint NOT NULL,
+    asked_at timestamp with time zone DEFAULT now() NOT NULL,
+    taken_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    progress_done bigint,
+    progress_total bigint,
+    source_id smallint,
+    attempts smallint DEFAULT 0 NOT NULL,
+    kind text NOT NULL,
+    asked_by text NOT NULL,
+    arguments jsonb DEFAULT '{}'::jsonb NOT NULL,
+    outcome text,
+    detail text,
+    CONSTRAINT request_ended_check CHECK (((ended_at IS NULL) = (outcome IS NULL))),
+    CONSTRAINT request_kind_check CHECK ((kind = ANY (ARRAY['poll'::text, 'reconcile'::text, 'register'::text, 'rotate_secret'::text, 'replay'::text, 'discard'::text]))),
+    CONSTRAINT request_outcome_check CHECK ((outcome = ANY (ARRAY['done'::text, 'incomplete'::text, 'failed'::text])))
+);
+ALTER TABLE bridge.request ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME bridge.request_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+ALTER TABLE ONLY bridge.request
+    ADD CONSTRAINT request_pkey PRIMARY KEY (id);
+CREATE UNIQUE INDEX request_open_key ON bridge.request USING btree (source_id, kind) NULLS NOT DISTINCT WHERE (ended_at IS NULL);
+CREATE INDEX request_source_id_idx ON bridge.request USING btree (source_id, id);
+COMMENT ON TABLE bridge.request IS 'What an operator asked of the bridge. The process that leads takes it; when that process ends, the next one takes it again';
+COMMENT ON COLUMN bridge.request.id IS 'Key';
+COMMENT ON COLUMN bridge.request.asked_at IS 'When it was asked';
+COMMENT ON COLUMN bridge.request.taken_at IS 'When a process last began with it; null: none has yet';
+COMMENT ON COLUMN bridge.request.ended_at IS 'When it ended, whatever came of it; null while it is open';
+COMMENT ON COLUMN bridge.request.progress_done IS 'How many problems or dead letters were dealt with so far';
+COMMENT ON COLUMN bridge.request.progress_total IS 'Of how many; null where that is not known';
+COMMENT ON COLUMN bridge.request.source_id IS 'Source; null: dead letters of every source';
+COMMENT ON COLUMN bridge.request.attempts IS 'How often a process began with it';
+COMMENT ON COLUMN bridge.request.kind IS 'poll, reconcile, register, rotate_secret (of the callback), replay or discard (dead letters)';
+COMMENT ON COLUMN bridge.request.asked_by IS 'Who asked';
+COMMENT ON COLUMN bridge.request.arguments IS 'Which dead letters: numbers, or reason (null: any) and up_to (the newest number when it was asked)';
+COMMENT ON COLUMN bridge.request.outcome IS 'done; incomplete (a pass may have missed problems, some letters are still not understood); failed';
+COMMENT ON COLUMN bridge.request.detail IS 'What came of it, in words';
+
 CREATE TABLE bridge.resolution (
     source_id smallint NOT NULL,
     priority integer,
@@ -2596,6 +2641,8 @@ COMMENT ON COLUMN report.underlying_problem.deleted_at IS 'Since when the proble
 
 ALTER TABLE ONLY bridge.dead_letter
     ADD CONSTRAINT dead_letter_source_id_fkey FOREIGN KEY (source_id) REFERENCES bridge.source(id);
+ALTER TABLE ONLY bridge.request
+    ADD CONSTRAINT request_source_id_fkey FOREIGN KEY (source_id) REFERENCES bridge.source(id);
 ALTER TABLE ONLY bridge.subscription
     ADD CONSTRAINT subscription_source_id_fkey FOREIGN KEY (source_id) REFERENCES bridge.source(id);
 ALTER TABLE ONLY bridge.watermark
@@ -2645,6 +2692,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.notification TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.notification_digest TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.push_outcome TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.refetch TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.request TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.resolution TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.subscription TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.unmapped_value TO bridge_writer;

@@ -1,6 +1,5 @@
 """`dead-letters`: what could not be understood, and what to do with it."""
 
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,13 +12,10 @@ from bridge.bootstrap import OpenDatabase, ensure_schema, open_database
 from bridge.cli.examples import examples
 from bridge.cli.options import Config, Json, known_sources, on_loop, require_data, settings_for
 from bridge.cli.terminal import json_text, safe, safe_line
-from bridge.domain.observation import Via
-from bridge.errors import PermanentError, UnreadableError
+from bridge.errors import PermanentError
+from bridge.ingest.dead_letter_replay import replay as read_again
 from bridge.settings import Settings
 from bridge.storage import dead_letter
-from bridge.storage.observation import Entry
-from bridge.storage.observation_store import store_items
-from bridge.tmf656 import wire
 
 app = typer.Typer(
     help="Notifications and rows that could not be understood: kept with their bytes until replayed or discarded.",
@@ -115,7 +111,7 @@ def replay(numbers: Numbers = None, config: Config = None, source: Source = None
     async def replayed(place: OpenDatabase) -> list[str]:
         failures = []
         for number in await _chosen(place, numbers, source, every=every):
-            failure = await _replay(place, number)
+            failure = await read_again(place.database, number)
             typer.echo(f"{number}: {safe_line(failure or 'replayed')}")
             failures += [failure] if failure else []
         return failures
@@ -135,33 +131,6 @@ def discard(numbers: Numbers = None, config: Config = None, source: Source = Non
             typer.echo(f"{number}: {'discarded' if done else 'was not waiting'}")
 
     _with_database(config, discarded)
-
-
-async def _replay(place: OpenDatabase, number: int) -> str | None:
-    """Replay one; return why it failed."""
-    letter = await _letter(place, number)
-    if letter["state"] != "waiting":
-        return f"was {letter['state']} before"
-    received_at: datetime = letter["received_at"]
-    try:
-        if letter["via"] == Via.PUSH.value:
-            events = wire.read_notifications(letter["raw"], received_at=received_at, event_hint=letter["event_hint"])
-            for event in events:
-                if event.error is not None:
-                    raise event.error
-            read = [event.notification for event in events if event.notification is not None]
-            entries = [Entry(letter["source_id"], each.observation, each) for each in read]
-        else:
-            item = wire.Row(text=letter["raw"]).read()
-            seen = wire.read_problem(item, asked_at=received_at, via=Via(letter["via"]))
-            entries = [Entry(letter["source_id"], seen)]
-    except UnreadableError as error:
-        return f"still not understood: {error}"
-    if "dead_letter" in (await store_items(place.database, entries)).outcomes:
-        return "refused by Postgres again"
-    async with place.database.transaction() as connection:
-        await dead_letter.settle(connection, number, "replayed")
-    return None
 
 
 async def _letter(place: OpenDatabase, number: int) -> dict[str, Any]:

@@ -4,9 +4,8 @@ import typer
 
 from bridge.bootstrap import ensure_schema, open_database, source_of
 from bridge.cli.options import Config, SourceName, on_loop, require_data, settings_for
-from bridge.errors import PermanentError
 from bridge.settings import Settings
-from bridge.storage import source as sources
+from bridge.sources.callback_secret import refuse_configured_secret, rotate
 
 
 def rotate_secret(
@@ -19,11 +18,7 @@ def rotate_secret(
     410. After a leak run it twice, the second time when `status` shows the new registration.
     """
     settings = settings_for(config, quiet=True)
-    if source_of(settings, source).callback_secret.get_secret_value():
-        raise PermanentError(
-            f"the secret of {source} is configured: change sources.{source}.callback_secret and restart; the one "
-            "before stays accepted"
-        )
+    refuse_configured_secret(source, source_of(settings, source))
     require_data(settings)
     on_loop(lambda: _renew(settings, source))
     typer.echo(
@@ -36,5 +31,4 @@ async def _renew(settings: Settings, name: str) -> None:
     async with open_database(settings, join=True, wait=False) as place:
         await ensure_schema(place)
         async with place.database.transaction() as connection:
-            if not await sources.rotate_secret(connection, name):
-                raise PermanentError(f"{name} has no callback yet: the first `tmf656-bridge run` makes it")
+            await rotate(connection, name)

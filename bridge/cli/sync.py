@@ -1,6 +1,5 @@
 """`sync`: poll or reconcile one source now, and watch it."""
 
-from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from typing import Annotated
 
@@ -11,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from bridge.bootstrap import client_for, ensure_schema, open_database, source_of, source_state_for
 from bridge.cli.options import Config, SourceName, on_loop, settings_for
 from bridge.pull.page_import import Tally
+from bridge.pull.pass_summary import summary
 from bridge.pull.poll import Poller
 from bridge.pull.reconcile import Reconciler
 from bridge.settings import Settings
@@ -50,32 +50,10 @@ def sync(
     source_of(settings, source)
     full = full or accept_deletions
     tally = on_loop(lambda: _sync(settings, source, full=full, accept=accept_deletions))
-    for line in _lines(source, tally, full=full):
+    for line in summary(source, tally, full=full):
         typer.echo(line)
     if not tally.completeness.complete:
         raise typer.Exit(1)
-
-
-def _lines(name: str, tally: Tally, *, full: bool) -> Iterator[str]:
-    """Say what the pass found, and what it did about missing problems."""
-    outcomes = ", ".join(f"{number:,} {name}" for name, number in sorted(tally.outcomes.items()) if number) or "nothing"
-    yield f"{tally.problems:,} rows on {tally.pages:,} pages (pages may overlap): {outcomes}"
-    if tally.unreadable:
-        yield f"{tally.unreadable:,} could not be read: see `tmf656-bridge dead-letters list`"
-    if not tally.completeness.complete:
-        yield f"the pass was {tally.completeness}"
-        yield "nothing was looked for as deleted" if full else "the next polls read the same time again"
-    if tally.missing is None:
-        return
-    found = tally.deletion
-    yield (
-        f"{len(tally.missing):,} problems are missing from the list, {len(tally.missing.once):,} of them for the first "
-        f"time: {found.deleted:,} deleted, {found.given:,} still there by id, {found.held_back:,} held back"
-    )
-    if found.held_back:
-        yield f"held back: {found.reason or 'not asked for by id yet'}"
-    elif tally.missing.once and not found.deleted:
-        yield f"after a second pass without them they are asked for by id: tmf656-bridge sync {name} --full"
 
 
 async def _sync(settings: Settings, name: str, *, full: bool, accept: bool) -> Tally:

@@ -22,9 +22,7 @@ def read_exact(document: bytes | str) -> Any:
     >>> read_exact('[1.10, "1.10"]')
     [WrittenNumber(text='1.10'), '1.10']
     """
-    return json.loads(
-        document, parse_float=WrittenNumber, parse_int=WrittenNumber, parse_constant=WrittenNumber
-    )
+    return json.loads(document, parse_float=WrittenNumber, parse_int=WrittenNumber, parse_constant=WrittenNumber)
 
 
 def write_exact(value: Any, *, indent: int = 0) -> str:

@@ -11,16 +11,33 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from bridge.errors import PermanentError
 from bridge.schedule import Job, every, run_job
+from bridge.settings import SourceSettings
 from bridge.sources.state import SourceState
 from bridge.storage import source as source_table
-from bridge.storage.database import Database
+from bridge.storage.database import Connection, Database
 from bridge.telemetry.logs import hide
 from bridge.telemetry.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
 _EVERY_SECONDS = 2.0
+
+
+def refuse_configured_secret(name: str, settings: SourceSettings) -> None:
+    """PermanentError when the configuration sets the secret of a source: another one would not be used."""
+    if settings.callback_secret.get_secret_value():
+        raise PermanentError(
+            f"the secret of {name} is configured: change sources.{name}.callback_secret and restart; the one "
+            "before stays accepted"
+        )
+
+
+async def rotate(connection: Connection, name: str) -> None:
+    """Put another secret in force; PermanentError when the source has none yet. Run inside a transaction."""
+    if not await source_table.rotate_secret(connection, name):
+        raise PermanentError(f"{name} has no callback yet: the first `tmf656-bridge run` makes it")
 
 
 @dataclass(slots=True)

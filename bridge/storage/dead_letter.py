@@ -76,9 +76,11 @@ async def show(connection: Connection, letter_id: int) -> dict[str, Any] | None:
     return None if row is None else dict(row)
 
 
-async def waiting(connection: Connection, source: str | None) -> list[int]:
-    """Numbers of the letters that wait, oldest first."""
-    return [row["id"] for row in await connection.fetch(queries("dead_letter")["waiting"], source)]
+async def waiting(
+    connection: Connection, source: str | None, *, reason: str | None = None, up_to: int | None = None
+) -> list[int]:
+    """Numbers of the letters that wait, oldest first; None: of any source, for any reason, without a newest one."""
+    return [row["id"] for row in await connection.fetch(queries("dead_letter")["waiting"], source, reason, up_to)]
 
 
 async def settle(connection: Connection, letter_id: int, state: str) -> bool:

@@ -37,7 +37,7 @@ DRIFT_KINDS = ("missing", "stale", "deleted", "regression")
 PASS_KINDS = ("poll", "reconcile")
 POLL_KINDS = (*PASS_KINDS, "refetch")
 POLL_OUTCOMES = ("ok", "incomplete", "failed")
-REGISTRATION_REASONS = ("start", "silent", "lost", "changed", "renewal")
+REGISTRATION_REASONS = ("start", "silent", "lost", "changed", "renewal", "requested")
 REGISTRATION_OUTCOMES = ("ok", "absent", "failed")
 REFUSALS = (
     "starting",
@@ -90,6 +90,7 @@ DATABASE_JOBS = (
     "journal_replay",
     "leader_election",
     "report_summary",
+    "requests",
     "retention",
     "source_report",
     "stream",

@@ -45,7 +45,9 @@ where d.id = $1;
 -- name: waiting
 select d.id from bridge.dead_letter as d
 inner join bridge.source as s on d.source_id = s.id
-where d.state = 'waiting' and ($1::text is null or s.name = $1)
+where
+    d.state = 'waiting' and ($1::text is null or s.name = $1) and ($2::text is null or d.reason = $2)
+    and ($3::bigint is null or d.id <= $3)
 order by d.id;
 
 -- name: settle
