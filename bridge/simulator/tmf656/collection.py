@@ -43,6 +43,7 @@ class Collection:
         self._position: dict[str, int] = {}
         self._bodies: dict[str, bytes] = {}
         self._bodies_made_with: tuple[bool, bool] = (False, False)
+        self._before: dict[str, Json] = {}
         self._order: list[str] | None = None
         self._born = 0
         self._positions = 0
@@ -104,6 +105,8 @@ class Collection:
         wanted = {name: value for name, value in merge_patch.items() if name not in ("id", "href")}
         if patch.merge(old, wanted) == old:
             return None
+        if self._faults.writes.stale_reads:
+            self._before[problem_id] = old
         at = self.next_stamp(problem_id)
         new = dialect.project(patch.merge(old, self._dated(old, wanted, self.stamp(at))), self._version)
         self._put(problem_id, new)
@@ -148,6 +151,13 @@ class Collection:
             body = bytes(memoryview(made))
             self._bodies[problem_id] = body
         return body
+
+    def body_before(self, problem_id: str) -> bytes:
+        """Return the same of the problem before its last change, where that was while stale reads were asked for."""
+        before = self._before.get(problem_id)
+        if before is None:
+            return self.body(problem_id)
+        return orjson.dumps(dialect.encode(self.told(before), self._version))
 
     def reduced(self, problem_id: str, fields: frozenset[str]) -> Json:
         """Return id, href and the wanted `fields` (the version's names) as the version writes them."""

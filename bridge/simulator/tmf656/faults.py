@@ -11,6 +11,8 @@ from datetime import timezone
 from random import Random
 from typing import Literal
 
+from bridge.simulator.tmf656.write_faults import WriteFaults
+
 Operation = Literal["list", "get", "create", "patch", "delete", "task", "hub", "token", "other"]
 """What a request wants; faults of requests can be limited to some of these."""
 
@@ -62,6 +64,9 @@ class Faults:
     """201 or 200 with the subscription; 204 with `Location` only."""
     hub_readable: bool = False
     """Serve GET /hub and GET /hub/{id}, which the standard does not have."""
+
+    writes: WriteFaults = field(default_factory=WriteFaults)
+    """Faults of POST, PATCH and DELETE."""
 
     # answers
     operations: Collection[Operation] = frozenset()

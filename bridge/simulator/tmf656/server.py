@@ -8,7 +8,9 @@ import base64
 import hmac
 import socket
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -17,11 +19,13 @@ import anyio
 import orjson
 from aiohttp import web
 
-from bridge.simulator.tmf656 import dialect, patch, selection
+from bridge.simulator.tmf656 import dialect, selection
+from bridge.simulator.tmf656.background import background
 from bridge.simulator.tmf656.faults import Operation
 from bridge.simulator.tmf656.hub import SimulatorSubscription
 from bridge.simulator.tmf656.paging import PagingDefectError, cut_page
 from bridge.simulator.tmf656.world import TASKS, World
+from bridge.simulator.tmf656.writes import RefusedWriteError, Writes
 
 Json = dict[str, Any]
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -29,9 +33,7 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _KEEPALIVE_SECONDS = 15.0
 _SHUTDOWN_SECONDS = 0.5
 _BODY_BYTES = 4 * 1024 * 1024
-_MANDATORY = ("category", "description", "priority", "reason", "originatorParty")
-_NOT_PATCHABLE = frozenset({"id", "href", "originatingSystem", "firstAlert", "trackingRecord", "errorMessage"})
-_NOT_PATCHABLE_BEFORE_V4 = frozenset({"creationDate", "externalIdentifier"})
+_WRITES = frozenset({"create", "patch", "delete"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +84,20 @@ class SimulatorServer:
     def __init__(
         self,
         world: World,
+        writes: Writes,
         credentials: Credentials,
         received: Callable[[ReceivedRequest], None],
         listening: socket.socket,
     ) -> None:
-        """Serve `world` on the `listening` socket; `received` hears of each request before it is looked at."""
+        """Serve `world`, written to through `writes`, on the `listening` socket; `received` hears of each request
+        before it is looked at.
+        """
         self._world = world
         self._credentials = credentials
         self._received = received
         self._listening = listening
+        self._writes = writes
+        self._stack = AsyncExitStack()
         self._base = dialect.base_path(world.version)
         charset = "" if world.version in ("2", "5") else ";charset=utf-8"
         self._content_type = f"application/json{charset}"
@@ -103,6 +110,7 @@ class SimulatorServer:
 
     async def __aenter__(self) -> Self:
         """Begin to answer."""
+        self._tasks = await self._stack.enter_async_context(background())
         await self._runner.setup()
         await web.SockSite(self._runner, self._listening).start()
         return self
@@ -113,6 +121,7 @@ class SimulatorServer:
         """Stop listening and close the connections."""
         with anyio.CancelScope(shield=True):
             await self._runner.cleanup()
+        await self._stack.aclose()
 
     def _application(self) -> web.Application:
         @web.middleware
@@ -159,21 +168,30 @@ class SimulatorServer:
         try:
             await self._obstruct(operation)
             self._authenticate(operation, request)
-            answer = await handler(request)
+            answer = await (self._write if operation in _WRITES else self._answer)(request, handler)
         except _AnsweredError as refused:
             answer = self._error(refused.status, str(refused), refused.headers)
-        except selection.SelectionError as error:
-            answer = self._error(400, str(error))
-        except selection.UnsupportedSelectionError as error:
-            answer = self._error(501, str(error))
-        except PagingDefectError as error:
-            answer = self._error(500, str(error))
-        except web.HTTPException as error:
-            allowed = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
-            answer = self._error(error.status, error.reason, allowed)
         if faults.hits(operation) and isinstance(answer, web.Response) and faults.take_cut():
             return await self._cut(request, answer)
         return answer
+
+    async def _answer(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        """Carry a request out; errors become the version's Error object."""
+        try:
+            return await handler(request)
+        except _AnsweredError as refused:
+            return self._error(refused.status, str(refused), refused.headers)
+        except RefusedWriteError as refused:
+            return self._error(refused.status, str(refused))
+        except selection.SelectionError as error:
+            return self._error(400, str(error))
+        except selection.UnsupportedSelectionError as error:
+            return self._error(501, str(error))
+        except PagingDefectError as error:
+            return self._error(500, str(error))
+        except web.HTTPException as error:
+            allowed = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+            return self._error(error.status, error.reason, allowed)
 
     def _operation(self, request: web.Request) -> Operation:
         if request.path == "/oauth2/token":
@@ -281,7 +299,8 @@ class SimulatorServer:
         if fields is None and faults.thin_rows:
             fields = frozenset(dialect.wire_name(name, world.version) for name in ("status", "lastUpdate"))
         if fields is None:
-            body = b"[" + b",".join([collection.body(problem_id) for problem_id in page.ids]) + b"]"
+            told = collection.body_before if faults.writes.take_stale() else collection.body
+            body = b"[" + b",".join([told(problem_id) for problem_id in page.ids]) + b"]"
         else:
             body = orjson.dumps([collection.reduced(problem_id, fields) for problem_id in page.ids])
         if faults.shift_pages:
@@ -301,52 +320,44 @@ class SimulatorServer:
         problem_id = self._problem_id(request)
         fields = selection.parse(request.rel_url.raw_query_string).fields
         collection = self._world.collection
-        body = collection.body(problem_id) if fields is None else orjson.dumps(collection.reduced(problem_id, fields))
+        told = collection.body_before if faults.writes.take_stale() else collection.body
+        body = told(problem_id) if fields is None else orjson.dumps(collection.reduced(problem_id, fields))
         return self._raw(b"[" + body + b"]" if self._world.faults.array_by_id else body)
 
     async def _create(self, request: web.Request) -> web.StreamResponse:
-        version = self._world.version
-        attributes = dialect.decode(await self._object(request), version)
-        mandatory = _MANDATORY if version != "2" else (*_MANDATORY[:-1], "originatingSystem")
-        missing = [dialect.wire_name(name, version) for name in mandatory if attributes.get(name) in (None, "")]
-        if missing:
-            raise _AnsweredError(400, f"mandatory: {', '.join(missing)}")
-        if version != "5":
-            attributes.pop("id", None)
-        try:
-            problem = self._world.begin(attributes)
-        except KeyError as error:
-            raise _AnsweredError(409, f"service problem {error.args[0]} exists") from error
-        body = self._world.collection.body(problem["id"])
-        return self._raw(body, 201, {"Location": self._world.collection.href(problem["id"])})
+        problem = self._writes.create(await self._object(request))
+        headers = {"Location": self._world.collection.href(problem["id"])}
+        if self._world.faults.writes.no_content:
+            return web.Response(status=201, headers=headers)
+        return self._raw(self._world.collection.body(problem["id"]), 201, headers)
 
     async def _patch(self, request: web.Request) -> web.StreamResponse:
         as_json_patch = "json-patch+json" in request.content_type
         body = await (self._body(request) if as_json_patch else self._object(request))
         problem_id = self._problem_id(request)
-        self._world.alter(problem_id, self._wanted_changes(problem_id, body, as_json_patch=as_json_patch))
+        self._writes.change(problem_id, body, request.content_type)
+        if self._world.faults.writes.no_content:
+            return web.Response(status=204)
         return self._raw(self._world.collection.body(problem_id))
-
-    def _wanted_changes(self, problem_id: str, body: Any, *, as_json_patch: bool) -> Json:
-        """Return a merge patch (plain JSON is one too) or a JSON patch (a list, or one operation alone) as a v4-named
-        merge patch.
-        """
-        version, problem = self._world.version, self._world.problems[problem_id]
-        if as_json_patch:
-            try:
-                encoded = dialect.encode(problem, version)
-                changed = patch.apply_json_patch(encoded, body if isinstance(body, list) else [body])
-            except patch.PatchError as error:
-                raise _AnsweredError(400, str(error)) from error
-            changes = patch.difference(problem, dialect.decode(changed, version))
-        else:
-            changes = dialect.decode(body, version)
-        fixed = _NOT_PATCHABLE if version in ("4", "5") else _NOT_PATCHABLE | _NOT_PATCHABLE_BEFORE_V4
-        return {name: value for name, value in changes.items() if name not in fixed}
 
     async def _delete(self, request: web.Request) -> web.StreamResponse:
         self._world.end(self._problem_id(request))
         return web.Response(status=204)
+
+    async def _write(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        """Let a write meet its fate."""
+        writes = self._world.faults.writes
+        fate = writes.fate(self._world.faults.dice)
+        if fate == "done" and not writes.accept:
+            return await self._answer(request, handler)
+        await request.read()
+        if fate == "lose_answer":
+            await self._answer(request, handler)
+        elif fate == "late" or writes.accept:
+            self._writes.later(partial(self._answer, request, handler), self._tasks)
+        if fate == "done":
+            return web.Response(status=202)
+        return self._abort(request)
 
     # Tasks and event records
 

@@ -26,6 +26,7 @@ from bridge.simulator.tmf656.hub import CallbackForm, Sent, SimulatorSubscriptio
 from bridge.simulator.tmf656.population import ChangeStep, CreateStep, DeleteStep, Population
 from bridge.simulator.tmf656.server import Credentials, ReceivedRequest, SimulatorServer
 from bridge.simulator.tmf656.world import World
+from bridge.simulator.tmf656.writes import Writes
 
 Json = dict[str, Any]
 
@@ -102,6 +103,7 @@ class Simulator:
             retries=retries,
             delivery_timeout_seconds=delivery_timeout_seconds,
         )
+        self._writes = Writes(self.world)
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -112,7 +114,7 @@ class Simulator:
             self.world.collection.base_url = self.url
             await self._populate()
             await stack.enter_async_context(self.world.hub)
-            await stack.enter_async_context(SimulatorServer(self.world, self.credentials, self._received, listening))
+            await stack.enter_async_context(self._server(listening))
             (await stack.enter_async_context(background())).start_soon(self._live)
             self._stack = stack.pop_all()
         return self
@@ -187,6 +189,10 @@ class Simulator:
         """Send an InformationRequired event that asks for a v4-named attribute."""
         self.world.require_information(problem_id, attribute)
 
+    async def finish_late(self) -> int:
+        """Carry out now the writes that were to be late, and return how many there were."""
+        return await self._writes.finish_late()
+
     def forget_subscriptions(self) -> None:
         """Drop all registrations without a word, as after a restart."""
         self.world.hub.forget()
@@ -203,6 +209,9 @@ class Simulator:
     def _origin(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
+
+    def _server(self, listening: socket.socket) -> SimulatorServer:
+        return SimulatorServer(self.world, self._writes, self.credentials, self._received, listening)
 
     def _make_lives(self, seeds: random.Random, max_problems: int | None) -> Population:
         open_target = max(_SMALLEST_POPULATION, self._population * 3 // 5)
