@@ -64,7 +64,15 @@ class Capabilities(Struct, frozen=True):
 
 
 class WriteRefusedError(PermanentError):
-    """The system does not take what was written: a rule, a policy, a right is missing. The text has its words."""
+    """The system does not take what was written: a rule, a policy, a right is missing. The text has its words.
+
+    `status`: of HTTP; None where nothing was sent.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        """Keep the status."""
+        super().__init__(message)
+        self.status = status
 
 
 class VersionChangedError(PermanentError):

@@ -42,7 +42,7 @@ async def send_write(http: HttpClient, request: HttpRequest) -> HttpResponse:
         raise refusal
     if response.status == 408 or (response.status >= 500 and response.status != 501):
         raise _unknown(str(refusal), refusal)
-    raise WriteRefusedError(str(refusal))
+    raise WriteRefusedError(str(refusal), response.status)
 
 
 def unreadable_answer(http: HttpClient, request: HttpRequest, response: HttpResponse, what: str) -> OutcomeUnknownError:

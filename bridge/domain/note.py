@@ -1,0 +1,53 @@
+"""The notes of a version 4 body, under ids that stay the same whenever it is read."""
+
+from collections import Counter
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any
+
+from bridge.domain import timestamp
+from bridge.domain.ticket_system import RemoteNote
+
+
+def notes_of(record: Mapping[str, Any]) -> list[RemoteNote]:
+    """Return the notes of a version 4 body in its order.
+
+    A note without an id is named by its author, time and text, and by how many of these came before.
+    """
+    listed = record.get("note")
+    parts = listed if isinstance(listed, list) else [listed]
+    seen: Counter[str] = Counter()
+    notes = []
+    for part in parts:
+        if not isinstance(part, dict):
+            continue
+        author, date, text = _name(part.get("author")), part.get("date"), part.get("text")
+        text = text if isinstance(text, str) else ""
+        note_id = _text_of(part.get("id"))
+        if not note_id:
+            named = _digest(author, str(date), text)
+            seen[named] += 1
+            note_id = named if seen[named] == 1 else f"{named}-{seen[named]}"
+        found = timestamp.read(date)
+        notes.append(RemoteNote(note_id, author, None if found is None or found.unset else found.at, text))
+    return notes
+
+
+def with_code(record: Mapping[str, Any], code: str) -> bool:
+    """Is there a note whose first line has this code?"""
+    return any(code in note.text.partition("\n")[0] for note in notes_of(record))
+
+
+def _text_of(value: object) -> str:
+    return value.strip() if isinstance(value, str) else str(value) if type(value) is int else ""
+
+
+def _name(author: object) -> str:
+    """Version 3's samples have an object for an author."""
+    if isinstance(author, dict):
+        return next((each for name in ("name", "id") if isinstance(each := author.get(name), str)), "")
+    return author if isinstance(author, str) else ""
+
+
+def _digest(*parts: str) -> str:
+    return blake2b("\x1f".join(parts).encode("utf-8", "surrogatepass"), digest_size=10).hexdigest()

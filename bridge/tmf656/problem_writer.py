@@ -1,0 +1,305 @@
+"""Writes service problems to one TMF656 server: create, change, add a note, and find what carries a key of ours.
+
+Each method sends what it says once (`bridge.domain.ticket_system`). What a version cannot take is refused before
+anything is sent. The key of a problem stands in `externalIdentifier` (versions 4 and 5) or in `correlationId` (2, 3).
+A list is replaced as a whole by a merge patch, so a note is added to the list as the server wrote it, read right
+before; version 5 is asked for a JSON patch that adds one element first.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final, Protocol
+from urllib.parse import unquote
+
+import orjson
+import structlog
+
+from bridge.domain.note import notes_of, with_code
+from bridge.domain.ticket_system import Capabilities, OutcomeUnknownError, RemoteNote, Ticket, WriteRefusedError
+from bridge.domain.vocabulary import BUILT_IN, SourceVocabulary
+from bridge.errors import BridgeError, PermanentError, TransientError
+from bridge.http.address import below, with_query
+from bridge.http.request import HttpRequest
+from bridge.http.response import HttpResponse
+from bridge.http.write import send_write, unreadable_answer
+from bridge.schedule import now
+from bridge.settings import SourceSettings
+from bridge.tmf656 import wire
+from bridge.tmf656.client import Client
+from bridge.tmf656.page_reader import NoProblemsError, TooManyError, read_page
+from bridge.tmf656.wire.render import faults_of_change, faults_of_create, render
+from bridge.tmf656.wire.row import Row
+from bridge.tmf656.wire.ticket import KEY_OWNER, carries, key_query, ticket_of
+
+log = structlog.get_logger(__name__)
+
+_MERGE_PATCHES: Final[Mapping[str, tuple[str, ...]]] = {
+    "2": ("application/json", "application/merge-patch+json"),
+    "3": ("application/json;charset=utf-8", "application/merge-patch+json"),
+    "4": ("application/json;charset=utf-8", "application/merge-patch+json"),
+    "5": ("application/merge-patch+json", "application/json"),
+}
+"""What a server of each version says it takes as a merge patch; the second where it answers 415 to the first."""
+_JSON_PATCH: Final = "application/json-patch+json"
+_REFUSES_FILTER: Final = frozenset({400, 404, 405, 414, 422, 501})
+_NEWEST: Final = "4"
+"""Version of a server whose answers fit several."""
+
+
+class _Answer(Protocol):
+    """What was answered, and when."""
+
+    @property
+    def asked_at(self) -> datetime:
+        """Our clock, before the request was started."""
+        ...
+
+    @property
+    def server_at(self) -> datetime | None:
+        """The clock of the server."""
+        ...
+
+
+class ProblemWriter:
+    """Writes to one source. May be used by many tasks at once; two that add notes to one problem may lose one."""
+
+    def __init__(
+        self,
+        client: Client,
+        settings: SourceSettings,
+        capabilities: Capabilities,
+        *,
+        version: Callable[[], str | None] = lambda: None,
+        vocabulary: SourceVocabulary = BUILT_IN,
+    ) -> None:
+        """`version`: the one that was seen when the source was read, None while nothing was seen."""
+        self.capabilities = capabilities
+        self._client = client
+        self._http = client.http
+        self._settings = settings
+        self._seen_version = version
+        self._vocabulary = vocabulary
+        self._version: str | None = None if settings.version == "auto" else settings.version
+        segments = [segment for segment in settings.resource_path.split("/") if segment]
+        self._collection = below(client.http.base, *segments)
+        self._media_types: dict[str, tuple[str, ...]] = {}
+        self._finds = False
+        self._appends = False
+        self._json_patch = True
+
+    async def fetch(self, ticket_id: str) -> Ticket:
+        """Read one problem."""
+        ticket, _ = await self._fetch(ticket_id)
+        return ticket
+
+    async def find(self, key: str, *, since: datetime | None = None) -> list[Ticket]:  # noqa: ARG002 -- servers stamp as they like
+        """Find the problems that carry a key, oldest first.
+
+        By a filter where this server was seen to honour it; else the whole list is read. Raises TransientError where
+        the list could not be read to its end.
+        """
+        found = await self._filtered(key)
+        if found is None:
+            found = await self._searched(key)
+        return sorted(found, key=lambda ticket: (str(ticket.record.get("creationDate")), ticket.id))
+
+    async def notes(self, ticket_id: str) -> list[RemoteNote]:
+        """Read the notes of a problem in the order of the server."""
+        return notes_of((await self.fetch(ticket_id)).record)
+
+    async def create(self, fields: Mapping[str, Any], key: str) -> Ticket:
+        """Make a problem. OutcomeUnknownError also where the server answers 202, or without the problem."""
+        version = await self._known_version()
+        draft = {name: value for name, value in fields.items() if value is not None}
+        identifier = {"id": key, "owner": KEY_OWNER, "externalIdentifierType": "link"}
+        others = draft.get("externalIdentifier") if version in ("4", "5") else None
+        draft["externalIdentifier"] = [identifier, *(others if isinstance(others, list) else ())]
+        self._refuse(faults_of_create(draft, version), "create")
+        request = self._request("create", "POST", None, render(draft, version))
+        response = await send_write(self._http, request)
+        item = self._item(request, response, None)
+        ticket_id = wire.usable_id(item.get("id")) if item is not None else _id_in_location(response)
+        if response.status == 202 or ticket_id is None:
+            raise unreadable_answer(self._http, request, response, "no problem")
+        ticket = await self._as_it_is(ticket_id, item, response)
+        if not carries(ticket.record, key):
+            log.warning("the server dropped our key", source=self._client.http.name, problem=ticket.id, key=key)
+        return ticket
+
+    async def change(self, ticket_id: str, changes: Mapping[str, Any], *, version: str | None = None) -> Ticket:  # noqa: ARG002 -- no version of TMF656 can compare
+        """Change attributes by a merge patch. A changed status is dated now, where `changes` have no date of it."""
+        spoken = await self._known_version(ticket_id)
+        dated = {} if "status" not in changes else {"statusChangeDate": _instant(now())}
+        self._refuse(faults_of_change(changes, spoken), f"change {ticket_id}")
+        return await self._patch(ticket_id, render({**dated, **changes}, spoken), spoken)
+
+    async def add_note(self, ticket_id: str, text: str, *, code: str) -> None:
+        """Add a note, unless one with this code is there. WriteRefusedError where the server does not keep it."""
+        ticket, item = await self._fetch(ticket_id)
+        if with_code(ticket.record, code):
+            return
+        version = await self._known_version(ticket_id)
+        note = {"id": code, "author": KEY_OWNER, "date": _instant(now()), "text": text}
+        body = render({"note": [note]}, version)
+        name = "note" if "note" in body else "comment"
+        held = item.get(name)
+        listed = held if isinstance(held, list) else []
+        if version == "5" and self._json_patch:
+            path, value = (f"/{name}/-", body[name][0]) if isinstance(held, list) else (f"/{name}", body[name])
+            try:
+                written = await self._patched(ticket_id, [{"op": "add", "path": path, "value": value}], _JSON_PATCH)
+            except WriteRefusedError as error:
+                log.info("no JSON patch", source=self._http.name, error=str(error))
+                self._json_patch = False
+            else:
+                self._require_note(written, code)
+                return
+        body[name] = body[name] if self._appends else [*listed, *body[name]]
+        written = await self._patch(ticket_id, body, version)
+        self._require_note(written, code)
+        if len(notes_of(written.record)) > len(listed) + 1 and not self._appends:
+            log.warning("the server adds lists of notes to its own", source=self._http.name, problem=ticket_id)
+            self._appends = True
+
+    async def _fetch(self, ticket_id: str) -> tuple[Ticket, dict[str, Any]]:
+        fetched = await self._client.get(ticket_id)
+        self._learn_version(fetched.item)
+        return self._ticket(fetched.item, fetched), fetched.item
+
+    async def _known_version(self, ticket_id: str | None = None) -> str:
+        """Return the version to write in; where none was seen yet, a problem is read."""
+        if self._version is None:
+            self._version = self._seen_version()
+        if self._version is None and ticket_id is not None:
+            await self._fetch(ticket_id)
+        if self._version is None:
+            async for page in self._client.pages(max_requests=1):
+                for row in page.items[:10]:
+                    self._learn_version(row.read())
+                break
+        return self._version or _version_in(self._settings.url) or _NEWEST
+
+    def _learn_version(self, item: object) -> None:
+        if self._version is None and isinstance(item, dict):
+            self._version = wire.detect_version(item)
+
+    async def _filtered(self, key: str) -> list[Ticket] | None:
+        """Ask by a filter; None where the answer proves nothing."""
+        query = key_query(key, await self._known_version())
+        request = HttpRequest("find", "GET", with_query(self._collection, query), query=query)
+        response = await self._http.send(request)
+        if response.status in _REFUSES_FILTER:
+            self._http.count(request.operation, "client_error")
+            return None
+        self._http.require_ok(request, response)
+        try:
+            rows = read_page(response.body, response.charset).rows
+        except (NoProblemsError, TooManyError, RecursionError) as error:
+            raise self._http.malformed(request, str(error)) from error
+        self._http.count(request.operation, "ok")
+        found = [ticket for row in rows if (ticket := self._carrying(row, key, response)) is not None]
+        self._finds = self._finds or (bool(found) and len(found) == len(rows))
+        return found if found or self._finds else None
+
+    async def _searched(self, key: str) -> list[Ticket]:
+        """Read the whole list. Only the rows that hold the key are read."""
+        found: dict[str, Ticket] = {}
+        pages = self._client.pages()
+        async for page in pages:
+            for row in page.items:
+                if (ticket := self._carrying(row, key, page)) is not None:
+                    found[ticket.id] = ticket
+        if not found and not pages.complete:
+            raise TransientError(
+                f"source {self._http.name}: it is not known whether a problem carries {key}: its list was not read to "
+                f"its end ({pages.completeness.gap}), and it does not filter by the key"
+            )
+        return list(found.values())
+
+    async def _patch(self, ticket_id: str, body: dict[str, Any], version: str) -> Ticket:
+        """Send a merge patch in the media type that this server takes."""
+        media_type, *others = self._media_types.get(version) or _MERGE_PATCHES[version]
+        try:
+            return await self._patched(ticket_id, body, media_type)
+        except WriteRefusedError as error:
+            if error.status != 415 or not others:
+                raise
+        ticket = await self._patched(ticket_id, body, others[0])
+        self._media_types[version] = (others[0],)
+        return ticket
+
+    async def _patched(self, ticket_id: str, body: object, media_type: str) -> Ticket:
+        request = self._request("change", "PATCH", ticket_id, body, media_type)
+        response = await send_write(self._http, request)
+        if response.status == 202:
+            raise unreadable_answer(self._http, request, response, "no problem yet")
+        return await self._as_it_is(ticket_id, self._item(request, response, ticket_id), response)
+
+    async def _as_it_is(self, ticket_id: str, item: dict[str, Any] | None, response: HttpResponse) -> Ticket:
+        """Return what the answer says, or read it where the answer does not say all. The write itself is done."""
+        if item is not None and wire.is_whole(item):
+            self._learn_version(item)
+            return self._ticket(item, response)
+        try:
+            return await self.fetch(ticket_id)
+        except BridgeError as error:
+            raise OutcomeUnknownError(
+                f"source {self._http.name}: problem {ticket_id} was written, and could not be read afterwards: {error}"
+            ) from error
+
+    def _item(self, request: HttpRequest, response: HttpResponse, ticket_id: str | None) -> dict[str, Any] | None:
+        """Return the problem in an answer; None where there is none."""
+        if not response.body.strip():
+            return None
+        try:
+            rows = read_page(response.body, response.charset).rows
+            items = [item for row in rows if isinstance(item := row.read(), dict)]
+        except (NoProblemsError, TooManyError, RecursionError, PermanentError) as error:
+            log.info("the answer to a write holds no problem", request=str(request), error=str(error))
+            return None
+        if len(items) != 1 or (ticket_id is not None and str(items[0].get("id")) != ticket_id):
+            return None
+        return items[0]
+
+    def _request(
+        self, operation: str, method: str, ticket_id: str | None, body: object, media_type: str | None = None
+    ) -> HttpRequest:
+        if ticket_id in {"", ".", ".."}:
+            raise PermanentError(f"source {self._http.name}: {ticket_id!r} cannot be written to: no address holds it")
+        url = self._collection if ticket_id is None else below(self._collection, ticket_id)
+        headers = {} if media_type is None else {"Content-Type": media_type}
+        return HttpRequest(operation, method, url, orjson.dumps(body), headers)
+
+    def _carrying(self, row: Row, key: str, answer: _Answer) -> Ticket | None:
+        """Read a row that carries a key; a row that does not even hold its characters is not read."""
+        if key.encode() not in bytes(memoryview(row.text)):
+            return None
+        item = row.read()
+        ticket = self._ticket(item, answer) if isinstance(item, dict) else None
+        return ticket if ticket is not None and carries(ticket.record, key) else None
+
+    def _ticket(self, item: dict[str, Any], answer: _Answer) -> Ticket:
+        return ticket_of(item, answer.asked_at, answer.server_at, self._vocabulary)
+
+    def _refuse(self, faults: list[str], what: str) -> None:
+        if faults:
+            raise WriteRefusedError(f"source {self._http.name}: {what} was not sent: {'; '.join(faults)}")
+
+    def _require_note(self, written: Ticket, code: str) -> None:
+        if not with_code(written.record, code):
+            raise WriteRefusedError(f"source {self._http.name}: problem {written.id} did not keep the note {code}")
+
+
+def _id_in_location(response: HttpResponse) -> str | None:
+    path = response.headers.get("Location", "").partition("?")[0].rstrip("/")
+    return wire.usable_id(unquote(path.rpartition("/")[2]))
+
+
+def _version_in(url: str) -> str | None:
+    """The version that a base path names, …/v4; what its problems look like counts more."""
+    last = url.rstrip("/").rpartition("/")[2]
+    return last[1:] if last in {"v2", "v3", "v4", "v5"} else None
+
+
+def _instant(at: datetime) -> str:
+    return at.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
