@@ -1,0 +1,127 @@
+"""Notes in step: which are copies, which are still to be copied, and what a copy says. Pure.
+
+Notes are a set that only grows. A copy begins with a heading, whose code names its original; the code is computed from
+the link, the side and the note (`key.note_code`), so it is the same after a crash and after a restored backup. A note
+is a copy only where a code of *this* link stands in its headings: somebody who quotes one further down is heard, and a
+note that came from a third system is carried on, but never back to where it began.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import html_text
+
+from bridge.domain.link.key import note_code
+from bridge.domain.link.word_map import Side
+from bridge.domain.ticket_system import RemoteNote
+
+MOST_READ: Final = 65_536
+"""Characters of a note that are looked at."""
+_NAME_CHARACTERS: Final = 80
+_CODE: Final = re.compile(r"\[(n:[a-z2-7]{8})\]")
+_HEADING: Final = re.compile(r".{0,600}\[n:[a-z2-7]{8}\]\s*")
+_MARK: Final = re.compile(r"\[(/?code)\]", re.IGNORECASE)
+_TAG: Final = re.compile(
+    r"<(?:/(?:p|div|span|b|i|a|li|ul|ol|td|tr|table|body|html)\s*>|br\s*/?>|!doctype|html[\s>])", re.IGNORECASE
+)
+"""What stands in HTML, and not in a sentence that compares a with b."""
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class SeenNote:
+    """A note of one side of a link. `code`: of an original that of its copy, of a copy that of its original.
+
+    `copy_of`: of a copy, the note that it was made of, where that still stands on the other side; else "".
+    """
+
+    side: Side
+    note: RemoteNote
+    code: str
+    is_copy: bool = False
+    copy_of: str = ""
+
+
+def seen(key: str, notes: Mapping[Side, Sequence[RemoteNote]], known: Collection[str] = ()) -> list[SeenNote]:
+    """Tell originals from copies. `key`: of the link; `known`: codes of originals that may no longer stand anywhere."""
+    originals = {note_code(key, side.value, note.id): note.id for side in Side for note in notes.get(side, ())}
+    codes = originals.keys() | set(known)
+    found = []
+    for side in Side:
+        for note in notes.get(side, ()):
+            mine = [code for code in leading_codes(note.text) if code in codes]
+            if mine:
+                found.append(SeenNote(side, note, mine[0], is_copy=True, copy_of=originals.get(mine[0], "")))
+            else:
+                found.append(SeenNote(side, note, note_code(key, side.value, note.id)))
+    return found
+
+
+def uncopied(notes: Iterable[SeenNote], into: Collection[Side]) -> Iterator[SeenNote]:
+    """Yield the originals of which no copy stands on the other side, in their order. `into`: the sides written to."""
+    listed = list(notes)
+    copied = {(note.side, note.code) for note in listed if note.is_copy}
+    for note in listed:
+        if not note.is_copy and note.side.other in into and (note.side.other, note.code) not in copied:
+            yield note
+
+
+def leading_codes(text: str) -> list[str]:
+    """Return the codes in the headings that a text begins with; a note that was copied twice begins with two."""
+    codes: list[str] = []
+    for line in text[:MOST_READ].lstrip().splitlines():
+        if not _HEADING.fullmatch(line):
+            break
+        codes += _CODE.findall(line)
+    return codes
+
+
+def heading(system: str, ticket: str, author: str, at: datetime | None, code: str) -> str:
+    """Return the first line of a copy: where the note comes from, who wrote it and when, and its code."""
+    written = "" if at is None else at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    parts = [f"{_one_line(system)} {_one_line(ticket)}".strip(), _one_line(author), written]
+    return " · ".join(part for part in parts if part) + f" [{code}]"
+
+
+def copy_text(first_line: str, text: str, most_characters: int = 4000) -> str:
+    """Return the text of a copy, cut with a mark to what a target takes (ServiceNow's journals: 4,000 characters)."""
+    body = plain(text)
+    room = max(most_characters - len(first_line) - 1, 0)
+    if len(body) > room:
+        mark = f"\n… (cut: {len(text):,} characters)"
+        body = body[: max(room - len(mark), 0)].rstrip() + mark
+    return f"{first_line}\n{body}" if body else first_line
+
+
+def plain(text: str) -> str:
+    """Return a note as plain text: HTML is read, control characters go, and marks of HTML in ServiceNow are defused."""
+    text = _CONTROL.sub("", text[:MOST_READ].replace("\r\n", "\n").replace("\r", "\n"))
+    text = "".join(_without_marked_html(text))
+    if _TAG.search(text):
+        text = _of_html(text)
+    return _MARK.sub(r"(\1)", text).strip()
+
+
+def _without_marked_html(text: str) -> Iterator[str]:
+    """Yield the parts of a text; those between `[code]` and `[/code]` are HTML for ServiceNow, and are read so."""
+    start, opened = 0, False
+    for mark in _MARK.finditer(text):
+        closes = mark[1].startswith("/")
+        if closes != opened:
+            continue
+        part = text[start : mark.start()]
+        yield _of_html(part) if opened else part
+        start, opened = mark.end(), not opened
+    yield f"[code]{text[start:]}" if opened else text[start:]
+
+
+def _of_html(text: str) -> str:
+    return html_text.extract_text(text) if "<" in text or "&" in text else text
+
+
+def _one_line(text: str) -> str:
+    """A name within a heading: no line breaks, and nothing that reads like a code."""
+    return " ".join(_CONTROL.sub(" ", text).replace("[", "(").replace("]", ")").split())[:_NAME_CHARACTERS]
