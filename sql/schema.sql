@@ -1345,6 +1345,56 @@ COMMENT ON COLUMN bridge.computed_resolution.flow IS 'As in bridge.resolution';
 COMMENT ON COLUMN bridge.computed_resolution.known_since IS 'As in bridge.resolution';
 COMMENT ON COLUMN bridge.computed_resolution.complete IS 'As in bridge.resolution';
 
+CREATE TABLE bridge.conflict (
+    id bigint NOT NULL,
+    link_id bigint NOT NULL,
+    opened_at timestamp with time zone DEFAULT now() NOT NULL,
+    left_at timestamp with time zone,
+    right_at timestamp with time zone,
+    decided_at timestamp with time zone,
+    settled_at timestamp with time zone,
+    field text NOT NULL,
+    kind text NOT NULL,
+    outcome text DEFAULT 'waiting'::text NOT NULL,
+    decided_by text,
+    left_value text,
+    right_value text,
+    left_base text,
+    right_base text,
+    CONSTRAINT conflict_kind_check CHECK ((kind = ANY (ARRAY['both_changed'::text, 'overruled'::text, 'overwritten'::text, 'refused'::text, 'unmapped'::text, 'uncertain'::text, 'oscillating'::text, 'duplicate'::text, 'ambiguous'::text]))),
+    CONSTRAINT conflict_outcome_check CHECK ((outcome = ANY (ARRAY['waiting'::text, 'left'::text, 'right'::text, 'dismissed'::text, 'agreed'::text])))
+);
+ALTER TABLE bridge.conflict ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME bridge.conflict_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+ALTER TABLE ONLY bridge.conflict
+    ADD CONSTRAINT conflict_pkey PRIMARY KEY (id);
+CREATE INDEX conflict_link_id_idx ON bridge.conflict USING btree (link_id, id);
+CREATE INDEX conflict_open_idx ON bridge.conflict USING btree (link_id) WHERE (settled_at IS NULL);
+CREATE INDEX conflict_settled_at_idx ON bridge.conflict USING brin (settled_at);
+CREATE UNIQUE INDEX conflict_waiting_key ON bridge.conflict USING btree (link_id, field) WHERE (outcome = 'waiting'::text);
+COMMENT ON TABLE bridge.conflict IS 'Values that need a person, and values that were overruled: nothing that a person wrote is lost';
+COMMENT ON COLUMN bridge.conflict.id IS 'Key';
+COMMENT ON COLUMN bridge.conflict.link_id IS 'Link';
+COMMENT ON COLUMN bridge.conflict.opened_at IS 'When it was found';
+COMMENT ON COLUMN bridge.conflict.left_at IS 'Since when the left said so, where it is known';
+COMMENT ON COLUMN bridge.conflict.right_at IS 'The same of the right';
+COMMENT ON COLUMN bridge.conflict.decided_at IS 'When it was decided';
+COMMENT ON COLUMN bridge.conflict.settled_at IS 'When the decision was carried out, or both sides agreed; null: it is open';
+COMMENT ON COLUMN bridge.conflict.field IS 'Field of the rule; empty when it is about the link itself';
+COMMENT ON COLUMN bridge.conflict.kind IS 'both_changed: a person is to choose; overruled: one side lost; overwritten: changed between our read and our write; refused: the target did not keep what was written; unmapped: no row of the map says what to write; uncertain: a write without an answer; oscillating, duplicate, ambiguous';
+COMMENT ON COLUMN bridge.conflict.outcome IS 'waiting: for a person; left, right: whose value won; dismissed: a person left it so; agreed: both sides mean the same now';
+COMMENT ON COLUMN bridge.conflict.decided_by IS 'Who chose: a person, or policy';
+COMMENT ON COLUMN bridge.conflict.left_value IS 'What the left said';
+COMMENT ON COLUMN bridge.conflict.right_value IS 'What the right said';
+COMMENT ON COLUMN bridge.conflict.left_base IS 'What the left said when the field was last settled';
+COMMENT ON COLUMN bridge.conflict.right_base IS 'The same of the right';
+
 CREATE TABLE bridge.daily_flow (
     source_id smallint NOT NULL,
     day date NOT NULL,
@@ -1484,6 +1534,154 @@ COMMENT ON COLUMN bridge.lease.taken_at IS 'Since when this holder has it';
 COMMENT ON COLUMN bridge.lease.expires_at IS 'Postgres'' clock: when anybody may take it';
 COMMENT ON COLUMN bridge.lease.renewed_at IS 'Postgres'' clock: when its holder last took or renewed it; how long ago a bridge last worked';
 
+CREATE TABLE bridge.link (
+    id bigint NOT NULL,
+    rule_id smallint CONSTRAINT link_rule_id_not_null1 NOT NULL,
+    generation integer DEFAULT 0 NOT NULL,
+    revision integer DEFAULT 1 NOT NULL,
+    left_revision integer,
+    right_revision integer,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    state_since timestamp with time zone DEFAULT now() NOT NULL,
+    linked_at timestamp with time zone,
+    checked_at timestamp with time zone,
+    behind_since timestamp with time zone,
+    unsure_until timestamp with time zone,
+    origin text NOT NULL,
+    state text NOT NULL,
+    key text NOT NULL,
+    left_id text,
+    right_id text,
+    state_reason text,
+    base jsonb DEFAULT '{}'::jsonb NOT NULL,
+    left_mark jsonb,
+    right_mark jsonb,
+    intent jsonb,
+    CONSTRAINT link_origin_check CHECK ((origin = ANY (ARRAY['left'::text, 'right'::text, 'match'::text, 'operator'::text]))),
+    CONSTRAINT link_state_check CHECK ((state = ANY (ARRAY['wanted'::text, 'creating'::text, 'unsure'::text, 'linked'::text, 'blocked'::text, 'ended'::text, 'orphaned'::text, 'unlinked'::text]))),
+    CONSTRAINT link_ticket_check CHECK (((left_id IS NOT NULL) OR (right_id IS NOT NULL)))
+)
+WITH (fillfactor='85');
+ALTER TABLE bridge.link ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME bridge.link_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+ALTER TABLE ONLY bridge.link
+    ADD CONSTRAINT link_key_key UNIQUE (key);
+ALTER TABLE ONLY bridge.link
+    ADD CONSTRAINT link_pkey PRIMARY KEY (id);
+CREATE INDEX link_attention_idx ON bridge.link USING btree (rule_id, state, id) WHERE (state = ANY (ARRAY['wanted'::text, 'creating'::text, 'unsure'::text, 'blocked'::text, 'orphaned'::text]));
+CREATE INDEX link_behind_since_idx ON bridge.link USING btree (behind_since) WHERE (behind_since IS NOT NULL);
+CREATE UNIQUE INDEX link_left_id_key ON bridge.link USING btree (rule_id, left_id) WHERE (state <> 'unlinked'::text);
+CREATE UNIQUE INDEX link_right_id_key ON bridge.link USING btree (rule_id, right_id) WHERE (state <> 'unlinked'::text);
+CREATE INDEX link_unlinked_left_id_idx ON bridge.link USING btree (rule_id, left_id) WHERE (state = 'unlinked'::text);
+CREATE INDEX link_unlinked_right_id_idx ON bridge.link USING btree (rule_id, right_id) WHERE (state = 'unlinked'::text);
+COMMENT ON TABLE bridge.link IS 'Two tickets that are kept in step, or one that has no counterpart yet';
+COMMENT ON COLUMN bridge.link.id IS 'Number used by tmf656-bridge links';
+COMMENT ON COLUMN bridge.link.rule_id IS 'Rule';
+COMMENT ON COLUMN bridge.link.generation IS 'Counts counterparts that were made on purpose after the first';
+COMMENT ON COLUMN bridge.link.revision IS 'Counts writes of this row; a writer that read an older revision starts over';
+COMMENT ON COLUMN bridge.link.left_revision IS 'Revision of the ticket on the left that was last decided on';
+COMMENT ON COLUMN bridge.link.right_revision IS 'Revision of the ticket on the right that was last decided on';
+COMMENT ON COLUMN bridge.link.created_at IS 'When the bridge began to look for a counterpart';
+COMMENT ON COLUMN bridge.link.state_since IS 'Since when it is in this state';
+COMMENT ON COLUMN bridge.link.linked_at IS 'When both tickets were known';
+COMMENT ON COLUMN bridge.link.checked_at IS 'When it was last decided';
+COMMENT ON COLUMN bridge.link.behind_since IS 'Since when something waits to be written; null when both sides are in step';
+COMMENT ON COLUMN bridge.link.unsure_until IS 'Before that the target may still be working on the create that was sent';
+COMMENT ON COLUMN bridge.link.origin IS 'How it began: a ticket on the left or right wanted a counterpart, both were matched, or a person joined them';
+COMMENT ON COLUMN bridge.link.state IS 'wanted: no counterpart yet; creating: to be made; unsure: sent, outcome not known; linked; blocked: needs a person; ended: both sides ended and quiet; orphaned: a side was deleted; unlinked: separated by a person';
+COMMENT ON COLUMN bridge.link.key IS 'Key of the counterpart in its own system: it is looked up by it before it is made again';
+COMMENT ON COLUMN bridge.link.left_id IS 'Ticket on the left; null until it is made';
+COMMENT ON COLUMN bridge.link.right_id IS 'Ticket on the right; null until it is made';
+COMMENT ON COLUMN bridge.link.state_reason IS 'Why it is wanted, blocked, orphaned or unlinked, in words';
+COMMENT ON COLUMN bridge.link.base IS 'What both sides said when a field was last settled: {field: [left, right]}';
+COMMENT ON COLUMN bridge.link.left_mark IS 'After a write to the left: {"updated_at", "version", "answered_at"}; what is older is no change';
+COMMENT ON COLUMN bridge.link.right_mark IS 'The same of the right';
+COMMENT ON COLUMN bridge.link.intent IS 'The write that was sent and of which no outcome is known yet; nothing is decided for this link until it is settled';
+
+CREATE TABLE bridge.link_note (
+    link_id bigint NOT NULL,
+    noted_at timestamp with time zone,
+    copied_at timestamp with time zone,
+    side text NOT NULL,
+    state text NOT NULL,
+    note text NOT NULL,
+    code text NOT NULL,
+    copy_of text,
+    author text,
+    text_hash bytea,
+    CONSTRAINT link_note_side_check CHECK ((side = ANY (ARRAY['left'::text, 'right'::text]))),
+    CONSTRAINT link_note_state_check CHECK ((state = ANY (ARRAY['origin'::text, 'copy'::text, 'skipped'::text])))
+);
+ALTER TABLE ONLY bridge.link_note
+    ADD CONSTRAINT link_note_pkey PRIMARY KEY (link_id, side, note);
+CREATE INDEX link_note_code_idx ON bridge.link_note USING btree (link_id, code);
+COMMENT ON TABLE bridge.link_note IS 'Notes of linked tickets, so that each stands once on the other side';
+COMMENT ON COLUMN bridge.link_note.link_id IS 'Link';
+COMMENT ON COLUMN bridge.link_note.noted_at IS 'When it was written, where its system says so';
+COMMENT ON COLUMN bridge.link_note.copied_at IS 'Of an original: when its copy was confirmed on the other side';
+COMMENT ON COLUMN bridge.link_note.side IS 'Side on which the note stands';
+COMMENT ON COLUMN bridge.link_note.state IS 'origin: written there; copy: written by us; skipped: not to be copied';
+COMMENT ON COLUMN bridge.link_note.note IS 'Id of the note in its system, else a hash of author, time and text';
+COMMENT ON COLUMN bridge.link_note.code IS 'Code in the first line of the copy; of a copy, that of its original';
+COMMENT ON COLUMN bridge.link_note.copy_of IS 'Of a copy: the original note on the other side, where it is known';
+COMMENT ON COLUMN bridge.link_note.author IS 'Who wrote it';
+COMMENT ON COLUMN bridge.link_note.text_hash IS 'Hash of the text; another one: it was edited';
+
+CREATE TABLE bridge.link_rule (
+    id smallint NOT NULL,
+    left_source_id smallint NOT NULL,
+    right_source_id smallint NOT NULL,
+    walked_source_id smallint DEFAULT 0 NOT NULL,
+    state text NOT NULL,
+    committed xid8 DEFAULT '0'::xid8 NOT NULL,
+    change_id bigint DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    state_since timestamp with time zone DEFAULT now() NOT NULL,
+    walked_at timestamp with time zone,
+    name text NOT NULL,
+    state_reason text,
+    settings_hash text NOT NULL,
+    walked_id text DEFAULT ''::text NOT NULL,
+    settings jsonb NOT NULL,
+    CONSTRAINT link_rule_state_check CHECK ((state = ANY (ARRAY['on'::text, 'plan'::text, 'off'::text, 'paused'::text, 'held'::text, 'gone'::text])))
+);
+ALTER TABLE bridge.link_rule ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME bridge.link_rule_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+ALTER TABLE ONLY bridge.link_rule
+    ADD CONSTRAINT link_rule_name_key UNIQUE (name);
+ALTER TABLE ONLY bridge.link_rule
+    ADD CONSTRAINT link_rule_pkey PRIMARY KEY (id);
+CREATE INDEX link_rule_left_source_id_idx ON bridge.link_rule USING btree (left_source_id);
+CREATE INDEX link_rule_right_source_id_idx ON bridge.link_rule USING btree (right_source_id);
+COMMENT ON TABLE bridge.link_rule IS 'A rule of the configuration, [links.NAME], and how far its decisions have come';
+COMMENT ON COLUMN bridge.link_rule.id IS 'Short key used in the other tables';
+COMMENT ON COLUMN bridge.link_rule.left_source_id IS 'Source of the tickets on the left';
+COMMENT ON COLUMN bridge.link_rule.right_source_id IS 'Source of the tickets on the right';
+COMMENT ON COLUMN bridge.link_rule.walked_source_id IS 'How far the walk over all tickets has come: source …';
+COMMENT ON COLUMN bridge.link_rule.state IS 'on: decides and writes; plan: mode = "plan", nothing is written; off: enabled = false; paused: by a person; held: by the circuit breaker; gone: no longer configured';
+COMMENT ON COLUMN bridge.link_rule.committed IS 'Changes up to here (bridge.change.committed) …';
+COMMENT ON COLUMN bridge.link_rule.change_id IS '… and here (bridge.change.id) are decided';
+COMMENT ON COLUMN bridge.link_rule.created_at IS 'When the bridge first knew of this rule: counterparts are made after a complete pass since';
+COMMENT ON COLUMN bridge.link_rule.state_since IS 'Since when it is in this state';
+COMMENT ON COLUMN bridge.link_rule.walked_at IS 'When the last complete walk ended; null while one runs';
+COMMENT ON COLUMN bridge.link_rule.name IS 'Name in the configuration';
+COMMENT ON COLUMN bridge.link_rule.state_reason IS 'Why it is paused or held; null otherwise';
+COMMENT ON COLUMN bridge.link_rule.settings_hash IS 'Hash of the settings; after a change all tickets are looked at again';
+COMMENT ON COLUMN bridge.link_rule.walked_id IS '… and ticket';
+COMMENT ON COLUMN bridge.link_rule.settings IS 'The settings as last read, with those of the preset';
+
 CREATE TABLE bridge.missing_problem (
     source_id smallint NOT NULL,
     attempts integer DEFAULT 0 NOT NULL,
@@ -1545,6 +1743,69 @@ COMMENT ON TABLE bridge.notification_digest IS 'Digests of stored events, to rec
 COMMENT ON COLUMN bridge.notification_digest.received_at IS 'When it first arrived';
 COMMENT ON COLUMN bridge.notification_digest.source_id IS 'Source';
 COMMENT ON COLUMN bridge.notification_digest.digest IS 'Hash of the whole event';
+
+CREATE TABLE bridge.outbox (
+    id bigint NOT NULL,
+    link_id bigint NOT NULL,
+    token bigint,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    due_at timestamp with time zone DEFAULT now() NOT NULL,
+    sent_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    attempts integer DEFAULT 0 NOT NULL,
+    status integer,
+    rule_id smallint NOT NULL,
+    source_id smallint NOT NULL,
+    ends_ticket boolean DEFAULT false NOT NULL,
+    side text NOT NULL,
+    kind text NOT NULL,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    item text DEFAULT ''::text NOT NULL,
+    outcome text,
+    error text,
+    fields jsonb DEFAULT '{}'::jsonb NOT NULL,
+    cause jsonb,
+    CONSTRAINT outbox_kind_check CHECK ((kind = ANY (ARRAY['create'::text, 'update'::text, 'note'::text, 'end_duplicate'::text]))),
+    CONSTRAINT outbox_side_check CHECK ((side = ANY (ARRAY['left'::text, 'right'::text]))),
+    CONSTRAINT outbox_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'sending'::text, 'blocked'::text, 'done'::text, 'dropped'::text])))
+);
+ALTER TABLE bridge.outbox ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME bridge.outbox_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+ALTER TABLE ONLY bridge.outbox
+    ADD CONSTRAINT outbox_pkey PRIMARY KEY (id);
+CREATE INDEX outbox_blocked_idx ON bridge.outbox USING btree (rule_id, id) WHERE (state = 'blocked'::text);
+CREATE INDEX outbox_due_at_idx ON bridge.outbox USING btree (source_id, due_at, id) WHERE (state = 'waiting'::text);
+CREATE INDEX outbox_ended_at_idx ON bridge.outbox USING brin (ended_at);
+CREATE INDEX outbox_link_id_idx ON bridge.outbox USING btree (link_id, id);
+CREATE UNIQUE INDEX outbox_open_key ON bridge.outbox USING btree (link_id, side, kind, item) WHERE (state = ANY (ARRAY['waiting'::text, 'sending'::text, 'blocked'::text]));
+CREATE INDEX outbox_sending_idx ON bridge.outbox USING btree (source_id, id) WHERE (state = 'sending'::text);
+COMMENT ON TABLE bridge.outbox IS 'What is to be written to a source, and what was written; the row of an update says what was last missing, for people: what is sent is decided again right before';
+COMMENT ON COLUMN bridge.outbox.id IS 'Key; older rows of a kind go first';
+COMMENT ON COLUMN bridge.outbox.link_id IS 'Link';
+COMMENT ON COLUMN bridge.outbox.token IS 'Token of the lease under which it is being sent; under an older one its outcome has to be found out';
+COMMENT ON COLUMN bridge.outbox.created_at IS 'When it was first missing';
+COMMENT ON COLUMN bridge.outbox.due_at IS 'Not before';
+COMMENT ON COLUMN bridge.outbox.sent_at IS 'When the request was last about to be sent';
+COMMENT ON COLUMN bridge.outbox.ended_at IS 'When it was done or dropped';
+COMMENT ON COLUMN bridge.outbox.attempts IS 'Tries that failed and count; a target that is away or asks for a pause does not';
+COMMENT ON COLUMN bridge.outbox.status IS 'HTTP status of the last answer';
+COMMENT ON COLUMN bridge.outbox.rule_id IS 'Rule of the link';
+COMMENT ON COLUMN bridge.outbox.source_id IS 'Source that is written to';
+COMMENT ON COLUMN bridge.outbox.ends_ticket IS 'It ends the ticket there: waiting notes go first, because ended tickets often take none';
+COMMENT ON COLUMN bridge.outbox.side IS 'Side of the link that is written to';
+COMMENT ON COLUMN bridge.outbox.kind IS 'create: make the counterpart; update: change fields; note: copy a note; end_duplicate: end a second counterpart';
+COMMENT ON COLUMN bridge.outbox.state IS 'waiting; sending: an intent is stored and the request may have been sent; blocked: needs a person; done; dropped: nothing was missing any more';
+COMMENT ON COLUMN bridge.outbox.item IS 'Code of the note, or id of the duplicate; empty for other kinds';
+COMMENT ON COLUMN bridge.outbox.outcome IS 'How it ended: done, unchanged (the target said so already), refused, dropped; null while it is open';
+COMMENT ON COLUMN bridge.outbox.error IS 'Why it is blocked or was last put off, in words of the target where there are any';
+COMMENT ON COLUMN bridge.outbox.fields IS 'What was last missing: {field: {"from", "to"}}';
+COMMENT ON COLUMN bridge.outbox.cause IS 'The observation that it follows from: {"source", "id", "revision", "via", "changed_at", "observed_at"}';
 
 CREATE TABLE bridge.push_outcome (
     source_id smallint NOT NULL,
@@ -1959,6 +2220,40 @@ COMMENT ON COLUMN report.characteristic.value_type IS 'Type of the value, as the
 COMMENT ON COLUMN report.characteristic.body IS 'Everything the source says of it; a bare text stands under name';
 COMMENT ON COLUMN report.characteristic.deleted_at IS 'Since when the problem is gone at its source; null while it exists';
 
+CREATE VIEW report.conflict AS
+ SELECT r.name AS rule,
+    c.link_id,
+    c.field,
+    c.kind,
+    c.left_value,
+    c.right_value,
+    c.left_at,
+    c.right_at,
+    c.outcome,
+    c.decided_by,
+    c.opened_at,
+    c.decided_at,
+    c.settled_at,
+    c.id AS conflict_id
+   FROM ((bridge.conflict c
+     JOIN bridge.link l ON ((c.link_id = l.id)))
+     JOIN bridge.link_rule r ON ((l.rule_id = r.id)));
+COMMENT ON VIEW report.conflict IS 'Values that wait for a person, and values that were overruled. Key: conflict_id. Joins: report.link on link_id';
+COMMENT ON COLUMN report.conflict.rule IS 'Name of the rule in the bridge''s configuration';
+COMMENT ON COLUMN report.conflict.link_id IS 'Link';
+COMMENT ON COLUMN report.conflict.field IS 'Field of the rule; empty when it is about the link itself';
+COMMENT ON COLUMN report.conflict.kind IS 'both_changed, overruled, overwritten (changed between our read and our write), refused (the target did not keep it), unmapped (no row of the map says what to write), uncertain (a write without an answer), oscillating, duplicate (a second counterpart), ambiguous (several tickets match)';
+COMMENT ON COLUMN report.conflict.left_value IS 'What the left said';
+COMMENT ON COLUMN report.conflict.right_value IS 'What the right said';
+COMMENT ON COLUMN report.conflict.left_at IS 'Since when the left said so, where it is known';
+COMMENT ON COLUMN report.conflict.right_at IS 'Since when the right said so, where it is known';
+COMMENT ON COLUMN report.conflict.outcome IS 'waiting, left or right (whose value won), dismissed, agreed';
+COMMENT ON COLUMN report.conflict.decided_by IS 'Who chose: a person, or policy';
+COMMENT ON COLUMN report.conflict.opened_at IS 'When it was found';
+COMMENT ON COLUMN report.conflict.decided_at IS 'When it was decided';
+COMMENT ON COLUMN report.conflict.settled_at IS 'When the decision was carried out, or both sides agreed; null: it is open';
+COMMENT ON COLUMN report.conflict.conflict_id IS 'Number of the conflict';
+
 CREATE VIEW report.daily_flow AS
  WITH happened AS (
          SELECT f.source_id,
@@ -2131,6 +2426,147 @@ COMMENT ON COLUMN report.hourly_change.by_poll IS 'Changes that a poll found fir
 COMMENT ON COLUMN report.hourly_change.by_reconcile IS 'Changes that only a pass over everything found';
 COMMENT ON COLUMN report.hourly_change.by_refetch IS 'Answers to questions about a single problem; mostly the rest of a change that a notification brought in part';
 
+CREATE VIEW report.link AS
+ SELECT r.name AS rule,
+    l.id AS link_id,
+    l.key,
+    l.state,
+    ls.name AS left_source,
+    l.left_id,
+    rs.name AS right_source,
+    l.right_id,
+    lp.status AS left_status,
+    rp.status AS right_status,
+    l.linked_at,
+    l.behind_since,
+    (EXTRACT(epoch FROM (now() - l.behind_since)))::double precision AS seconds_behind,
+    COALESCE(o.open_writes, (0)::bigint) AS open_writes,
+    ( SELECT count(*) AS count
+           FROM bridge.conflict c
+          WHERE ((c.link_id = l.id) AND (c.outcome = 'waiting'::text))) AS waiting_conflicts,
+    ( SELECT count(*) AS count
+           FROM bridge.link_note n
+          WHERE ((n.link_id = l.id) AND (n.state = 'origin'::text))) AS notes,
+    o.last_write_at,
+    COALESCE(o.last_error, l.state_reason) AS last_error
+   FROM ((((((bridge.link l
+     JOIN bridge.link_rule r ON ((l.rule_id = r.id)))
+     JOIN bridge.source ls ON ((r.left_source_id = ls.id)))
+     JOIN bridge.source rs ON ((r.right_source_id = rs.id)))
+     LEFT JOIN bridge.service_problem lp ON (((r.left_source_id = lp.source_id) AND (l.left_id = lp.id))))
+     LEFT JOIN bridge.service_problem rp ON (((r.right_source_id = rp.source_id) AND (l.right_id = rp.id))))
+     LEFT JOIN LATERAL ( SELECT count(*) FILTER (WHERE (w.state = ANY (ARRAY['waiting'::text, 'sending'::text, 'blocked'::text]))) AS open_writes,
+            max(w.ended_at) FILTER (WHERE (w.outcome = 'done'::text)) AS last_write_at,
+            (array_agg(w.error ORDER BY w.id DESC) FILTER (WHERE ((w.state = ANY (ARRAY['waiting'::text, 'sending'::text, 'blocked'::text])) AND (w.error IS NOT NULL))))[1] AS last_error
+           FROM bridge.outbox w
+          WHERE (w.link_id = l.id)) o ON (true));
+COMMENT ON VIEW report.link IS 'Two tickets that are kept in step, or one without a counterpart yet. Key: link_id. Joins: report.service_problem on (left_source, left_id) or (right_source, right_id)';
+COMMENT ON COLUMN report.link.rule IS 'Name of the rule in the bridge''s configuration';
+COMMENT ON COLUMN report.link.link_id IS 'Number of the link, as tmf656-bridge links shows it';
+COMMENT ON COLUMN report.link.key IS 'Key that the counterpart carries in its own system';
+COMMENT ON COLUMN report.link.state IS 'wanted (no counterpart yet), creating, unsure (sent, outcome not known), linked, blocked (needs a person), ended, orphaned (a side was deleted), unlinked';
+COMMENT ON COLUMN report.link.left_source IS 'Source of the ticket on the left';
+COMMENT ON COLUMN report.link.left_id IS 'Ticket on the left; null until it is made';
+COMMENT ON COLUMN report.link.right_source IS 'Source of the ticket on the right';
+COMMENT ON COLUMN report.link.right_id IS 'Ticket on the right; null until it is made';
+COMMENT ON COLUMN report.link.left_status IS 'Status of the ticket on the left, as in report.service_problem';
+COMMENT ON COLUMN report.link.right_status IS 'Status of the ticket on the right, as in report.service_problem';
+COMMENT ON COLUMN report.link.linked_at IS 'When both tickets were known';
+COMMENT ON COLUMN report.link.behind_since IS 'Since when something waits to be written; null when both sides are in step';
+COMMENT ON COLUMN report.link.seconds_behind IS 'How long something has been waiting to be written; null when both sides are in step';
+COMMENT ON COLUMN report.link.open_writes IS 'Writes that wait, are under way or are blocked';
+COMMENT ON COLUMN report.link.waiting_conflicts IS 'Conflicts that wait for a person';
+COMMENT ON COLUMN report.link.notes IS 'Notes written on either side, without copies';
+COMMENT ON COLUMN report.link.last_write_at IS 'When the bridge last wrote to either side';
+COMMENT ON COLUMN report.link.last_error IS 'What holds it up, in words; null when nothing does';
+
+CREATE VIEW report.link_note AS
+ SELECT r.name AS rule,
+    n.link_id,
+    n.side,
+    n.author,
+    n.noted_at,
+    n.copied_at,
+    n.state,
+    n.note AS note_id,
+    n.code
+   FROM ((bridge.link_note n
+     JOIN bridge.link l ON ((n.link_id = l.id)))
+     JOIN bridge.link_rule r ON ((l.rule_id = r.id)));
+COMMENT ON VIEW report.link_note IS 'A note of a linked ticket. Key: link_id, side, note_id. Joins: report.link on link_id';
+COMMENT ON COLUMN report.link_note.rule IS 'Name of the rule in the bridge''s configuration';
+COMMENT ON COLUMN report.link_note.link_id IS 'Link';
+COMMENT ON COLUMN report.link_note.side IS 'Side on which it stands: left or right';
+COMMENT ON COLUMN report.link_note.author IS 'Who wrote it';
+COMMENT ON COLUMN report.link_note.noted_at IS 'When it was written, where its system says so';
+COMMENT ON COLUMN report.link_note.copied_at IS 'When its copy was confirmed on the other side; null for copies and what is not copied yet';
+COMMENT ON COLUMN report.link_note.state IS 'origin, copy or skipped';
+COMMENT ON COLUMN report.link_note.note_id IS 'Id of the note in its system, else a hash of author, time and text';
+COMMENT ON COLUMN report.link_note.code IS 'Code in the first line of the copy';
+
+CREATE VIEW report.linked_problem AS
+ SELECT r.name AS rule,
+    l.id AS link_id,
+    l.key,
+        CASE
+            WHEN ((l.state = 'linked'::text) AND (l.left_id IS NOT NULL) AND (l.right_id IS NOT NULL)) THEN 'linked'::text
+            WHEN (l.state = ANY (ARRAY['wanted'::text, 'creating'::text, 'unsure'::text])) THEN 'pending'::text
+            WHEN (l.state = 'blocked'::text) THEN 'failed'::text
+            ELSE l.state
+        END AS creation_status,
+    ls.name AS left_source,
+    l.left_id,
+    lp.status AS left_status,
+    (lb.body ->> 'name'::text) AS left_name,
+    (lb.body ->> 'href'::text) AS left_href,
+    lp.updated_at AS left_updated_at,
+    rs.name AS right_source,
+    l.right_id,
+    rp.status AS right_status,
+    (rb.body ->> 'name'::text) AS right_name,
+    (rb.body ->> 'href'::text) AS right_href,
+    rp.updated_at AS right_updated_at,
+    l.linked_at,
+    l.behind_since,
+    ( SELECT (e.item ->> 'value'::text)
+           FROM bridge.list_element((lb.body -> 'characteristic'::text), 'name'::text) e(ordinal, item)
+          WHERE ((e.item ->> 'name'::text) = 'number'::text)
+         LIMIT 1) AS left_number,
+    ( SELECT (e.item ->> 'value'::text)
+           FROM bridge.list_element((rb.body -> 'characteristic'::text), 'name'::text) e(ordinal, item)
+          WHERE ((e.item ->> 'name'::text) = 'number'::text)
+         LIMIT 1) AS right_number
+   FROM (((((((bridge.link l
+     JOIN bridge.link_rule r ON ((l.rule_id = r.id)))
+     JOIN bridge.source ls ON ((r.left_source_id = ls.id)))
+     JOIN bridge.source rs ON ((r.right_source_id = rs.id)))
+     LEFT JOIN bridge.service_problem lp ON (((r.left_source_id = lp.source_id) AND (l.left_id = lp.id))))
+     LEFT JOIN bridge.service_problem rp ON (((r.right_source_id = rp.source_id) AND (l.right_id = rp.id))))
+     LEFT JOIN bridge.service_problem_with_body lb ON (((r.left_source_id = lb.source_id) AND (l.left_id = lb.id))))
+     LEFT JOIN bridge.service_problem_with_body rb ON (((r.right_source_id = rb.source_id) AND (l.right_id = rb.id))))
+  WHERE (l.state <> 'unlinked'::text);
+COMMENT ON VIEW report.linked_problem IS 'Both tickets of a link in one row. Key: link_id. Joins: report.link on link_id; report.service_problem on (left_source, left_id) or (right_source, right_id)';
+COMMENT ON COLUMN report.linked_problem.rule IS 'Name of the rule in the bridge''s configuration';
+COMMENT ON COLUMN report.linked_problem.link_id IS 'Link';
+COMMENT ON COLUMN report.linked_problem.key IS 'Key that the counterpart carries in its own system';
+COMMENT ON COLUMN report.linked_problem.creation_status IS 'linked, pending (the counterpart is not made yet), failed (needs a person), ended, orphaned';
+COMMENT ON COLUMN report.linked_problem.left_source IS 'Source of the ticket on the left';
+COMMENT ON COLUMN report.linked_problem.left_id IS 'Ticket on the left';
+COMMENT ON COLUMN report.linked_problem.left_status IS 'Its status, as in report.service_problem';
+COMMENT ON COLUMN report.linked_problem.left_name IS 'Its short name';
+COMMENT ON COLUMN report.linked_problem.left_href IS 'Link to it at its source';
+COMMENT ON COLUMN report.linked_problem.left_updated_at IS 'When it last changed, by the clock of its source';
+COMMENT ON COLUMN report.linked_problem.right_source IS 'Source of the ticket on the right';
+COMMENT ON COLUMN report.linked_problem.right_id IS 'Ticket on the right';
+COMMENT ON COLUMN report.linked_problem.right_status IS 'Its status, as in report.service_problem';
+COMMENT ON COLUMN report.linked_problem.right_name IS 'Its short name';
+COMMENT ON COLUMN report.linked_problem.right_href IS 'Link to it at its source';
+COMMENT ON COLUMN report.linked_problem.right_updated_at IS 'When it last changed, by the clock of its source';
+COMMENT ON COLUMN report.linked_problem.linked_at IS 'When both tickets were known';
+COMMENT ON COLUMN report.linked_problem.behind_since IS 'Since when something waits to be written; null when both sides are in step';
+COMMENT ON COLUMN report.linked_problem.left_number IS 'Number for people of the ticket on the left, where its system has one (ServiceNow)';
+COMMENT ON COLUMN report.linked_problem.right_number IS 'Number for people of the ticket on the right, where its system has one (ServiceNow)';
+
 CREATE VIEW report.note AS
  SELECT s.name AS source,
     p.id,
@@ -2258,6 +2694,41 @@ COMMENT ON COLUMN report.open_problem.created_at IS 'When it was raised; null wh
 COMMENT ON COLUMN report.open_problem.services IS 'Affected services, each once: by name, or else by id';
 COMMENT ON COLUMN report.open_problem.resources IS 'Affected resources, each once: by name, or else by id';
 COMMENT ON COLUMN report.open_problem.places IS 'Affected locations, each once: by name, or else by id';
+
+CREATE VIEW report.outbox AS
+ SELECT r.name AS rule,
+    o.link_id,
+    s.name AS target,
+    o.kind,
+    o.state,
+    o.fields,
+    o.cause,
+    o.attempts,
+    o.due_at,
+    o.sent_at,
+    o.error,
+    (EXTRACT(epoch FROM (now() - o.created_at)))::double precision AS seconds_waiting,
+    o.side,
+    o.id AS write_id
+   FROM ((bridge.outbox o
+     JOIN bridge.link_rule r ON ((o.rule_id = r.id)))
+     JOIN bridge.source s ON ((o.source_id = s.id)))
+  WHERE (o.state = ANY (ARRAY['waiting'::text, 'sending'::text, 'blocked'::text]));
+COMMENT ON VIEW report.outbox IS 'A write to a source that waits, is under way or is blocked. Key: write_id. Joins: report.link on link_id';
+COMMENT ON COLUMN report.outbox.rule IS 'Name of the rule in the bridge''s configuration';
+COMMENT ON COLUMN report.outbox.link_id IS 'Link that it belongs to';
+COMMENT ON COLUMN report.outbox.target IS 'Source that is written to';
+COMMENT ON COLUMN report.outbox.kind IS 'create, update, note or end_duplicate';
+COMMENT ON COLUMN report.outbox.state IS 'waiting, sending or blocked (needs a person)';
+COMMENT ON COLUMN report.outbox.fields IS 'What is missing there: {field: {"from", "to"}}';
+COMMENT ON COLUMN report.outbox.cause IS 'What it follows from: source, ticket, revision, way, time of the change';
+COMMENT ON COLUMN report.outbox.attempts IS 'Tries that failed';
+COMMENT ON COLUMN report.outbox.due_at IS 'When it may be sent';
+COMMENT ON COLUMN report.outbox.sent_at IS 'When a request was last sent';
+COMMENT ON COLUMN report.outbox.error IS 'Why it is blocked or was put off';
+COMMENT ON COLUMN report.outbox.seconds_waiting IS 'How long it has been open';
+COMMENT ON COLUMN report.outbox.side IS 'Side of the link that is written to: left or right';
+COMMENT ON COLUMN report.outbox.write_id IS 'Number of the write';
 
 CREATE VIEW report.parent_problem AS
  SELECT s.name AS source,
@@ -2545,6 +3016,72 @@ COMMENT ON COLUMN report.service_problem_version.status IS 'Status in this versi
 COMMENT ON COLUMN report.service_problem_version.changed IS 'Attributes that differ from the version before; empty for the first one';
 COMMENT ON COLUMN report.service_problem_version.body IS 'All attributes as they were, under their version 4 names';
 
+CREATE VIEW report.sync_quality AS
+ WITH happened AS (
+         SELECT o.rule_id,
+            bridge.hour_of(o.created_at) AS hour,
+            1 AS changes,
+            ((o.outcome = 'done'::text))::integer AS carried,
+            ((o.outcome = 'refused'::text))::integer AS refused,
+            ((o.outcome = ANY (ARRAY['unchanged'::text, 'dropped'::text])))::integer AS without_effect,
+            0 AS conflicts,
+            0 AS overruled,
+            0 AS duplicates,
+                CASE
+                    WHEN (o.outcome = 'done'::text) THEN EXTRACT(epoch FROM (o.ended_at - bridge.parse_timestamp((o.cause -> 'changed_at'::text))))
+                    ELSE NULL::numeric
+                END AS seconds_from_change,
+                CASE
+                    WHEN (o.outcome = 'done'::text) THEN EXTRACT(epoch FROM (o.ended_at - bridge.parse_timestamp((o.cause -> 'observed_at'::text))))
+                    ELSE NULL::numeric
+                END AS seconds_from_observation
+           FROM bridge.outbox o
+        UNION ALL
+         SELECT l.rule_id,
+            bridge.hour_of(c.opened_at) AS hour,
+            0 AS changes,
+            0 AS carried,
+            ((c.kind = 'refused'::text))::integer AS refused,
+            0 AS without_effect,
+            ((c.kind <> ALL (ARRAY['overruled'::text, 'refused'::text, 'duplicate'::text])))::integer AS conflicts,
+            ((c.kind = 'overruled'::text))::integer AS overruled,
+            ((c.kind = 'duplicate'::text))::integer AS duplicates,
+            NULL::numeric AS seconds_from_change,
+            NULL::numeric AS seconds_from_observation
+           FROM (bridge.conflict c
+             JOIN bridge.link l ON ((c.link_id = l.id)))
+        )
+ SELECT r.name AS rule,
+    h.hour,
+    sum(h.changes) AS changes,
+    sum(h.carried) AS carried,
+    sum(h.refused) AS refused,
+    sum(h.without_effect) AS without_effect,
+    sum(h.conflicts) AS conflicts,
+    sum(h.overruled) AS overruled,
+    sum(h.duplicates) AS duplicates,
+    percentile_cont((0.5)::double precision) WITHIN GROUP (ORDER BY ((h.seconds_from_change)::double precision)) AS median_seconds_from_change,
+    percentile_cont((0.95)::double precision) WITHIN GROUP (ORDER BY ((h.seconds_from_change)::double precision)) AS p95_seconds_from_change,
+    percentile_cont((0.5)::double precision) WITHIN GROUP (ORDER BY ((h.seconds_from_observation)::double precision)) AS median_seconds_from_observation,
+    percentile_cont((0.95)::double precision) WITHIN GROUP (ORDER BY ((h.seconds_from_observation)::double precision)) AS p95_seconds_from_observation
+   FROM (happened h
+     JOIN bridge.link_rule r ON ((h.rule_id = r.id)))
+  GROUP BY r.name, h.hour;
+COMMENT ON VIEW report.sync_quality IS 'How well a rule keeps up, per hour (UTC, the bridge''s clock); hours in which nothing happened are left out. Key: rule, hour. Joins: report.link on rule';
+COMMENT ON COLUMN report.sync_quality.rule IS 'Name of the rule in the bridge''s configuration';
+COMMENT ON COLUMN report.sync_quality.hour IS 'Begin of the hour in which the writes were decided or the conflicts found';
+COMMENT ON COLUMN report.sync_quality.changes IS 'Writes that were to be made: counterparts, changes and notes';
+COMMENT ON COLUMN report.sync_quality.carried IS 'Those of them that the target confirmed';
+COMMENT ON COLUMN report.sync_quality.refused IS 'Writes and values that the target did not take';
+COMMENT ON COLUMN report.sync_quality.without_effect IS 'Writes that were not needed any more, or changed nothing';
+COMMENT ON COLUMN report.sync_quality.conflicts IS 'Conflicts that were found, without those decided by a policy';
+COMMENT ON COLUMN report.sync_quality.overruled IS 'Values that lost by a policy or a choice';
+COMMENT ON COLUMN report.sync_quality.duplicates IS 'Second counterparts that were found';
+COMMENT ON COLUMN report.sync_quality.median_seconds_from_change IS 'Half of the confirmed writes took less, from the change by the clock of its source; below 0 when clocks differ';
+COMMENT ON COLUMN report.sync_quality.p95_seconds_from_change IS '95 of 100 confirmed writes took less';
+COMMENT ON COLUMN report.sync_quality.median_seconds_from_observation IS 'Half of the confirmed writes took less, from when the bridge observed the change';
+COMMENT ON COLUMN report.sync_quality.p95_seconds_from_observation IS '95 of 100 confirmed writes took less';
+
 CREATE VIEW report.tracking_record AS
  SELECT s.name AS source,
     p.id,
@@ -2639,8 +3176,64 @@ COMMENT ON COLUMN report.underlying_problem.href IS 'Link to the underlying prob
 COMMENT ON COLUMN report.underlying_problem.body IS 'Everything the source says of it; a bare text stands under id';
 COMMENT ON COLUMN report.underlying_problem.deleted_at IS 'Since when the problem is gone at its source; null while it exists';
 
+CREATE VIEW report.write AS
+ SELECT r.name AS rule,
+    o.link_id,
+    s.name AS target,
+        CASE o.side
+            WHEN 'left'::text THEN l.left_id
+            ELSE l.right_id
+        END AS ticket_id,
+    o.kind,
+    f.key AS field,
+    (f.value ->> 'from'::text) AS value_from,
+    (f.value ->> 'to'::text) AS value_to,
+    (o.cause ->> 'source'::text) AS cause_source,
+    bridge.parse_timestamp((o.cause -> 'changed_at'::text)) AS cause_changed_at,
+    o.sent_at,
+    o.ended_at,
+    (EXTRACT(epoch FROM (o.ended_at - o.created_at)))::double precision AS seconds,
+    o.status,
+    o.outcome,
+    o.id AS write_id
+   FROM ((((bridge.outbox o
+     JOIN bridge.link l ON ((o.link_id = l.id)))
+     JOIN bridge.link_rule r ON ((o.rule_id = r.id)))
+     JOIN bridge.source s ON ((o.source_id = s.id)))
+     LEFT JOIN LATERAL jsonb_each(o.fields) f(key, value) ON (true))
+  WHERE (o.state = ANY (ARRAY['done'::text, 'dropped'::text]));
+COMMENT ON VIEW report.write IS 'A field that the bridge wrote to a source, or did not have to: who changed my ticket, and why. Key: write_id, field. Joins: report.link on link_id';
+COMMENT ON COLUMN report.write.rule IS 'Name of the rule in the bridge''s configuration';
+COMMENT ON COLUMN report.write.link_id IS 'Link that it belonged to';
+COMMENT ON COLUMN report.write.target IS 'Source that was written to';
+COMMENT ON COLUMN report.write.ticket_id IS 'Ticket that was written to, where it is known';
+COMMENT ON COLUMN report.write.kind IS 'create, update, note or end_duplicate';
+COMMENT ON COLUMN report.write.field IS 'Field of the rule; null for a note';
+COMMENT ON COLUMN report.write.value_from IS 'What stood there before';
+COMMENT ON COLUMN report.write.value_to IS 'What was written';
+COMMENT ON COLUMN report.write.cause_source IS 'Source whose change it followed from';
+COMMENT ON COLUMN report.write.cause_changed_at IS 'When that change was made, by the clock of its source';
+COMMENT ON COLUMN report.write.sent_at IS 'When the request was sent; null: nothing had to be';
+COMMENT ON COLUMN report.write.ended_at IS 'When the outcome was known';
+COMMENT ON COLUMN report.write.seconds IS 'From the decision to the outcome';
+COMMENT ON COLUMN report.write.status IS 'HTTP status of the answer';
+COMMENT ON COLUMN report.write.outcome IS 'done, unchanged (the target said so already), refused or dropped (nothing was missing any more)';
+COMMENT ON COLUMN report.write.write_id IS 'Number of the write; one row for each field of it';
+
+ALTER TABLE ONLY bridge.conflict
+    ADD CONSTRAINT conflict_link_id_fkey FOREIGN KEY (link_id) REFERENCES bridge.link(id) ON DELETE CASCADE;
 ALTER TABLE ONLY bridge.dead_letter
     ADD CONSTRAINT dead_letter_source_id_fkey FOREIGN KEY (source_id) REFERENCES bridge.source(id);
+ALTER TABLE ONLY bridge.link_note
+    ADD CONSTRAINT link_note_link_id_fkey FOREIGN KEY (link_id) REFERENCES bridge.link(id) ON DELETE CASCADE;
+ALTER TABLE ONLY bridge.link
+    ADD CONSTRAINT link_rule_id_fkey FOREIGN KEY (rule_id) REFERENCES bridge.link_rule(id) ON DELETE CASCADE;
+ALTER TABLE ONLY bridge.link_rule
+    ADD CONSTRAINT link_rule_left_source_id_fkey FOREIGN KEY (left_source_id) REFERENCES bridge.source(id) ON DELETE CASCADE;
+ALTER TABLE ONLY bridge.link_rule
+    ADD CONSTRAINT link_rule_right_source_id_fkey FOREIGN KEY (right_source_id) REFERENCES bridge.source(id) ON DELETE CASCADE;
+ALTER TABLE ONLY bridge.outbox
+    ADD CONSTRAINT outbox_link_id_fkey FOREIGN KEY (link_id) REFERENCES bridge.link(id) ON DELETE CASCADE;
 ALTER TABLE ONLY bridge.request
     ADD CONSTRAINT request_source_id_fkey FOREIGN KEY (source_id) REFERENCES bridge.source(id);
 ALTER TABLE ONLY bridge.subscription
@@ -2681,15 +3274,20 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.computed_open_problem TO bridg
 GRANT SELECT ON TABLE report.status_interval TO bridge_reader;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.status_entry TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.computed_resolution TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.conflict TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.daily_flow TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.daily_flow_kind TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.dead_letter TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.extra_column TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.last_pass TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.lease TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.link TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.link_note TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.link_rule TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.missing_problem TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.notification TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.notification_digest TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.outbox TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.push_outcome TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.refetch TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.request TO bridge_writer;
@@ -2703,12 +3301,17 @@ GRANT SELECT ON TABLE report.affected_resource TO bridge_reader;
 GRANT SELECT ON TABLE report.affected_service TO bridge_reader;
 GRANT SELECT ON TABLE report.change TO bridge_reader;
 GRANT SELECT ON TABLE report.characteristic TO bridge_reader;
+GRANT SELECT ON TABLE report.conflict TO bridge_reader;
 GRANT SELECT ON TABLE report.daily_flow TO bridge_reader;
 GRANT SELECT ON TABLE report.external_identifier TO bridge_reader;
 GRANT SELECT ON TABLE report.hourly_change TO bridge_reader;
+GRANT SELECT ON TABLE report.link TO bridge_reader;
+GRANT SELECT ON TABLE report.link_note TO bridge_reader;
+GRANT SELECT ON TABLE report.linked_problem TO bridge_reader;
 GRANT SELECT ON TABLE report.note TO bridge_reader;
 GRANT SELECT ON TABLE report.notification TO bridge_reader;
 GRANT SELECT ON TABLE report.open_problem TO bridge_reader;
+GRANT SELECT ON TABLE report.outbox TO bridge_reader;
 GRANT SELECT ON TABLE report.parent_problem TO bridge_reader;
 GRANT SELECT ON TABLE report.push_quality TO bridge_reader;
 GRANT SELECT ON TABLE report.related_party TO bridge_reader;
@@ -2716,10 +3319,12 @@ GRANT SELECT ON TABLE report.resolution TO bridge_reader;
 GRANT SELECT ON TABLE report.root_cause TO bridge_reader;
 GRANT SELECT ON TABLE report.service_problem_extra TO bridge_reader;
 GRANT SELECT ON TABLE report.service_problem_version TO bridge_reader;
+GRANT SELECT ON TABLE report.sync_quality TO bridge_reader;
 GRANT SELECT ON TABLE report.tracking_record TO bridge_reader;
 GRANT SELECT ON TABLE report.trouble_ticket TO bridge_reader;
 GRANT SELECT ON TABLE report.underlying_alarm TO bridge_reader;
 GRANT SELECT ON TABLE report.underlying_problem TO bridge_reader;
+GRANT SELECT ON TABLE report.write TO bridge_reader;
 
 ALTER DEFAULT PRIVILEGES IN SCHEMA bridge GRANT SELECT,INSERT,DELETE,UPDATE ON TABLES TO bridge_writer;
 ALTER DEFAULT PRIVILEGES IN SCHEMA report GRANT SELECT ON TABLES TO bridge_reader;

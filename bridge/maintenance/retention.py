@@ -55,6 +55,9 @@ class RetentionJob:
             ("tombstones", self.keep.deleted_days),
             ("dead_letters", self.keep.dead_letters_days),
             ("changes", _CHANGES_DAYS),
+            ("writes", self.keep.writes_days),
+            ("conflicts", self.keep.conflicts_days),
+            ("ended_links", self.keep.ended_links_days),
         ):
             pruned[what] = await self._batches(what, now() - timedelta(days=keep_days)) if keep_days else 0
         if any(pruned.values()):

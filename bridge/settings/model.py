@@ -110,6 +110,12 @@ class RetentionSettings(Section):
     """days that a problem deleted at its source stays, 0 (for ever) to 36500"""
     dead_letters_days: Whole = Field(default=90, ge=0, le=36500)
     """days of dead letters, 0 (for ever) to 36500"""
+    writes_days: Whole = Field(default=90, ge=0, le=36500)
+    """days of the record of what links wrote, 0 (for ever) to 36500"""
+    conflicts_days: Whole = Field(default=365, ge=0, le=36500)
+    """days of conflicts of links after they were settled, 0 (for ever) to 36500"""
+    ended_links_days: Whole = Field(default=0, ge=0, le=36500)
+    """days of links after both tickets have ended, 0 (for ever) to 36500"""
 
 
 class JournalSettings(Section):

@@ -5,7 +5,17 @@ from datetime import datetime
 from bridge.storage.database import Connection
 from bridge.storage.queries import queries
 
-WHAT = ("digests", "versions", "status_changes", "tombstones", "dead_letters", "changes")
+WHAT = (
+    "digests",
+    "versions",
+    "status_changes",
+    "tombstones",
+    "dead_letters",
+    "changes",
+    "writes",
+    "conflicts",
+    "ended_links",
+)
 
 
 async def delete(connection: Connection, what: str, before: datetime, limit: int) -> int:

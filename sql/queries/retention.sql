@@ -152,3 +152,40 @@ where
             limit $2
         )
     );
+
+-- name: writes
+-- Writes to ticket systems whose outcome has been known since before $1.
+delete from bridge.outbox as o
+where
+    o.id = any(
+        array(
+            select e.id from bridge.outbox as e
+            where e.ended_at < $1
+            limit $2
+        )
+    );
+
+-- name: conflicts
+-- Conflicts settled before $1; those that wait for a person stay.
+delete from bridge.conflict as c
+where
+    c.id = any(
+        array(
+            select e.id from bridge.conflict as e
+            where e.settled_at < $1
+            limit $2
+        )
+    );
+
+-- name: ended_links
+-- Links that ended before $1, with their notes, writes and conflicts.
+delete from bridge.link as l
+where
+    l.id = any(
+        array(
+            select e.id from bridge.link as e
+            where e.state = 'ended' and e.state_since < $1
+            order by e.id
+            limit $2
+        )
+    );

@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 import pytest
 
 from bridge.domain.observation import Via
-from bridge.storage import refetch, source_removal, subscription
+from bridge.storage import link, outbox, refetch, source_removal, subscription
 from bridge.storage.database import Connection, Database
 from bridge.storage.observation import Entry, store
 from bridge.storage.source_removal import SourceContents
 from bridge.tmf656 import wire
+from tests.link_tables import add_links, add_rule, wanted
 
 pytestmark = pytest.mark.anyio
 
@@ -39,3 +40,15 @@ async def test_all_rows_of_the_source_go_in_batches_and_none_of_another(
         assert await source_removal.contents(connection, other) == SourceContents(3, 0)
         assert [each["name"] for each in await connection.fetch("select name from bridge.source")] == ["other"]
     assert await source_removal.remove(database, source_id) == 0
+
+
+async def test_links_go_with_a_source_of_their_rule(database: Database) -> None:
+    rule, left, right = await add_rule(database)
+    async with database.transaction() as connection:
+        [number] = await add_links(connection, rule)
+        await outbox.put(connection, [wanted(number, rule, right)])
+    await source_removal.remove(database, left)
+    async with database.connection() as connection:
+        left_over = "select (select count(*) from bridge.link_rule) + (select count(*) from bridge.outbox)"
+        assert await connection.fetchval(left_over) == 0
+        assert await link.read(connection, [number]) == {}

@@ -49,6 +49,14 @@ class ConflictKind(StrEnum):
     """The target did not keep what was written."""
     UNCERTAIN = "uncertain"
     """A write without an answer, and somebody changed the value meanwhile."""
+    OVERWRITTEN = "overwritten"
+    """Somebody changed the value between our read and our write."""
+    OSCILLATING = "oscillating"
+    """The field was written in both directions again and again."""
+    DUPLICATE = "duplicate"
+    """A second ticket carries the key."""
+    AMBIGUOUS = "ambiguous"
+    """Several tickets match."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,130 @@
+-- name: add
+-- New links; one whose key, or whose ticket, is linked already is left out.
+insert into bridge.link (rule_id, generation, origin, key, left_id, right_id, state, state_reason, linked_at)
+select
+    n.rule_id,
+    n.generation,
+    n.origin,
+    n.key,
+    n.left_id,
+    n.right_id,
+    n.state,
+    n.state_reason,
+    n.linked_at
+from unnest(
+    $1::smallint[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::timestamptz[]
+) as n (rule_id, generation, origin, key, left_id, right_id, state, state_reason, linked_at)
+order by n.key
+on conflict do nothing
+returning id, key;
+
+-- name: by_id
+select
+    l.id, l.rule_id, l.generation, l.revision, l.origin, l.state, l.state_reason, l.state_since, l.key, l.left_id, l.right_id,
+    l.left_revision, l.right_revision, l.base, l.left_mark, l.right_mark, l.intent, l.created_at, l.linked_at, l.checked_at, l.behind_since,
+    l.unsure_until
+from bridge.link as l
+where l.id = any($1::bigint[])
+order by l.id;
+
+-- name: lock
+-- The same rows, locked in the order of their ids.
+select
+    l.id, l.rule_id, l.generation, l.revision, l.origin, l.state, l.state_reason, l.state_since, l.key, l.left_id, l.right_id,
+    l.left_revision, l.right_revision, l.base, l.left_mark, l.right_mark, l.intent, l.created_at, l.linked_at, l.checked_at, l.behind_since,
+    l.unsure_until
+from bridge.link as l
+where l.id = any($1::bigint[])
+order by l.id
+for update;
+
+-- name: of_tickets
+-- Ids of the links of these tickets of a rule, unlinked ones too.
+select l.id
+from bridge.link as l
+where l.rule_id = $1 and l.left_id = any($2::text[])
+union
+select l.id
+from bridge.link as l
+where l.rule_id = $1 and l.right_id = any($3::text[])
+order by id;
+
+-- name: by_key
+select l.id
+from bridge.link as l
+where l.key = any($1::text[])
+order by l.id;
+
+-- name: find
+-- Links that a person names: by number, key, or either ticket; of one rule, or of all ($2 null).
+select l.id
+from bridge.link as l
+inner join bridge.link_rule as r on l.rule_id = r.id
+where
+    (l.id::text = $1 or l.key = $1 or l.left_id = $1 or l.right_id = $1)
+    and ($2::text is null or r.name = $2)
+order by l.id;
+
+-- name: save
+-- Write what was decided. A row that another writer changed since it was read is not written: fewer rows are returned.
+update bridge.link as l set
+    revision = l.revision + 1,
+    state = n.state,
+    state_reason = n.state_reason,
+    state_since = case when l.state = n.state then l.state_since else now() end,
+    left_id = n.left_id,
+    right_id = n.right_id,
+    left_revision = n.left_revision,
+    right_revision = n.right_revision,
+    base = n.base,
+    left_mark = n.left_mark,
+    right_mark = n.right_mark,
+    intent = n.intent,
+    linked_at = n.linked_at,
+    checked_at = n.checked_at,
+    behind_since = n.behind_since,
+    unsure_until = n.unsure_until
+from unnest(
+    $1::bigint[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::text[], $7::integer[], $8::integer[], $9::jsonb[], $10::jsonb[],
+    $11::jsonb[], $12::jsonb[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[], $16::timestamptz[]
+) as n (
+    id, revision, state, state_reason, left_id, right_id, left_revision, right_revision, base, left_mark, right_mark, intent, linked_at,
+    checked_at, behind_since, unsure_until
+)
+where l.id = n.id and l.revision = n.revision
+returning l.id;
+
+-- name: remove
+-- A ticket that wanted a counterpart and no longer meets the filter.
+delete from bridge.link as l
+where l.id = any($1::bigint[]) and l.state = 'wanted';
+
+-- name: in_state
+-- The next $4 links of a rule in a state, after $3.
+select l.id
+from bridge.link as l
+where l.rule_id = $1 and l.state = $2 and l.id > $3
+order by l.id
+limit $4;
+
+-- name: unsettled
+-- Links whose target may have carried out something of which no answer came, with the target: creates that are due ($2), and writes with an intent.
+select l.id
+from bridge.link as l
+inner join bridge.outbox as o on l.id = o.link_id
+where o.source_id = $1 and o.state = 'sending' and coalesce(l.unsure_until, '-infinity') <= $2
+order by l.id;
+
+-- name: count
+select
+    r.name as rule,
+    l.state,
+    count(*) as links
+from bridge.link as l
+inner join bridge.link_rule as r on l.rule_id = r.id
+group by r.name, l.state;
+
+-- name: count_linked
+-- How many links of a rule join two tickets.
+select count(*) as links from bridge.link as l
+where l.rule_id = $1 and l.state in ('linked', 'ended', 'orphaned');

@@ -1,0 +1,169 @@
+-- name: put
+-- What is to be written. A row that is open keeps its place, and says what is missing now; one that waits for no reason of its own is due.
+insert into bridge.outbox as o (link_id, rule_id, source_id, side, kind, item, ends_ticket, fields, cause)
+select
+    n.link_id,
+    n.rule_id,
+    n.source_id,
+    n.side,
+    n.kind,
+    n.item,
+    n.ends_ticket,
+    n.fields,
+    n.cause
+from unnest(
+    $1::bigint[], $2::smallint[], $3::smallint[], $4::text[], $5::text[], $6::text[], $7::boolean[], $8::jsonb[], $9::jsonb[]
+) as n (link_id, rule_id, source_id, side, kind, item, ends_ticket, fields, cause)
+order by n.link_id, n.side, n.kind, n.item
+on conflict (link_id, side, kind, item) where state in ('waiting', 'sending', 'blocked') do update set
+fields = case when o.state = 'sending' then o.fields else excluded.fields end,
+cause = case when o.state = 'sending' then o.cause else excluded.cause end,
+ends_ticket = excluded.ends_ticket,
+-- what was blocked is tried again once somebody changed something
+state = case when o.state = 'blocked' and o.fields is distinct from excluded.fields then 'waiting' else o.state end,
+attempts = case when o.state = 'blocked' and o.fields is distinct from excluded.fields then 0 else o.attempts end,
+due_at = case when o.state = 'blocked' and o.fields is distinct from excluded.fields then now() else o.due_at end
+where o.fields is distinct from excluded.fields or o.ends_ticket <> excluded.ends_ticket;
+
+-- name: drop
+-- Nothing is missing any more: end rows of these links and sides that nobody sends now.
+update bridge.outbox as o set state = 'dropped', outcome = 'dropped', ended_at = now()
+from unnest($1::bigint[], $2::text[], $3::text[]) as n (link_id, side, kind)
+where o.link_id = n.link_id and o.side = n.side and o.kind = n.kind and o.state in ('waiting', 'blocked');
+
+-- name: due
+-- What may be sent to a source now: one row a link, of rules that are on, of links without an unsettled write, and without those that this process
+-- is busy with ($3). A create goes first; a note before an update that ends the ticket; notes in order, and not behind a blocked one.
+select w.id
+from (
+    select distinct on (o.link_id)
+        o.id,
+        o.due_at
+    from bridge.outbox as o
+    inner join bridge.link_rule as r on o.rule_id = r.id and r.state = 'on'
+    where
+        o.source_id = $1 and o.state = 'waiting' and o.due_at <= $2
+        and o.link_id <> all($3::bigint[])
+        and not exists (
+            select from bridge.outbox as s
+            where s.link_id = o.link_id and s.state = 'sending'
+        )
+        and not exists (
+            select from bridge.outbox as b
+            where
+                b.link_id = o.link_id and b.side = o.side and b.kind = 'note' and b.id <> o.id
+                and (
+                    (o.kind = 'note' and b.id < o.id and b.state in ('waiting', 'blocked'))
+                    or (o.kind = 'update' and o.ends_ticket and b.state = 'waiting')
+                )
+        )
+    order by o.link_id, array_position(array['create', 'note', 'update', 'end_duplicate'], o.kind), o.id
+) as w
+order by w.due_at, w.id
+limit $4;
+
+-- name: by_id
+select
+    o.id, o.link_id, o.rule_id, o.source_id, o.side, o.kind, o.item, o.state, o.attempts, o.due_at, o.token, o.sent_at, o.ends_ticket,
+    o.fields, o.cause, o.status, o.error, o.created_at
+from bridge.outbox as o
+where o.id = any($1::bigint[])
+order by o.id;
+
+-- name: open_of
+-- The open rows of these links.
+select
+    o.id, o.link_id, o.rule_id, o.source_id, o.side, o.kind, o.item, o.state, o.attempts, o.due_at, o.token, o.sent_at, o.ends_ticket,
+    o.fields, o.cause, o.status, o.error, o.created_at
+from bridge.outbox as o
+where o.link_id = any($1::bigint[]) and o.state in ('waiting', 'sending', 'blocked')
+order by o.id;
+
+-- name: begin
+-- About to be sent, with what is sent: not when its rule was paused meanwhile, when another write of its link is not settled, or when somebody took it.
+update bridge.outbox as o set state = 'sending', token = $2, sent_at = $3, fields = $4, error = null
+from bridge.link_rule as r
+where
+    o.id = $1 and o.state = 'waiting' and o.rule_id = r.id and r.state = 'on'
+    and not exists (
+        select from bridge.outbox as s
+        where s.link_id = o.link_id and s.state = 'sending'
+    )
+returning o.id;
+
+-- name: end
+-- Its outcome is known.
+update bridge.outbox as o set
+    state = case when $2 = 'dropped' then 'dropped' else 'done' end,
+    outcome = $2,
+    status = coalesce($3::integer, o.status),
+    error = null,
+    ended_at = $4
+where o.id = $1 and o.state in ('waiting', 'sending')
+returning o.id;
+
+-- name: block
+-- A person has to look at it.
+update bridge.outbox as o set
+    state = 'blocked',
+    status = coalesce($2::integer, o.status),
+    error = $3
+where o.id = $1 and o.state in ('waiting', 'sending')
+returning o.id;
+
+-- name: postpone
+-- It was not done; again when it is due.
+update bridge.outbox as o set
+    state = 'waiting',
+    due_at = $2,
+    attempts = o.attempts + $3::integer,
+    status = coalesce($4::integer, o.status),
+    error = $5
+where o.id = $1 and o.state in ('waiting', 'sending')
+returning o.id;
+
+-- name: requeue
+-- A person wants blocked rows tried again: of these links, or of a rule and, where it is given, with that in their error.
+update bridge.outbox as o set state = 'waiting', attempts = 0, due_at = now()
+where
+    o.state = 'blocked'
+    and (o.link_id = any($1::bigint[]) or (o.rule_id = $2 and ($3 = '' or strpos(o.error, $3) > 0)))
+returning o.link_id;
+
+-- name: sending
+-- Rows of a source whose outcome is not known.
+select
+    o.id, o.link_id, o.rule_id, o.source_id, o.side, o.kind, o.item, o.state, o.attempts, o.due_at, o.token, o.sent_at, o.ends_ticket,
+    o.fields, o.cause, o.status, o.error, o.created_at
+from bridge.outbox as o
+where o.source_id = $1 and o.state = 'sending'
+order by o.id;
+
+-- name: next_due
+-- When the next row of a source may be sent, and how many wait.
+select
+    min(o.due_at) as due_at,
+    count(*) as waiting
+from bridge.outbox as o
+inner join bridge.link_rule as r on o.rule_id = r.id and r.state = 'on'
+where o.source_id = $1 and o.state = 'waiting';
+
+-- name: figures
+-- Open rows by target and kind, for metrics.
+select
+    s.name as target,
+    r.name as rule,
+    o.kind,
+    o.state,
+    count(*) as writes,
+    min(o.created_at) as oldest_at
+from bridge.outbox as o
+inner join bridge.link_rule as r on o.rule_id = r.id
+inner join bridge.source as s on o.source_id = s.id
+where o.state in ('waiting', 'sending', 'blocked')
+group by s.name, r.name, o.kind, o.state;
+
+-- name: begun_since
+-- How many counterparts of a rule were begun since.
+select count(*) as creates from bridge.outbox as o
+where o.rule_id = $1 and o.kind = 'create' and o.created_at >= $2;
