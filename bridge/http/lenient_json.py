@@ -1,11 +1,14 @@
 """JSON as servers write it, read as far as it can be read."""
 
 import json
-from typing import Any
+import re
+from typing import Any, Final
 
 import orjson
 
 from bridge.http.charset import to_utf8
+
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 def lenient(raw: bytes | bytearray | memoryview, charset: str | None = None) -> Any:
@@ -22,7 +25,7 @@ def lenient(raw: bytes | bytearray | memoryview, charset: str | None = None) -> 
 def _without_surrogates(value: Any) -> Any:
     """Replace halves of surrogate pairs, which no UTF-8 text can hold."""
     if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return value if value.isascii() else _SURROGATE.sub("\ufffd", value)
     if isinstance(value, list):
         return [_without_surrogates(one) for one in value]
     if isinstance(value, dict):

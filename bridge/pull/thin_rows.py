@@ -31,7 +31,7 @@ async def learn_thin_rows(source: SourceState, rows: Sequence[Row]) -> bool | No
     await source.by_id_pace.wait_turn()
     try:
         fetched = await source.client.get(problem_id)
-        (whole,) = wire.rows_of([fetched.item])
+        whole = Row(last_update=fetched.item.get("lastUpdate"), time_changed=fetched.item.get("timeChanged"))
         if wire.stamp(whole) != wire.stamp(row):
             return None  # it changed in between
         thin = bool(wire.withheld(row.read(), fetched.item))

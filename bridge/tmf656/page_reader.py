@@ -109,18 +109,19 @@ def read_page(body: bytearray, charset: str | None = None) -> ReadPage:
         raise NoProblemsError(str(error)) from error
 
 
-def _strict_rows(text: bytes | bytearray) -> list[Row] | None:
-    """Cut up a bare list of objects in strict JSON; None when it is something else."""
-    if len(text) > _SURELY_FEW_BYTES and text.count(b"{") > MAX_ROWS:
-        _refuse_many_rows(text)
-    rows = rows_in(text)
-    if rows is not None and len(text) > _SURELY_FEW_BYTES:
+def _strict_rows(text: bytes | bytearray, start: int = 0, stop: int | None = None) -> list[Row] | None:
+    """Cut up a bare list of objects in strict JSON; None when it is something else. The rows are views of `text`."""
+    large = len(text) > _SURELY_FEW_BYTES
+    if large and text.count(b"{", start, stop) > MAX_ROWS:
+        _refuse_many_rows(memoryview(text)[start:stop])
+    rows = rows_in(text, start, stop)
+    if rows is not None and large:
         for row in rows:
             _bound(row)
     return rows
 
 
-def _refuse_many_rows(text: bytes | bytearray) -> None:
+def _refuse_many_rows(text: memoryview) -> None:
     """Raise TooManyError where the list has more rows than are read; nothing of a row is kept for that."""
     counted = 0
 
@@ -141,9 +142,15 @@ def _refuse_many_rows(text: bytes | bytearray) -> None:
 
 def _bound(row: Row) -> None:
     """Replace the text of a row that would take hundreds of megabytes once read; it becomes a dead letter."""
-    text = bytes(row.text) if len(memoryview(row.text)) > _SURELY_FEW_BYTES else b""
-    if text and text.count(b",") + text.count(b"{") + text.count(b"[") > MAX_MEMBERS:
-        row.text = Raw(text[:_SURELY_FEW_BYTES])
+    text = memoryview(row.text)
+    if len(text) > _SURELY_FEW_BYTES and _members_at_most(text) > MAX_MEMBERS:
+        row.text = Raw(bytes(text[:_SURELY_FEW_BYTES]))
+
+
+def _members_at_most(text: memoryview) -> int:
+    """Count the signs in front of members and elements, those in texts too."""
+    parts = (bytes(text[at : at + _SURELY_FEW_BYTES]) for at in range(0, len(text), _SURELY_FEW_BYTES))
+    return sum(part.count(b",") + part.count(b"{") + part.count(b"[") for part in parts)
 
 
 def _read(text: bytes | bytearray, start: int, stop: int, depth: int) -> ReadPage:
@@ -160,8 +167,7 @@ def _read(text: bytes | bytearray, start: int, stop: int, depth: int) -> ReadPag
 
 def _list(text: bytes | bytearray, start: int, stop: int) -> list[Row]:
     """Read a list row by row, each as far as it can be read. What is no object is left out, unless nothing is one."""
-    whole = text[start:stop]
-    if (rows := _strict_rows(whole)) is not None:
+    if (rows := _strict_rows(text, start, stop)) is not None:
         return rows
     rows, others = [], 0
     for _, *span in children(text, start, stop):
@@ -180,29 +186,29 @@ def _list(text: bytes | bytearray, start: int, stop: int) -> list[Row]:
 
 
 def _row(text: bytes | bytearray, start: int, stop: int) -> Row:
-    """Read one object. What cannot be read at all keeps its text, and its id where at least that can be read."""
-    raw = bytes(text[start:stop])
+    """Read one object, a view of `text`. What cannot be read keeps its text, and its id where that can be read."""
+    view = memoryview(text)[start:stop]
     try:
-        row = _ROW.decode(raw)
-        raw.decode()
-        row.text = Raw(raw)
-    except (DecodeError, UnicodeDecodeError, RecursionError):
-        row = _lenient_row(raw)
+        row = _ROW.decode(view)
+        row.text = Raw(view)
+    except (DecodeError, RecursionError):
+        row = _lenient_row(text, start, stop)
     _bound(row)
     return row
 
 
-def _lenient_row(raw: bytes) -> Row:
-    row = Row(text=Raw(raw))
+def _lenient_row(text: bytes | bytearray, start: int, stop: int) -> Row:
+    view = memoryview(text)[start:stop]
+    row = Row(text=Raw(view))
     try:
-        for name, begin, end in children(raw, 0, len(raw)):
+        for name, begin, end in children(text, start, stop):
             if name in _NAMES:
-                setattr(row, _NAMES[name], lenient(raw[begin:end]))
+                setattr(row, _NAMES[name], lenient(text[begin:end]))
     except (ValueError, RecursionError):
         return row
-    if len(raw) <= _SURELY_FEW_BYTES or raw.count(b",") <= MAX_MEMBERS:
+    if len(view) <= _SURELY_FEW_BYTES or text.count(b",", start, stop) <= MAX_MEMBERS:
         try:
-            (written,) = rows_of([lenient(raw)])
+            (written,) = rows_of([lenient(view)])
         except (ValueError, TypeError, AttributeError, RecursionError):
             return row
         return written

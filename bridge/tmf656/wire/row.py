@@ -64,12 +64,15 @@ _ROWS = Decoder(list[Row])
 _TEXTS = Decoder(list[Raw])
 
 
-def rows_in(body: bytes | bytearray) -> list[Row] | None:
-    """Cut up a plain list of objects; None: it is something else, or has to be read leniently."""
+def rows_in(body: bytes | bytearray, start: int = 0, stop: int | None = None) -> list[Row] | None:
+    """Cut up a plain list of objects, which is `body` or a part of it; None: it is something else, or has to be read
+    leniently. The texts are views of `body`, not copies.
+    """
     try:
         if not is_utf8(body):  # msgspec does not look into texts that it passes over
             return None
-        rows, texts = _ROWS.decode(body), _TEXTS.decode(body)
+        part = memoryview(body)[start:stop]
+        rows, texts = _ROWS.decode(part), _TEXTS.decode(part)
     except (DecodeError, RecursionError):
         return None
     for row, text in zip(rows, texts, strict=True):
