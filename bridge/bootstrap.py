@@ -19,7 +19,8 @@ from anyio.abc import TaskGroup, TaskStatus
 from bridge.errors import PermanentError
 from bridge.postgres.embedded import embedded
 from bridge.schedule import until_available
-from bridge.settings import Settings, SourceSettings
+from bridge.settings import Settings, SourceSettings, Tmf656Settings
+from bridge.sources.client import ProblemReader, SourceClient
 from bridge.sources.state import Mode, SourceState
 from bridge.storage import last_pass, migrations, watermark
 from bridge.storage import source as source_table
@@ -28,6 +29,7 @@ from bridge.storage.lease import LeaderFence
 from bridge.telemetry import systemd
 from bridge.telemetry.logs import hide
 from bridge.telemetry.metrics import PASS_KINDS, Metrics
+from bridge.tmf656 import reader as tmf656_reader
 from bridge.tmf656.client import Client
 
 log = structlog.get_logger(__name__)
@@ -122,13 +124,22 @@ async def _heed_signals(
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the process is gone
 
 
-def client_for(name: str, settings: SourceSettings, metrics: Metrics) -> Client:
-    """Make the client of a source."""
-    return Client(
-        name,
-        settings,
-        on_request=lambda operation, outcome: metrics.upstream.labels(name, operation, outcome).inc(),
-    )
+def client_for(name: str, settings: SourceSettings, metrics: Metrics) -> SourceClient:
+    """Make the client of a source, by its kind: here, and in `reader_for`, a kind gets its classes."""
+
+    def on_request(operation: str, outcome: str) -> None:
+        metrics.upstream.labels(name, operation, outcome).inc()
+
+    match settings:
+        case Tmf656Settings():
+            return Client(name, settings, on_request=on_request)
+        case _:
+            raise AssertionError(f"no client is made for kind = {settings.kind!r}")
+
+
+def reader_for(_: SourceSettings) -> ProblemReader:
+    """Return what reads the problems of a source: of every kind they are written as problems of the TMF656 model."""
+    return tmf656_reader
 
 
 def intervals(settings: SourceSettings) -> dict[str, float]:
@@ -157,7 +168,7 @@ async def open_source(
 
 
 async def source_state_for(
-    name: str, settings: SourceSettings, database: Database, client: Client, public_url: str, metrics: Metrics
+    name: str, settings: SourceSettings, database: Database, client: SourceClient, public_url: str, metrics: Metrics
 ) -> SourceState:
     """Make the state of a source, known to the database under a short key."""
     async with database.transaction() as connection:
@@ -182,10 +193,11 @@ async def source_state_for(
         source_id=row.id,
         settings=settings,
         client=client,
+        reader=reader_for(settings),
         callback=f"{public_url}/listener/{name}/{row.secrets[0]}",
         secrets=row.secrets,
         retired=row.retired,
-        version=row.version if settings.version == "auto" else settings.version,
+        version=row.version if settings.model_version is None else settings.model_version,
         written_mode=Mode(mode),
         on_mode=lambda state: _show_mode(state, metrics),
     )

@@ -24,7 +24,7 @@ from bridge.postgres.embedded import Embedded
 from bridge.pull.poll import Poller
 from bridge.pull.reconcile import Reconciler
 from bridge.pull.refetch import Refetcher
-from bridge.settings import Settings, SourceSettings
+from bridge.settings import Settings
 from bridge.simulator import Simulator
 from bridge.simulator.tmf656.background import background
 from bridge.sources.state import SourceState
@@ -150,9 +150,8 @@ async def rig_for(dsn: str, database: Database) -> AsyncIterator[Callable[..., A
 
         async def make(sim: Simulator | str, *, public_url: str = _NOBODY, **source: Any) -> Rig:
             url = sim if isinstance(sim, str) else sim.url
-            settings = SourceSettings.model_validate(
-                {"url": url, "callback_secret": "s3cr3t-" * 4, "by_id_rate_per_second": 0, **source}
-            )
+            table = {"url": url, "callback_secret": "s3cr3t-" * 4, "by_id_rate_per_second": 0, **source}
+            settings = Settings.model_validate({"sources": {"sim": table}}).sources["sim"]
             metrics = Metrics()
             client = await stack.enter_async_context(client_for("sim", settings, metrics))
             source = await source_state_for("sim", settings, database, client, public_url, metrics)

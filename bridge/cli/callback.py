@@ -57,7 +57,7 @@ def _lines(settings: Settings, name: str, found: dict[str, Any]) -> list[str]:
         lines.append(
             f"registered  {safe_line(registered)}  (since {found['registered_at']:%Y-%m-%d %H:%M} UTC{hub_id})"
         )
-    elif not settings.sources[name].push:
+    elif not settings.sources[name].hub.push:
         lines.append(f"registered  nothing: sources.{name}.push = false")
     else:
         lines.append("registered  nothing: `tmf656-bridge status` says why, `tmf656-bridge check` tries the hub")

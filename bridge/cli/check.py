@@ -69,7 +69,7 @@ async def _check(settings: Settings, push_seconds: float | None) -> list[Finding
             group.start_soon(look, name)
     findings += [finding for name, each in found.items() for finding in each + database.passes.get(name, [])]
     if push_seconds is not None:
-        wanted = [name for name, source in settings.sources.items() if source.enabled and source.push]
+        wanted = [name for name, source in settings.sources.items() if source.enabled and source.hub.push]
         answering = [name for name in wanted if all(finding.works is not False for finding in found[name])]
         findings += await check_push(settings, answering, running=database.running, wait_seconds=push_seconds)
     return findings

@@ -17,7 +17,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 def check_listener(settings: Settings, *, running: bool) -> list[Finding]:
     """`running`: a bridge leads on this database, so that the port may be its own."""
     findings = [_journal(settings), _port(settings, running=running)]
-    if any(source.enabled and source.push for source in settings.sources.values()):
+    if any(source.enabled and source.hub.push for source in settings.sources.values()):
         findings += _callback(settings)
     return findings
 
@@ -77,7 +77,7 @@ def _doubts(settings: Settings, base: str) -> Iterable[tuple[str, str]]:
     far = [
         name
         for name, source in settings.sources.items()
-        if source.enabled and source.push and not _is_loopback(urlsplit(source.url).hostname or "")
+        if source.enabled and source.hub.push and not _is_loopback(urlsplit(source.url).hostname or "")
     ]
     if _is_loopback(host) and far:
         yield (

@@ -12,13 +12,14 @@ import anyio
 from bridge.bootstrap import OpenDatabase, client_for, open_database
 from bridge.cli.check_listener import callback_base
 from bridge.cli.finding import Finding
+from bridge.domain.hub import HubAbsentError, HubConflictError
 from bridge.errors import BridgeError, TransientError
 from bridge.settings import Settings
+from bridge.sources.client import hub_of
 from bridge.storage import source as source_table
 from bridge.storage import subscription
 from bridge.storage.database import Connection
 from bridge.telemetry.metrics import Metrics
-from bridge.tmf656.hub import HubAbsentError, HubConflictError
 from bridge.web.callback_probe import CallbackProbe, probing, status_of
 from bridge.web.server import ServerOptions
 from bridge.web.tls import Certificates
@@ -60,16 +61,16 @@ async def _through_probe(
     source = settings.sources[name]
     secret = f"check-{secrets.token_urlsafe(16)}"
     callback = f"{callback_base(settings) or probe.url}/listener/{name}/{secret}"
-    version = None if source.version == "auto" else source.version
     try:
         async with client_for(name, source, Metrics()) as client:
-            registration = await client.register(callback, source.hub_query, version=version)
+            hub = hub_of(name, client)
+            registration = await hub.register(callback, source.hub.hub_query, version=source.model_version)
             try:
                 arrived = await probe.posted(secret, within_seconds=wait_seconds)
             finally:
                 if registration.hub_id is not None:
                     with anyio.CancelScope(shield=True):
-                        await client.deregister(registration.hub_id)
+                        await hub.deregister(registration.hub_id)
     except HubAbsentError as error:
         findings[name] = Finding(name, "push", None, f"no hub ({error})", "the source is polled")
         return

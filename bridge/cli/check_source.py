@@ -6,22 +6,19 @@ from collections.abc import Iterator
 from time import perf_counter
 from urllib.parse import urlsplit
 
-from bridge.bootstrap import client_for
+from bridge.bootstrap import client_for, reader_for
 from bridge.cli.finding import Finding, tried
 from bridge.domain.completeness import Gap
+from bridge.domain.hub import HubAbsentError, HubConflictError
 from bridge.domain.observation import Via
 from bridge.domain.vocabulary import SourceVocabulary
 from bridge.errors import BridgeError, PermanentError, UnreadableError
 from bridge.http.errors import MalformedAnswerError
+from bridge.http.row import Row
 from bridge.schedule import now
 from bridge.settings import SourceSettings
+from bridge.sources.client import HubClient, SourceClient
 from bridge.telemetry.metrics import Metrics
-from bridge.tmf656 import wire
-from bridge.tmf656.base_probe import find_base
-from bridge.tmf656.client import Client
-from bridge.tmf656.filter_style import FilterStyle
-from bridge.tmf656.hub import HubAbsentError, HubConflictError
-from bridge.tmf656.wire.row import Row
 
 _EXAMPLES = 5
 _LONGEST_EXAMPLE = 60
@@ -38,17 +35,20 @@ async def check_source(name: str, source: SourceSettings, base: str, *, hub: boo
         if problem_id is not None:
             remedy = f"without it deletions cannot be confirmed: look at sources.{name}.resource_path"
             findings.append(await tried(name, "get by id", lambda: _get(client, problem_id), remedy))
-        if not source.push:
+        if client.hub is None:
+            findings.append(Finding(name, "hub", None, f"kind = {source.kind!r} has none", "the source is polled"))
+        elif not source.hub.push:
             findings.append(Finding(name, "hub", None, "not wanted (push = false)"))
         elif hub:
-            findings.append(await _hub(name, source, client, base))
+            findings.append(await _hub(name, source, client.hub, base))
     return findings
 
 
-async def _list(name: str, source: SourceSettings, client: Client) -> tuple[list[Finding], str | None]:
+async def _list(name: str, source: SourceSettings, client: SourceClient) -> tuple[list[Finding], str | None]:
     """Ask for the first page; say what came and which version the rows look like."""
     started = perf_counter()
-    listed = client.pages(changed_since=None, filter_style=FilterStyle.NONE, version=None, stamps=wire.stamps)
+    reader = reader_for(source)
+    listed = client.pages()
     try:
         async for page in listed:
             milliseconds = 1000 * (perf_counter() - started)
@@ -58,28 +58,29 @@ async def _list(name: str, source: SourceSettings, client: Client) -> tuple[list
                 continue
             try:
                 item = page.items[0].read()
-                first = wire.read_problem(item, asked_at=now(), via=Via.POLL)
+                first = reader.read_problem(item, asked_at=now(), via=Via.POLL)
             except UnreadableError as error:
                 return [reach, Finding(name, "list", False, f"a row cannot be read: {error}", error.hint)], None
-            version = wire.detect_version(item) or "unknown"
+            version = reader.detect_version(item) or "unknown"
             found = f"{len(page.items):,}{total} problems on the first page, looks like version {version}"
             return [reach, Finding(name, "list", True, found), *_unmapped(name, source, page.items)], first.problem_id
     except BridgeError as error:
         failed = Finding(name, "reach", False, str(error), _keys(name, source))
         wrong_path = isinstance(error, PermanentError | MalformedAnswerError)
-        return [failed, *(await _elsewhere(name, source) if wrong_path else [])], None
+        return [failed, *(await _elsewhere(name, source, client) if wrong_path else [])], None
     if listed.completeness.gap is Gap.NOT_FOUND:
-        return await _not_found(name, source), None
+        return await _not_found(name, source, client), None
     return [Finding(name, "list", True, "no problems")], None
 
 
 def _unmapped(name: str, source: SourceSettings, rows: list[Row]) -> Iterator[Finding]:
     """The words and times on a page that are not understood, by attribute, with the most frequent as examples."""
+    reader = reader_for(source)
     vocabulary = SourceVocabulary(source.status_map, source.priority_map)
     found: dict[str, Counter[str]] = {}
     for row in rows:
         try:
-            read = wire.read_problem(row.read(), asked_at=now(), via=Via.POLL, vocabulary=vocabulary)
+            read = reader.read_problem(row.read(), asked_at=now(), via=Via.POLL, vocabulary=vocabulary)
         except UnreadableError:
             continue
         for each in read.unmapped:
@@ -91,24 +92,23 @@ def _unmapped(name: str, source: SourceSettings, rows: list[Row]) -> Iterator[Fi
         yield Finding(name, attribute, None, f"not understood on the first page: {words}", remedy)
 
 
-async def _not_found(name: str, source: SourceSettings) -> list[Finding]:
+async def _not_found(name: str, source: SourceSettings, client: SourceClient) -> list[Finding]:
     """The server answers, and knows no such list: is it elsewhere?"""
-    path = f"{source.url}{source.resource_path}"
-    elsewhere = await _elsewhere(name, source)
+    elsewhere = await _elsewhere(name, source, client)
     remedy = "" if elsewhere else f"look at sources.{name}.url and resource_path, unless it has no problems yet"
-    return [Finding(name, "list", False if elsewhere else None, f"404 for {path}", remedy), *elsewhere]
+    return [Finding(name, "list", False if elsewhere else None, f"404 for {client.list_address}", remedy), *elsewhere]
 
 
-async def _elsewhere(name: str, source: SourceSettings) -> list[Finding]:
-    """Another base path or spelling of the same server that gives problems."""
-    found = await find_base(name, source)
-    if found is None:
+async def _elsewhere(name: str, source: SourceSettings, client: SourceClient) -> list[Finding]:
+    """Other settings with which the same server gives problems."""
+    found = await client.elsewhere()
+    if not found:
         return []
-    url, resource_path = found
-    change = f'set sources.{name}.url = "{url}"' if url != source.url else f"set sources.{name}"
-    if resource_path != source.resource_path:
-        change += f', resource_path = "{resource_path}"' if url != source.url else f'.resource_path = "{resource_path}"'
-    return [Finding(name, "base path", False, f"{url}{resource_path} gives problems", change)]
+    changes = {key: value for key, value in found.items() if value != getattr(source, key)}
+    change = ", ".join(f'{key} = "{value}"' for key, value in changes.items())
+    return [
+        Finding(name, "base path", False, f"{''.join(found.values())} gives problems", f"set sources.{name}.{change}")
+    ]
 
 
 def _keys(name: str, source: SourceSettings) -> str:
@@ -118,16 +118,15 @@ def _keys(name: str, source: SourceSettings) -> str:
     return f"look at sources.{name}.url (now {server}), {login} and proxy"
 
 
-async def _get(client: Client, problem_id: str) -> str:
+async def _get(client: SourceClient, problem_id: str) -> str:
     await client.get(problem_id)
     return "works"
 
 
-async def _hub(name: str, source: SourceSettings, client: Client, base: str) -> Finding:
+async def _hub(name: str, source: SourceSettings, hub: HubClient, base: str) -> Finding:
     callback = f"{base}/listener/{name}/check-{secrets.token_urlsafe(8)}"
-    version = None if source.version == "auto" else source.version
     try:
-        registration = await client.register(callback, source.hub_query, version=version)
+        registration = await hub.register(callback, source.hub.hub_query, version=source.model_version)
     except HubAbsentError as error:
         return Finding(name, "hub", None, f"not offered ({error})", "the source is polled")
     except HubConflictError:
@@ -138,9 +137,9 @@ async def _hub(name: str, source: SourceSettings, client: Client, base: str) -> 
     if registration.hub_id is None:
         found = "registered, but it gave no id to deregister with"
         return Finding(name, "hub", None, found, f"delete the test registration {callback} at the server")
-    return await tried(name, "hub", lambda: _deregister(client, registration.hub_id or ""))
+    return await tried(name, "hub", lambda: _deregister(hub, registration.hub_id or ""))
 
 
-async def _deregister(client: Client, hub_id: str) -> str:
-    await client.deregister(hub_id)
+async def _deregister(hub: HubClient, hub_id: str) -> str:
+    await hub.deregister(hub_id)
     return "registers and deregisters"

@@ -26,7 +26,7 @@ from bridge.app import Bridge, RunningBridge
 from bridge.bootstrap import run_until_signal
 from bridge.cli.options import Config, on_loop, settings_for
 from bridge.errors import DatabaseUnavailableError, PermanentError
-from bridge.settings import Settings, SourceSettings
+from bridge.settings import Settings, Tmf656Settings
 from bridge.simulator import Simulator
 from bridge.telemetry.metrics import Metrics
 
@@ -88,7 +88,7 @@ class _Demo:
         console.print(f"\nstopped; the data stay in {self.settings.data_dir}, which may be deleted")
 
     async def _settings(self) -> Settings:
-        source = SourceSettings.model_validate({"url": self.simulator.url, "poll_interval_seconds": 10})
+        source = Tmf656Settings.model_validate({"url": self.simulator.url, "poll_interval_seconds": 10})
         http = self.settings.http.model_copy(
             update={"port": await _free_port(self.settings.http.host, self.settings.http.port)}
         )

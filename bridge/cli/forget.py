@@ -9,6 +9,7 @@ from bridge.cli.options import Config, known_sources, on_loop, require_data, set
 from bridge.cli.terminal import safe_line
 from bridge.errors import BridgeError, PermanentError
 from bridge.settings import Settings
+from bridge.sources.client import hub_of
 from bridge.storage import lease, source_removal, subscription
 from bridge.storage import source as source_table
 from bridge.storage.subscription import HubSubscription
@@ -72,7 +73,7 @@ async def _deregister(settings: Settings, name: str, place: OpenDatabase, held: 
         return f"{what}: left, because {reason}; {by_hand}"
     try:
         async with client_for(name, source, Metrics()) as client:
-            await client.deregister(held.hub_id)
+            await hub_of(name, client).deregister(held.hub_id)
     except BridgeError as error:
         return f"{what}: left, because {safe_line(error)}; {by_hand}"
     async with place.database.transaction() as connection:

@@ -9,13 +9,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from bridge.bootstrap import client_for, ensure_schema, open_database, source_of, source_state_for
 from bridge.cli.options import Config, SourceName, on_loop, settings_for
+from bridge.http.list_page import ListPage
 from bridge.pull.page_import import Tally
 from bridge.pull.pass_summary import summary
 from bridge.pull.poll import Poller
 from bridge.pull.reconcile import Reconciler
 from bridge.settings import Settings
 from bridge.telemetry.metrics import Metrics
-from bridge.tmf656.list_pass import ListPage
 
 
 def sync(

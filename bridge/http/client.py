@@ -1,6 +1,6 @@
 """The HTTP client of one remote system, whatever its kind.
 
-An `HttpClient` belongs to one source and may be used by many tasks at once: at most `_CONNECTIONS` requests run, the
+An `HttpClient` belongs to one source and may be used by many tasks at once: at most `concurrency` requests run, the
 others wait. It has no state on disk.
 
 Servers are not trusted. Answers are limited in bytes (after decompression), header fields and time. Credentials are
@@ -33,7 +33,6 @@ from bridge.telemetry.redaction import hide
 
 log = structlog.get_logger(__name__)
 
-_CONNECTIONS: Final = 8
 _REDIRECTS: Final = 3
 _TLS_ALERT: Final = r"\x15\x03"
 """How the HTTP library shows the beginning of a TLS alert."""
@@ -73,7 +72,7 @@ class HttpClient:
     async def __aenter__(self) -> Self:
         seconds = self.settings.request_timeout_seconds
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=_CONNECTIONS, ssl=self._tls, keepalive_timeout=30.0),
+            connector=aiohttp.TCPConnector(limit=self.settings.concurrency, ssl=self._tls, keepalive_timeout=30.0),
             timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=seconds, sock_read=seconds),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"Accept": "application/json", "User-Agent": "tmf656-bridge"},

@@ -9,6 +9,7 @@ from typing import Any
 
 from bridge.domain.observation import Via
 from bridge.errors import PermanentError, UnreadableError
+from bridge.http.row import Row
 from bridge.storage import dead_letter
 from bridge.storage.database import Database
 from bridge.storage.observation import Entry
@@ -45,5 +46,5 @@ def _entries(letter: dict[str, Any]) -> list[Entry]:
                 raise event.error
         read = [event.notification for event in events if event.notification is not None]
         return [Entry(letter["source_id"], each.observation, each) for each in read]
-    item = wire.Row(text=letter["raw"]).read()
+    item = Row(text=letter["raw"]).read()
     return [Entry(letter["source_id"], wire.read_problem(item, asked_at=received_at, via=Via(letter["via"])))]

@@ -11,7 +11,6 @@ from bridge.errors import BridgeError, PermanentError, TransientError, Unreadabl
 from bridge.http.errors import NotFoundError
 from bridge.schedule import now
 from bridge.sources.state import SourceState
-from bridge.tmf656 import wire
 
 _AT_ONCE = 8
 
@@ -64,7 +63,9 @@ async def ask_one(source: SourceState, problem_id: str) -> ByIdAnswer:
     asked_at = now()
     try:
         fetched = await source.client.get(problem_id)
-        seen = wire.read_problem(fetched.item, asked_at=fetched.asked_at, via=Via.REFETCH, vocabulary=source.vocabulary)
+        seen = source.reader.read_problem(
+            fetched.item, asked_at=fetched.asked_at, via=Via.REFETCH, vocabulary=source.vocabulary
+        )
         source.unmapped.add(seen.unmapped)
     except NotFoundError:
         return ByIdAnswer(problem_id, asked_at, gone=True)

@@ -22,7 +22,10 @@ import structlog
 from bridge.domain.completeness import Completeness, Gap
 from bridge.domain.observation import Via
 from bridge.domain.problem_history import Outcome
+from bridge.domain.problem_id import usable_id
 from bridge.errors import UnreadableError
+from bridge.http.list_page import ListPage
+from bridge.http.row import Row
 from bridge.pull.change_count import APPLIED, count_changes
 from bridge.pull.deletion import DeletionResult
 from bridge.pull.page_pipeline import ROWS, RowChunk, run_pipeline
@@ -37,10 +40,6 @@ from bridge.storage.missing_problem import Missed
 from bridge.storage.observation import Entry, Stored
 from bridge.storage.observation_store import Item, store_items
 from bridge.telemetry.metrics import Metrics
-from bridge.tmf656 import wire
-from bridge.tmf656.list_pass import ListPage
-from bridge.tmf656.wire import Row
-from bridge.tmf656.wire_fingerprint import wire_fingerprint
 
 _Digested = tuple[Row, bytes]
 """A row and its digest."""
@@ -180,7 +179,7 @@ class PageImport:
     async def _store_rows(self, chunk: RowChunk, tally: Tally) -> None:
         asked_at = chunk.page.asked_at
         words = self.source.vocabulary
-        digests = wire.listed(chunk.rows, wire_fingerprint(), vocabulary=words, in_any_order=self._sorted)
+        digests = self.source.reader.digests(chunk.rows, vocabulary=words, in_any_order=self._sorted)
         rows = list(zip(chunk.rows, digests, strict=True))
         if self.read_before:
             rows = await self._skip_known(rows, chunk, tally)
@@ -215,7 +214,7 @@ class PageImport:
         if all_skipped and (newest is None or plausible(newest, tally.server_at or asked_at)):
             tally.note_stamps([newest], asked_at)
         else:
-            tally.note_stamps(map(wire.stamp, same), asked_at)
+            tally.note_stamps(map(self.source.reader.stamp, same), asked_at)
         tally.problems += len(same)
         tally.skipped += len(same)
         tally.outcomes[Outcome.UNCHANGED] += len(same)
@@ -226,13 +225,13 @@ class PageImport:
 
     def _detect_version(self, row: Row) -> None:
         if self.source.version is None:
-            self.source.version = wire.detect_version(row.read())
+            self.source.version = self.source.reader.detect_version(row.read())
 
     def _item(self, row: Row, digest: bytes, asked_at: datetime, tally: Tally) -> Item:
         tally.problems += 1
         try:
             thin = self.source.thin_rows if self._thin is None else self._thin
-            seen = wire.read_problem(
+            seen = self.source.reader.read_problem(
                 row.read(),
                 asked_at=asked_at,
                 via=self.via,
@@ -252,7 +251,7 @@ class PageImport:
                 "unexpected",
                 f"{type(error).__name__} while the row was read",
                 hint="please report it with the bytes of this letter",
-                problem_id=wire.usable_id(row.id),
+                problem_id=usable_id(row.id),
             )
             return self._dead_letter(row, unexpected, asked_at, tally)
         return Entry(self.source.source_id, seen) if self.source.filter is None else self.source.entry(seen)

@@ -20,12 +20,12 @@ import anyio
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectSendStream
 
+from bridge.domain.problem_id import usable_id
 from bridge.errors import BridgeError, TransientError, raise_first
 from bridge.http.errors import UnauthorisedError
+from bridge.http.list_page import ListPage
+from bridge.http.row import Row
 from bridge.schedule import Backoff
-from bridge.tmf656 import wire
-from bridge.tmf656.list_pass import ListPage
-from bridge.tmf656.wire import Row
 
 ROWS = 250
 """Rows of a chunk, at most."""
@@ -89,7 +89,7 @@ class _Pipeline:
             group.start_soon(self._fetch, pages, send)
             ids_before: frozenset[str | None] = frozenset()
             async for page in receive:
-                ids = [wire.usable_id(row.id) for row in page.items]
+                ids = [usable_id(row.id) for row in page.items]
                 for chunk in _chunks(page, ids, ids_before, self._chunk_rows):
                     await self._start(chunk, group)
                 ids_before = frozenset(ids)

@@ -21,6 +21,7 @@ import anyio
 import structlog
 
 from bridge.domain.observation import Via
+from bridge.http.list_page import NO_FILTER, FilterRefusedError, ListPage
 from bridge.pull.page_import import PageImport, Tally, plausible
 from bridge.pull.pass_record import note_update_times, record_pass
 from bridge.pull.reconcile import Reconciler
@@ -33,14 +34,9 @@ from bridge.storage.database import Database
 from bridge.storage.observation import Stored
 from bridge.storage.watermark import Watermark
 from bridge.telemetry.metrics import Metrics
-from bridge.tmf656 import wire
-from bridge.tmf656.client import FilterRefusedError
-from bridge.tmf656.filter_style import FilterStyle
-from bridge.tmf656.list_pass import ListPage
 
 log = structlog.get_logger(__name__)
 
-_STYLES = (FilterStyle.DOT_GTE, FilterStyle.OPERATOR, FilterStyle.JSONPATH)
 _FIRST_PASSES = 3
 """After so many first passes an incomplete one is accepted as the start of polling."""
 _INCOMPLETE_PASSES = 3
@@ -59,7 +55,7 @@ class Poller:
     reconciler: Reconciler
     on_stored: Callable[[Stored], None] | None = None
     on_page: Callable[[Tally, ListPage], None] | None = None
-    _useless: set[FilterStyle] = field(default_factory=set, init=False)
+    _useless: set[str] = field(default_factory=set, init=False)
     _first_passes: int = field(default=0, init=False)
     _incomplete_passes: int = field(default=0, init=False)
     _started: float = field(default=0.0, init=False)
@@ -110,57 +106,56 @@ class Poller:
 
     async def _since(self, mark: Watermark, started_at: datetime) -> Tally:
         moves = self.source.update_times_move is not False
-        if mark.changed_at is None or mark.filter_style == FilterStyle.NONE.value or not moves:
-            return await self._pass(mark, FilterStyle.NONE, None, started_at)
+        if mark.changed_at is None or mark.filter_style == NO_FILTER or not moves:
+            return await self._pass(mark, NO_FILTER, None, started_at)
         if not plausible(mark.changed_at, started_at):
             log.warning("implausible watermark ignored", source=self.source.name, changed_at=str(mark.changed_at))
-            return await self._pass(replace(mark, changed_at=None), FilterStyle.NONE, None, started_at)
+            return await self._pass(replace(mark, changed_at=None), NO_FILTER, None, started_at)
         since = mark.changed_at - timedelta(seconds=self.source.settings.poll_overlap_seconds)
-        proven = None if mark.filter_style is None else FilterStyle(mark.filter_style)
-        for style in _STYLES if proven is None else (proven, *_STYLES):
+        styles = self.source.client.filters
+        proven = mark.filter_style if mark.filter_style in styles else None
+        for style in styles if proven is None else (proven, *styles):
             if style in self._useless:
                 continue
             try:
                 tally = await self._pass(mark, style, since, started_at)
             except FilterRefusedError as error:
-                log.info("filter refused", source=self.source.name, filter=style.value, error=str(error))
+                log.info("filter refused", source=self.source.name, filter=style, error=str(error))
                 self._useless.add(style)
                 continue
-            if tally.problems or style is proven:
+            if tally.problems or style == proven:
                 return tally
             self._useless.add(style)
         log.info("no filter works, every poll reads everything", source=self.source.name)
         self._useless.clear()
         self.source.update_times_move = True
-        return await self._pass(mark, FilterStyle.NONE, None, started_at)
+        return await self._pass(mark, NO_FILTER, None, started_at)
 
-    async def _pass(self, mark: Watermark, style: FilterStyle, since: datetime | None, started_at: datetime) -> Tally:
+    async def _pass(self, mark: Watermark, style: str, since: datetime | None, started_at: datetime) -> Tally:
         page_import = PageImport(
             self.source,
             self.database,
             self.metrics,
             Via.POLL,
-            touch=style is not FilterStyle.NONE,
-            read_before=style is FilterStyle.NONE,
+            touch=style != NO_FILTER,
+            read_before=style == NO_FILTER,
             on_stored=self.on_stored,
             on_page=self.on_page,
         )
         tally = Tally()
-        pages = self.source.client.pages(
-            changed_since=since, filter_style=style, version=self.source.version, stamps=wire.stamps
-        )
+        pages = self.source.client.pages(changed_since=since, filter_style=style, version=self.source.version)
         await page_import.run(pages, tally)
         tally.completeness = pages.completeness
-        if style is FilterStyle.NONE:
+        if style == NO_FILTER:
             note_update_times(self.source, tally)
-        proven: FilterStyle | None = style
+        proven: str | None = style
         if mark.changed_at is None:
             proven = None  # nothing could be asked for yet, so nothing was learned about filters
-        if style is not FilterStyle.NONE and pages.filter_honoured is False:
-            log.info("filter ignored by the server", source=self.source.name, filter=style.value)
+        if style != NO_FILTER and pages.filter_honoured is False:
+            log.info("filter ignored by the server", source=self.source.name, filter=style)
             self._useless.add(style)
             proven = None
-        if tally.problems or mark.filter_style == style.value:
+        if tally.problems or mark.filter_style == style:
             moves = self._may_move(complete=tally.completeness.gap is None)
             await self._advance(tally, mark, proven, started_at=started_at, moves=moves)
         return tally
@@ -177,7 +172,7 @@ class Poller:
         self,
         tally: Tally,
         mark: Watermark | None,
-        style: FilterStyle | None,
+        style: str | None,
         *,
         started_at: datetime,
         moves: bool = True,
@@ -185,7 +180,7 @@ class Poller:
         times = (tally.newest_stamp if moves else None, mark.changed_at if mark else None)
         changed_at = max((at for at in times if at is not None), default=None)
         changed_at = tally.bounded(changed_at, started_at)
-        next_mark = Watermark(changed_at, style.value if style else None, started_at, datetime.now(UTC), tally.problems)
+        next_mark = Watermark(changed_at, style, started_at, datetime.now(UTC), tally.problems)
         async with self.database.transaction() as connection:
             await self.source.fence.hold(connection)
             await watermark.advance(connection, self.source.source_id, "poll", next_mark)

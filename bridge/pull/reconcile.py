@@ -18,10 +18,12 @@ from datetime import datetime
 import structlog
 
 from bridge.domain.observation import Via
+from bridge.http.list_page import NO_FILTER, ListPage
 from bridge.pull.deletion import DeletionCheck
 from bridge.pull.page_import import PageImport, Tally
 from bridge.pull.pass_record import note_update_times, record_pass
 from bridge.schedule import jittered, now, run_job
+from bridge.sources.client import ProblemPages
 from bridge.sources.missed_push import count_missed_pushes
 from bridge.sources.request_pace import RequestPace
 from bridge.sources.state import SourceState
@@ -32,9 +34,6 @@ from bridge.storage.missing_problem import Missed
 from bridge.storage.observation import Stored
 from bridge.storage.watermark import Watermark
 from bridge.telemetry.metrics import Metrics
-from bridge.tmf656 import wire
-from bridge.tmf656.filter_style import FilterStyle
-from bridge.tmf656.list_pass import ListPage, ListPass
 
 log = structlog.get_logger(__name__)
 
@@ -130,9 +129,7 @@ class Reconciler:
             on_page=self.on_page,
         )
         tally = Tally()
-        pages = self.source.client.pages(
-            changed_since=None, filter_style=FilterStyle.NONE, version=self.source.version, stamps=wire.stamps
-        )
+        pages = self.source.client.pages(version=self.source.version)
         await page_import.run(pages, tally)
         tally.completeness = pages.completeness
         note_update_times(self.source, tally)
@@ -148,7 +145,12 @@ class Reconciler:
         return tally
 
     async def _end(
-        self, tally: Tally, polled: Watermark | None, before: Watermark | None, started_at: datetime, pages: ListPass
+        self,
+        tally: Tally,
+        polled: Watermark | None,
+        before: Watermark | None,
+        started_at: datetime,
+        pages: ProblemPages,
     ) -> Missed:
         """End a complete pass: say what it missed, and move the watermarks. `before`: the last complete pass when this
         one began.
@@ -165,7 +167,7 @@ class Reconciler:
             mark = Watermark(None, None, started_at, now(), pages.distinct)
             await watermark.advance(connection, source_id, "reconcile", mark)
             await source_table.write_version(connection, source_id, self.source.version)
-            read_in_full = polled is not None and polled.filter_style == FilterStyle.NONE.value
+            read_in_full = polled is not None and polled.filter_style == NO_FILTER
             if polled is None or (read_in_full and self.source.update_times_move):
                 fresh = Watermark(
                     tally.bounded(tally.newest_stamp, started_at), None, started_at, now(), pages.distinct

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 import structlog
 
+from bridge.domain.problem_id import usable_id
 from bridge.errors import PermanentError, TransientError, UnreadableError
+from bridge.http.row import Row
 from bridge.sources.state import SourceState
-from bridge.tmf656 import wire
-from bridge.tmf656.wire import Row
 
 log = structlog.get_logger(__name__)
 
@@ -24,17 +24,18 @@ async def learn_thin_rows(source: SourceState, rows: Sequence[Row]) -> bool | No
     """Return whether these rows are summaries; None: they do not tell. While the source does not answer by id, they
     are taken for summaries, which loses no attribute that is known.
     """
-    row = wire.first_summary(rows[:_SAMPLE])
-    problem_id = None if row is None else wire.usable_id(row.id)
+    reader = source.reader
+    row = reader.first_summary(rows[:_SAMPLE])
+    problem_id = None if row is None else usable_id(row.id)
     if row is None or problem_id is None:
         return None
     await source.by_id_pace.wait_turn()
     try:
         fetched = await source.client.get(problem_id)
         whole = Row(last_update=fetched.item.get("lastUpdate"), time_changed=fetched.item.get("timeChanged"))
-        if wire.stamp(whole) != wire.stamp(row):
+        if reader.stamp(whole) != reader.stamp(row):
             return None  # it changed in between
-        thin = bool(wire.withheld(row.read(), fetched.item))
+        thin = bool(reader.withheld(row.read(), fetched.item))
     except TransientError:
         return source.thin_rows is not False
     except (PermanentError, UnreadableError, RecursionError):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from msgspec import Struct
 
 from bridge.errors import PermanentError
+from bridge.http.list_page import ListPage
 from bridge.ingest.dead_letter_replay import replay
 from bridge.pull.page_import import Tally
 from bridge.pull.pass_summary import summary
@@ -23,7 +24,6 @@ from bridge.storage.database import Connection, Database
 from bridge.storage.observation import Stored
 from bridge.storage.request import OperatorRequest, RequestOutcome
 from bridge.telemetry.metrics import Metrics
-from bridge.tmf656.list_pass import ListPage
 
 
 class RequestEnd(Struct, frozen=True):

@@ -17,7 +17,7 @@ from bridge.settings.model import (
     Settings,
 )
 from bridge.settings.read import load, trace
-from bridge.settings.source import FilterSettings, SourceSettings, SystemSettings
+from bridge.settings.source import FilterSettings, PushSettings, SourceSettings, SystemSettings, Tmf656Settings
 
 __all__ = [
     "DatabaseSettings",
@@ -25,10 +25,12 @@ __all__ = [
     "HttpSettings",
     "JournalSettings",
     "LogSettings",
+    "PushSettings",
     "RetentionSettings",
     "Settings",
     "SourceSettings",
     "SystemSettings",
+    "Tmf656Settings",
     "load",
     "trace",
 ]

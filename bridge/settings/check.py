@@ -5,7 +5,7 @@ from typing import Any
 from bridge.settings.draft import Draft
 from bridge.settings.model import DatabaseSettings, HttpSettings
 from bridge.settings.section import Key, keys_of
-from bridge.settings.source import SourceSettings
+from bridge.settings.source import ANY_KIND, SourceSettings
 
 
 def check_shape(draft: Draft) -> None:
@@ -14,7 +14,7 @@ def check_shape(draft: Draft) -> None:
     if sources is None or isinstance(sources, dict):
         own = [name for name, value in (sources or {}).items() if not isinstance(value, dict)]
         for name in own:
-            if name in keys_of(SourceSettings):
+            if name in keys_of(ANY_KIND):
                 wrong = "stands in [sources] itself; a source has a name: write [sources.NAME] above it, [sources.snow]"
             else:
                 wrong = f'should be a table; write [sources.{name}] with url = "…" below it'

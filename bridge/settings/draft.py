@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from bridge.settings.model import SECTIONS
 from bridge.settings.section import Key
-from bridge.settings.source import KINDS, SourceSettings
+from bridge.settings.source import ANY_KIND, DEFAULT_KIND, KINDS
 from bridge.telemetry.redaction import mask
 
 _LONGEST_SHOWN = 120
@@ -60,17 +60,17 @@ class Draft:
                 yield (name,), self.tree[name], model
         for name, table in self.sources().items():
             if isinstance(table, dict):
-                kind = table.get("kind")
-                yield (
-                    ("sources", name),
-                    table,
-                    KINDS.get(kind, SourceSettings) if isinstance(kind, str) else SourceSettings,
-                )
+                yield ("sources", name), table, self.source_model(name)
 
     def sources(self) -> dict[str, Any]:
         """What stands below `sources`; empty when that is no table."""
         sources = self.tree.get("sources")
         return sources if isinstance(sources, dict) else {}
+
+    def source_model(self, name: str) -> type[BaseModel]:
+        """The class of a source, by its kind; of a kind that there is not, one with all keys."""
+        kind = self.get(("sources", name, "kind"))
+        return KINDS.get(DEFAULT_KIND if kind is None else str(kind), ANY_KIND)
 
     def get(self, key: Key) -> object:
         """The value at `key`, None where there is none."""

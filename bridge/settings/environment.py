@@ -7,7 +7,7 @@ from pathlib import Path
 from bridge.settings.draft import Draft, Layer, Origin
 from bridge.settings.model import SECTIONS, model_at
 from bridge.settings.section import Key, keys_of, secret_names, section_of
-from bridge.settings.source import SourceSettings
+from bridge.settings.source import ANY_KIND
 
 PREFIX = "BRIDGE_"
 
@@ -64,9 +64,9 @@ def _key_of(path: list[str], sources: list[str]) -> Key | None:
     if tables[0] != "sources" or len(tables) == 1:
         model = SECTIONS.get(tables[0]) if len(tables) == 1 else None
         return (tables[0], last) if model is not None and last in keys_of(model) else None
-    if last in keys_of(SourceSettings):
+    if last in keys_of(ANY_KIND):
         return ("sources", _configured("__".join(tables[1:]), sources), last)
-    inner = section_of(SourceSettings.model_fields[tables[-1]]) if tables[-1] in SourceSettings.model_fields else None
+    inner = section_of(ANY_KIND.model_fields[tables[-1]]) if tables[-1] in ANY_KIND.model_fields else None
     if inner is not None and last in keys_of(inner) and len(tables) > 2:
         return ("sources", _configured("__".join(tables[1:-1]), sources), tables[-1], last)
     return None
@@ -80,6 +80,6 @@ def _configured(name: str, sources: list[str]) -> str:
 
 def _likely(variable: str, sources: list[str]) -> str:
     known = ["data_dir", *(f"{section}__{key}" for section, model in SECTIONS.items() for key in keys_of(model))]
-    known += [f"sources__{name}__{key}" for name in sources if name for key in keys_of(SourceSettings)]
+    known += [f"sources__{name}__{key}" for name in sources if name for key in keys_of(ANY_KIND)]
     close = difflib.get_close_matches(variable.upper(), [f"{PREFIX}{key.upper()}" for key in known], n=1, cutoff=0.7)
     return f"; did you mean {close[0]}?" if close else "; a key's variable is BRIDGE_ and its path joined by __"

@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 
 from bridge.settings.dsn import read_dsn
 from bridge.settings.section import Key, Section, secret_names, section_of
-from bridge.settings.source import SourceSettings
+from bridge.settings.source import ANY_KIND, SourceOfKind
 from bridge.settings.values import (
     AnyPath,
     BaseUrl,
@@ -140,7 +140,7 @@ class Settings(Section):
     """a table"""
     journal: JournalSettings = JournalSettings()
     """a table"""
-    sources: dict[SourceName, SourceSettings] = Field(default_factory=dict)
+    sources: dict[SourceName, SourceOfKind] = Field(default_factory=dict)
     """a table of tables, [sources.NAME]"""
 
     def describe(self) -> dict[str, Any]:
@@ -195,7 +195,7 @@ def model_at(key: Key) -> type[BaseModel] | None:
         if model is Settings and name == "sources":
             if len(rest) == 1:
                 return None
-            model, rest = SourceSettings, tuple(below[1:])
+            model, rest = ANY_KIND, tuple(below[1:])
             continue
         field = model.model_fields.get(name)
         section = section_of(field) if field is not None else None

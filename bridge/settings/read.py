@@ -16,7 +16,7 @@ from bridge.settings.environment import PREFIX, apply_environment, named_file
 from bridge.settings.model import SECTIONS, Settings, field_at, model_at
 from bridge.settings.secret_file import apply_secret_files
 from bridge.settings.section import Key, is_pairs, keys_of, secret_names
-from bridge.settings.source import SourceSettings
+from bridge.settings.source import KINDS
 
 _TABLES = {*SECTIONS, "sources"}
 _DATABASE_PARTS = {"host", "port", "user", "username", "password", "name", "dbname", "database", "url", "uri"}
@@ -143,14 +143,17 @@ def _known_elsewhere(draft: Draft, key: Key) -> str:
     name = key[-1]
     if len(key) == 1 and isinstance(value, dict) and "url" in value:
         return f"; a source is a table of its own: write [sources.{name}]"
-    model = model_at(key[:-1])
+    model = draft.source_model(key[1]) if len(key) == 3 and key[0] == "sources" else model_at(key[:-1])
     likely = suggestion(name, keys_of(model) if model else [])
     if "did you mean" in likely:
         return likely
     if key[0] == "database" and name in _DATABASE_PARTS:
         return '; the whole address is one key: dsn = "postgresql://user:password@host:5432/database"'
     places = [f"[{section}]" for section, one in SECTIONS.items() if name in keys_of(one)]
-    places += ["[sources.NAME]"] if name in keys_of(SourceSettings) else []
+    kinds = [kind for kind, one in KINDS.items() if name in keys_of(one)]
+    if kinds and len(key) > 2 and key[0] == "sources":
+        return f"; it is a key of kind = {' or '.join(kinds)}"
+    places += ["[sources.NAME]"] if kinds else []
     return f"; it belongs below {' or '.join(places)}" if places else likely
 
 

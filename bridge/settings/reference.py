@@ -12,14 +12,15 @@ from pydantic.fields import FieldInfo
 from bridge.settings.model import SECTIONS, Settings
 from bridge.settings.section import secret_names, section_of
 from bridge.settings.source import (
+    KINDS,
     AuthorisationSettings,
     CallbackSettings,
     ConnectionSettings,
     MappingSettings,
     PullSettings,
-    PushSettings,
     SourceSettings,
     TlsSettings,
+    WriteSettings,
 )
 
 _INTRODUCTION = """# Configuration
@@ -41,8 +42,8 @@ _SECTIONS: tuple[type[BaseModel], ...] = (
     TlsSettings,
     AuthorisationSettings,
     PullSettings,
-    PushSettings,
     MappingSettings,
+    WriteSettings,
     CallbackSettings,
 )
 
@@ -61,6 +62,9 @@ def reference() -> str:
     for section in _SECTIONS:
         parts += [f"\n### {section.__name__.removesuffix('Settings')}\n", f"{section.__doc__}\n"]
         parts += _table(list(section.model_fields), section)
+    for kind, model in KINDS.items():
+        parts += [f'\n### Only with `kind = "{kind}"`\n', f"{model.__doc__}\n"]
+        parts += _table([name for name in model.model_fields if name not in SourceSettings.model_fields], model)
     return "\n".join(parts) + "\n"
 
 

@@ -1,12 +1,22 @@
 """What can be set of one source: a section a purpose; in the file the keys of all sections stand in one table.
 
-A client of a remote system takes `SystemSettings`, which every kind of system has. Another kind is another class below
-it, and one line in `KINDS`.
+`SourceSettings` is what every kind of system has; its `kind` chooses the class of a section. Another kind is another
+class below it, a line in `KINDS`, and its client in `bridge.bootstrap`.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import (
+    Field,
+    SecretStr,
+    SerializeAsAny,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    create_model,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from bridge.settings.section import Section
 from bridge.settings.values import (
@@ -32,6 +42,8 @@ from bridge.settings.values import (
     Words,
 )
 
+DEFAULT_KIND: Final = "tmf656"
+
 
 class ConnectionSettings(Section):
     """How a remote system is reached, and what of its answers is read at most."""
@@ -46,6 +58,8 @@ class ConnectionSettings(Section):
     """table of headers sent with every request, {"X-API-Key" = "…"}; or headers_file, a line `name: value` for each"""
     request_timeout_seconds: Seconds = Field(default=30, ge=0.1, le=3600)
     """time for one request to the source, 0.1 to 3600"""
+    concurrency: Whole = Field(default=8, ge=1, le=64)
+    """requests to the source at a time, 1 to 64; further ones wait"""
     max_response_bytes: Whole = Field(default=64 * 1024**2, ge=1024, le=4 * 1024**3)
     """largest answer taken, 1024 to 4294967296 bytes"""
     max_header_bytes: Whole = Field(default=64 * 1024, ge=1024, le=1024**2)
@@ -167,10 +181,6 @@ class PullSettings(Section):
 class MappingSettings(Section):
     """How what a source writes is understood."""
 
-    version: Annotated[Literal["auto", "2", "3", "4", "5"], NumberAsText] = "auto"
-    """auto, 2, 3, 4 or 5"""
-    resource_path: ResourcePath = "/serviceProblem"
-    """path of the list of problems below url, as the server spells it"""
     status_map: StatusMap = Field(default_factory=dict)
     """table from the source's words to a status: {"Awaiting vendor" = "pending"}; submitted, acknowledged, rejected,
     pending, held, inProgress, resolved, cancelled or closed"""
@@ -181,19 +191,79 @@ class MappingSettings(Section):
     "location.region"}; a path may end in ::numeric, ::boolean, ::timestamptz or ::jsonb, else it is text"""
 
 
+class WriteSettings(Section):
+    """What may be written to a source, and what has to be known of it for that."""
+
+    write: bool = False
+    """true or false: may tickets be created and changed there; without it only what reads, and the hub, is requested"""
+    settle_seconds: Seconds = Field(default=90, ge=1, le=86_400)
+    """longest time that the source may still work on a request we gave up, 1 to 86400; more than its own limit"""
+    key_field: str = ""
+    """field of a ticket that keeps the key of its link; empty: the usual one of the kind"""
+
+
 class SystemSettings(AuthorisationSettings, TlsSettings, ConnectionSettings):
-    """What every kind of remote system has. (Fields are listed from the last base to the first.)"""
+    """What a client needs to reach a remote system. (Fields are listed from the last base to the first.)"""
 
     enabled: bool = True
     """true or false: synchronise this source at all"""
 
 
-class SourceSettings(CallbackSettings, PushSettings, MappingSettings, PullSettings, SystemSettings):
-    """One TMF656 server."""
+class SourceSettings(CallbackSettings, WriteSettings, MappingSettings, PullSettings, SystemSettings):
+    """What every kind of source has."""
+
+    kind: str = DEFAULT_KIND
+    """kind of system: tmf656"""
+
+    @property
+    def hub(self) -> PushSettings:
+        """How the hub is used; a kind of system that has none is polled."""
+        return PushSettings(push=False)
+
+    @property
+    def model_version(self) -> str | None:
+        """Version of the TMF656 model in which problems come, None: found out from what comes."""
+        return "4"
+
+
+class Tmf656Settings(PushSettings, SourceSettings):
+    """A TMF656 server."""
 
     kind: Literal["tmf656"] = "tmf656"
     """kind of system: tmf656"""
+    version: Annotated[Literal["auto", "2", "3", "4", "5"], NumberAsText] = "auto"
+    """auto, 2, 3, 4 or 5"""
+    resource_path: ResourcePath = "/serviceProblem"
+    """path of the list of problems below url, as the server spells it"""
+
+    @property
+    def hub(self) -> PushSettings:
+        """How the hub is used."""
+        return self
+
+    @property
+    def model_version(self) -> str | None:
+        """Version of the model, as configured."""
+        return None if self.version == "auto" else self.version
 
 
-KINDS: dict[str, type[SourceSettings]] = {"tmf656": SourceSettings}
+KINDS: Final[dict[str, type[SourceSettings]]] = {"tmf656": Tmf656Settings}
 """The class of a source by its `kind`."""
+
+ANY_KIND: Final[type[SourceSettings]] = create_model("AnyKind", __base__=tuple(KINDS.values()))
+"""Has the keys of all kinds; for questions about a key where the kind is not known."""
+
+
+def _by_kind(value: Any, _: ValidatorFunctionWrapHandler, info: ValidationInfo) -> SourceSettings:
+    if isinstance(value, SourceSettings):
+        return value
+    kind = value.get("kind", DEFAULT_KIND) if isinstance(value, dict) else DEFAULT_KIND
+    model = KINDS.get(kind) if isinstance(kind, str) else None
+    if model is None:
+        wrong = PydanticCustomError("kind", "should be one of {kinds}", {"kinds": ", ".join(KINDS)})
+        raise ValidationError.from_exception_data("kind", [InitErrorDetails(type=wrong, loc=("kind",), input=kind)])
+    return model.model_validate(value, context=info.context)
+
+
+SourceOfKind = Annotated[SerializeAsAny[SourceSettings], WrapValidator(_by_kind)]
+"""A source; the key `kind` of its table chooses the class."""

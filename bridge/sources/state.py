@@ -22,13 +22,13 @@ from bridge.domain.problem_filter import ProblemFilter, problem_filter
 from bridge.domain.push_health import ArrivalInterval, PushTrust
 from bridge.domain.vocabulary import SourceVocabulary
 from bridge.schedule import Job, Wake
-from bridge.settings import SourceSettings
+from bridge.settings import PushSettings, SourceSettings
+from bridge.sources.client import ProblemReader, SourceClient
 from bridge.sources.request_pace import RequestPace
 from bridge.sources.unmapped_count import UnmappedCount
 from bridge.storage.lease import LeaderFence
 from bridge.storage.observation import Stored
 from bridge.telemetry.metrics import Metrics
-from bridge.tmf656.client import Client
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -58,14 +58,16 @@ class SourceState:
     name: str
     source_id: int
     settings: SourceSettings
-    client: Client
+    client: SourceClient
+    reader: ProblemReader
     callback: str
     secrets: tuple[str, ...]
     retired: frozenset[bytes] = frozenset()
     """Digests of secrets that are answered 410."""
     version: str | None = None
     fence: LeaderFence = field(default_factory=LeaderFence)
-    hub_offered: bool = True
+    hub_offered: bool = field(init=False)
+    """Does the source have a hub, as far as is known?"""
     registered: bool = False
     registration_tried: bool = False
     """Has this process tried to register, since it leads?"""
@@ -106,6 +108,7 @@ class SourceState:
     passing: anyio.Lock = field(default_factory=anyio.Lock)
     """Held by the pass under way: one pass over a source at a time."""
     on_mode: Callable[["SourceState"], None] | None = None
+    push_settings: PushSettings = field(init=False)
     arrivals: ArrivalInterval = field(init=False)
     vocabulary: SourceVocabulary = field(init=False)
     """The words of this source: `status_map`, `priority_map`."""
@@ -117,7 +120,9 @@ class SourceState:
 
     def __post_init__(self) -> None:
         """Begin to learn what is usual."""
-        self.arrivals = ArrivalInterval(self.settings.silence_min_seconds, self.settings.silence_max_seconds)
+        self.push_settings = self.settings.hub
+        self.hub_offered = self.client.hub is not None
+        self.arrivals = ArrivalInterval(self.push_settings.silence_min_seconds, self.push_settings.silence_max_seconds)
         self.vocabulary = vocabulary_of(self.settings)
         self.by_id_pace = RequestPace(self.settings.by_id_rate_per_second)
         self._shown_mode = self.mode
@@ -166,7 +171,7 @@ class SourceState:
     @property
     def wants_push(self) -> bool:
         """Does the configuration ask for a registration?"""
-        return self.settings.enabled and self.settings.push
+        return self.settings.enabled and self.push_settings.push
 
     @property
     def mode(self) -> Mode:
@@ -175,7 +180,7 @@ class SourceState:
             return Mode.DISABLED
         if not self.leads:
             return self.written_mode
-        if not self.settings.push or not self.hub_offered:
+        if not self.push_settings.push or not self.hub_offered:
             return Mode.POLL
         if not self.registration_tried:
             return Mode.PUSH if self.written_mode is Mode.PUSH else Mode.POLL
@@ -235,7 +240,7 @@ class SourceState:
 
     def missed(self, at: datetime) -> None:
         """A poll found a change that a notification should have brought: distrust push, and register again."""
-        if not self.settings.push or not self.registered:
+        if not self.push_settings.push or not self.registered:
             return
         self.subscribe_wake.call("silent")
         self.missed_at = at

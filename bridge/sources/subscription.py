@@ -20,15 +20,16 @@ from time import monotonic
 import anyio
 import structlog
 
+from bridge.domain.hub import HubAbsentError, HubConflictError, Registration, find_callback
 from bridge.errors import BridgeError, DatabaseUnavailableError, PermanentError, TransientError
 from bridge.schedule import Backoff, jittered, now, run_job
+from bridge.sources.client import HubClient, hub_of
 from bridge.sources.state import SourceState
 from bridge.storage import subscription
 from bridge.storage.database import Database
 from bridge.storage.lease import LeaseLostError
 from bridge.storage.subscription import HubSubscription
 from bridge.telemetry.metrics import Metrics
-from bridge.tmf656.hub import HubAbsentError, HubConflictError, Registration, find_callback
 
 log = structlog.get_logger(__name__)
 
@@ -108,6 +109,10 @@ class Subscriber:
         await self._delete_left_over()
         self._note_unregistered()
 
+    @property
+    def _hub(self) -> HubClient:
+        return hub_of(self.source.name, self.source.client)
+
     async def _hold_lease(self) -> None:
         """LeaseLostError unless this process still leads."""
         async with self.database.transaction() as connection:
@@ -123,7 +128,7 @@ class Subscriber:
                     hub_id=registration.hub_id,
                     url=self.source.settings.url,
                     callback=self.source.callback,
-                    query=self.source.settings.hub_query,
+                    query=self.source.push_settings.hub_query,
                 )
         except LeaseLostError:
             await self._take_back(registration)
@@ -134,7 +139,7 @@ class Subscriber:
         async with self.database.connection() as connection:
             held = await subscription.active(connection, self.source.source_id)
         if registration.hub_id is not None and (held is None or held.hub_id != registration.hub_id):
-            await self.source.client.deregister(registration.hub_id)
+            await self._hub.deregister(registration.hub_id)
 
     async def _register(self, held: HubSubscription | None, reason: str) -> Registration | None:
         """Register; None when the hub takes no second registration and the one it has is ours."""
@@ -157,12 +162,12 @@ class Subscriber:
             if not self._pushes_arrive():
                 raise
             log.info("the hub has our callback: its notifications arrive", source=self.source.name)
-            return Registration(None, self.source.callback, self.source.settings.hub_query)
+            return Registration(None, self.source.callback, self.source.push_settings.hub_query)
 
     async def _post(self, held: HubSubscription | None) -> Registration:
         """Register; where the id had to be looked up in the server's list, take the new one of two."""
-        registration = await self.source.client.register(
-            self.source.callback, self.source.settings.hub_query, version=self.source.version
+        registration = await self._hub.register(
+            self.source.callback, self.source.push_settings.hub_query, version=self.source.version
         )
         if held is None or registration.hub_id != held.hub_id:
             return registration
@@ -183,7 +188,7 @@ class Subscriber:
             self._note_unregistered()
         for found in await self._listed_ours():
             if found.hub_id is not None:
-                await self.source.client.deregister(found.hub_id)
+                await self._hub.deregister(found.hub_id)
 
     def _is_current(self, held: HubSubscription) -> bool:
         """Is it for what we would register now?"""
@@ -191,7 +196,7 @@ class Subscriber:
         return (held.url, held.callback, held.query) == (
             source.settings.url,
             source.callback,
-            source.settings.hub_query,
+            source.push_settings.hub_query,
         )
 
     async def _still_good(self, held: HubSubscription) -> bool:
@@ -206,7 +211,7 @@ class Subscriber:
         if hub_id is None:
             return None
         try:
-            return await self.source.client.probe_subscription(hub_id)
+            return await self._hub.probe_subscription(hub_id)
         except (TransientError, PermanentError) as error:
             log.debug("hub cannot be asked", source=self.source.name, error=str(error))
             return None
@@ -216,7 +221,7 @@ class Subscriber:
         tells nothing.
         """
         try:
-            return await self.source.client.find_subscriptions()
+            return await self._hub.find_subscriptions()
         except (TransientError, PermanentError) as error:
             log.debug("hub cannot be asked", source=self.source.name, error=str(error))
             return None
@@ -249,7 +254,7 @@ class Subscriber:
 
     async def _renew_in_seconds(self) -> float:
         """How long until the registration in use is renewed. Postgres tells its age, not our clock."""
-        renew_seconds = self.source.settings.subscription_renew_seconds
+        renew_seconds = self.source.push_settings.subscription_renew_seconds
         try:
             async with self.database.connection() as connection:
                 age_seconds = await subscription.age_seconds(connection, self.source.source_id)
@@ -319,14 +324,14 @@ class Subscriber:
         for found in await self._listed_ours():
             if found.hub_id not in (None, hub_id):
                 await self._hold_lease()
-                await self.source.client.deregister(found.hub_id)
+                await self._hub.deregister(found.hub_id)
                 log.info("orphaned registration deleted", source=self.source.name, hub_id=found.hub_id)
 
     async def _delete(self, held: HubSubscription, *, at_hub: bool = True) -> None:
         """Delete at the hub, unless that is one we left, and in the database. A hub that never deletes keeps it."""
         if at_hub and held.hub_id is not None and held.url == self.source.settings.url:
             try:
-                await self.source.client.deregister(held.hub_id)
+                await self._hub.deregister(held.hub_id)
             except PermanentError as error:
                 log.warning("cannot be deregistered, left to lapse", source=self.source.name, error=str(error))
         async with self.database.transaction() as connection:

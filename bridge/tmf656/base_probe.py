@@ -1,13 +1,12 @@
 """Finds the base path of a server when the configured one answers 404: tries usual paths and spellings."""
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from urllib.parse import urlsplit, urlunsplit
 
 import anyio
 
-from bridge.errors import BridgeError
-from bridge.settings import SourceSettings
-from bridge.tmf656.client import Client
+Gives = Callable[[str, str], Awaitable[bool]]
+"""Whether a base path and a resource path give problems."""
 
 _API = "serviceProblemManagement"
 _RESOURCES = ("/serviceProblem", "/ServiceProblem", "/serviceproblem", "/serviceProblems", "/service-problem")
@@ -63,30 +62,20 @@ def _bases(url: str) -> Iterator[str]:
         yield origin + bare
 
 
-async def find_base(name: str, settings: SourceSettings) -> tuple[str, str] | None:
-    """Return the first candidate that answers with a list of problems; None when none does."""
-    waiting = list(candidates(settings.url, settings.resource_path))
+async def find_base(url: str, resource_path: str, gives: Gives) -> tuple[str, str] | None:
+    """Return the first candidate that gives problems; None when none does."""
+    waiting = list(candidates(url, resource_path))
     for start in range(0, len(waiting), _AT_ONCE):
         answers: dict[tuple[str, str], bool] = {}
         async with anyio.create_task_group() as group:
             for pair in waiting[start : start + _AT_ONCE]:
-                group.start_soon(_try, name, settings, pair, answers)
+                group.start_soon(_try, gives, pair, answers)
         for pair in waiting[start : start + _AT_ONCE]:
             if answers.get(pair):
                 return pair
     return None
 
 
-async def _try(
-    name: str, settings: SourceSettings, pair: tuple[str, str], answers: dict[tuple[str, str], bool]
-) -> None:
-    url, resource_path = pair
-    there = settings.model_copy(update={"url": url, "resource_path": resource_path, "page_size": 1})
+async def _try(gives: Gives, pair: tuple[str, str], answers: dict[tuple[str, str], bool]) -> None:
     with anyio.move_on_after(_SECONDS):
-        try:
-            async with Client(name, there) as client:
-                async for page in client.pages(max_requests=1):
-                    answers[pair] = bool(page.items)
-                    return
-        except BridgeError:
-            answers[pair] = False
+        answers[pair] = await gives(*pair)

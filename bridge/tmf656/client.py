@@ -5,33 +5,32 @@ before its request was started: a notification received later than that is newer
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import anyio
 import orjson
 import structlog
 from yarl import URL
 
+from bridge.domain.hub import HubAbsentError, HubConflictError, Registration, find_callback
 from bridge.errors import BridgeError, PermanentError, TransientError
 from bridge.http.address import below, on_origin, resolve, same_origin, with_path, with_query
 from bridge.http.client import HttpClient
 from bridge.http.errors import UnauthorisedError
+from bridge.http.list_page import NO_FILTER, Fetched, FilterRefusedError
 from bridge.http.request import HttpRequest, OnRequest
 from bridge.http.response import HttpResponse
-from bridge.settings import SourceSettings
+from bridge.settings import Tmf656Settings
+from bridge.tmf656 import wire
+from bridge.tmf656.base_probe import find_base
 from bridge.tmf656.filter_style import FilterStyle, filter_query, update_attribute
 from bridge.tmf656.hub import (
     ABSENT,
     ACCEPTED,
-    HubAbsentError,
-    HubConflictError,
-    Registration,
     bodies,
-    find_callback,
     read_registration,
     read_subscriptions,
 )
@@ -54,19 +53,6 @@ _PARAMETERS_REFUSED: Final = frozenset({400, 403, 404, 405, 406, 409, 414, 416, 
 """What servers answer to a query parameter that they refuse or fail on."""
 
 
-class FilterRefusedError(PermanentError):
-    """The source refuses this filter for recent changes; try the next `FilterStyle`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """One service problem as the source wrote it; the instants as in `ListPage`."""
-
-    item: dict[str, Any]
-    asked_at: datetime
-    server_at: datetime | None
-
-
 class Client:
     """Sends requests to one source; use it within `async with`. `OnRequest` describes the counting hook.
 
@@ -74,10 +60,13 @@ class Client:
     for a pause, its subclass UnauthorisedError (401, 403), and PermanentError for every other refusal.
     """
 
+    filters: Final = (FilterStyle.DOT_GTE.value, FilterStyle.OPERATOR.value, FilterStyle.JSONPATH.value)
+    """The ways to request only what changed, the likeliest first."""
+
     def __init__(
         self,
         name: str,
-        settings: SourceSettings,
+        settings: Tmf656Settings,
         *,
         on_request: OnRequest | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -105,8 +94,8 @@ class Client:
         self,
         *,
         changed_since: datetime | None = None,
-        filter_style: FilterStyle = FilterStyle.NONE,
-        stamps: Stamps = lambda rows: [None] * len(rows),
+        filter_style: str = NO_FILTER,
+        stamps: Stamps = wire.stamps,
         version: str | None = None,
         max_requests: int = MAX_REQUESTS,
     ) -> ListPass:
@@ -116,7 +105,7 @@ class Client:
         honoured and which problems changed while we read. `version` names the attribute filtered on, where it is
         known better than the configuration does.
         """
-        style = filter_style if changed_since is not None else FilterStyle.NONE
+        style = FilterStyle(filter_style) if changed_since is not None else FilterStyle.NONE
         bound = None if style is FilterStyle.NONE else changed_since
         attribute = update_attribute(version or self._settings.version)
         query = filter_query(style, attribute, bound) if bound is not None else ""
@@ -132,6 +121,32 @@ class Client:
             return await self._list(window, query)
 
         return ListPass(walk, ask)
+
+    @property
+    def list_address(self) -> str:
+        """Where the list is, for people."""
+        return f"{self._settings.url}{self._settings.resource_path}"
+
+    @property
+    def hub(self) -> Self:
+        """The hub of this server; whether it has one shows when it is asked."""
+        return self
+
+    async def elsewhere(self) -> Mapping[str, str]:
+        """Look for the list of problems below other paths of this server."""
+
+        async def gives(url: str, resource_path: str) -> bool:
+            there = {"url": url, "resource_path": resource_path, "page_size": 1}
+            try:
+                async with Client(self._name, self._settings.model_copy(update=there)) as client:
+                    async for page in client.pages(max_requests=1):
+                        return bool(page.items)
+            except BridgeError:
+                return False
+            return False
+
+        found = await find_base(self._settings.url, self._settings.resource_path, gives)
+        return {} if found is None else dict(zip(("url", "resource_path"), found, strict=True))
 
     async def get(self, problem_id: str) -> Fetched:
         """Fetch one problem by its id; raises NotFoundError only where the source answers 404 or 410."""

@@ -1,39 +1,21 @@
 """One pass over the list of a source: its pages, and whether the pass was complete."""
 
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Self
 
 import anyio
 
 from bridge.domain.completeness import Completeness
+from bridge.http.list_page import ListPage
 from bridge.http.response import HttpResponse
 from bridge.tmf656.page import PageAnswer, Window
 from bridge.tmf656.page_walk import PageWalk
-from bridge.tmf656.wire.row import Row
 
 _MANY_ROWS = 5_000
 """A page of more rows is compared with the others in a thread: that takes some 3 µs per row."""
 
 Ask = Callable[[Window], Awaitable[tuple[PageAnswer, HttpResponse]]]
 """Requests one window."""
-
-
-@dataclass(frozen=True, slots=True)
-class ListPage:
-    """Some service problems as the source wrote them, not read yet.
-
-    `asked_at`: our clock, before this page was asked for. `server_at`: the source's clock (its Date header), None
-    when it shows none. `number` counts from 1. `total`: how many the server states, for a progress bar and for nothing
-    else.
-    """
-
-    items: list[Row]
-    asked_at: datetime
-    server_at: datetime | None
-    number: int
-    total: int | None
 
 
 class ListPass:

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 from msgspec import Struct
 
-from bridge.tmf656.wire.row import Row
+from bridge.http.row import Row
 
 
 class Unit(Enum):

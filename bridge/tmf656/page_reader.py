@@ -17,8 +17,8 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from bridge.http.charset import to_utf8
 from bridge.http.json_spans import NotJsonError, children, trimmed
 from bridge.http.lenient_json import lenient
+from bridge.http.row import Row, rows_in, rows_of
 from bridge.tmf656.page_claims import claims_of
-from bridge.tmf656.wire.row import Row, rows_in, rows_of
 
 MAX_ROWS: Final = 250_000
 """Rows of one answer."""

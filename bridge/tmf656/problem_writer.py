@@ -15,20 +15,21 @@ import orjson
 import structlog
 
 from bridge.domain.note import notes_of, with_code
+from bridge.domain.problem_id import usable_id
 from bridge.domain.ticket_system import Capabilities, OutcomeUnknownError, RemoteNote, Ticket, WriteRefusedError
 from bridge.domain.vocabulary import BUILT_IN, SourceVocabulary
 from bridge.errors import BridgeError, PermanentError, TransientError
 from bridge.http.address import below, with_query
 from bridge.http.request import HttpRequest
 from bridge.http.response import HttpResponse
+from bridge.http.row import Row
 from bridge.http.write import send_write, unreadable_answer
 from bridge.schedule import now
-from bridge.settings import SourceSettings
+from bridge.settings import Tmf656Settings
 from bridge.tmf656 import wire
 from bridge.tmf656.client import Client
 from bridge.tmf656.page_reader import NoProblemsError, TooManyError, read_page
 from bridge.tmf656.wire.render import faults_of_change, faults_of_create, render
-from bridge.tmf656.wire.row import Row
 from bridge.tmf656.wire.ticket import KEY_OWNER, carries, key_query, ticket_of
 
 log = structlog.get_logger(__name__)
@@ -66,7 +67,7 @@ class ProblemWriter:
     def __init__(
         self,
         client: Client,
-        settings: SourceSettings,
+        settings: Tmf656Settings,
         capabilities: Capabilities,
         *,
         version: Callable[[], str | None] = lambda: None,
@@ -118,7 +119,7 @@ class ProblemWriter:
         request = self._request("create", "POST", None, render(draft, version))
         response = await send_write(self._http, request)
         item = self._item(request, response, None)
-        ticket_id = wire.usable_id(item.get("id")) if item is not None else _id_in_location(response)
+        ticket_id = usable_id(item.get("id")) if item is not None else _id_in_location(response)
         if response.status == 202 or ticket_id is None:
             raise unreadable_answer(self._http, request, response, "no problem")
         ticket = await self._as_it_is(ticket_id, item, response)
@@ -292,7 +293,7 @@ class ProblemWriter:
 
 def _id_in_location(response: HttpResponse) -> str | None:
     path = response.headers.get("Location", "").partition("?")[0].rstrip("/")
-    return wire.usable_id(unquote(path.rpartition("/")[2]))
+    return usable_id(unquote(path.rpartition("/")[2]))
 
 
 def _version_in(url: str) -> str | None:

@@ -11,8 +11,8 @@ from itertools import islice, pairwise
 from msgspec import Struct
 from msgspec.structs import replace
 
+from bridge.http.row import Row
 from bridge.tmf656.page import PageAnswer, offset_in
-from bridge.tmf656.wire.row import Row
 
 Stamps = Callable[[Sequence[Row]], list[datetime | None]]
 """Gives the times of the last update of rows, None for one that has none."""

@@ -21,7 +21,8 @@ import yaml
 from pydantic import BaseModel, SecretStr
 
 from bridge.settings import load
-from bridge.settings.model import SECTIONS, Settings, SourceSettings
+from bridge.settings.model import SECTIONS, Settings
+from bridge.settings.source import Tmf656Settings
 from bridge.workers import parent
 
 ROOT = Path(__file__).parents[2]
@@ -64,7 +65,7 @@ def default_of(model: type[BaseModel], name: str) -> Any:
 @pytest.mark.parametrize("name", ["", *SECTIONS, "sources"])
 def test_the_example_has_every_key_with_its_default(name: str) -> None:
     example = tomllib.loads((DEPLOY / "bridge.toml").read_text())
-    model = SECTIONS.get(name, SourceSettings if name else Settings)
+    model = SECTIONS.get(name, Tmf656Settings if name else Settings)
     table = example["sources"]["snow"] if name == "sources" else example[name] if name else example
     wanted = {key for key in model.model_fields if name or key not in {*SECTIONS, "sources"}}
     if not name:

@@ -26,6 +26,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from bridge.domain.observation import TOMBSTONE_HASH, Kind, Observation, Via
 from bridge.domain.problem_history import DELETION_REASONS
 from bridge.domain.status import normalise
+from bridge.http.row import rows_of
 from bridge.storage import database as pool
 from bridge.storage import list_digest, missing_problem, refetch, retention
 from bridge.storage.database import Connection, Database, opened
@@ -218,7 +219,7 @@ class Convergence(RuleBasedStateMachine):
         return tuple(self.row(held[one], via) for one in ids or held if one in held)
 
     def row(self, item: dict[str, Any], via: Via) -> Entry:
-        digest = None if via is Via.REFETCH else wire.listed(wire.rows_of([item]))[0]
+        digest = None if via is Via.REFETCH else wire.listed(rows_of([item]))[0]
         return Entry(1, wire.read_problem(item, asked_at=self.at(), via=via, digest=digest))
 
     @rule(

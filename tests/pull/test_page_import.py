@@ -9,11 +9,13 @@ import pytest
 from bridge.domain.completeness import Completeness, Gap
 from bridge.domain.observation import Via
 from bridge.http.errors import NotFoundError
+from bridge.http.list_page import Fetched, ListPage
+from bridge.http.row import rows_in
 from bridge.pull.page_import import PageImport, Tally
 from bridge.simulator import Simulator
-from bridge.tmf656 import wire
-from bridge.tmf656.client import Client, Fetched
-from bridge.tmf656.list_pass import ListPage, ListPass
+from bridge.tmf656 import reader, wire
+from bridge.tmf656.client import Client
+from bridge.tmf656.list_pass import ListPass
 
 pytestmark = pytest.mark.anyio
 
@@ -37,7 +39,7 @@ async def test_a_number_of_any_length_in_a_row_that_cannot_be_kept_spoils_neithe
     page_import = PageImport(rig.source, rig.database, rig.metrics, Via.POLL, touch=True, read_before=True)
     tally = Tally()
     digits = b"1" * 5000
-    rows = wire.rows_in(
+    rows = rows_in(
         b'[{"id":"a","n":%b},{"id":%b},{"id":"d","n":%b},{"id":"c","n":%b},{"id":"b"}]'
         % (digits[:30], digits[:600], digits[:600], digits)
     )
@@ -155,7 +157,7 @@ async def test_a3_a_defect_while_one_row_is_read_costs_that_row_only(
     async with Simulator(population=30, seed=1) as sim:
         bad = list(sim.problems)[11]
         rig = await rig_for(sim, page_size=10)
-        monkeypatch.setattr(wire, "read_problem", defect)
+        monkeypatch.setattr(reader, "read_problem", defect)
         tally = await rig.poller.run_once()
         assert tally.completeness.complete
         assert set(await rig.rows()) == sim.problems.keys() - {bad}

@@ -14,7 +14,7 @@ from bridge.simulator.tmf656 import selection
 from bridge.simulator.tmf656.background import background
 from bridge.storage import watermark
 from bridge.storage.watermark import Watermark
-from bridge.tmf656 import wire
+from bridge.tmf656 import reader, wire
 
 pytestmark = pytest.mark.anyio
 
@@ -250,7 +250,7 @@ async def test_of_a_source_read_in_full_only_what_changed_is_read_closely(
     async with Simulator(population=30, seed=1, faults=Faults(no_last_update=True)) as sim:
         rig = await rig_for(sim, page_size=40)
         await rig.poller.run_once()
-        monkeypatch.setattr(wire, "read_problem", lambda item, **how: read.append(item["id"]) or real(item, **how))
+        monkeypatch.setattr(reader, "read_problem", lambda item, **how: read.append(item["id"]) or real(item, **how))
         problem_id = next(iter(sim.problems))
         await sim.patch(problem_id, description="changed")
         tally = await rig.poller.run_once()

@@ -9,6 +9,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from bridge.errors import TransientError
+from bridge.http.row import rows_of
 from bridge.pull import page_import
 from bridge.simulator import Faults, Simulator
 from bridge.simulator.tmf656 import selection
@@ -16,7 +17,7 @@ from bridge.simulator.tmf656.background import background
 from bridge.storage import list_digest, missing_problem, watermark
 from bridge.storage.queries import queries
 from bridge.storage.watermark import Watermark
-from bridge.tmf656 import wire
+from bridge.tmf656 import reader, wire
 
 pytestmark = pytest.mark.anyio
 
@@ -88,7 +89,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         ids.append(item["id"])
         return real(item, **how)
 
-    monkeypatch.setattr(wire, "read_problem", reading)
+    monkeypatch.setattr(reader, "read_problem", reading)
     return ids
 
 
@@ -388,7 +389,7 @@ async def test_what_a_list_does_not_say_moves_no_mark(rig_for: RigFor) -> None:
         newest = (await rig.poller.run_once()).newest_stamp
         sim.restore(backup)
         tally = await rig.reconciler.run_once()
-        assert tally.newest_stamp == max(map(wire.stamp, wire.rows_of(sim.told().values()))) < newest
+        assert tally.newest_stamp == max(map(wire.stamp, rows_of(sim.told().values()))) < newest
 
 
 async def test_what_is_left_of_a_page_is_stored_in_small_batches(

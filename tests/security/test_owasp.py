@@ -16,7 +16,7 @@ from aiohttp import web
 
 from bridge.app import RunningBridge
 from bridge.errors import PermanentError
-from bridge.settings import SourceSettings
+from bridge.settings import Tmf656Settings
 from bridge.telemetry.metrics import Metrics
 from bridge.tmf656.client import Client
 from bridge.web.ops.openapi import DOCUMENT
@@ -156,7 +156,7 @@ async def test_api7_ssrf_a_source_leads_us_nowhere_but_to_its_configured_origin(
             target[0] = each.replace("{port}", str(port))
             visited.clear()
             async with Client(
-                "s", SourceSettings(url=base, username="u", password="owasp-p4ss", page_size=1)
+                "s", Tmf656Settings(url=base, username="u", password="owasp-p4ss", page_size=1)
             ) as client:
                 pages = client.pages(max_requests=3)
                 if how == "redirect":
@@ -219,7 +219,7 @@ async def test_api10_consumption_what_a_source_answers_is_bounded_and_not_believ
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         url = f"http://127.0.0.1:{runner.addresses[0][1]}/v4"
-        async with Client("s", SourceSettings(url=url), on_request=lambda *_: metrics.page()) as client:
+        async with Client("s", Tmf656Settings(url=url), on_request=lambda *_: metrics.page()) as client:
             page = await anext(client.pages())
         assert [row.id for row in page.items] == ["'; drop table bridge.source; --"]
     finally:

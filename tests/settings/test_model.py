@@ -3,7 +3,7 @@
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from bridge.settings import Settings, SourceSettings
+from bridge.settings import Settings, Tmf656Settings
 from tests.settings.conftest import HEADERS, SECRET, URL, Faults, Load, source
 
 
@@ -34,7 +34,7 @@ def test_secrets_are_shown_nowhere(configured: Load) -> None:
 
 
 def test_sections_can_be_built_without_a_file() -> None:
-    one = SourceSettings(url=f"{URL}/", token=SecretStr("x"))
+    one = Tmf656Settings(url=f"{URL}/", token=SecretStr("x"))
     assert one.url == URL
     assert Settings().data_dir.is_absolute()
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from bridge.settings.model import SECTIONS, Settings
 from bridge.settings.reference import reference
-from bridge.settings.source import FilterSettings, SourceSettings
+from bridge.settings.source import KINDS, FilterSettings
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 
@@ -16,9 +16,12 @@ def test_the_page_is_made_of_the_classes() -> None:
 
 
 def test_every_key_is_on_the_page_with_what_it_is_for() -> None:
-    for model in (*SECTIONS.values(), SourceSettings, FilterSettings):
+    for model in (*SECTIONS.values(), *KINDS.values(), FilterSettings):
         for name, field in model.model_fields.items():
             assert field.description, f"{model.__name__}.{name} has no docstring"
             assert f"`{name}`" in reference() or f"`filter.{name}`" in reference() or name == "filter"
+    for kind, model in KINDS.items():
+        assert kind in (model.model_fields["kind"].description or "")
+        assert f'kind = "{kind}"' in reference()
     assert "`data_dir`" in reference()
     assert set(Settings.model_fields) == {"data_dir", "sources", *SECTIONS}

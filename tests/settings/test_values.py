@@ -102,7 +102,7 @@ def test_files_count_from_the_working_directory_and_must_be_readable(
         ("since = 'yesterday'", 'sources.snow.since = "yesterday": should be an instant such as 2026-01-31T00:00:00Z'),
         ("resource_path = 'x?y'", 'sources.snow.resource_path = "x?y": should be a path such as /serviceProblem'),
         ("max_loss_share = 20", "sources.snow.max_loss_share = 20: should be less than or equal to 1"),
-        ("kind = 'jira'", "sources.snow.kind = \"jira\": should be 'tmf656' (kind of system"),
+        ("kind = 'jira'", 'sources.snow.kind = "jira": should be one of tmf656'),
         ("oauth2_scope = 'a'", "sources.snow.oauth2_scope: needs oauth2_token_url beside it"),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 
 from bridge.bootstrap import open_source
 from bridge.errors import ConfigurationError
-from bridge.settings import Settings, SourceSettings
+from bridge.settings import Settings, Tmf656Settings
 from bridge.settings.changes import change_of
 from bridge.simulator import Simulator
 from bridge.simulator.tmf656.background import background
@@ -49,9 +49,9 @@ class Jobs:
         return [run, *([Subscriber(source, self.database, self.metrics).run] if source.wants_push else [])]
 
 
-def settings(sim: Simulator | str, **more: Any) -> SourceSettings:
+def settings(sim: Simulator | str, **more: Any) -> Tmf656Settings:
     url = sim if isinstance(sim, str) else sim.url
-    return SourceSettings.model_validate({"url": url, "push": False, "poll_interval_seconds": 60} | more)
+    return Tmf656Settings.model_validate({"url": url, "push": False, "poll_interval_seconds": 60} | more)
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from bridge.domain.hub import HubConflictError
 from bridge.errors import PermanentError, TransientError
 from bridge.schedule import Backoff
 from bridge.simulator import Faults, Simulator
 from bridge.simulator.tmf656.background import background
 from bridge.sources import subscription
-from bridge.tmf656.hub import HubConflictError
 
 pytestmark = pytest.mark.anyio
 

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.domain.observation import Via
+from bridge.http.row import rows_of
 from bridge.storage import list_digest, missing_problem, refetch
 from bridge.storage.database import Connection, Database
 from bridge.storage.observation import Entry, store
@@ -37,7 +38,7 @@ def row(item: dict[str, Any], asked: int, via: Via = Via.RECONCILE) -> Entry:
 
 
 def listed_as(item: dict[str, Any]) -> bytes:
-    (digest,) = wire.listed(wire.rows_of([item]))
+    (digest,) = wire.listed(rows_of([item]))
     return digest
 
 

@@ -4,9 +4,10 @@ import itertools
 
 import pytest
 
-from bridge.settings import SourceSettings
+from bridge.settings import Tmf656Settings
 from bridge.simulator import Simulator
-from bridge.tmf656.base_probe import candidates, find_base
+from bridge.tmf656.base_probe import candidates
+from bridge.tmf656.client import Client
 
 ORIGIN = "https://h:8443"
 API = "/tmf-api/serviceProblemManagement"
@@ -44,12 +45,12 @@ async def test_b12_the_base_that_answers_is_found() -> None:
     async with Simulator(population=2) as sim:
         wrong = sim.url.rpartition("/")[0]
         assert wrong != sim.url
-        found = await find_base("snow", SourceSettings(url=wrong))
-        assert found == (sim.url, "/serviceProblem")
-        assert await find_base("snow", SourceSettings(url=f"{sim.url}/nowhere/v4")) == (sim.url, "/serviceProblem")
+        there = {"url": sim.url, "resource_path": "/serviceProblem"}
+        assert await Client("snow", Tmf656Settings(url=wrong)).elsewhere() == there
+        assert await Client("snow", Tmf656Settings(url=f"{sim.url}/nowhere/v4")).elsewhere() == there
 
 
 @pytest.mark.anyio
 async def test_b12_a_server_without_problems_anywhere_gives_none() -> None:
     async with Simulator(population=0) as sim:
-        assert await find_base("snow", SourceSettings(url=f"{sim.url}x")) is None
+        assert await Client("snow", Tmf656Settings(url=f"{sim.url}x")).elsewhere() == {}

@@ -18,12 +18,12 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from bridge.domain.hub import HubAbsentError, HubConflictError, Registration
 from bridge.errors import BridgeError, ConfigurationError, PermanentError, TransientError
 from bridge.http.errors import MalformedAnswerError, NotFoundError, TooLargeError, UnauthorisedError
-from bridge.settings import SourceSettings
+from bridge.settings import Tmf656Settings
 from bridge.tmf656.client import Client, FilterRefusedError
 from bridge.tmf656.filter_style import FilterStyle
-from bridge.tmf656.hub import HubAbsentError, HubConflictError, Registration
 
 pytestmark = pytest.mark.anyio
 
@@ -52,7 +52,7 @@ async def asking(handler: Handler, **options: Any) -> AsyncIterator[tuple[Client
     """A client of a source that is one handler; with the counts of its requests."""
     counts: Counter[tuple[str, str]] = Counter()
     async with serving(handler) as url:
-        settings = SourceSettings(**({"url": url, "request_timeout_seconds": 5.0} | options))
+        settings = Tmf656Settings(**({"url": url, "request_timeout_seconds": 5.0} | options))
         async with Client(
             "snow", settings, on_request=lambda operation, outcome: counts.update([(operation, outcome)])
         ) as client:
@@ -518,7 +518,7 @@ async def test_secrets_never_stand_in_messages_representations_or_logs(caplog: p
 
     caplog.set_level(logging.DEBUG)
     async with serving(echo) as url:
-        options = SourceSettings(url=url, token=CANARY, headers={"X-Key": CANARY})
+        options = Tmf656Settings(url=url, token=CANARY, headers={"X-Key": CANARY})
         async with Client("snow", options) as client:
             with pytest.raises(UnauthorisedError, match=r"sources\.snow\.username") as caught:
                 await first_page(client)
@@ -565,7 +565,7 @@ async def test_a_source_that_is_away_is_transient() -> None:
     async with serving(answering([])) as url:
         pass
     counts: Counter[tuple[str, str]] = Counter()
-    async with Client("snow", SourceSettings(url=url), on_request=lambda *what: counts.update([what])) as client:
+    async with Client("snow", Tmf656Settings(url=url), on_request=lambda *what: counts.update([what])) as client:
         with pytest.raises(TransientError, match="could not be sent"):
             await first_page(client)
     assert counts == {("list", "unreachable"): 1}
@@ -745,12 +745,12 @@ async def test_a_configured_proxy_is_used_and_one_of_the_environment_only_when_w
     (tmp_path / ".netrc").write_text("machine source.invalid login netrc password netrc\n")
     monkeypatch.setenv("HOME", str(tmp_path))
     async with serving(proxy) as address:
-        there = SourceSettings(url="http://source.invalid/api", proxy=address.removesuffix(BASE), token="t")
+        there = Tmf656Settings(url="http://source.invalid/api", proxy=address.removesuffix(BASE), token="t")
         async with Client("snow", there) as client:
             assert await first_page(client) == [{"id": "source.invalid"}]
         monkeypatch.setenv("http_proxy", address.removesuffix(BASE))
         async with Client(
-            "snow", SourceSettings(url="http://source.invalid/api", bypass_proxy=False, token="t")
+            "snow", Tmf656Settings(url="http://source.invalid/api", bypass_proxy=False, token="t")
         ) as client:
             assert await first_page(client) == [{"id": "source.invalid"}]
         async with asking(answering([{"id": "direct"}])) as (client, _):
@@ -770,14 +770,14 @@ async def test_a_configured_proxy_is_used_and_one_of_the_environment_only_when_w
 )
 def test_options_that_cannot_work_are_named_at_once(options: dict[str, Any], key: str) -> None:
     with pytest.raises(ConfigurationError, match=key):
-        Client("snow", SourceSettings.model_construct(**options))
+        Client("snow", Tmf656Settings.model_construct(**options))
 
 
 def test_certificates_are_checked_unless_that_is_switched_off() -> None:
-    lax = Client("snow", SourceSettings(url="https://h/x", verify_tls=False)).http._tls
+    lax = Client("snow", Tmf656Settings(url="https://h/x", verify_tls=False)).http._tls
     assert isinstance(lax, ssl.SSLContext)
     assert lax.verify_mode is ssl.CERT_NONE
-    assert Client("snow", SourceSettings(url="https://h/x")).http._tls is True
+    assert Client("snow", Tmf656Settings(url="https://h/x")).http._tls is True
 
 
 async def test_a_source_that_refuses_us_is_not_hammered() -> None:
@@ -792,7 +792,7 @@ async def test_a_source_that_refuses_us_is_not_hammered() -> None:
     options = {"username": "u", "password": "pass-word"}
     async with (
         serving(answer) as url,
-        Client("s", SourceSettings(url=url, **options), clock=lambda: clock[0]) as client,
+        Client("s", Tmf656Settings(url=url, **options), clock=lambda: clock[0]) as client,
     ):
         with pytest.raises(UnauthorisedError, match="answered 401"):
             await anext(client.pages())

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.errors import BridgeError
-from bridge.settings import SourceSettings
+from bridge.settings import Tmf656Settings
 from bridge.tmf656.client import Client
 from bridge.tmf656.filter_style import FilterStyle
 from bridge.tmf656.wire import stamps
@@ -53,7 +53,7 @@ async def test_a1_nothing_but_our_errors_leaves_the_client(answers: list[RawAnsw
         keys: dict[str, Any] = {"url": origin + BASE, "request_timeout_seconds": 0.1, "max_response_bytes": 100_000}
         if operation == "token":
             keys |= {"oauth2_token_url": origin, "oauth2_client_id": "id", "oauth2_client_secret": "secret-0815"}
-        async with Client("snow", SourceSettings(**keys)) as client:
+        async with Client("snow", Tmf656Settings(**keys)) as client:
             for _ in range(2):
                 message = ""
                 try:

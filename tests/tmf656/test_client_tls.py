@@ -11,7 +11,7 @@ import trustme
 from aiohttp import web
 
 from bridge.errors import TransientError
-from bridge.settings import SourceSettings
+from bridge.settings import Tmf656Settings
 from bridge.tmf656.client import Client
 
 pytestmark = pytest.mark.anyio
@@ -66,7 +66,7 @@ async def source(authority: trustme.CA, name: str, *, mutual: bool = False) -> A
 
 
 async def listed(url: str, **options: Any) -> None:
-    async with Client("snow", SourceSettings(url=url, request_timeout_seconds=5.0, **options)) as client:
+    async with Client("snow", Tmf656Settings(url=url, request_timeout_seconds=5.0, **options)) as client:
         await anext(client.pages())
 
 

@@ -5,8 +5,8 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 from bridge.errors import TransientError
 from bridge.http.response import HttpResponse
+from bridge.http.row import rows_of
 from bridge.schedule import now
-from bridge.tmf656 import wire
 from bridge.tmf656.list_pass import ListPass
 from bridge.tmf656.page import PageAnswer, Window
 from bridge.tmf656.page_walk import PageWalk
@@ -28,7 +28,7 @@ class Server:
         if self.failures:
             self.failures -= 1
             raise TransientError("bad gateway")
-        rows = wire.rows_of(ROWS[window.offset : window.offset + window.limit])
+        rows = rows_of(ROWS[window.offset : window.offset + window.limit])
         response = HttpResponse(200, CIMultiDictProxy(CIMultiDict()), bytearray(), now())
         return PageAnswer(rows, total=len(ROWS)), response
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bridge.http.row import rows_of
 from bridge.tmf656.page import PageAnswer, Window
 from bridge.tmf656.page_walk import LearnedPaging, PageWalk
-from bridge.tmf656.wire import rows_of
 
 EPOCH = datetime(2026, 11, 23, 10, tzinfo=UTC)
 

@@ -11,7 +11,7 @@ from bridge.domain.observation import Via
 from bridge.domain.ticket_system import Capabilities, OutcomeUnknownError, TicketWriter, WriteRefusedError
 from bridge.errors import TransientError
 from bridge.http.errors import NotFoundError
-from bridge.settings import SourceSettings
+from bridge.settings import Tmf656Settings
 from bridge.simulator import Faults, Simulator
 from bridge.tmf656.client import Client
 from bridge.tmf656.problem_writer import ProblemWriter
@@ -41,7 +41,7 @@ async def writing(
     version: str = "4", population: int = 3, **settings: Any
 ) -> AsyncIterator[tuple[Simulator, TicketWriter]]:
     async with Simulator(version=version, population=population, seed=7, faults=Faults()) as sim:
-        read = SourceSettings.model_validate({"url": sim.url, "request_timeout_seconds": 5, **settings})
+        read = Tmf656Settings.model_validate({"url": sim.url, "request_timeout_seconds": 5, **settings})
         async with Client("sim", read) as client:
             yield sim, ProblemWriter(client, read, Capabilities(notes="replace"))
 

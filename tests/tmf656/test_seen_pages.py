@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from bridge.http.row import rows_of
 from bridge.tmf656 import wire
 from bridge.tmf656.page import PageAnswer
 from bridge.tmf656.seen_pages import PageEvidence, SeenPage, SeenPages
@@ -12,7 +13,7 @@ NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 def rows(*numbers: int, minute: int = 0) -> list[Any]:
     at = (NOON + timedelta(minutes=minute)).isoformat()
-    return wire.rows_of([{"id": f"P{number}", "lastUpdate": at} for number in numbers])
+    return rows_of([{"id": f"P{number}", "lastUpdate": at} for number in numbers])
 
 
 def add(seen: SeenPages, evidence: PageEvidence, start: int, *numbers: int, **answer: Any) -> SeenPage:

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from bridge.domain import timestamp
 from bridge.domain.observation import TOMBSTONE_HASH, Kind, Notification, Observation, Via
+from bridge.domain.problem_id import ID_CHARACTERS, id_in, usable_id
 from bridge.domain.service_problem import Unmapped, columns_of, unmapped_value
 from bridge.domain.timestamp import Instant, Precision, plausible, precision_of
 from bridge.domain.vocabulary import BUILT_IN, SourceVocabulary
@@ -33,7 +34,6 @@ from bridge.tmf656.wire.event import (
     type_of,
     verb_of,
 )
-from bridge.tmf656.wire.identity import ID_CHARACTERS, id_in, usable_id
 from bridge.tmf656.wire.problem import ALIASES, WHOLE, is_whole, normalise, observation_of
 from bridge.tmf656.wire.shapes import SHAPES
 

@@ -12,13 +12,13 @@ from typing import Any
 
 from bridge.domain import timestamp
 from bridge.domain.observation import Kind, Observation, Via
+from bridge.domain.problem_id import ID_CHARACTERS, usable_id
 from bridge.domain.service_problem import Columns, columns_of
 from bridge.domain.timestamp import Precision, plausible
 from bridge.domain.vocabulary import BUILT_IN, SourceVocabulary, whole_number
 from bridge.errors import UnreadableError
+from bridge.http.row import Row
 from bridge.tmf656.wire import document
-from bridge.tmf656.wire.identity import ID_CHARACTERS, usable_id
-from bridge.tmf656.wire.row import Row
 from bridge.tmf656.wire.shapes import SHAPES, rename, time
 
 ALIASES = {

@@ -12,13 +12,13 @@ from bridge.domain.observation import Kind, Observation, Via
 from bridge.domain.status import Status
 from bridge.domain.vocabulary import SourceVocabulary
 from bridge.errors import UnreadableError
+from bridge.http.row import rows_of
 from bridge.tmf656.wire import (
     DocumentLimits,
     detect_version,
     is_whole,
     listed,
     read_problem,
-    rows_of,
     stamp,
     withheld,
 )

@@ -1,8 +1,8 @@
-"""What names a problem."""
+"""What can be the id of a problem."""
 
 import pytest
 
-from bridge.tmf656.wire.identity import ID_CHARACTERS, id_in, usable_id
+from bridge.domain.problem_id import ID_CHARACTERS, id_in, usable_id
 
 
 @pytest.mark.parametrize(

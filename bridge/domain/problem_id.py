@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from bridge.tmf656.wire.event import SERVICE_PROBLEM
-
 ID_CHARACTERS = 512
 """A longer id would not fit an index of Postgres."""
 
@@ -32,4 +30,4 @@ def _id_in_href(href: object) -> str | None:
         segment = unquote(urlsplit(href).path.rstrip("/").rpartition("/")[2], errors="strict")
     except ValueError:
         return None
-    return None if segment.lower() == SERVICE_PROBLEM.lower() else usable_id(segment)
+    return None if segment.lower() == "serviceproblem" else usable_id(segment)

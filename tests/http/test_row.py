@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.errors import UnreadableError
-from bridge.tmf656.wire import Row, rows_in, rows_of
+from bridge.http.row import Row, rows_in, rows_of
 
 QUICK = settings(deadline=None, database=None, derandomize=True, max_examples=200)
 
