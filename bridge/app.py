@@ -22,8 +22,8 @@ from bridge.ingest.group_commit import MIB, GroupCommit
 from bridge.ingest.journal_replay import Replayer
 from bridge.ingest.receiver import Receiver
 from bridge.ingest.writer import Writer
-from bridge.journal.journal import opened as journal_opened
-from bridge.journal.journal import size_of_post
+from bridge.journal.directory import opened as journal_opened
+from bridge.journal.post import size_of_post
 from bridge.maintenance.clock_watch import ClockWatch
 from bridge.maintenance.extra_columns import ExtraColumns
 from bridge.maintenance.leader_election import LeaderElection

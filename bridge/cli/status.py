@@ -15,7 +15,7 @@ from bridge.cli.terminal import json_text, safe_line
 from bridge.cli.unmapped import describe, remedy
 from bridge.domain.service_problem import Unmapped, readable
 from bridge.domain.vocabulary import BUILT_IN
-from bridge.journal.journal import waiting_in
+from bridge.journal.directory import waiting_in
 from bridge.settings import Settings
 from bridge.sources.state import vocabulary_of
 from bridge.storage import lease, unmapped_value

@@ -14,7 +14,8 @@ from bridge.domain.observation import Notification
 from bridge.domain.vocabulary import BUILT_IN
 from bridge.errors import TransientError, UnreadableError
 from bridge.ingest.receiver import ReadItem, count_dead_letter, count_notifications, dead_letter, read
-from bridge.journal.journal import Journal, Post
+from bridge.journal.journal import Journal
+from bridge.journal.post import Post
 from bridge.schedule import Backoff, Job, Wake, run_job
 from bridge.sources.state import SourceState
 from bridge.storage import source as source_table

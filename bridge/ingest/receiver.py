@@ -29,7 +29,7 @@ from bridge.domain.vocabulary import BUILT_IN, SourceVocabulary
 from bridge.errors import BridgeError, DatabaseUnavailableError, OverdueError, UnreadableError, without_frames
 from bridge.ingest.group_commit import GroupCommit, OverloadedError, resolve
 from bridge.ingest.writer import Writer
-from bridge.journal.journal import Post
+from bridge.journal.post import Post
 from bridge.sources.state import SourceState
 from bridge.storage.dead_letter import DeadLetter
 from bridge.storage.observation import Entry

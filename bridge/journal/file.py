@@ -10,6 +10,7 @@ were before anything is written, since nothing else has those bytes:
   takes the old one's place when it is complete: a crash before that leaves everything as it was.
 """
 
+import fcntl
 import shutil
 import sqlite3
 import struct
@@ -278,3 +279,29 @@ def _beside(path: Path, ending: str) -> Path:
 
 def _text(written: bytes) -> str:
     return written.decode(errors="replace")
+
+
+def lock(path: Path, stack: ExitStack) -> bool:
+    """Take the lock of a journal file, until the stack unwinds or the process dies; False when another process has
+    it.
+    """
+    with ExitStack() as unless_locked:
+        lock = unless_locked.enter_context(path.with_suffix(".lock").open("wb"))
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        stack.push(unless_locked.pop_all())
+    return True
+
+
+def remedy(error: Exception) -> str:
+    """Return what to do so that the disk can be written again."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM) or isinstance(error, PermissionError):
+        return "let the user of this process write to data_dir"
+    if code == sqlite3.SQLITE_CANTOPEN or isinstance(error, FileNotFoundError | NotADirectoryError):
+        return "make data_dir a directory that the user of this process can write to"
+    if code == sqlite3.SQLITE_IOERR:
+        return "free space on the disk of data_dir, and see that it is in order and not mounted read-only"
+    return "free space on the disk of data_dir"

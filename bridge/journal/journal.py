@@ -14,14 +14,11 @@ A crash between the commit in Postgres and `drop`: the post is replayed again, a
 """
 
 import errno
-import fcntl
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from hashlib import blake2b
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -30,8 +27,9 @@ import orjson
 import structlog
 from anyio import CapacityLimiter, to_thread
 
-from bridge.errors import PermanentError, TransientError
+from bridge.errors import TransientError
 from bridge.journal import file
+from bridge.journal.post import Post, instant_of, post_of, row_of
 from bridge.journal.reserve import Reserve, reserve_bytes
 
 log = structlog.get_logger(__name__)
@@ -44,8 +42,6 @@ _VACUUM_PAGES, _VACUUM_PAGES_ON_FULL_DISK = 1024, 32
 _HANDED_OUT_BYTES = 8 * 1024 * 1024
 """Most that is read at a time, unless one alone is larger."""
 _RETRY_SECONDS = 5
-_PROCESSES = 128
-"""Processes that may share a data directory: as many workers as there can be, while those before them still stop."""
 _ADOPT_ROWS = 500
 _LEAST_FREE_BYTES = 256 * 1024
 """With less the disk counts as full before a write has failed."""
@@ -58,19 +54,8 @@ class JournalFullError(TransientError):
     """The journal holds as much as it may, or the disk refuses to be written."""
 
 
-@dataclass(frozen=True, slots=True)
-class Post:
-    """One posted body as it came. `damaged`: it is not what was written; its time is then that of reading it."""
-
-    source: str
-    received_at: datetime
-    event_hint: str | None
-    raw: bytes
-    damaged: bool = False
-
-
 class Journal:
-    """An open journal; use `opened`."""
+    """An open journal; use `bridge.journal.directory.opened`."""
 
     def __init__(
         self, connection: sqlite3.Connection, path: Path, max_bytes: int, *, locks: ExitStack | None = None
@@ -161,7 +146,7 @@ class Journal:
         self._note(None)
 
     def _insert(self, posts: Sequence[Post], size: int) -> None:
-        rows = [_row_of(post) for post in posts]
+        rows = [row_of(post) for post in posts]
         with _transaction(self._connection):
             self._connection.executemany(_INSERT, rows)
         self.waiting += len(posts)
@@ -183,7 +168,7 @@ class Journal:
                 size += len(raw)
                 if found and size > _HANDED_OUT_BYTES:
                     break
-                found.append((number, _post_of(source, received_at, hint, checksum, raw)))
+                found.append((number, post_of(source, received_at, hint, checksum, raw)))
         return found
 
     def _drop(self, until: int, aside: Sequence[int] = ()) -> None:
@@ -239,13 +224,13 @@ class Journal:
 
     def _note(self, error: Exception | None) -> None:
         """Remember, and log when it changes, whether the disk can be written."""
-        before, self.problem = self.problem, None if error is None else f"{error}: {_remedy(error)}"
+        before, self.problem = self.problem, None if error is None else f"{error}: {file.remedy(error)}"
         if error is not None and before is None:
             log.warning(
                 "the local journal cannot be written",
                 path=str(self.path),
                 error=str(error),
-                remedy=_remedy(error),
+                remedy=file.remedy(error),
                 waiting=self.waiting,
             )
         elif error is None and before is not None:
@@ -259,7 +244,7 @@ class Journal:
             "select coalesce(sum(length(raw) + ?), 0) from post", (_ROW_BYTES,)
         ).fetchone()
         self.waiting, self.waiting_bytes = number, size
-        self.oldest_at = None if oldest is None else _instant(oldest)
+        self.oldest_at = None if oldest is None else instant_of(oldest)
 
     def _restore_if_deleted(self) -> None:
         """Write the file again, out of the one that is still open, when it was deleted or replaced: what was answered
@@ -269,7 +254,7 @@ class Journal:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if not self.path.with_suffix(".lock").exists():
-            _lock(self.path, self._locks)
+            file.lock(self.path, self._locks)
         self._connection = file.written_again(self._connection, self.path)
         self._identity = file.identity(self.path)
         log.warning(
@@ -284,7 +269,7 @@ class Journal:
         twice.
         """
         with ExitStack() as stack:
-            if not _lock(path, stack):
+            if not file.lock(path, stack):
                 return
             connection = file.connected(path)
             stack.callback(connection.close)
@@ -301,104 +286,6 @@ class Journal:
 
 
 @contextmanager
-def opened(data_dir: Path, *, max_bytes: int) -> Iterator[Journal]:
-    """Open the journal of a data directory, made if need be; PermanentError when the directory cannot be written.
-
-    A second process on the same directory gets a file of its own. What a process that is gone left in its file is moved
-    into ours, so that it is replayed; while the disk is full it stays there.
-    """
-    with ExitStack() as stack:
-        journal = _open(data_dir, max_bytes, stack)
-        journal._check()  # noqa: SLF001 -- not in a thread: nothing runs yet
-        for left in _paths(data_dir):
-            if left != journal.path and left.exists() and journal.problem is None:
-                try:
-                    journal.adopt(left)
-                except sqlite3.OperationalError as error:
-                    log.warning(
-                        "a journal that was left behind stays where it is",
-                        path=str(left),
-                        error=str(error),
-                        remedy=f"{_remedy(error)}, then restart",
-                    )
-        if journal.waiting:
-            log.info("journal waits to be replayed", posts=journal.waiting, since=str(journal.oldest_at))
-        yield journal
-
-
-def _open(data_dir: Path, max_bytes: int, stack: ExitStack) -> Journal:
-    try:
-        data_dir.mkdir(parents=True, exist_ok=True)
-        path = next((path for path in _paths(data_dir) if _lock(path, stack)), None)
-        if path is None:
-            raise PermanentError(
-                f"all {_PROCESSES} journals in {data_dir} are in use by other processes: run fewer of them, or set "
-                "another data_dir for some"
-            )
-        try:
-            connection = file.connected(path)
-        except (OSError, sqlite3.OperationalError):
-            if not Reserve(path.with_suffix(".reserve"), reserve_bytes(data_dir)).release():
-                raise
-            connection = file.connected(path)
-    except (OSError, sqlite3.OperationalError) as error:
-        raise PermanentError(
-            f"no local journal can be opened in data_dir {data_dir} ({error}): {_remedy(error)}, or set another "
-            "data_dir that can be written"
-        ) from error
-    journal = Journal(connection, path, max_bytes, locks=stack)
-    stack.callback(journal.close)
-    return journal
-
-
-def size_of_post(post: Post) -> int:
-    """Return the bytes of a post."""
-    return len(post.raw)
-
-
-def waiting_in(data_dir: Path) -> tuple[int, datetime | None]:
-    """How many posts wait in the journals of a data directory, and since when; for commands that only look."""
-    number, oldest = 0, None
-    for path in _paths(data_dir):
-        if path.exists():
-            found, since = _waiting_in(path)
-            number += found
-            oldest = min(filter(None, (oldest, since)), default=None)
-    return number, oldest
-
-
-def _waiting_in(path: Path) -> tuple[int, datetime | None]:
-    try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-            number, since = connection.execute("select count(*), min(received_at) from post").fetchone()
-    except file.UNREADABLE as error:
-        log.warning("a local journal cannot be read", path=str(path), error=str(error))
-        return 0, None
-    return number, None if since is None else _instant(since)
-
-
-def _paths(data_dir: Path) -> list[Path]:
-    return [
-        data_dir / "journal.sqlite",
-        *(data_dir / f"journal-{number}.sqlite" for number in range(2, _PROCESSES + 1)),
-    ]
-
-
-def _lock(path: Path, stack: ExitStack) -> bool:
-    """Take the lock of a journal file, until the stack unwinds or the process dies; False when another process has
-    it.
-    """
-    with ExitStack() as unless_locked:
-        lock = unless_locked.enter_context(path.with_suffix(".lock").open("wb"))
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        stack.push(unless_locked.pop_all())
-    return True
-
-
-@contextmanager
 def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("begin immediate")
     try:
@@ -409,51 +296,7 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
             connection.execute("rollback")
 
 
-def _remedy(error: Exception) -> str:
-    """Return what to do so that the disk can be written again."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM) or isinstance(error, PermissionError):
-        return "let the user of this process write to data_dir"
-    if code == sqlite3.SQLITE_CANTOPEN or isinstance(error, FileNotFoundError | NotADirectoryError):
-        return "make data_dir a directory that the user of this process can write to"
-    if code == sqlite3.SQLITE_IOERR:
-        return "free space on the disk of data_dir, and see that it is in order and not mounted read-only"
-    return "free space on the disk of data_dir"
-
-
 def _demand_free_space(directory: Path) -> None:
     found = os.statvfs(directory)
     if found.f_bavail * found.f_frsize < _LEAST_FREE_BYTES:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def _row_of(post: Post) -> tuple[str, str, str | None, bytes, bytes]:
-    received_at = post.received_at.isoformat()
-    checksum = _checksum(post.source, received_at, post.event_hint, post.raw)
-    return post.source, received_at, post.event_hint, checksum, post.raw
-
-
-def _checksum(source: str, received_at: str, event_hint: str | None, raw: bytes) -> bytes:
-    digest = blake2b(raw, digest_size=8)
-    digest.update(f"\0{source}\0{received_at}\0{event_hint}".encode())
-    return digest.digest()
-
-
-def _post_of(source: str, received_at: str, event_hint: str | None, checksum: bytes, raw: bytes) -> Post:
-    if _checksum(source, received_at, event_hint, raw) == checksum:
-        return Post(source, _instant(received_at), event_hint, raw)
-    hint = None if event_hint is None else _without_nul(event_hint)
-    return Post(_without_nul(source), datetime.now(UTC), hint, raw, damaged=True)
-
-
-def _without_nul(text: str) -> str:
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
-
-
-def _instant(text: str) -> datetime:
-    """Return the time that this says; now, when it cannot be read."""
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        return datetime.now(UTC)
-    return at if at.tzinfo else at.replace(tzinfo=UTC)

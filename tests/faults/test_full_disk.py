@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from bridge.journal.journal import waiting_in
+from bridge.journal.directory import waiting_in
 from tests.disk import fill, small_disk
 
 pytestmark = pytest.mark.anyio

@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from bridge.journal.journal import waiting_in
+from bridge.journal.directory import waiting_in
 
 pytestmark = pytest.mark.anyio
 

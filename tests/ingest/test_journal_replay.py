@@ -10,7 +10,8 @@ import pytest
 
 from bridge.errors import TransientError
 from bridge.ingest.journal_replay import Replayer
-from bridge.journal.journal import Post, opened
+from bridge.journal.directory import opened
+from bridge.journal.post import Post
 from bridge.tmf656 import wire
 
 pytestmark = pytest.mark.anyio

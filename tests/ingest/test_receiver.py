@@ -19,7 +19,7 @@ from bridge.errors import TransientError, UnreadableError
 from bridge.ingest.group_commit import GroupCommit, result_of
 from bridge.ingest.receiver import PostedBody, Receiver, TurnBatch, read
 from bridge.ingest.writer import Writer
-from bridge.journal import journal as journals
+from bridge.journal import directory as journals
 from bridge.simulator import Simulator
 from bridge.simulator.tmf656.background import background
 from bridge.storage import refetch

@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from bridge.journal.journal import Post, opened, waiting_in
+from bridge.journal.directory import opened, waiting_in
+from bridge.journal.post import Post
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 MIB = 1024 * 1024

@@ -1,6 +1,5 @@
 """The local journal keeps what it said it kept: over kill -9, a torn tail, a full disk and bits that turned."""
 
-import fcntl
 import os
 import resource
 import shutil
@@ -9,18 +8,16 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import psutil
 import pytest
-from annotated_types import Le
 from structlog.testing import capture_logs
 
 from bridge.errors import PermanentError
-from bridge.journal.journal import Journal, JournalFullError, Post, opened, waiting_in
-from bridge.settings.model import HttpSettings
+from bridge.journal.directory import opened, waiting_in
+from bridge.journal.journal import Journal, JournalFullError
+from bridge.journal.post import Post
 from tests import disk
 
 pytestmark = pytest.mark.anyio
@@ -281,7 +278,8 @@ WRITER = """
 import sys, anyio
 from datetime import UTC, datetime
 from pathlib import Path
-from bridge.journal.journal import Post, opened
+from bridge.journal.directory import opened
+from bridge.journal.post import Post
 
 async def main():
     with opened(Path(sys.argv[1]), max_bytes=1 << 30) as journal:
@@ -312,52 +310,5 @@ async def test_kill_9_loses_nothing_that_was_said_to_be_kept(tmp_path: Path) -> 
     assert not list(tmp_path.glob("journal.damaged-*"))
 
 
-async def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(PermanentError, match="data_dir"), opened(tmp_path / "file" / "below", max_bytes=MIB):
-        pass
-
-
 def test_sqlite_is_new_enough_for_strict_tables() -> None:
     assert sqlite3.sqlite_version_info >= (3, 37)
-
-
-async def test_processes_on_one_directory_have_a_journal_each(tmp_path: Path) -> None:
-    with opened(tmp_path, max_bytes=MIB) as one, opened(tmp_path, max_bytes=MIB) as two:
-        await one.append([post(1)])
-        await two.append([post(2)])
-        assert one.path != two.path
-        assert (await kept(one), await kept(two)) == ([post(1).raw], [post(2).raw])
-        assert waiting_in(tmp_path) == (2, NOON + timedelta(seconds=1))
-
-
-def test_there_are_journals_for_twice_as_many_workers_as_may_be_and_then_it_is_said(tmp_path: Path) -> None:
-    most = next(each.le for each in HttpSettings.model_fields["workers"].metadata if isinstance(each, Le))
-    with ExitStack() as others:
-        for number in range(1, 2 * most):
-            lock = tmp_path / (f"journal-{number}.lock" if number > 1 else "journal.lock")
-            fcntl.flock(others.enter_context(lock.open("wb")), fcntl.LOCK_EX)
-        before = psutil.Process().num_fds()
-        with opened(tmp_path, max_bytes=MIB) as journal:
-            assert journal.path.name == f"journal-{2 * most}.sqlite"
-            assert psutil.Process().num_fds() - before < 10  # none of those that others have
-            with (
-                pytest.raises(
-                    PermanentError, match=f"all {2 * most} journals .* in use by other processes: .*data_dir"
-                ),
-                opened(tmp_path, max_bytes=MIB),
-            ):
-                pass
-
-
-async def test_what_a_process_that_is_gone_left_is_taken_over(tmp_path: Path) -> None:
-    with opened(tmp_path, max_bytes=MIB), opened(tmp_path, max_bytes=MIB) as two:
-        await two.append([post(2)])
-    with opened(tmp_path, max_bytes=MIB) as next_one:
-        assert await kept(next_one) == [post(2).raw]
-    with opened(tmp_path, max_bytes=MIB) as next_one:
-        assert await kept(next_one) == [post(2).raw]
-
-
-def test_nothing_waits_where_there_is_no_journal(tmp_path: Path) -> None:
-    assert waiting_in(tmp_path) == (0, None)
