@@ -28,6 +28,7 @@ import asyncpg
 
 from bridge.errors import DatabaseUnavailableError, PermanentError
 from bridge.postgres import cluster as clusters
+from bridge.postgres import pid_file, socket_directory
 from bridge.postgres.binaries import find_binaries
 from bridge.postgres.cluster import Cluster
 from bridge.postgres.postmaster import Postmaster
@@ -113,8 +114,8 @@ async def embedded(
 async def _running(path: Path, bin_dir: Path, settings: Mapping[str, str]) -> AsyncIterator[str]:
     """Run the server on the cluster at `path`, made if need be; yield the address of the database."""
     cluster = await anyio.to_thread.run_sync(clusters.prepare, path, bin_dir)
-    await clusters.settle(cluster)
-    socket_dir = await anyio.to_thread.run_sync(clusters.socket_dir, cluster)
+    await pid_file.settle(path)
+    socket_dir = await anyio.to_thread.run_sync(socket_directory.socket_dir, cluster)
     arguments = await anyio.to_thread.run_sync(_server_settings, cluster, socket_dir, settings)
     postmaster = Postmaster(cluster, arguments, path.with_name("postgres.log"))
     postmaster.start()
@@ -125,18 +126,18 @@ async def _running(path: Path, bin_dir: Path, settings: Mapping[str, str]) -> As
     finally:
         with anyio.CancelScope(shield=True):  # `stop` has limits of its own
             await postmaster.stop()
-            await anyio.to_thread.run_sync(clusters.forget_socket_dir, path)
+            await anyio.to_thread.run_sync(socket_directory.forget_socket_dir, path)
 
 
 async def _ready(postmaster: Postmaster, socket_dir: Path) -> str:
     """Return the address of the database once the server takes connections; make the database the first time."""
-    maintenance = clusters.dsn(socket_dir, "postgres")
+    maintenance = socket_directory.dsn(socket_dir, "postgres")
     with anyio.move_on_after(_READY_LIMIT_SECONDS):
-        for pause_seconds in clusters.pauses_seconds():
+        for pause_seconds in pid_file.pauses_seconds():
             if postmaster.ended:
                 raise PermanentError(f"The embedded Postgres did not start: {postmaster.failure()}")
             if await _answers(maintenance, _make_database):
-                return clusters.dsn(socket_dir, DATABASE)
+                return socket_directory.dsn(socket_dir, DATABASE)
             await anyio.sleep(pause_seconds)
     raise DatabaseUnavailableError(
         f"The embedded Postgres was not ready after {_READY_LIMIT_SECONDS:.0f} s: {postmaster.log_tail()}"
@@ -146,12 +147,12 @@ async def _ready(postmaster: Postmaster, socket_dir: Path) -> str:
 async def _joined(lock: BinaryIO, path: Path) -> str | None:
     """Return the address of the database that the lock's owner runs, once it answers; None: the lock became ours."""
     with anyio.move_on_after(_JOIN_LIMIT_SECONDS):
-        for pause_seconds in clusters.pauses_seconds():
+        for pause_seconds in pid_file.pauses_seconds():
             if _acquired(lock):
                 return None
-            socket_dir = await anyio.to_thread.run_sync(clusters.running_socket_dir, path)
+            socket_dir = await anyio.to_thread.run_sync(socket_directory.running_socket_dir, path)
             if socket_dir is not None:
-                address = clusters.dsn(socket_dir, DATABASE)
+                address = socket_directory.dsn(socket_dir, DATABASE)
                 with contextlib.suppress(asyncpg.InvalidCatalogNameError):  # the owner is about to create it
                     if await _answers(address):
                         return address
@@ -186,13 +187,13 @@ def _server_settings(cluster: Cluster, socket_dir: Path, settings: Mapping[str, 
     lz4 = _LZ4_SETTINGS if clusters.supports_lz4(cluster) else _NO_SETTINGS
     where = {
         "listen_addresses": "",
-        "port": str(clusters.PORT),
-        "unix_socket_directories": clusters.socket_setting(cluster, socket_dir),
+        "port": str(socket_directory.PORT),
+        "unix_socket_directories": socket_directory.socket_setting(cluster, socket_dir),
         "unix_socket_permissions": "0700",
         "cluster_name": clusters.CLUSTER_NAME,
     }
     named = [f"{name}={value}" for name, value in {**_SETTINGS, **lz4, **settings, **where}.items()]
-    return [*named, clusters.mark(cluster.path)]
+    return [*named, pid_file.mark(cluster.path)]
 
 
 def _opened_lock(data_dir: Path) -> BinaryIO:

@@ -235,18 +235,6 @@ async def test_a_start_right_after_kill_9_waits_for_the_dying_server(data_dir: P
             assert await _ask(postgres.dsn, "select count(*) from kept") == 1
 
 
-async def test_a_server_that_dies_while_we_look_is_waited_for_and_not_taken_for_a_strangers(
-    data_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = cluster.Cluster(data_dir, data_dir, None)
-    looks = iter((["postgres", "-c", cluster.mark(data_dir)],))
-    monkeypatch.setattr(cluster, "_command_line", lambda _: next(looks, [""]))
-    with subprocess.Popen([sys.executable, "-c", ""]) as dead:  # not waited for yet: its number is nobody else's
-        (data_dir / "postmaster.pid").write_text(f"{dead.pid}\n")
-        await cluster.settle(found)
-    assert not (data_dir / "postmaster.pid").exists()
-
-
 async def test_a_second_owner_is_refused_by_the_number_of_the_first(data_dir: Path) -> None:
     with _owner(data_dir) as owner:
         expected = rf"in use by process {owner.pid}\b.*Stop that process"
