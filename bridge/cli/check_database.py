@@ -12,7 +12,7 @@ from bridge.bootstrap import OpenDatabase, open_database
 from bridge.cli.finding import Finding
 from bridge.errors import BridgeError, DatabaseUnavailableError, SchemaError
 from bridge.settings import Settings
-from bridge.storage import lease, migrations
+from bridge.storage import lease, migrations, rights
 from bridge.storage import source as source_table
 from bridge.storage.database import Connection
 
@@ -76,10 +76,10 @@ async def _schema(connection: Connection, *, embedded: bool) -> list[Finding]:
             return [Finding("database", "schema", None, f"lacks {names}", "made by `tmf656-bridge run`")]
         return [Finding("database", "schema", False, f"lacks {names}", "run `tmf656-bridge migrate`")]
     found = [Finding("database", "schema", True, "current")]
-    if not await migrations.reader_exists(connection):
+    if not await rights.reader_exists(connection):
         remedy = "to let others read: `create role bridge_reader`, then `tmf656-bridge migrate`"
         found.append(Finding("database", "reader", None, "there is no role bridge_reader", remedy))
-    if await migrations.compiles(connection):
+    if await rights.compiles(connection):
         remedy = "run `tmf656-bridge migrate` as the owner of the database, or `alter database … set jit = off`"
         found.append(Finding("database", "jit", None, "on: reports over many problems take seconds longer", remedy))
     return found

@@ -7,7 +7,7 @@ import typer
 from bridge.bootstrap import open_database
 from bridge.cli.options import Config, on_loop, settings_for
 from bridge.settings import Settings
-from bridge.storage import migrations
+from bridge.storage import migrations, rights
 
 
 def migrate(
@@ -28,7 +28,7 @@ async def _migrate(settings: Settings, *, check: bool) -> None:
             typer.echo("the schema is current")
             return
         applied = await migrations.migrate(connection)
-        readable = await migrations.reader_exists(connection)
+        readable = await rights.reader_exists(connection)
     for migration in applied:
         typer.echo(f"applied {migration.title}")
     if not applied:

@@ -25,7 +25,7 @@ import asyncpg
 import structlog
 
 from bridge.errors import SchemaError
-from bridge.storage import carry_over
+from bridge.storage import carry_over, rights
 from bridge.storage.database import Connection
 from bridge.storage.queries import sql_dir
 
@@ -72,64 +72,6 @@ comment on column bridge_migration.applied.checksum is 'SHA-256 of the file as a
 comment on column bridge_migration.applied.applied_at is 'When';
 alter table bridge_migration.applied add column if not exists breaking boolean not null default false;
 comment on column bridge_migration.applied.breaking is 'Programs that do not know this migration cannot run on it';
-"""
-_GRANT_TO_READER = """
-do $$
-begin
-    if to_regnamespace('report') is not null and not has_schema_privilege('bridge_reader', 'report', 'usage') then
-        grant usage on schema report to bridge_reader;
-        grant select on all tables in schema report to bridge_reader;
-        alter default privileges in schema report grant select on tables to bridge_reader;
-    end if;
-end
-$$
-"""
-_GRANT_TO_WRITER = """
-do $$
-begin
-    if to_regprocedure('bridge.make_notification_day(date)') is not null
-        and not has_schema_privilege('bridge_writer', 'bridge', 'usage') then
-        grant usage on schema bridge, bridge_migration, report to bridge_writer;
-        grant select, insert, update, delete on all tables in schema bridge to bridge_writer;
-        grant select on all tables in schema bridge_migration to bridge_writer;
-        grant execute on function bridge.make_notification_day(date) to bridge_writer;
-        grant execute on function bridge.drop_notification_day(date) to bridge_writer;
-        grant execute on function report.set_time_zone(text) to bridge_writer;
-        grant execute on function bridge.set_extra_columns(jsonb) to bridge_writer;
-        alter default privileges in schema bridge grant select, insert, update, delete on tables to bridge_writer;
-    end if;
-end
-$$
-"""
-_NO_JIT = """
-do $$
-begin
-    if not exists (
-        select from pg_db_role_setting as s cross join unnest(s.setconfig) as c (setting)
-        where s.setdatabase = (select oid from pg_database where datname = current_database()) and s.setrole = 0
-            and c.setting like 'jit=%'
-    ) then
-        execute format('alter database %I set jit = off', current_database());
-    end if;
-exception
-    when insufficient_privilege then
-        raise notice 'jit stays on: let the owner of the database migrate';
-end
-$$
-"""
-"""Reports contain the branch that computes everything without summaries. Postgres counts its cost although it does not
-run, and compiles all of it: 4.7 s for a query of 23 ms (Postgres 15). A setting made by the operator stays.
-"""
-_COMPILES = """
-    select pg_jit_available() and coalesce(
-        (
-            select c.setting <> 'jit=off'
-            from pg_db_role_setting as s cross join unnest(s.setconfig) as c (setting)
-            where s.setdatabase = (select oid from pg_database where datname = current_database()) and s.setrole = 0
-                and c.setting like 'jit=%'
-        ),
-        true
-    )
 """
 _RACES = (
     asyncpg.DeadlockDetectedError,
@@ -232,7 +174,7 @@ async def migrate(connection: Connection, directory: Path | None = None) -> list
     for migration in await pending(connection, directory):
         what = f"migration {migration.title} failed and left nothing behind"
         applied += await _step(connection, what, partial(_apply, connection, migration), alone=True)
-    await _step(connection, "roles cannot be granted their rights", lambda: _grant(connection), alone=True)
+    await _step(connection, "roles cannot be granted their rights", lambda: rights.grant(connection), alone=True)
     return applied
 
 
@@ -272,13 +214,6 @@ async def _holders(connection: Connection) -> str:
     return ", ".join(named) or "a session that cannot be seen"
 
 
-async def _grant(connection: Connection) -> None:
-    for role, grant in (("bridge_reader", _GRANT_TO_READER), ("bridge_writer", _GRANT_TO_WRITER)):
-        if await _exists(connection, role):
-            await connection.execute(grant)
-    await connection.execute(_NO_JIT)
-
-
 def _is_development_version(applied: dict[int, "_Applied"]) -> bool:
     return carry_over.recognises({version: one.checksum for version, one in applied.items()})
 
@@ -292,23 +227,6 @@ async def _carry_over(connection: Connection, known: list[Migration]) -> list[Mi
         await _record(connection, migration)
     log.info("schema carried over from the development version", migrations=[one.title for one in made])
     return made
-
-
-async def compiles(connection: Connection) -> bool:
-    """Whether Postgres compiles the questions of those who connect to this database; see `_NO_JIT`."""
-    return bool(await connection.fetchval(_COMPILES))
-
-
-async def reader_exists(connection: Connection) -> bool:
-    """Whether there is the role that may read schema `report`. Who may not make roles migrates without it; once an
-    administrator has made it, the next `migrate` lets it in.
-    """
-    return await _exists(connection, "bridge_reader")
-
-
-async def _exists(connection: Connection, role: str) -> bool:
-    found: bool = await connection.fetchval("select exists (select from pg_roles where rolname = $1)", role)
-    return found
 
 
 async def _apply(connection: Connection, migration: Migration) -> list[Migration]:
