@@ -10,15 +10,15 @@ their kin) is `unset`; what lies before 1970 or more than a day ahead of our clo
 and moves no watermark. Arithmetic ends at the years 1 and 9999. Pure: no clock.
 """
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from functools import lru_cache
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from msgspec import Struct
+
+from bridge.domain.timestamp_forms import COUNT, DATE_CALL, Written, read_calendar, read_digits, split_zone, time_of_day
 
 MIN = datetime.min.replace(tzinfo=UTC)
 MAX = datetime.max.replace(tzinfo=UTC)
@@ -73,53 +73,6 @@ _CALENDAR = range(1970_01_02_00_00_00, 2200_01_01_00_00_00)
 
 _BLANK = frozenset(("", "-", "--", "0", "null", "none", "nil", "nan", "n/a", "na", "undefined", "never", "unknown"))
 
-_CLOCK = r"""
-    (?P<hour>[0-9]{1,2}) (?: (?P<colon>[:.]?) (?P<minute>[0-9]{2})
-        (?: (?P=colon) (?P<second>[0-9]{2}) (?: [.,] (?P<fraction>[0-9]*) )? )? )?
-    (?: [ ]* (?P<half>[AP]) [.]? M [.]? )?
-"""
-_ZONE = r"""
-    (?: [ ]* (?P<utc> Z | UTC | GMT | UT ) )?
-    (?: [ ]* (?P<sign>[+-]) (?P<zone_hours>[0-9]{1,2}) (?: :? (?P<zone_minutes>[0-9]{2}) )? (?: : 00 )? )?
-    (?: [ ]* (?P<zone> [A-Z][A-Z_]+ (?: / [A-Z0-9_+-]+ ){0,2} ) )?
-"""
-_WEEKDAY = r"(?: (?:MON|TUE|WED|THU|FRI|SAT|SUN) [A-Z]* [.,]? [ ]* )?"
-_MONTH = r"(?P<name> JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC ) [A-Z]* [.]?"
-_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
-
-_FORMS = tuple(
-    re.compile(form, re.VERBOSE | re.IGNORECASE | re.ASCII)
-    for form in (
-        # 2026-03-02T10:00:00.5+01:00, 2026/3/2 9:05 PM, 20260302T100000Z, 2026-03-02 10:00:00 +0000 UTC
-        rf"""(?P<year>[0-9]{{4}}) (?P<dash>[-/.]?) (?P<month>[0-9]{{1,2}}) (?P=dash) (?P<day>[0-9]{{1,2}})
-             (?: (?: [T_] | ,?[ ]+ | - (?= [0-9]{{2}} [.] ) ) {_CLOCK} )? {_ZONE}""",
-        # 20260302100000.5Z
-        rf"""(?P<year>[0-9]{{4}}) (?P<month>[0-9]{{2}}) (?P<day>[0-9]{{2}}) (?P<hour>[0-9]{{2}}) (?P<minute>[0-9]{{2}})
-             (?P<second>[0-9]{{2}})
-             (?: (?: [.,] | (?= [0-9]{{3}} (?: [^0-9] | $ ) ) ) (?P<fraction>[0-9]+) )? {_ZONE}""",
-        # Mon, 02 Mar 2026 10:00:00 GMT, 02-MAR-26 10.00.00.000000 AM
-        rf"""{_WEEKDAY} (?P<day>[0-9]{{1,2}}) [ -]+ {_MONTH} [ -]+ (?P<year>[0-9]{{4}}|[0-9]{{2}})
-             (?: (?: T | ,?[ ]+ ) {_CLOCK} )? {_ZONE}""",
-        # Mar 2, 2026, 10:00:00 AM, Mon Mar 02 2026 10:00:00 GMT+0100
-        rf"""{_WEEKDAY} {_MONTH} [ ]+ (?P<day>[0-9]{{1,2}}) ,?[ ]+ (?P<year>[0-9]{{4}})
-             (?: ,?[ ]+ {_CLOCK} )? {_ZONE}""",
-        # Mon Mar  2 10:00:00 UTC 2026
-        rf"""{_WEEKDAY} {_MONTH} [ ]+ (?P<day>[0-9]{{1,2}}) [ ]+ {_CLOCK} {_ZONE} [ ]+ (?P<year>[0-9]{{4}})""",
-    )
-)
-
-_SUFFIX = re.compile(r"[ ]* (?: \[ !? ([^\[\]]{1,40}) \] | \( [^()]{0,60} \) | m=[+-][0-9.]+ )$", re.VERBOSE)
-"""What follows a time: a zone's name (RFC 9557, JavaScript), Go's monotonic clock."""
-
-_COUNT = re.compile(r"[+-]?[0-9]{9,19}(?:\.[0-9]{1,9})?|[+-]?[0-9](?:\.[0-9]{1,18})?E\+?(?:9|1[0-9])")
-"""Epoch time written as text. Shorter ones are no times: eight digits are a date."""
-_DATE_CALL = re.compile(r"\\?/?(?:new )?Date\((-?[0-9]{1,19})(?:[+-][0-9]{4})?\)\\?/?")
-"""What .NET's older serializers write, always in milliseconds."""
-
-_ZONE_HOURS = {"EST": -5, "EDT": -4, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7} | {
-    "WET": 0, "WEST": 1, "CET": 1, "CEST": 2, "MEZ": 1, "MESZ": 2, "EET": 2, "EEST": 3, "MSK": 3, "JST": 9,
-}  # fmt: skip
-"""Abbreviations that name one zone only. CST, IST and BST do not."""
 
 _WRAPPERS = ("iso", "dateTime", "date", "value", "#text", "time", "timestamp")
 """Names under which a single time is wrapped (Parse, Graph, PHP, XML)."""
@@ -260,15 +213,14 @@ def _read_text(text: str) -> Instant | None:
     if len(text) > _LONGEST_TEXT:
         return None
     text = " ".join(text.replace("\u2212", "-").split())
-    called = _DATE_CALL.fullmatch(text)
+    called = DATE_CALL.fullmatch(text)
     if called:
         return _since_epoch(int(called[1]), Precision.MILLISECOND)
-    text, zone = _cut_suffixes(text)
-    for form in _FORMS:
-        found = _read_form(form, text, zone)
-        if found is not None:
-            return found
-    if not _COUNT.fullmatch(text.upper()):
+    text, zone = split_zone(text)
+    written = read_calendar(text, zone)
+    if written is not None:
+        return _instant_of(written)
+    if not COUNT.fullmatch(text.upper()):
         return None
     return _read_count(float(text) if "." in text or "e" in text.lower() else int(text))
 
@@ -276,98 +228,8 @@ def _read_text(text: str) -> Instant | None:
 _read_short_text = lru_cache(maxsize=_TEXTS_KEPT)(_read_text)
 
 
-def _cut_suffixes(text: str) -> tuple[str, str | None]:
-    """Return a time without what follows it, and the zone that names, if any."""
-    zone = None
-    for _ in range(4):
-        match = _SUFFIX.search(text)
-        if match is None:
-            break
-        text = text[: match.start()]
-        if match[1] and "=" not in match[1]:
-            zone = match[1]
-    return text, zone
-
-
-def _read_form(form: re.Pattern[str], text: str, zone: str | None) -> Instant | None:
-    match = form.fullmatch(text)
-    return _from_match(match.groupdict(), zone) if match else None
-
-
-def _from_match(found: Mapping[str, str | None], bracketed: str | None) -> Instant | None:
-    name = found.get("name")
-    year, month = found["year"] or "", str(_MONTHS.index(name.upper()) + 1) if name else found["month"] or ""
-    if len(year) == 2:
-        year = f"{'19' if year >= '70' else '20'}{year}"
-    if found.get("dash") == "" and (len(month) != 2 or len(found["day"] or "") != 2):
-        return None
-    fraction = found["fraction"] or ""
-    hour = int(found["hour"] or 0)
-    if not found.get("colon", ":") and len(found["hour"] or "00") != 2:
-        return None
-    half = found.get("half")
-    if half:
-        if not 1 <= hour <= 12:
-            return None
-        hour = hour % 12 + (12 if half in "Pp" else 0)
-    minute, second = int(found["minute"] or 0), int(found["second"] or 0)
-    since_midnight = _since_midnight(hour, minute, second, int(fraction.ljust(6, "0")[:6]))
-    if since_midnight is None:
-        return None
-    if int(year) == 0:
-        return Instant(MIN, Precision.DAY)
-    try:
-        midnight = datetime(int(year), int(month), int(found["day"] or ""), tzinfo=UTC)
-        ahead = _ahead(found, bracketed, midnight, since_midnight)
-    except ValueError:
-        return None
-    if ahead is None:
-        return None
-    return instant(shift(midnight, since_midnight - ahead), _written_precision(found, fraction))
-
-
-def _written_precision(found: Mapping[str, str | None], fraction: str) -> Precision:
-    if found["hour"] is None:
-        return Precision.DAY
-    if found["second"] is None:
-        return Precision.MINUTE
-    return Precision.NANOSECOND if len(fraction) > 6 else Precision.MICROSECOND
-
-
-def _ahead(
-    found: Mapping[str, str | None], bracketed: str | None, midnight: datetime, since_midnight: timedelta
-) -> timedelta | None:
-    """Return how far the clock that showed this is ahead of UTC; None: no such zone. An offset counts before a name."""
-    if found["sign"]:
-        ahead = timedelta(hours=int(found["zone_hours"] or 0), minutes=int(found["zone_minutes"] or 0))
-        if ahead >= timedelta(days=1):
-            return None
-        return -ahead if found["sign"] == "-" else ahead
-    if found["utc"]:
-        return timedelta(0)
-    name = found["zone"] or bracketed
-    if name is None or name.upper() in ("Z", "UTC", "GMT"):
-        return timedelta(0)
-    if name.upper() in _ZONE_HOURS:
-        return timedelta(hours=_ZONE_HOURS[name.upper()])
-    if "/" not in name:
-        return None
-    try:
-        local = shift(midnight, since_midnight).replace(tzinfo=ZoneInfo(name))
-    except (KeyError, ValueError, OSError):
-        return None
-    return local.utcoffset()
-
-
-def _since_midnight(hour: int, minute: int, second: int, microsecond: int) -> timedelta | None:
-    """24:00 ends a day, and a leap second is the 61st of its minute; both run into what follows. None: no clock shows
-    this.
-    """
-    if hour > 24 or minute > 59 or second > 60 or (second == 60 and minute != 59):
-        return None
-    if hour == 24 and (minute or second or microsecond):
-        return None
-    return timedelta(hours=hour, minutes=minute, seconds=second, microseconds=microsecond)
+def _instant_of(written: Written) -> Instant:
+    return instant(shift(written.midnight, written.after), Precision(written.unit))
 
 
 def _read_count(count: float) -> Instant | None:
@@ -375,9 +237,9 @@ def _read_count(count: float) -> Instant | None:
     if not abs(count) < 10**19:
         return None
     count = int(count) if count == int(count) else count
-    called = _read_form(_FORMS[1], str(count), None) if isinstance(count, int) and count in _CALENDAR else None
-    if called is not None:
-        return called
+    written = read_digits(str(count)) if isinstance(count, int) and count in _CALENDAR else None
+    if written is not None:
+        return _instant_of(written)
     size = abs(count)
     if size >= _FROM_NANOSECONDS:
         return instant(_since_epoch(int(count) // 1000, Precision.MICROSECOND).at, Precision.NANOSECOND)
@@ -403,7 +265,7 @@ def _read_parts(parts: Sequence[object]) -> Instant | None:
     if len(numbers) != len(parts):
         return None
     year, month, day, hour, minute, second, nanosecond = (*numbers, 0, 0, 0, 0)[:7]
-    since_midnight = _since_midnight(hour, minute, second, nanosecond // 1000)
+    since_midnight = time_of_day(hour, minute, second, nanosecond // 1000)
     if since_midnight is None:
         return None
     try:
