@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.domain.status import Status, normalise
+from bridge.domain.status import Status, fold, normalise
 
 
 @pytest.mark.parametrize(
@@ -71,3 +71,14 @@ from bridge.domain.status import Status, normalise
 )
 def test_c8_words_of_ticket_systems_mean_a_status(status: Status, words: list[str]) -> None:
     assert {word: normalise(word) for word in words} == dict.fromkeys(words, status)
+
+
+@pytest.mark.parametrize(
+    "word", ["Work In Progress", "work-in-progress", "WORK_IN_PROGRESS", "workInProgress", " (work) in/progress"]
+)
+def test_case_blanks_and_signs_do_not_matter(word: str) -> None:
+    assert fold(word) == "workinprogress"
+
+
+def test_a_text_of_any_length_gives_a_short_word() -> None:
+    assert len(fold("\u0130" * 1_000_000)) <= 200
