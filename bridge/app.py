@@ -24,25 +24,17 @@ from bridge.ingest.receiver import Receiver
 from bridge.ingest.writer import Writer
 from bridge.journal.directory import opened as journal_opened
 from bridge.journal.post import size_of_post
+from bridge.leader_jobs import LeaderJobs
 from bridge.maintenance.clock_watch import ClockWatch
-from bridge.maintenance.extra_columns import ExtraColumns
 from bridge.maintenance.leader_election import LeaderElection
-from bridge.maintenance.report_summary import Summariser
 from bridge.maintenance.retention import RetentionJob
 from bridge.maintenance.source_report import Reporter
-from bridge.pull.poll import Poller
-from bridge.pull.reconcile import Reconciler
-from bridge.pull.refetch import Refetcher
-from bridge.requests.handlers import RequestHandlers
-from bridge.requests.worker import RequestWorker
 from bridge.schedule import until_available
 from bridge.settings import Settings
 from bridge.settings.changes import change_of
 from bridge.sources.callback_secret import CallbackSecretWatch
 from bridge.sources.runner import RunJob, SourceRunners
-from bridge.sources.silence_watch import SilenceWatch
 from bridge.sources.state import SourceState
-from bridge.sources.subscription import Subscriber
 from bridge.storage.database import Database
 from bridge.storage.lease import LeaderFence
 from bridge.stream.broadcaster import Broadcaster
@@ -173,12 +165,13 @@ class Bridge:
         for state in CONNECTION_STATES:
             self.metrics.connections.labels(state).set_function(partial(_connections, database, state))
         fence = LeaderFence()
+        jobs = LeaderJobs(database, self.metrics, fence, lambda: self.settings, self._retention)
         opens = partial(open_source, database, public_url(self.settings, server.url), fence, self.metrics)
         async with AsyncExitStack() as stack:
             journal, most_bytes = None, self.settings.journal.max_bytes
             if most_bytes:
                 journal = stack.enter_context(journal_opened(self.settings.data_dir, max_bytes=most_bytes))
-            sources = SourceRunners(opens, partial(self._jobs_of, database), database, self.metrics)
+            sources = SourceRunners(opens, jobs.of_source, database, self.metrics)
             await stack.enter_async_context(sources)
             async with self._reloading:
                 for name, source in self.settings.sources.items():
@@ -205,23 +198,21 @@ class Bridge:
                     keeping.start_soon(receiver.journal.run)
                 self._entrance.receive(receiver, journal)
                 try:
-                    await self._work(server, postgres, sources, fence)
+                    await self._work(server, postgres, sources, jobs)
                 finally:
                     with anyio.move_on_after(_DRAIN_SECONDS, shield=True):
                         await server.drain()
                     keeping.cancel_scope.cancel()
 
-    async def _work(
-        self, server: HttpServer, postgres: OpenDatabase, sources: SourceRunners, fence: LeaderFence
-    ) -> None:
+    async def _work(self, server: HttpServer, postgres: OpenDatabase, sources: SourceRunners, led: LeaderJobs) -> None:
         """Run what every process runs and, while this one leads, the jobs of the sources."""
         database, states = postgres.database, sources.states
         broadcaster = self.backend.broadcaster = Broadcaster(database, self.metrics)
         leader = LeaderElection(
             database,
-            fence,
-            lambda: self._lead(database, sources, fence),
-            on_change=lambda leads: self._set_leading(sources, leads=leads),
+            led.fence,
+            partial(led.run, sources),
+            on_change=partial(self._set_leading, sources),
         )
         reporter = Reporter(states, database, self.metrics)
         self.backend.state_writer = reporter.job
@@ -233,9 +224,8 @@ class Bridge:
             broadcaster.run,
             leader.run,
         ]
-        journal = self.backend.journal
-        if journal is not None:
-            jobs.append(Replayer(journal, database, states, self.metrics).run)
+        if self.backend.journal is not None:
+            jobs.append(Replayer(self.backend.journal, database, states, self.metrics).run)
         async with anyio.create_task_group() as working:
             for run in jobs:
                 working.start_soon(run)
@@ -251,37 +241,7 @@ class Bridge:
         if self.unsubscribe:
             await sources.withdraw()
 
-    def _extra_columns(self) -> dict[str, dict[str, str]]:
-        """What is configured now for report.service_problem_extra."""
-        return {name: source.columns for name, source in self.settings.sources.items() if source.columns}
-
-    async def _lead(self, database: Database, sources: SourceRunners, fence: LeaderFence) -> None:
-        """What only one process on a database does."""
-        async with anyio.create_task_group() as jobs:
-            jobs.start_soon(Summariser(database, fence).run)
-            jobs.start_soon(ExtraColumns(database, self._extra_columns, fence).run)
-            handlers = RequestHandlers(sources.states, database, self.metrics, sources.wake_refetch)
-            jobs.start_soon(RequestWorker(handlers, database, self.metrics, fence).run)
-            if self._retention is not None:
-                jobs.start_soon(self._retention.run)
-            jobs.start_soon(sources.run)
-
-    def _jobs_of(self, database: Database, source: SourceState) -> list[RunJob]:
-        """What the process that leads does for one source."""
-        wake = source.wake_refetch
-        jobs: list[RunJob] = [Subscriber(source, database, self.metrics).run]
-        if source.settings.enabled:
-            reconciler = Reconciler(source, database, self.metrics, on_stored=wake)
-            jobs += [
-                Poller(source, database, self.metrics, reconciler, on_stored=wake).run,
-                reconciler.run,
-                Refetcher(source, database, self.metrics, on_stored=wake).run,
-            ]
-        if source.wants_push:
-            jobs.append(SilenceWatch(source, self.metrics).run)
-        return jobs
-
-    def _set_leading(self, sources: SourceRunners, *, leads: bool) -> None:
+    def _set_leading(self, sources: SourceRunners, leads: bool) -> None:
         self.metrics.leads.set(1 if leads else 0)
         sources.set_leading(leads=leads)
 

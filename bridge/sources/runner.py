@@ -1,8 +1,8 @@
 """Running the sources: each is started, stopped and reconfigured alone, while the others go on.
 
 Every process holds every source, because every process listens; the jobs of a source (poll, reconcile, registration …)
-run only while this process leads, in a task group of their own. What the jobs are is given by `bridge.app`, so that
-this module depends on no flow.
+run only while this process leads, in a task group of their own. What the jobs are is given by `bridge.leader_jobs`,
+so that this module depends on no flow.
 
 A source that is reconfigured keeps taking notifications: the new state replaces the old one in one step, after the jobs
 of the old one have ended. Starting one that cannot be opened changes nothing: the error goes to the caller.
