@@ -8,6 +8,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -55,14 +56,14 @@ async def open_database(settings: Settings, *, join: bool = False, wait: bool = 
     is away.
     """
     configured = settings.database.dsn.get_secret_value()
-    sizes = {"min_size": settings.database.pool_min_size, "max_size": settings.database.pool_max_size}
+    pool = partial(opened, min_size=settings.database.pool_min_size, max_size=settings.database.pool_max_size)
     if configured:
-        async with opened(configured, wait=wait, **sizes) as database:
+        async with pool(configured, wait=wait) as database:
             yield OpenDatabase(database, configured, None, owned=False)
         return
     async with (
         embedded(settings.data_dir, bin_dir=settings.database.bin_dir, join=join) as own,
-        opened(own.dsn, wait=False, **sizes) as database,
+        pool(own.dsn, wait=False) as database,
     ):
         yield OpenDatabase(database, own.dsn, own.bin_dir, own.owned)
 

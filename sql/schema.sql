@@ -331,6 +331,37 @@ CREATE FUNCTION bridge.extra_numeric(body jsonb, path jsonpath) RETURNS numeric
 END;
 COMMENT ON FUNCTION bridge.extra_numeric(body jsonb, path jsonpath) IS 'The first value at a path as a number, null when it is none';
 
+CREATE FUNCTION bridge.grant_to_front() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    if not exists (select from pg_roles where rolname = 'bridge_front') then
+        return;
+    end if;
+    grant usage on schema bridge, bridge_migration, report to bridge_front;
+    grant select on bridge_migration.applied to bridge_front;
+    grant select on all tables in schema report to bridge_front;
+    alter default privileges in schema report grant select on tables to bridge_front;
+    grant select on bridge.console_problem, bridge.audit to bridge_front;
+    grant select (id, name) on bridge.source to bridge_front;
+    grant insert on bridge.audit to bridge_front;
+    grant select, insert, update, delete on bridge.console_session to bridge_front;
+    grant select, update (password_hash) on bridge.console_user to bridge_front;
+    begin
+        -- the user that runs the bridge may take on this role
+        if exists (select from pg_roles where rolname = 'bridge_writer') then
+            grant bridge_front to bridge_writer;
+        end if;
+        execute format('grant bridge_front to %I', current_user);
+    exception
+        when insufficient_privilege then
+            raise notice 'let an administrator "grant bridge_front to" the user of database.dsn, or the console has the rights of that user';
+    end;
+end
+$$;
+COMMENT ON FUNCTION bridge.grant_to_front() IS 'Grant role bridge_front what the console needs, where the role exists; repeated by `migrate`';
+
 CREATE FUNCTION bridge.hour_of(at timestamp with time zone) RETURNS timestamp with time zone
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     BEGIN ATOMIC
@@ -674,7 +705,10 @@ WITH (fillfactor='85');
 ALTER TABLE ONLY bridge.service_problem
     ADD CONSTRAINT service_problem_pkey PRIMARY KEY (source_id, id);
 CREATE INDEX service_problem_created_at_idx ON bridge.service_problem USING btree (created_at);
+CREATE INDEX service_problem_facet_idx ON bridge.service_problem USING btree (source_id, status, priority, category) WHERE (deleted_at IS NULL);
 CREATE INDEX service_problem_missed_idx ON bridge.service_problem USING btree (source_id, id) WHERE (missed_at IS NOT NULL);
+CREATE INDEX service_problem_open_status_changed_at_idx ON bridge.service_problem USING btree (status_changed_at, source_id, id) WHERE ((deleted_at IS NULL) AND (status <> ALL (ARRAY['resolved'::text, 'closed'::text, 'cancelled'::text, 'rejected'::text])));
+CREATE INDEX service_problem_open_urgency_idx ON bridge.service_problem USING btree (priority, created_at, source_id, id) WHERE ((deleted_at IS NULL) AND (status <> ALL (ARRAY['resolved'::text, 'closed'::text, 'cancelled'::text, 'rejected'::text])));
 CREATE INDEX service_problem_updated_at_status_idx ON bridge.service_problem USING btree (updated_at, status, source_id);
 COMMENT ON TABLE bridge.service_problem IS 'A service problem as it is now: the newest whole statement with the patches since merged over it; with its body: bridge.service_problem_with_body';
 COMMENT ON COLUMN bridge.service_problem.source_id IS 'Source';
@@ -1036,6 +1070,44 @@ end
 $$;
 COMMENT ON FUNCTION report.set_time_zone(zone text) IS 'Set the time zone of the days in reports, for everybody. Only the owner of the schema and bridge_writer may; the leader then sums up the days again';
 
+CREATE TABLE bridge.audit (
+    id bigint NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    actor text NOT NULL,
+    role text,
+    address text NOT NULL,
+    action text NOT NULL,
+    object text DEFAULT ''::text NOT NULL,
+    before jsonb,
+    after jsonb,
+    outcome text NOT NULL,
+    reason text DEFAULT ''::text NOT NULL,
+    CONSTRAINT audit_outcome_check CHECK ((outcome = ANY (ARRAY['done'::text, 'refused'::text, 'failed'::text])))
+);
+ALTER TABLE bridge.audit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME bridge.audit_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+ALTER TABLE ONLY bridge.audit
+    ADD CONSTRAINT audit_pkey PRIMARY KEY (id);
+CREATE INDEX audit_at_idx ON bridge.audit USING btree (at);
+COMMENT ON TABLE bridge.audit IS 'What people did with the bridge and what they were refused; rows are only added, and kept 400 days';
+COMMENT ON COLUMN bridge.audit.id IS 'Key';
+COMMENT ON COLUMN bridge.audit.at IS 'When';
+COMMENT ON COLUMN bridge.audit.actor IS 'Who: user of the console, or of the machine for commands; as given where a login was refused';
+COMMENT ON COLUMN bridge.audit.role IS 'Role at that time; null when not logged in';
+COMMENT ON COLUMN bridge.audit.address IS 'Address it came from; cli for commands';
+COMMENT ON COLUMN bridge.audit.action IS 'What: login, logout, user.add, …';
+COMMENT ON COLUMN bridge.audit.object IS 'On what: a user, source/problem, a key of the configuration';
+COMMENT ON COLUMN bridge.audit.before IS 'What it was; never a secret';
+COMMENT ON COLUMN bridge.audit.after IS 'What it became; never a secret';
+COMMENT ON COLUMN bridge.audit.outcome IS 'done; refused: not allowed; failed: tried, without effect';
+COMMENT ON COLUMN bridge.audit.reason IS 'Why it was refused or failed, or the reason given for it';
+
 CREATE TABLE bridge.awaited_notification (
     source_id smallint NOT NULL,
     stamped boolean NOT NULL,
@@ -1394,6 +1466,85 @@ COMMENT ON COLUMN bridge.conflict.left_value IS 'What the left said';
 COMMENT ON COLUMN bridge.conflict.right_value IS 'What the right said';
 COMMENT ON COLUMN bridge.conflict.left_base IS 'What the left said when the field was last settled';
 COMMENT ON COLUMN bridge.conflict.right_base IS 'The same of the right';
+
+CREATE VIEW bridge.console_problem AS
+ SELECT source_id,
+    id,
+    revision,
+    status,
+    status_raw,
+    category,
+    priority,
+    affected_services,
+    created_at,
+    updated_at,
+    status_changed_at,
+    resolved_at,
+    first_seen_at,
+    deleted_at,
+    via,
+    ((deleted_at IS NULL) AND (status <> ALL (ARRAY['resolved'::text, 'closed'::text, 'cancelled'::text, 'rejected'::text]))) AS open
+   FROM bridge.service_problem p;
+COMMENT ON VIEW bridge.console_problem IS 'A service problem as the list of the console filters and sorts it, without its body';
+COMMENT ON COLUMN bridge.console_problem.source_id IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.console_problem.id IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.console_problem.revision IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.console_problem.status IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.console_problem.status_raw IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.console_problem.category IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.console_problem.priority IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.console_problem.affected_services IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.console_problem.created_at IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.console_problem.updated_at IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.console_problem.status_changed_at IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.console_problem.resolved_at IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.console_problem.first_seen_at IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.console_problem.deleted_at IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.console_problem.via IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.console_problem.open IS 'It exists at the source and is neither resolved, closed, cancelled nor rejected';
+
+CREATE TABLE bridge.console_session (
+    token_hash bytea NOT NULL,
+    user_name text NOT NULL,
+    role text NOT NULL,
+    login text NOT NULL,
+    address text NOT NULL,
+    made_at timestamp with time zone DEFAULT now() NOT NULL,
+    seen_at timestamp with time zone DEFAULT now() NOT NULL,
+    ends_at timestamp with time zone NOT NULL,
+    CONSTRAINT console_session_login_check CHECK ((login = ANY (ARRAY['token'::text, 'password'::text, 'proxy'::text, 'oidc'::text]))),
+    CONSTRAINT console_session_role_check CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text, 'admin'::text])))
+);
+ALTER TABLE ONLY bridge.console_session
+    ADD CONSTRAINT console_session_pkey PRIMARY KEY (token_hash);
+CREATE INDEX console_session_user_name_idx ON bridge.console_session USING btree (user_name);
+COMMENT ON TABLE bridge.console_session IS 'Who is logged in to the console; a row goes when its session ends';
+COMMENT ON COLUMN bridge.console_session.token_hash IS 'SHA-256 of the token in the cookie';
+COMMENT ON COLUMN bridge.console_session.user_name IS 'Who';
+COMMENT ON COLUMN bridge.console_session.role IS 'Role at the login; a change of role ends the session';
+COMMENT ON COLUMN bridge.console_session.login IS 'Way of login';
+COMMENT ON COLUMN bridge.console_session.address IS 'Address the login came from';
+COMMENT ON COLUMN bridge.console_session.made_at IS 'When it began';
+COMMENT ON COLUMN bridge.console_session.seen_at IS 'When it was last used, to the minute';
+COMMENT ON COLUMN bridge.console_session.ends_at IS 'When it ends at the latest, used or not';
+
+CREATE TABLE bridge.console_user (
+    name text NOT NULL,
+    password_hash text NOT NULL,
+    role text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    password_set_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT console_user_name_check CHECK (((name <> ''::text) AND (length(name) <= 100))),
+    CONSTRAINT console_user_role_check CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text, 'admin'::text])))
+);
+ALTER TABLE ONLY bridge.console_user
+    ADD CONSTRAINT console_user_pkey PRIMARY KEY (name);
+COMMENT ON TABLE bridge.console_user IS 'People who log in to the console with a password; made by `tmf656-bridge user`';
+COMMENT ON COLUMN bridge.console_user.name IS 'Name to log in with';
+COMMENT ON COLUMN bridge.console_user.password_hash IS 'Argon2id hash of the password';
+COMMENT ON COLUMN bridge.console_user.role IS 'viewer: reads; operator: also has things done; admin: also changes settings and people';
+COMMENT ON COLUMN bridge.console_user.created_at IS 'When the user was added';
+COMMENT ON COLUMN bridge.console_user.password_set_at IS 'When the password was last set';
 
 CREATE TABLE bridge.daily_flow (
     source_id smallint NOT NULL,
@@ -3242,15 +3393,21 @@ ALTER TABLE ONLY bridge.watermark
     ADD CONSTRAINT watermark_source_id_fkey FOREIGN KEY (source_id) REFERENCES bridge.source(id);
 
 GRANT USAGE ON SCHEMA bridge TO bridge_writer;
+GRANT USAGE ON SCHEMA bridge TO bridge_front;
 GRANT USAGE ON SCHEMA bridge_migration TO bridge_writer;
+GRANT USAGE ON SCHEMA bridge_migration TO bridge_front;
 GRANT USAGE ON SCHEMA report TO bridge_reader;
 GRANT USAGE ON SCHEMA report TO bridge_writer;
+GRANT USAGE ON SCHEMA report TO bridge_front;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.source TO bridge_writer;
+GRANT SELECT(id) ON TABLE bridge.source TO bridge_front;
+GRANT SELECT(name) ON TABLE bridge.source TO bridge_front;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.summary TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.watermark TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.report_setting TO bridge_writer;
 REVOKE ALL ON FUNCTION bridge.drop_notification_day(day date) FROM PUBLIC;
 GRANT ALL ON FUNCTION bridge.drop_notification_day(day date) TO bridge_writer;
+REVOKE ALL ON FUNCTION bridge.grant_to_front() FROM PUBLIC;
 REVOKE ALL ON FUNCTION bridge.make_notification_day(day date) FROM PUBLIC;
 GRANT ALL ON FUNCTION bridge.make_notification_day(day date) TO bridge_writer;
 REVOKE ALL ON FUNCTION bridge.set_extra_columns(columns jsonb) FROM PUBLIC;
@@ -3267,14 +3424,25 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.valid_status TO bridge_writer;
 GRANT SELECT ON TABLE bridge.valid_version TO PUBLIC;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.valid_version TO bridge_writer;
 GRANT SELECT ON TABLE report.service_problem TO bridge_reader;
+GRANT SELECT ON TABLE report.service_problem TO bridge_front;
 REVOKE ALL ON FUNCTION report.set_time_zone(zone text) FROM PUBLIC;
 GRANT ALL ON FUNCTION report.set_time_zone(zone text) TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.audit TO bridge_writer;
+GRANT SELECT,INSERT ON TABLE bridge.audit TO bridge_front;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.awaited_notification TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.computed_open_problem TO bridge_writer;
 GRANT SELECT ON TABLE report.status_interval TO bridge_reader;
+GRANT SELECT ON TABLE report.status_interval TO bridge_front;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.status_entry TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.computed_resolution TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.conflict TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.console_problem TO bridge_writer;
+GRANT SELECT ON TABLE bridge.console_problem TO bridge_front;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.console_session TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.console_session TO bridge_front;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.console_user TO bridge_writer;
+GRANT SELECT ON TABLE bridge.console_user TO bridge_front;
+GRANT UPDATE(password_hash) ON TABLE bridge.console_user TO bridge_front;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.daily_flow TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.daily_flow_kind TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.dead_letter TO bridge_writer;
@@ -3296,35 +3464,66 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.subscription TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.unmapped_value TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.version_with_previous TO bridge_writer;
 GRANT SELECT ON TABLE bridge_migration.applied TO bridge_writer;
+GRANT SELECT ON TABLE bridge_migration.applied TO bridge_front;
 GRANT SELECT ON TABLE report.affected_location TO bridge_reader;
+GRANT SELECT ON TABLE report.affected_location TO bridge_front;
 GRANT SELECT ON TABLE report.affected_resource TO bridge_reader;
+GRANT SELECT ON TABLE report.affected_resource TO bridge_front;
 GRANT SELECT ON TABLE report.affected_service TO bridge_reader;
+GRANT SELECT ON TABLE report.affected_service TO bridge_front;
 GRANT SELECT ON TABLE report.change TO bridge_reader;
+GRANT SELECT ON TABLE report.change TO bridge_front;
 GRANT SELECT ON TABLE report.characteristic TO bridge_reader;
+GRANT SELECT ON TABLE report.characteristic TO bridge_front;
 GRANT SELECT ON TABLE report.conflict TO bridge_reader;
+GRANT SELECT ON TABLE report.conflict TO bridge_front;
 GRANT SELECT ON TABLE report.daily_flow TO bridge_reader;
+GRANT SELECT ON TABLE report.daily_flow TO bridge_front;
 GRANT SELECT ON TABLE report.external_identifier TO bridge_reader;
+GRANT SELECT ON TABLE report.external_identifier TO bridge_front;
 GRANT SELECT ON TABLE report.hourly_change TO bridge_reader;
+GRANT SELECT ON TABLE report.hourly_change TO bridge_front;
 GRANT SELECT ON TABLE report.link TO bridge_reader;
+GRANT SELECT ON TABLE report.link TO bridge_front;
 GRANT SELECT ON TABLE report.link_note TO bridge_reader;
+GRANT SELECT ON TABLE report.link_note TO bridge_front;
 GRANT SELECT ON TABLE report.linked_problem TO bridge_reader;
+GRANT SELECT ON TABLE report.linked_problem TO bridge_front;
 GRANT SELECT ON TABLE report.note TO bridge_reader;
+GRANT SELECT ON TABLE report.note TO bridge_front;
 GRANT SELECT ON TABLE report.notification TO bridge_reader;
+GRANT SELECT ON TABLE report.notification TO bridge_front;
 GRANT SELECT ON TABLE report.open_problem TO bridge_reader;
+GRANT SELECT ON TABLE report.open_problem TO bridge_front;
 GRANT SELECT ON TABLE report.outbox TO bridge_reader;
+GRANT SELECT ON TABLE report.outbox TO bridge_front;
 GRANT SELECT ON TABLE report.parent_problem TO bridge_reader;
+GRANT SELECT ON TABLE report.parent_problem TO bridge_front;
 GRANT SELECT ON TABLE report.push_quality TO bridge_reader;
+GRANT SELECT ON TABLE report.push_quality TO bridge_front;
 GRANT SELECT ON TABLE report.related_party TO bridge_reader;
+GRANT SELECT ON TABLE report.related_party TO bridge_front;
 GRANT SELECT ON TABLE report.resolution TO bridge_reader;
+GRANT SELECT ON TABLE report.resolution TO bridge_front;
 GRANT SELECT ON TABLE report.root_cause TO bridge_reader;
+GRANT SELECT ON TABLE report.root_cause TO bridge_front;
 GRANT SELECT ON TABLE report.service_problem_extra TO bridge_reader;
+GRANT SELECT ON TABLE report.service_problem_extra TO bridge_front;
 GRANT SELECT ON TABLE report.service_problem_version TO bridge_reader;
+GRANT SELECT ON TABLE report.service_problem_version TO bridge_front;
 GRANT SELECT ON TABLE report.sync_quality TO bridge_reader;
+GRANT SELECT ON TABLE report.sync_quality TO bridge_front;
 GRANT SELECT ON TABLE report.tracking_record TO bridge_reader;
+GRANT SELECT ON TABLE report.tracking_record TO bridge_front;
 GRANT SELECT ON TABLE report.trouble_ticket TO bridge_reader;
+GRANT SELECT ON TABLE report.trouble_ticket TO bridge_front;
 GRANT SELECT ON TABLE report.underlying_alarm TO bridge_reader;
+GRANT SELECT ON TABLE report.underlying_alarm TO bridge_front;
 GRANT SELECT ON TABLE report.underlying_problem TO bridge_reader;
+GRANT SELECT ON TABLE report.underlying_problem TO bridge_front;
 GRANT SELECT ON TABLE report.write TO bridge_reader;
+GRANT SELECT ON TABLE report.write TO bridge_front;
 
 ALTER DEFAULT PRIVILEGES IN SCHEMA bridge GRANT SELECT,INSERT,DELETE,UPDATE ON TABLES TO bridge_writer;
 ALTER DEFAULT PRIVILEGES IN SCHEMA report GRANT SELECT ON TABLES TO bridge_reader;
+ALTER DEFAULT PRIVILEGES IN SCHEMA report GRANT SELECT ON TABLES TO bridge_front;

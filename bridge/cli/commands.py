@@ -29,6 +29,7 @@ class _Command:
 _COMMANDS = {
     "run": _Command("run", "run"),
     "worker": _Command("run", "worker", {"hidden": True}),
+    "front": _Command("front", "front", {"hidden": True}),
     "demo": _Command("demo", "demo"),
     "init": _Command("init", "init"),
     "check": _Command("check", "check"),

@@ -1,14 +1,16 @@
 """`run`: the bridge."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bridge.app import Bridge
-from bridge.bootstrap import run_until_signal
+from bridge.bootstrap import Stoppable, run_until_signal
 from bridge.cli.options import Config, on_loop, settings_for
-from bridge.settings import load
+from bridge.settings import Settings, load
 from bridge.workers import child
+from bridge.workers.front import FrontProcess, WithFront
 from bridge.workers.parent import Workers
 
 
@@ -34,14 +36,28 @@ def run(
     Listens for notifications, registers at each source's hub, polls, and writes into Postgres. With no `database.dsn`
     it starts a Postgres of its own in `data_dir` and keeps its schema current; with one it refuses a schema that
     `migrate` has not brought up to date. With `--workers` several processes listen on the port; one of them polls.
-    SIGHUP reads the configuration again: sources, log level, retention and certificates change without a restart.
+    With `console.enabled` it serves the web console, from a process of its own. SIGHUP reads the configuration again:
+    sources, log level, retention and certificates change without a restart.
     """
     settings = settings_for(config)
     count = workers or settings.http.workers
-    if count == 1:
-        on_loop(lambda: run_until_signal(Bridge(settings, unsubscribe=unsubscribe, reread=lambda: load(config))))
-    else:
-        on_loop(lambda: run_until_signal(Workers(settings, count, unsubscribe, reread=lambda: load(config))))
+    on_loop(lambda: run_until_signal(_process(settings, count, config, unsubscribe=unsubscribe)))
+
+
+def _process(settings: Settings, count: int, config: Path | None, *, unsubscribe: bool) -> Stoppable:
+    """Put together what runs; on the event loop."""
+
+    def reread() -> Settings:
+        return load(config)
+
+    if count > 1:
+        return Workers(settings, count, unsubscribe, reread=reread)
+    bridge = Bridge(settings, unsubscribe=unsubscribe, reread=reread)
+    if not settings.console.enabled:
+        return bridge
+    both = WithFront(bridge, FrontProcess(settings))
+    bridge.on_ready = lambda running: both.found(running.postgres.dsn)
+    return both
 
 
 def worker() -> None:

@@ -8,6 +8,7 @@ what would be right. Nothing runs in parallel here and nothing is written.
 Relative paths count from the working directory.
 """
 
+from bridge.settings.console import ConsoleSettings
 from bridge.settings.model import (
     DatabaseSettings,
     HttpSettings,
@@ -20,6 +21,7 @@ from bridge.settings.read import load, trace
 from bridge.settings.source import FilterSettings, PushSettings, SourceSettings, SystemSettings, Tmf656Settings
 
 __all__ = [
+    "ConsoleSettings",
     "DatabaseSettings",
     "FilterSettings",
     "HttpSettings",

@@ -1,7 +1,9 @@
 """What is wrong between keys: found by which of them are given, since their values need not be valid yet."""
 
+from ipaddress import ip_address
 from typing import Any
 
+from bridge.settings.console import ConsoleSettings
 from bridge.settings.draft import Draft
 from bridge.settings.model import DatabaseSettings, HttpSettings
 from bridge.settings.section import Key, keys_of
@@ -38,12 +40,38 @@ def check_together(draft: Draft) -> None:
             for name in ("tls_key_file", "tls_client_ca_file"):
                 if table.get(name):
                     draft.fault((*key, name), "needs tls_cert_file beside it")
+        if model is ConsoleSettings:
+            _check_console(draft, key, table)
         if model is DatabaseSettings:
             least, most = (
                 table.get(name, model.model_fields[name].default) for name in ("pool_min_size", "pool_max_size")
             )
             if isinstance(least, int) and isinstance(most, int) and least > most:
                 draft.fault((*key, "pool_min_size"), f"should not be more than pool_max_size, which is {most}", least)
+
+
+def _check_console(draft: Draft, key: Key, table: dict[str, Any]) -> None:
+    """Passwords and sessions must not travel in the clear: beyond loopback it takes TLS, ours or that of a proxy."""
+    host = table.get("host", ConsoleSettings.model_fields["host"].default)
+    if table.get("enabled") is not True or not isinstance(host, str) or _is_loopback(host):
+        return
+    found = draft.tree.get("http")
+    http: dict[str, Any] = found if isinstance(found, dict) else {}
+    behind_proxy = str(table.get("public_url") or "").startswith("https://") and http.get("trusted_proxies")
+    if not http.get("tls_cert_file") and not behind_proxy:
+        draft.fault(
+            (*key, "host"),
+            "is not loopback, and passwords would travel in the clear: set http.tls_cert_file; or, where a proxy ends "
+            "TLS, http.trusted_proxies and an https console.public_url; or listen on 127.0.0.1",
+            host,
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def _check_callback(draft: Draft, key: Key, table: dict[str, Any], given: set[str]) -> None:

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import BaseModel, Field, SecretStr
 from pydantic.fields import FieldInfo
 
+from bridge.settings.console import ConsoleSettings
 from bridge.settings.dsn import read_dsn
 from bridge.settings.section import Key, Section, secret_names, section_of
 from bridge.settings.source import ANY_KIND, SourceOfKind
@@ -140,6 +141,8 @@ class Settings(Section):
     """a table"""
     journal: JournalSettings = JournalSettings()
     """a table"""
+    console: ConsoleSettings = ConsoleSettings()
+    """a table"""
     sources: dict[SourceName, SourceOfKind] = Field(default_factory=dict)
     """a table of tables, [sources.NAME]"""
 
@@ -158,8 +161,9 @@ class Settings(Section):
         if dsn.password:
             yield dsn.password
         urls: list[str] = []
-        for name in secret_names(HttpSettings):
-            yield from getattr(self.http, name).get_secret_value().split()
+        for section in (self.http, self.console):
+            for name in secret_names(type(section)):
+                yield from getattr(section, name).get_secret_value().split()
         for source in self.sources.values():
             for name in secret_names(type(source)):
                 for value in _values(getattr(source, name)):
@@ -178,6 +182,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "log": LogSettings,
     "retention": RetentionSettings,
     "journal": JournalSettings,
+    "console": ConsoleSettings,
 }
 
 

@@ -132,6 +132,10 @@ def _optional_url(url: str | None) -> str | None:
     return url
 
 
+def _optional_base_url(url: str | None) -> str | None:
+    return None if url is None else _base_url(url)
+
+
 def _postgres_url(dsn: SecretStr) -> SecretStr:
     value = dsn.get_secret_value()
     if value and (faults := faults_of(value)):
@@ -276,6 +280,7 @@ OptionalFile = Annotated[Path | None, AfterValidator(_readable_file), BeforeVali
 OptionalDirectory = Annotated[Path | None, AfterValidator(_existing_directory), BeforeValidator(_none_if_empty)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 ApiBaseUrl = Annotated[str, AfterValidator(_api_base_url)]
+OptionalBaseUrl = Annotated[str | None, AfterValidator(_optional_base_url), BeforeValidator(_none_if_empty)]
 OptionalUrl = Annotated[str | None, AfterValidator(_optional_url), BeforeValidator(_none_if_empty)]
 Dsn = Annotated[SecretStr, AfterValidator(_postgres_url)]
 CallbackSecret = Annotated[SecretStr, AfterValidator(_capability)]

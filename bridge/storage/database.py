@@ -4,9 +4,9 @@ What errors mean is decided in `bridge.storage.errors`; how the server is named,
 travel, and how a dead line is noticed, is set on each new connection.
 
 Our settings are made after connecting, by a statement: a pooler refuses startup parameters that it does not know. They
-stand in `_SETTINGS`, and hold whatever timeouts the role or the database was given. Behind pgbouncer this works with
-`pool_mode = session`. With `pool_mode = transaction` it cannot: LISTEN, prepared statements and our settings need a
-server connection of their own, so it is refused with that remedy.
+stand in `bridge.storage.session_settings`, and hold whatever timeouts the role or the database was given. Behind
+pgbouncer this works with `pool_mode = session`. With `pool_mode = transaction` it cannot: LISTEN, prepared statements
+and our settings need a server connection of their own, so it is refused with that remedy.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ import secrets
 import socket
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Any, TypeAlias
@@ -28,6 +29,7 @@ from asyncpg.pool import PoolConnectionProxy
 from bridge.errors import ConfigurationError, DatabaseUnavailableError
 from bridge.settings.dsn import Dsn, read_dsn
 from bridge.storage.errors import OutdatedConnectionError, Phase, TooSlowError, meaning_of
+from bridge.storage.session_settings import BRIDGE, SessionSettings
 from bridge.telemetry.redaction import hide
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
@@ -40,33 +42,6 @@ _FAILURE_SECONDS = 60.0
 """Then a failure to store says nothing any more: what waits in the journal is tried again more often."""
 _READ_ONLY = "select pg_is_in_recovery() or current_setting('default_transaction_read_only')::boolean"
 _READ_ONLY_REMEDY = "name the primary in database.dsn, or several hosts with target_session_attrs=read-write"
-
-_SETTINGS = {
-    "TimeZone": "UTC",
-    # A process that is paused in the middle of a transaction keeps its locks, that on the lease among them.
-    "idle_in_transaction_session_timeout": "10s",
-    # Limits that a role may have been given for people; ours are set where they are needed.
-    "statement_timeout": "0",
-    "lock_timeout": "0",
-    "idle_session_timeout": "0",
-    "transaction_timeout": "0",
-    "default_transaction_isolation": "read committed",
-    "default_transaction_deferrable": "off",
-    # Our statements look rows up by key. Plans are cached while tables are still empty, when reading the whole table
-    # looks cheaper, and stay so for thousands of batches (2,300 notifications a second fell to 1,300 in a minute).
-    "enable_seqscan": "off",
-    "enable_hashjoin": "off",
-    "enable_mergejoin": "off",
-    "jit": "off",
-    # What the arrays hold makes no difference to a plan, yet planning was a quarter of the work for a batch of one.
-    "plan_cache_mode": "force_generic_plan",
-}
-_SET = f"""
-select set_config(s.name, s.setting, false)
-from (values {", ".join(f"('{name}', '{value}')" for name, value in _SETTINGS.items())}) as s (name, setting)
-where s.name in (select p.name from pg_catalog.pg_settings as p)
-"""  # noqa: S608  # nosec B608 -- made of the constants above
-"""One statement; what this version of Postgres does not know is left out."""
 
 _WHERE = "select pg_catalog.getdatabaseencoding(), pg_catalog.current_database(), pg_catalog.pg_backend_pid()"
 _UTF8 = "UTF8"
@@ -109,6 +84,11 @@ class _Session(asyncpg.Connection):
     """
 
     _clean = False
+    _statement = ""
+
+    def set_up_by(self, statement: str) -> None:
+        """Keep the statement that makes our settings, for resets."""
+        self._statement = statement
 
     def leave_clean(self) -> None:
         """Nothing has to be reset when this is released next."""
@@ -117,7 +97,7 @@ class _Session(asyncpg.Connection):
     def get_reset_query(self) -> str:
         """Return what the pool runs on release: everything is as the role has it, then our settings again."""
         clean, self._clean = self._clean, False
-        return "" if clean else f"{super().get_reset_query()}\n{_SET};"
+        return "" if clean else f"{super().get_reset_query()}\n{self._statement};"
 
 
 class Database:
@@ -150,13 +130,15 @@ class Database:
             raise
 
     @asynccontextmanager
-    async def session(self, *, limit_seconds: float | None = None) -> AsyncIterator[Connection]:
+    async def session(
+        self, *, limit_seconds: float | None = None, connect_seconds: float = 10
+    ) -> AsyncIterator[Connection]:
         """Lend a connection on which each statement commits by itself; nothing is set on it that would outlive it.
 
         After `limit_seconds` it is given up, and its connection with it: TooSlowError. Whether the last statement was
         committed is not known then.
         """
-        async with self.connection() as connection:
+        async with self.connection(timeout_seconds=connect_seconds) as connection:
             try:
                 with anyio.move_on_after(limit_seconds) as limit:
                     yield connection
@@ -184,6 +166,17 @@ class Database:
                 raise
             with translated(Phase.COMMITTING, self.address):
                 await transaction.commit()
+
+    @asynccontextmanager
+    async def snapshot(self, *, limit_seconds: float, connect_seconds: float) -> AsyncIterator[Connection]:
+        """Lend a connection inside a transaction that only reads and sees one state of the database; limited as a
+        `session` is.
+        """
+        async with (
+            self.session(limit_seconds=limit_seconds, connect_seconds=connect_seconds) as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            yield connection
 
     async def ping(self, *, timeout_seconds: float = 2) -> None:
         """Raise DatabaseUnavailableError unless Postgres answers within the time and takes writes."""
@@ -215,14 +208,16 @@ class Database:
 
 
 @asynccontextmanager
-async def opened(dsn: str, *, min_size: int = 2, max_size: int = 8, wait: bool = True) -> AsyncIterator[Database]:
-    """Open a pool; with `wait` keep trying while Postgres is away, logging it once a minute, else
+async def opened(
+    dsn: str, *, min_size: int = 2, max_size: int = 8, wait: bool = True, session: SessionSettings = BRIDGE
+) -> AsyncIterator[Database]:
+    """Open a pool of such sessions; with `wait` keep trying while Postgres is away, logging it once a minute, else
     DatabaseUnavailableError at once. ConfigurationError for a DSN, or a database, that can never work.
     """
     named = read_dsn(dsn)
     if named.password:
         hide(named.password)
-    database = await _open(named, min_size, max_size, wait=wait)
+    database = await _open(_Pool(named, min_size, max_size, session), wait=wait)
     try:
         yield database
     finally:
@@ -241,19 +236,29 @@ def translated(phase: Phase = Phase.RUNNING, address: str = "Postgres") -> Itera
         raise meaning_of(error, phase, address) from error
 
 
-def _identity() -> str:
+def _identity(purpose: str) -> str:
     """A name that no other process has, also not one with the same process id in another container; at most 63
     bytes.
     """
-    host = socket.gethostname().encode("ascii", "replace").decode()[:24]
-    return f"tmf656-bridge {host} {os.getpid()} {secrets.token_hex(4)}"
+    host = socket.gethostname().encode("ascii", "replace").decode()[: 24 - len(purpose)]
+    return " ".join(filter(None, ("tmf656-bridge", purpose, host, str(os.getpid()), secrets.token_hex(4))))
 
 
-async def _open(named: Dsn, min_size: int, max_size: int, *, wait: bool) -> Database:
+@dataclass(frozen=True, slots=True)
+class _Pool:
+    """What a pool is made by."""
+
+    named: Dsn
+    min_size: int
+    max_size: int
+    session: SessionSettings
+
+
+async def _open(pool: _Pool, *, wait: bool) -> Database:
     delay_seconds, waiting, log_at = 0.2, False, 0.0
     while True:
         try:
-            database = await _connect(named, min_size, max_size)
+            database = await _connect(pool)
         except DatabaseUnavailableError as error:
             if not wait:
                 raise
@@ -268,9 +273,10 @@ async def _open(named: Dsn, min_size: int, max_size: int, *, wait: bool) -> Data
             return database
 
 
-async def _connect(named: Dsn, min_size: int, max_size: int) -> Database:
+async def _connect(wanted: _Pool) -> Database:
     """Look at the server once, then make the pool."""
-    identity = _identity()
+    identity, named, role = _identity(wanted.session.purpose), wanted.named, wanted.session.role
+    statement = wanted.session.statement
     arguments: dict[str, Any] = named.driver_arguments() | {
         "timeout": named.connect_timeout_seconds,
         "server_settings": named.server_settings | {"application_name": identity},
@@ -281,12 +287,14 @@ async def _connect(named: Dsn, min_size: int, max_size: int) -> Database:
         async def prepare(connection: Connection) -> None:
             database.connections_made += 1
             _keep_alive(connection, named.keepalive)
-            await connection.execute(_SET)
+            await _take_role(connection, role)
+            connection.set_up_by(statement)  # type: ignore[union-attr]  # a _Session, behind the pool's proxy
+            await connection.execute(statement)
             await _set_codecs(connection)
 
         pool = asyncpg.create_pool(
-            min_size=min_size,
-            max_size=max_size,
+            min_size=wanted.min_size,
+            max_size=wanted.max_size,
             connection_class=_Session,
             init=prepare,
             max_inactive_connection_lifetime=600,
@@ -295,6 +303,19 @@ async def _connect(named: Dsn, min_size: int, max_size: int) -> Database:
         database = Database(pool, identity, named.address)
         await pool
         return database
+
+
+async def _take_role(connection: Connection, role: str) -> None:
+    """Work with the rights of a role, where the user of the DSN may take it on; else with its own, and a warning. No
+    reset of the connection undoes it.
+    """
+    if not role:
+        return
+    try:
+        await connection.execute(f"set role {role}")
+    except (asyncpg.InsufficientPrivilegeError, asyncpg.InvalidParameterValueError):  # not a member; no such role
+        remedy = f"let an administrator run `create role {role}` if it is missing, and `grant {role} to` that user"
+        log.warning("the user of database.dsn keeps all its rights here", role=role, remedy=remedy)
 
 
 def _keep_alive(connection: Connection, keepalive: Mapping[str, int] | None) -> None:

@@ -1,4 +1,4 @@
-"""The rights of the roles `bridge_reader` and `bridge_writer`, and one setting of the database.
+"""The rights of the roles `bridge_reader`, `bridge_writer` and `bridge_front`, and one setting of the database.
 
 `migrate` grants them each time it runs, so that a role that an administrator makes later gets its rights too.
 """
@@ -20,7 +20,7 @@ _TO_WRITER = """
 do $$
 begin
     if to_regprocedure('bridge.make_notification_day(date)') is not null
-        and not has_schema_privilege('bridge_writer', 'bridge', 'usage') then
+        and not has_table_privilege('bridge_writer', 'bridge.source', 'update') then
         grant usage on schema bridge, bridge_migration, report to bridge_writer;
         grant select, insert, update, delete on all tables in schema bridge to bridge_writer;
         grant select on all tables in schema bridge_migration to bridge_writer;
@@ -29,6 +29,16 @@ begin
         grant execute on function report.set_time_zone(text) to bridge_writer;
         grant execute on function bridge.set_extra_columns(jsonb) to bridge_writer;
         alter default privileges in schema bridge grant select, insert, update, delete on tables to bridge_writer;
+    end if;
+end
+$$
+"""
+_TO_FRONT = """
+do $$
+begin
+    if to_regprocedure('bridge.grant_to_front()') is not null
+        and not has_schema_privilege('bridge_front', 'bridge', 'usage') then
+        perform bridge.grant_to_front();
     end if;
 end
 $$
@@ -67,7 +77,7 @@ _COMPILES = """
 
 async def grant(connection: Connection) -> None:
     """Grant the roles that exist what they lack, and switch JIT off unless the operator has set it."""
-    for role, rights in (("bridge_reader", _TO_READER), ("bridge_writer", _TO_WRITER)):
+    for role, rights in (("bridge_reader", _TO_READER), ("bridge_writer", _TO_WRITER), ("bridge_front", _TO_FRONT)):
         if await _exists(connection, role):
             await connection.execute(rights)
     await connection.execute(_NO_JIT)

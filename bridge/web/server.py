@@ -25,7 +25,7 @@ from bridge.errors import PermanentError
 from bridge.web.connections import ConnectionLimit, CountedConnection
 from bridge.web.listener.endpoint import CallbackHandler
 from bridge.web.listener.fast_path import FastPath, FastPathConnection, Take
-from bridge.web.routes import Routes, WebPage
+from bridge.web.routes import Handler, Routes, WebPage
 
 log = structlog.get_logger(__name__)
 
@@ -77,6 +77,8 @@ class ServerOptions:
     tls: ssl.SSLContext | None = None
     shared: bool = False
     limit: ConnectionLimit = field(default_factory=ConnectionLimit)
+    table: str = "http"
+    """The table of the configuration that has host and port."""
 
 
 @asynccontextmanager
@@ -94,22 +96,36 @@ async def serving(
         apart = options.pages_port is not None
         routes = Routes(callbacks, {} if apart else pages, options.public_url)
         fast_path = None if take is None else FastPath(take)
-        listeners.append(await _listen(routes, options, options.port, options.limit, fast_path))
+        listeners.append(await _listen(routes.answer, options, options.port, options.limit, fast_path))
         if options.pages_port is not None:
             limit = ConnectionLimit(options.limit.most, options.limit.most)
             routes = Routes({}, pages, options.public_url)
-            listeners.append(await _listen(routes, options, options.pages_port, limit, None))
+            listeners.append(await _listen(routes.answer, options, options.pages_port, limit, None))
         yield HttpServer(listeners)
     finally:
-        with anyio.move_on_after(_SHUTDOWN_SECONDS + 1, shield=True):
-            for listener in listeners:
-                await listener.close()
+        await _close(listeners)
+
+
+@asynccontextmanager
+async def serving_site(answer: Handler, options: ServerOptions) -> AsyncIterator[HttpServer]:
+    """Serve what `answer` answers on one port until the block ends; as `serving`."""
+    listener = await _listen(answer, options, options.port, options.limit, None)
+    try:
+        yield HttpServer([listener])
+    finally:
+        await _close([listener])
+
+
+async def _close(listeners: "Sequence[_Listener]") -> None:
+    with anyio.move_on_after(_SHUTDOWN_SECONDS + 1, shield=True):
+        for listener in listeners:
+            await listener.close()
 
 
 def cannot_listen(host: str, port: int, key: str, error: OSError) -> PermanentError:
     """Return what to raise when an address cannot be used; `key`: the setting of its port."""
-    reason = error.strerror or str(error)
-    return PermanentError(f"cannot listen on {host}:{port} ({reason}): set http.host and {key}, or free the port")
+    reason, table = error.strerror or str(error), key.partition(".")[0]
+    return PermanentError(f"cannot listen on {host}:{port} ({reason}): set {table}.host and {key}, or free the port")
 
 
 def bind(host: str, port: int, *, reuse_port: bool = False) -> list[socket.socket]:
@@ -186,9 +202,9 @@ class _Listener:
 
 
 async def _listen(
-    routes: Routes, options: ServerOptions, port: int, limit: ConnectionLimit, fast_path: FastPath | None
+    answer: Handler, options: ServerOptions, port: int, limit: ConnectionLimit, fast_path: FastPath | None
 ) -> _Listener:
-    runner = web.ServerRunner(web.Server(routes.answer), shutdown_timeout=_SHUTDOWN_SECONDS)
+    runner = web.ServerRunner(web.Server(answer), shutdown_timeout=_SHUTDOWN_SECONDS)
     await runner.setup()
     assert runner.server is not None, "a runner that is set up has a server"  # noqa: S101 -- for the type checker
     loop = asyncio.get_running_loop()
@@ -217,6 +233,6 @@ async def _listen(
         ]
     except OSError as error:
         await runner.cleanup()
-        key = "http.port" if port == options.port else "http.metrics_port"
-        raise cannot_listen(options.host, port, key, error) from error
+        key = "port" if port == options.port else "metrics_port"
+        raise cannot_listen(options.host, port, f"{options.table}.{key}", error) from error
     return _Listener(runner, servers, url)

@@ -14,12 +14,10 @@ with status 1. The workers have sessions of their own, so that Ctrl-C in a termi
 parent is killed, the channels close and the workers stop.
 """
 
-import os
 import signal
 import socket
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from math import ceil
 
@@ -38,9 +36,10 @@ from bridge.storage.database import opened
 from bridge.telemetry import logs, systemd, worker_totals
 from bridge.telemetry.worker_totals import Family
 from bridge.web.server import bind, cannot_listen
-from bridge.workers import channel
+from bridge.workers import channel, spawn
 from bridge.workers.channel import Channel, FailedError, GoneError, Message
 from bridge.workers.child import Task
+from bridge.workers.front import FrontProcess
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +54,7 @@ and more than the sum of the limits within a bridge.
 _REAP_SECONDS = 1.0
 _RELOAD_SECONDS = 60.0
 _RESERVED_CONNECTIONS = 20
-"""In an embedded Postgres, for psql and similar programs, beside the connections of the workers."""
+"""In an embedded Postgres, for the console, psql and similar programs, beside the connections of the workers."""
 
 
 @dataclass(slots=True)
@@ -102,6 +101,8 @@ class Workers:
             self._shared = change_of(_share(settings, self.count), self.settings).settings
             self._workers = [_Worker(number, self.unsubscribe and number == 1) for number in range(1, self.count + 1)]
             async with anyio.create_task_group() as keeping:
+                if settings.console.enabled:
+                    keeping.start_soon(FrontProcess(settings).run, settings.database.dsn.get_secret_value())
                 try:
                     await self._start(keeping)
                     await self._stopping.wait()
@@ -163,7 +164,7 @@ class Workers:
     async def _stop_all(self, workers: Sequence[_Worker]) -> None:
         running = [(each, each.process) for each in workers if each.process is not None]
         for _, process in running:
-            _signal(process, signal.SIGTERM)
+            spawn.signalled(process, signal.SIGTERM)
         with anyio.move_on_after(_STOP_SECONDS):
             for _, process in running:
                 await process.wait()
@@ -171,7 +172,7 @@ class Workers:
             if process.returncode is None:
                 log.error("a worker does not stop, killing it", worker=worker.number, pid=process.pid)
                 self._killed.append(worker.number)
-                _signal(process, signal.SIGKILL)
+                spawn.signalled(process, signal.SIGKILL)
         with anyio.move_on_after(_REAP_SECONDS):
             for _, process in running:
                 await process.wait()
@@ -204,7 +205,7 @@ class Workers:
 
     async def _run_process(self, worker: _Worker) -> int:
         """Start a process, serve it until it ends, and return its status; OSError when it cannot be started."""
-        ours, process = await _started()
+        ours, process = await spawn.started("worker")
         try:
             await self._serve(worker, process, ours)
         finally:
@@ -273,28 +274,6 @@ class Workers:
         return False
 
 
-async def _started() -> tuple[socket.socket, Process]:
-    """Start a process; return the parent's end of its channel, and the process."""
-    ours, theirs = socket.socketpair()
-    with theirs, ExitStack() as unless_started:
-        unless_started.enter_context(ours)
-        process = await anyio.open_process(
-            [sys.executable, "-P", "-m", "bridge", "worker"],  # -P: nothing from the current directory
-            stdin=theirs.fileno(),
-            stdout=None,
-            stderr=None,
-            env=_environment(),
-            start_new_session=True,
-        )
-        unless_started.pop_all()
-    return ours, process
-
-
-def _signal(process: Process, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError):
-        process.send_signal(number)
-
-
 async def _either(one: anyio.Event, other: anyio.Event) -> None:
     """Wait for one of two events."""
     async with anyio.create_task_group() as waiting:
@@ -305,11 +284,6 @@ async def _either(one: anyio.Event, other: anyio.Event) -> None:
 
         waiting.start_soon(wait, one)
         waiting.start_soon(wait, other)
-
-
-def _environment() -> dict[str, str]:
-    """Return our environment without the variables of systemd: only the parent notifies it."""
-    return {name: value for name, value in os.environ.items() if name not in systemd.VARIABLES}
 
 
 def _share(settings: Settings, count: int) -> Settings:

@@ -20,7 +20,7 @@ import pytest
 import yaml
 from pydantic import BaseModel, SecretStr
 
-from bridge.settings import load
+from bridge.settings import HttpSettings, load
 from bridge.settings.model import SECTIONS, Settings
 from bridge.settings.source import Tmf656Settings
 from bridge.workers import parent
@@ -50,7 +50,7 @@ def of_kind(kind: str) -> list[dict[str, Any]]:
 
 def default_of(model: type[BaseModel], name: str) -> Any:
     """As TOML has it, where nothing is an empty text."""
-    if name == "public_url":
+    if model is HttpSettings and name == "public_url":
         return "http://127.0.0.1:8656"
     default = model.model_fields[name].get_default(call_default_factory=True, validated_data={})
     if isinstance(default, SecretStr):

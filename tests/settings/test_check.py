@@ -4,6 +4,8 @@ import pytest
 
 from tests.settings.conftest import URL, Faults, Load, source
 
+PROXY = "http = { trusted_proxies = ['10.0.0.7'] }\n"
+
 
 @pytest.mark.parametrize(
     ("lines", "wrong"),
@@ -57,3 +59,34 @@ def test_one_whole_login_is_fine_and_empty_is_not_given(configured: Load, lines:
 )
 def test_f8_a_key_in_the_wrong_table_is_told_where_it_belongs(faults: Faults, toml: str, fault: str) -> None:
     assert faults(toml)[0].startswith(fault)
+
+
+@pytest.mark.parametrize(
+    ("toml", "refused"),
+    [
+        ("[console]\nenabled = true", False),
+        ("[console]\nenabled = true\nhost = '::1'", False),
+        ("[console]\nenabled = true\nhost = 'localhost'", False),
+        ("[console]\nenabled = true\nhost = '0.0.0.0'", True),
+        ("[console]\nenabled = true\nhost = ''", True),
+        ("[console]\nhost = '0.0.0.0'", False),
+        ("[console]\nenabled = true\nhost = '0.0.0.0'\npublic_url = 'https://b.example'", True),
+        (
+            PROXY + "[console]\nenabled = true\nhost = '0.0.0.0'\npublic_url = 'https://b.example'",
+            False,
+        ),
+        (
+            PROXY + "[console]\nenabled = true\nhost = '0.0.0.0'\npublic_url = 'http://b.example'",
+            True,
+        ),
+    ],
+)
+def test_the_console_is_not_served_in_the_clear_beyond_loopback(
+    configured: Load, faults: Faults, toml: str, refused: bool
+) -> None:
+    if refused:
+        [fault] = faults(toml)
+        assert fault.startswith("console.host = ")
+        assert "http.tls_cert_file" in fault
+    else:
+        configured(toml)

@@ -5,7 +5,8 @@ import pytest
 
 from bridge.errors import DatabaseUnavailableError
 from bridge.storage import lease
-from bridge.storage.database import _SETTINGS, Database, opened
+from bridge.storage.database import Database, opened
+from bridge.storage.session_settings import BRIDGE
 
 pytestmark = pytest.mark.anyio
 
@@ -53,8 +54,8 @@ async def test_a_holder_that_is_paused_in_the_middle_of_a_write_does_not_keep_it
 ) -> None:
     """Its transaction holds the row of the lease, and Postgres ends it."""
     limit = "idle_in_transaction_session_timeout"
-    assert limit in _SETTINGS
-    monkeypatch.setitem(_SETTINGS, limit, "200ms")
+    assert limit in BRIDGE.values
+    monkeypatch.setitem(BRIDGE.values, limit, "200ms")  # type: ignore[arg-type]
     taken: list[int | None] = []
 
     async def write_with_a_pause(paused: Database) -> None:

@@ -1,0 +1,83 @@
+"""The console as one running thing: its server, its connection to Postgres, and the pages it is made of."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import anyio
+import structlog
+
+from bridge.settings import Settings
+from bridge.storage.database import opened
+from bridge.storage.session_settings import FRONT
+from bridge.web.connections import ConnectionLimit, raise_file_limit
+from bridge.web.console import frame
+from bridge.web.console.login import Authenticator
+from bridge.web.console.route import RouteTable
+from bridge.web.console.site import Site
+from bridge.web.server import ServerOptions, serving_site
+from bridge.web.tls import Certificates
+
+log = structlog.get_logger(__name__)
+
+_POOL = 4
+_MOST_CONNECTIONS = 512
+_KEEPALIVE_SECONDS = 60
+
+
+def console_routes() -> RouteTable:
+    """Return every route of the console."""
+    return RouteTable([*frame.ROUTES])
+
+
+@dataclass(slots=True)
+class Front:
+    """Serves the console until `stop`. `settings.database.dsn` is set, also for an embedded Postgres. `demo`: everybody
+    on this machine is admin. `on_ready` is called with the address once pages are served; Postgres may be away then.
+    """
+
+    settings: Settings
+    demo: bool = False
+    on_ready: Callable[[str], None] | None = None
+    _stop: anyio.Event = field(default_factory=anyio.Event)
+
+    def stop(self) -> None:
+        """End it; safe to call twice and at any time."""
+        self._stop.set()
+
+    async def reload(self) -> None:
+        """Do nothing: the parent starts another process when settings of the console change."""
+
+    async def run(self) -> None:
+        """Run until `stop`. PermanentError for an address that is taken, or a database that can never work."""
+        http, console = self.settings.http, self.settings.console
+        certificates = Certificates(http.tls_cert_file, http.tls_key_file) if http.tls_cert_file is not None else None
+        site = Site("", console_routes(), Authenticator(console, demo=self.demo))
+        raise_file_limit(_MOST_CONNECTIONS)
+        options = ServerOptions(
+            host=console.host,
+            port=console.port,
+            keepalive_seconds=_KEEPALIVE_SECONDS,
+            tls=certificates.context if certificates is not None else None,
+            limit=ConnectionLimit(_MOST_CONNECTIONS, _MOST_CONNECTIONS, http.trusted_proxies),
+            table="console",
+        )
+        async with serving_site(site.answer, options) as server, anyio.create_task_group() as tasks:
+            site.use_url(console.public_url or server.url)
+            if certificates is not None:
+                tasks.start_soon(certificates.watch)
+            tasks.start_soon(self._keep_database, site)
+            log.info("console is served", url=site.url)
+            if self.on_ready is not None:
+                self.on_ready(site.url)
+            await self._stop.wait()
+            tasks.cancel_scope.cancel()
+
+    async def _keep_database(self, site: Site) -> None:
+        """Connect as soon as Postgres can be reached; the pool comes back by itself afterwards."""
+        dsn = self.settings.database.dsn.get_secret_value()
+        async with opened(dsn, min_size=0, max_size=_POOL, session=FRONT) as database:
+            site.database = database
+            try:
+                await anyio.sleep_forever()
+            finally:
+                site.database = None

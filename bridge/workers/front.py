@@ -1,0 +1,172 @@
+"""Keeps the front process: the console, apart from the bridge, so that drawing pages never delays a sender.
+
+It is started when the database's address is known, and again whenever it ends; sessions are in Postgres, so nobody has
+to log in again. One that does not answer for half a minute is killed and replaced. It ends with us, also after
+kill -9: its channel closes then.
+
+`WithFront` puts a bridge and its front together, for a `run` of one process and for the demo.
+"""
+
+import base64
+import pickle  # nosec B403
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import anyio
+import structlog
+from anyio.abc import Process
+from pydantic import SecretStr
+
+from bridge.bootstrap import Stoppable
+from bridge.schedule import Backoff
+from bridge.settings import Settings
+from bridge.workers import channel, spawn
+from bridge.workers.channel import Channel, FailedError, GoneError, Message
+
+log = structlog.get_logger(__name__)
+
+_ASK_SECONDS = 5.0
+_SILENT_ASKS = 6
+_STEADY_SECONDS = 60.0
+_STOP_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class FrontTask:
+    """What the front process is started with; see `bridge.web.console.front.Front`."""
+
+    settings: Settings
+    demo: bool
+
+    def packed(self) -> str:
+        """Return it as text."""
+        return base64.b64encode(pickle.dumps(self)).decode()
+
+    @classmethod
+    def unpacked(cls, text: str) -> "FrontTask":
+        """Return what the parent packed."""
+        task = pickle.loads(base64.b64decode(text))  # noqa: S301 -- of the process that started us  # nosec B301
+        assert isinstance(task, cls)  # noqa: S101 -- for the type checker
+        return task
+
+
+@dataclass(slots=True)
+class FrontProcess:
+    """One front process at a time, until cancelled. `on_ready` is called with its address, at each start."""
+
+    settings: Settings
+    demo: bool = False
+    on_ready: Callable[[str], None] = lambda _: None
+    pid: int | None = None
+
+    async def run(self, dsn: str) -> None:
+        """Keep a front process on this database until cancelled; then stop it."""
+        backoff = Backoff(first_seconds=0.2, last_seconds=10)
+        database = self.settings.database.model_copy(update={"dsn": SecretStr(dsn)})
+        task = FrontTask(self.settings.model_copy(update={"database": database}), self.demo)
+        while True:
+            started = anyio.current_time()
+            try:
+                status = await self._run_process(task)
+                log.error("the console ended, starting another", status=status)
+            except OSError as error:  # too many processes or open files, say, which may pass
+                log.warning("the console cannot be started, trying again later", error=str(error))
+            if anyio.current_time() - started > _STEADY_SECONDS:
+                backoff.reset()
+            await anyio.sleep(backoff.next_seconds())
+
+    async def _run_process(self, task: FrontTask) -> int:
+        """Start a process, serve it until it ends, and return its status."""
+
+        async def answer(question: Message) -> Message:
+            if question["what"] == "ready":
+                self.on_ready(question["url"])
+            return {"task": task.packed()}
+
+        ours, process = await spawn.started("front")
+        self.pid = process.pid
+        async with channel.opened(ours, answer) as opened_channel:
+            try:
+                async with anyio.create_task_group() as serving:
+                    serving.start_soon(opened_channel.run)
+                    serving.start_soon(_watch, opened_channel, process)
+                    status = await process.wait()
+                    serving.cancel_scope.cancel()
+            finally:
+                self.pid = None
+                with anyio.CancelScope(shield=True):
+                    await _end(process)
+        return status
+
+
+async def _watch(to: Channel, process: Process) -> None:
+    """Kill a process that leaves several questions in a row unanswered."""
+    unanswered = 0
+    while True:
+        await anyio.sleep(_ASK_SECONDS)
+        answered = False
+        with anyio.move_on_after(_ASK_SECONDS):
+            try:
+                await to.ask(what="alive")
+                answered = True
+            except FailedError:
+                answered = True
+            except GoneError:
+                return
+        unanswered = 0 if answered else unanswered + 1
+        if unanswered == _SILENT_ASKS:
+            log.error("the console says nothing, killing it", pid=process.pid)
+            process.kill()
+            return
+
+
+async def _end(process: Process) -> None:
+    if process.returncode is not None:
+        return
+    spawn.signalled(process, signal.SIGTERM)
+    with anyio.move_on_after(_STOP_SECONDS):
+        await process.wait()
+    if process.returncode is None:
+        log.error("the console does not stop, killing it", pid=process.pid)
+        spawn.signalled(process, signal.SIGKILL)
+    await process.wait()
+
+
+@dataclass(slots=True)
+class WithFront:
+    """A bridge with its front. The embedded Postgres is the bridge's: its address comes by `found`; a configured one is
+    known from the start, so that the console can say that Postgres is away.
+    """
+
+    bridge: Stoppable
+    front: FrontProcess
+    _dsn: str = ""
+    _found: anyio.Event = field(default_factory=anyio.Event)
+
+    def found(self, dsn: str) -> None:
+        """Start the front process on this database."""
+        self._dsn = dsn
+        self._found.set()
+
+    def stop(self) -> None:
+        """End both."""
+        self.bridge.stop()
+
+    async def reload(self) -> None:
+        """Read the configuration again; the console keeps its settings until the next start."""
+        await self.bridge.reload()
+
+    async def run(self) -> None:
+        """Run until `stop`."""
+        configured = self.front.settings.database.dsn.get_secret_value()
+        if configured:
+            self.found(configured)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._run_front)
+            await self.bridge.run()
+            tasks.cancel_scope.cancel()
+
+    async def _run_front(self) -> None:
+        await self._found.wait()
+        await self.front.run(self._dsn)

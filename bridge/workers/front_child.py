@@ -1,0 +1,55 @@
+"""The front process: the console, as its parent started it.
+
+It receives the settings over its channel (standard input), reports its address, and answers that it is alive. It stops
+on SIGTERM, SIGINT, or when the parent has ended.
+"""
+
+import os
+import socket
+
+import anyio
+import structlog
+
+from bridge.bootstrap import run_until_signal
+from bridge.telemetry import logs
+from bridge.web.console.front import Front
+from bridge.workers import channel
+from bridge.workers.channel import GoneError, Message
+from bridge.workers.front import FrontTask
+
+log = structlog.get_logger(__name__)
+
+
+async def run() -> None:
+    """Serve the console until stopped."""
+    end = socket.socket(fileno=os.dup(0))
+
+    async def alive(_: Message) -> Message:
+        return {}
+
+    async with channel.opened(end, alive) as parent, anyio.create_task_group() as tasks:
+
+        async def listen() -> None:
+            await parent.run()
+            log.info("the parent is gone, stopping")
+            tasks.cancel_scope.cancel()
+
+        tasks.start_soon(listen)
+        task = FrontTask.unpacked((await parent.ask(what="task"))["task"])
+        logs.configure(task.settings.log.level, task.settings.log.format)
+        for secret in task.settings.secrets():
+            logs.hide(secret)
+        structlog.contextvars.bind_contextvars(process="front")
+
+        def ready(url: str) -> None:
+            tasks.start_soon(_report_ready, parent, url)
+
+        await run_until_signal(Front(task.settings, task.demo, ready))
+        tasks.cancel_scope.cancel()
+
+
+async def _report_ready(parent: channel.Channel, url: str) -> None:
+    try:
+        await parent.ask(what="ready", url=url)
+    except GoneError:
+        return

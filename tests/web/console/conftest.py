@@ -1,0 +1,140 @@
+"""The console on a database of its own, and a browser without JavaScript: what comes over HTTP."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import anyio
+import pytest
+
+from bridge.settings import Settings
+from bridge.web.console.front import Front
+
+PATIENCE_SECONDS = 30.0
+TOKEN = "t0ken-t0ken-t0ken-t0ken"
+
+
+class _Rows(HTMLParser):
+    """Reads tables, hidden fields and links out of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: dict[str, dict[str, str]] = {}
+        self.hidden: dict[str, str] = {}
+        self.links: dict[str, str] = {}
+        self._row: dict[str, str] | None = None
+        self._cell = self._link = ""
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attributes}
+        if tag == "tr" and "data-key" in given:
+            self._row = self.rows.setdefault(given["data-key"], {})
+        elif tag in ("td", "th") and self._row is not None:
+            self._cell = given.get("data-col", "")
+            self._row[self._cell] = ""
+        elif tag == "input" and given.get("type") == "hidden":
+            self.hidden[given["name"]] = given["value"]
+        elif tag == "a":
+            self._link = given.get("href", "")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "tr":
+            self._row = None
+        elif tag in ("td", "th"):
+            self._cell = ""
+        elif tag == "a":
+            self._link = ""
+
+    def handle_data(self, text: str) -> None:
+        if self._row is not None and self._cell:
+            self._row[self._cell] = " ".join(f"{self._row[self._cell]} {text}".split())
+        if self._link and text.strip():
+            self.links[text.strip()] = self._link
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An answer: status, headers, text, and what its page holds."""
+
+    status: int
+    headers: dict[str, str]
+    text: str
+    rows: dict[str, dict[str, str]]
+    hidden: dict[str, str]
+    links: dict[str, str]
+
+
+@dataclass
+class Browser:
+    """Follows no redirect by itself; keeps cookies."""
+
+    url: str
+    session: aiohttp.ClientSession
+    headers: dict[str, str] = field(default_factory=dict)
+
+    async def get(self, path: str, **headers: str) -> Shown:
+        return await self._ask("GET", path, None, headers)
+
+    async def post(self, path: str, fields: dict[str, str] | None = None, **headers: str) -> Shown:
+        """Post a form as a page of the console would."""
+        own = {"Sec-Fetch-Site": "same-origin"}
+        return await self._ask("POST", path, fields or {}, own | headers)
+
+    async def _ask(self, method: str, path: str, fields: dict[str, str] | None, headers: dict[str, str]) -> Shown:
+        async with self.session.request(
+            method, f"{self.url}{path}", data=fields, headers=self.headers | headers, allow_redirects=False
+        ) as answer:
+            text = await answer.text()
+        page = _Rows()
+        page.feed(text if "html" in answer.content_type else "")
+        found = {name.lower(): value for name, value in answer.headers.items()}
+        return Shown(answer.status, found, text, page.rows, page.hidden, page.links)
+
+
+@asynccontextmanager
+async def _console(dsn: str, *, demo: bool = True, **settings: Any) -> AsyncIterator[Browser]:
+    ready = anyio.Event()
+    urls: list[str] = []
+
+    def on_ready(url: str) -> None:
+        urls.append(url)
+        ready.set()
+
+    console = {"enabled": True, "port": 0, "admin_token": TOKEN} | settings.pop("console", {})
+    read = {"database": {"dsn": _spelled_out(dsn)}, "console": console, **settings}
+    front = Front(Settings.model_validate(read), demo=demo, on_ready=on_ready)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(front.run)
+        with anyio.fail_after(PATIENCE_SECONDS):
+            await ready.wait()
+        parts = urlsplit(urls[0])
+        jar = aiohttp.CookieJar(unsafe=True)
+        async with aiohttp.ClientSession(cookie_jar=jar, timeout=aiohttp.ClientTimeout(PATIENCE_SECONDS)) as session:
+            try:
+                yield Browser(f"{parts.scheme}://{parts.netloc}{parts.path}", session)
+            finally:
+                front.stop()
+
+
+def _spelled_out(dsn: str) -> str:
+    """The configuration wants `postgresql://` also before an empty host, which urllib leaves out."""
+    return dsn if "://" in dsn else "postgresql:///" + dsn.removeprefix("postgresql:").lstrip("/")
+
+
+@pytest.fixture(scope="session")
+def open_console() -> Callable[..., Any]:
+    """Call it with a DSN for a context manager that yields a browser at a console; `demo=False`: one that asks who is
+    there; other arguments are settings.
+    """
+    return _console
+
+
+@pytest.fixture
+async def browser(dsn: str) -> AsyncIterator[Browser]:
+    """A browser at a console where everybody is admin, on a database of its own."""
+    async with _console(dsn) as browser:
+        yield browser

@@ -1,0 +1,74 @@
+"""The front process is there while the bridge is: started, replaced, ended."""
+
+import os
+import signal
+from pathlib import Path
+
+import aiohttp
+import anyio
+import psutil
+import pytest
+
+from bridge.settings import Settings
+from bridge.workers.front import FrontProcess, FrontTask, WithFront
+
+pytestmark = pytest.mark.anyio
+
+LIMIT_SECONDS = 60.0
+
+
+def settings(dsn: str, place: Path) -> Settings:
+    return Settings.model_validate(
+        {
+            "data_dir": str(place),
+            "database": {"dsn": dsn if "://" in dsn else dsn.replace(":/", ":///", 1)},
+            "console": {"enabled": True, "port": 0},
+        }
+    )
+
+
+def test_what_the_parent_packs_is_what_the_process_runs_by(tmp_path: Path) -> None:
+    task = FrontTask(settings("postgresql://u:C4nary@h/d", tmp_path), demo=True)
+    assert FrontTask.unpacked(task.packed()) == task
+
+
+async def test_a_killed_front_is_replaced_and_the_last_one_ends_with_us(dsn: str, tmp_path: Path) -> None:
+    given = settings(dsn, tmp_path)
+    send, receive = anyio.create_memory_object_stream[str](5)
+    front = FrontProcess(given, demo=True, on_ready=send.send_nowait)
+    with anyio.fail_after(LIMIT_SECONDS):
+        async with send, receive, anyio.create_task_group() as tasks, aiohttp.ClientSession() as session:
+            tasks.start_soon(front.run, given.database.dsn.get_secret_value())
+            first = await receive.receive()
+            async with session.get(f"{first}/about") as answer:
+                assert answer.status == 200
+            killed = front.pid
+            assert killed is not None
+            os.kill(killed, signal.SIGKILL)
+            second = await receive.receive()
+            async with session.get(f"{second}/about") as answer:
+                assert answer.status == 200
+            last = front.pid
+            assert last not in (None, killed)
+            tasks.cancel_scope.cancel()
+        assert not psutil.pid_exists(last or 0)
+
+
+class Stopped:
+    """A bridge that ends as soon as it runs."""
+
+    async def run(self) -> None:
+        await anyio.lowlevel.checkpoint()
+
+    def stop(self) -> None:
+        """Nothing to do."""
+
+    async def reload(self) -> None:
+        """Nothing to do."""
+
+
+async def test_the_front_ends_with_its_bridge(dsn: str, tmp_path: Path) -> None:
+    front = FrontProcess(settings(dsn, tmp_path))
+    with anyio.fail_after(LIMIT_SECONDS):
+        await WithFront(Stopped(), front).run()
+    assert front.pid is None
