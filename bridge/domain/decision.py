@@ -17,6 +17,8 @@ from bridge.domain.current_row import CurrentRow
 from bridge.domain.fact import EPOCH, Fact, FactKey
 from bridge.domain.observation import Kind, Notification, Observation, Via
 from bridge.domain.problem_history import DELETION_REASONS, Outcome, ProblemHistory, needs_facts
+from bridge.domain.pull_decision import decide_pull
+from bridge.domain.push_decision import decide_push
 from bridge.errors import PermanentError
 
 Key: TypeAlias = tuple[int, str]
@@ -134,6 +136,11 @@ def decide(entries: Sequence[Entry], known: Known) -> Decision:
         raise UndecidableError(f"{type(error).__name__}: {error}") from error
 
 
+def decide_observation(history: ProblemHistory, seen: Observation) -> Outcome:
+    """Decide one observation; return what it did. The order of calls is the order of arrival."""
+    return decide_push(history, seen) if seen.via is Via.PUSH else decide_pull(history, seen)
+
+
 def _decide(entries: Sequence[Entry], known: Known) -> Decision:
     decision = Decision()
     new = [entry for index, entry in enumerate(entries) if index not in known.duplicates]
@@ -166,7 +173,7 @@ def _decide_entry(entry: Entry, decision: Decision) -> str:
             if entry.kept is None:
                 decision.request((entry.source_id, seen.problem_id), FILTERED, seen.observed_at)
             return FILTERED
-        outcome = history.observe(seen)
+        outcome = decide_observation(history, seen)
         decision.changes[entry.source_id, seen.via, outcome] += 1
         stated = _as_known(seen, history.restated)
         if seen.listed is not None and outcome in _READ_AS_CURRENT:

@@ -1,4 +1,4 @@
-"""The attributes of a service problem that reports filter and sort by, read from its v4-named body.
+"""What identifies a service problem, and the attributes that reports filter and sort by, read from its v4-named body.
 
 One reader for every body, whole or folded from patches, so that a column can never disagree with the body beside it.
 """
@@ -6,6 +6,7 @@ One reader for every body, whole or folded from patches, so that a column can ne
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import orjson
 from msgspec import Struct
@@ -14,6 +15,9 @@ from bridge.domain import timestamp
 from bridge.domain.status import Status
 from bridge.domain.timestamp import Instant, Precision
 from bridge.domain.vocabulary import BUILT_IN, SourceVocabulary, whole_number
+
+ID_CHARACTERS = 512
+"""A longer id would not fit an index of Postgres."""
 
 _EXAMPLE_CHARACTERS = 80
 _LABELS = ("name", "value", "displayValue", "display_value", "label", "code", "id")
@@ -129,3 +133,28 @@ def _affected_services(body: Mapping[str, Any]) -> int | None:
         return stated
     listed = body.get("affectedService")
     return len(listed) if isinstance(listed, list) else None
+
+
+def usable_id(value: object) -> str | None:
+    """Return an id as text: a text as it is, an integer in digits, None for what cannot name a problem."""
+    if not isinstance(value, str):
+        if not isinstance(value, int) or isinstance(value, bool):
+            return None
+        value = str(value)
+    return None if len(value) > ID_CHARACTERS or not value.strip() or "\0" in value else value
+
+
+def id_in(item: Mapping[str, Any]) -> str | None:
+    """Return the id of a problem or of a reference to one: its `id`, else the last segment of its `href`."""
+    return usable_id(item.get("id")) or _id_in_href(item.get("href"))
+
+
+def _id_in_href(href: object) -> str | None:
+    """`…/serviceProblem/42/` and `…/serviceProblem/42?fields=id` name 42; the collection itself names nothing."""
+    if not isinstance(href, str) or "/" not in href:
+        return None
+    try:
+        segment = unquote(urlsplit(href).path.rstrip("/").rpartition("/")[2], errors="strict")
+    except ValueError:
+        return None
+    return None if segment.lower() == "serviceproblem" else usable_id(segment)

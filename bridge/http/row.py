@@ -17,7 +17,7 @@ import orjson
 from msgspec import DecodeError, Raw, Struct, field
 from msgspec.json import Decoder
 
-from bridge.domain.problem_id import usable_id
+from bridge.domain.service_problem import usable_id
 from bridge.errors import UnreadableError
 from bridge.http.charset import is_utf8
 from bridge.http.lenient_json import lenient

@@ -22,7 +22,7 @@ import structlog
 from bridge.domain.completeness import Completeness, Gap
 from bridge.domain.observation import Via
 from bridge.domain.problem_history import Outcome
-from bridge.domain.problem_id import usable_id
+from bridge.domain.service_problem import usable_id
 from bridge.errors import UnreadableError
 from bridge.http.list_page import ListPage
 from bridge.http.row import Row

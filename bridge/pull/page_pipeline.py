@@ -20,7 +20,7 @@ import anyio
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectSendStream
 
-from bridge.domain.problem_id import usable_id
+from bridge.domain.service_problem import usable_id
 from bridge.errors import BridgeError, TransientError, raise_first
 from bridge.http.errors import UnauthorisedError
 from bridge.http.list_page import ListPage

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from bridge.domain.problem_id import usable_id
+from bridge.domain.service_problem import usable_id
 from bridge.errors import PermanentError, TransientError, UnreadableError
 from bridge.http.row import Row
 from bridge.sources.state import SourceState

@@ -15,7 +15,7 @@ import orjson
 import structlog
 
 from bridge.domain.note import notes_of, with_code
-from bridge.domain.problem_id import usable_id
+from bridge.domain.service_problem import usable_id
 from bridge.domain.ticket_system import Capabilities, OutcomeUnknownError, RemoteNote, Ticket, WriteRefusedError
 from bridge.domain.vocabulary import BUILT_IN, SourceVocabulary
 from bridge.errors import BridgeError, PermanentError, TransientError

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bridge.domain.service_problem import Unmapped, columns_of
+from bridge.domain.service_problem import ID_CHARACTERS, Unmapped, columns_of, id_in, usable_id
 from bridge.domain.status import Status
 from bridge.domain.timestamp import Precision
 from bridge.domain.vocabulary import SourceVocabulary
@@ -47,3 +47,45 @@ def test_c10_the_update_time_has_its_precision() -> None:
     columns = columns_of({"lastUpdate": "2026-03-02T10:00:00.123456789Z"})
     assert columns.updated_at == datetime(2026, 3, 2, 10, 0, 0, 123456, tzinfo=UTC)
     assert columns.precision is Precision.NANOSECOND
+
+
+@pytest.mark.parametrize(
+    ("value", "usable"),
+    [
+        ("SP-1", "SP-1"),
+        (" SP-1 ", " SP-1 "),
+        (7, "7"),
+        (0, "0"),
+        ("x" * ID_CHARACTERS, "x" * ID_CHARACTERS),
+        ("x" * (ID_CHARACTERS + 1), None),
+        ("", None),
+        ("  ", None),
+        ("a\0b", None),
+        (True, None),
+        (1.5, None),
+        (None, None),
+        ({"id": "1"}, None),
+    ],
+)
+def test_texts_and_whole_numbers_name_a_problem(value: object, usable: str | None) -> None:
+    assert usable_id(value) == usable
+
+
+@pytest.mark.parametrize(
+    ("item", "named"),
+    [
+        ({"id": "1", "href": "https://h/serviceProblem/2"}, "1"),
+        ({"href": "https://h/serviceProblem/42/"}, "42"),
+        ({"href": "/serviceProblem/42?fields=id#x"}, "42"),
+        ({"href": "https://h/serviceProblem/a%2Fb"}, "a/b"),
+        ({"href": "https://h/serviceProblem/%FF"}, None),
+        ({"href": "https://h/serviceProblem"}, None),
+        ({"href": "https://h/ServiceProblem/"}, None),
+        ({"href": "42"}, None),
+        ({"href": 42}, None),
+        ({"href": "http://[::1/42"}, None),
+        ({}, None),
+    ],
+)
+def test_without_an_id_the_last_part_of_the_address_names_it(item: dict[str, object], named: str | None) -> None:
+    assert id_in(item) == named

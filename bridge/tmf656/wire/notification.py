@@ -16,8 +16,7 @@ from msgspec import Struct
 
 from bridge.domain import timestamp
 from bridge.domain.observation import TOMBSTONE_HASH, Kind, Notification, Observation, Via
-from bridge.domain.problem_id import ID_CHARACTERS, id_in, usable_id
-from bridge.domain.service_problem import Unmapped, columns_of, unmapped_value
+from bridge.domain.service_problem import ID_CHARACTERS, Unmapped, columns_of, id_in, unmapped_value, usable_id
 from bridge.domain.timestamp import Instant, Precision, plausible, precision_of
 from bridge.domain.vocabulary import BUILT_IN, SourceVocabulary
 from bridge.errors import UnreadableError, without_frames

@@ -12,8 +12,7 @@ from typing import Any
 
 from bridge.domain import timestamp
 from bridge.domain.observation import Kind, Observation, Via
-from bridge.domain.problem_id import ID_CHARACTERS, usable_id
-from bridge.domain.service_problem import Columns, columns_of
+from bridge.domain.service_problem import ID_CHARACTERS, Columns, columns_of, usable_id
 from bridge.domain.timestamp import Precision, plausible
 from bridge.domain.vocabulary import BUILT_IN, SourceVocabulary, whole_number
 from bridge.errors import UnreadableError

@@ -5,8 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
 
-from bridge.domain.problem_id import usable_id
-from bridge.domain.service_problem import columns_of
+from bridge.domain.service_problem import columns_of, usable_id
 from bridge.domain.status import Status
 from bridge.domain.ticket_system import Ticket
 from bridge.domain.vocabulary import BUILT_IN, SourceVocabulary
