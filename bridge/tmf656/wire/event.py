@@ -142,3 +142,10 @@ def task_event_name(task: str) -> str:
 def change_of(name: str) -> EventChange:
     """Return what a canonical name (from `event_name` or `task_event_name`) stands for."""
     return _CHANGES.get(name, EventChange.TASK)
+
+
+def problem_in_place(envelope: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the problem where the standard has it; None when it is not there, or says nothing."""
+    event = envelope.get("event")
+    problem = event.get(SERVICE_PROBLEM) if isinstance(event, dict) else None
+    return problem if isinstance(problem, dict) and problem else None

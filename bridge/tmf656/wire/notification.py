@@ -6,8 +6,7 @@ it holds; never by the `@type` of the problem, which TM Forum's own examples hav
 whether a payload is the whole problem; how that is decided stands at `_kind`. In doubt the problem is fetched by id.
 """
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from operator import is_
 from typing import Any
@@ -21,64 +20,25 @@ from bridge.domain.timestamp import Instant, Precision, plausible, precision_of
 from bridge.domain.vocabulary import BUILT_IN, SourceVocabulary
 from bridge.errors import UnreadableError, without_frames
 from bridge.tmf656.wire import document
-from bridge.tmf656.wire.envelope import EVENT_TIMES, PROBLEM_NAMES, Envelope, envelope_of, events_in
+from bridge.tmf656.wire.envelope import EVENT_TIMES, Envelope, envelope_of, events_in
 from bridge.tmf656.wire.event import (
     ATTRIBUTE_VALUE_CHANGE,
     SERVICE_PROBLEM,
-    TASKS,
     EventChange,
     change_of,
     event_name,
-    task_event_name,
+    problem_in_place,
     type_of,
-    verb_of,
 )
-from bridge.tmf656.wire.problem import ALIASES, WHOLE, is_whole, normalise, observation_of
-from bridge.tmf656.wire.shapes import SHAPES
+from bridge.tmf656.wire.payload import by_content, named_by_task, problem_in, problem_named, task_in
+from bridge.tmf656.wire.problem import is_whole, normalise, observation_of
 
 NO_USABLE_ID = "no usable id"
 NO_PROBLEM_NAMED = "task event names no problem"
 
-_NAMED_BY_TASK = ("problem", "ackProblem", "unackProblem", "parentProblem", "childProblem")
-_NESTED = (
-    "problem",
-    "resource",
-    "entity",
-    "payload",
-    "data",
-    "object",
-    "content",
-    "body",
-    "item",
-    "record",
-    "document",
-)
-_NESTED_AFTER = ("after", "new", "newValue", "current", "updated", "before", "old")
-"""Under which names a problem was seen within `event`; after a change before what was before it."""
-_PATHS = ("resourcePath", "subject", "href", "resource", "url", "source")
-_PATH_OF_PROBLEM = re.compile(r"service-?_?problem/([^/?#]+)/?(?:[?#].*)?$", re.IGNORECASE)
 
-_ENVELOPE = frozenset(("event", "eventType", "eventId", "eventTime"))
 _NAMED_ONLY = frozenset(("id", "href"))
 _REFERENCE = _NAMED_ONLY | {"name"}
-_KNOWN = frozenset(
-    (
-        *WHOLE,
-        *ALIASES,
-        *ALIASES.values(),
-        *SHAPES,
-        "name",
-        "correlationId",
-        "externalIdentifier",
-        "originatingSystem",
-        "statusChangeDate",
-        "statusChangeReason",
-        "resolutionDate",
-        "impactImportanceFactor",
-        "problemEscalation",
-    )
-)
-"""Attributes by which an object without an envelope is known as a service problem."""
 
 
 class _Event(Struct, frozen=True):
@@ -119,8 +79,8 @@ def read_notifications(
     known. Raises UnreadableError with what `document.read_document` refuses. An event's own error is one of these, or
     `no_problem` for an unknown event without a service problem in it.
     """
-    body = document.read_document(raw, limits, _problem_named)
-    if isinstance(body, dict) and _problem_in_place(body) is not None:
+    body = document.read_document(raw, limits, problem_named)
+    if isinstance(body, dict) and problem_in_place(body) is not None:
         return [_read_envelope(Envelope(body, body), raw, received_at, event_hint, vocabulary)]
     events = events_in(body)
     if not events or not any(isinstance(event, dict) for event in events):
@@ -164,7 +124,7 @@ def _read_event(
     envelope = envelope_of(received)
     if envelope.decoded is not None:
         try:
-            document.read_document(envelope.decoded, limits, _problem_named)
+            document.read_document(envelope.decoded, limits, problem_named)
         except UnreadableError as error:
             return ReadEvent(raw, None, without_frames(error))
     return _read_envelope(envelope, raw, received_at, event_hint, vocabulary)
@@ -226,16 +186,17 @@ def _understand(
         name = event_name(type_name)
     doubt = named_only = None
     if name is None:
-        name, payload, named_only, doubt = _by_content(envelope, stated or event_hint)
+        name, payload, named_only, doubt = by_content(envelope, stated or event_hint)
         change = change_of(name)
         known = name != ATTRIBUTE_VALUE_CHANGE and change is not EventChange.TASK
         event_type = stated[:ID_CHARACTERS] if stated and not known else name
     else:
         change, event_type = change_of(name), name
         if change is EventChange.TASK:
-            payload = _task_in(envelope)[1]
+            payload = task_in(envelope)[1]
         else:
-            payload, named_only = _problem_in(envelope, declared=True)
+            in_place = problem_in_place(envelope)
+            payload, named_only = (in_place, None) if in_place else problem_in(envelope, declared=True)
     return _Event(
         event_type,
         change,
@@ -246,116 +207,6 @@ def _understand(
         named_only,
         doubt,
     )
-
-
-def _by_content(envelope: dict[str, Any], stated: str | None) -> tuple[str, dict[str, Any], str | None, str | None]:
-    """Return the type that an event without a known one is treated as, its payload or the problem it names, and why
-    that is in doubt.
-    """
-    problem, named_only = _problem_in(envelope, declared=False)
-    if problem or named_only:
-        verb, certain = verb_of(stated)
-        if verb is not None and certain:
-            return verb, problem, named_only, None
-        deleted = verb or (event_name(problem.get("@type")) if isinstance(problem.get("@type"), str) else None)
-        doubt = "deleted" if deleted is not None and change_of(deleted) is EventChange.DELETE else None
-        return ATTRIBUTE_VALUE_CHANGE, problem, named_only, doubt
-    task, payload = _task_in(envelope)
-    if task is None:
-        described = "without a type" if stated is None else f"of the unknown type {stated[:80]!r}"
-        raise UnreadableError(
-            "no_problem",
-            f"an event {described}, without a service problem in it",
-            hint="see what else this source was asked to send here",
-        )
-    return task_event_name(task), payload, None, None
-
-
-def _problem_in(envelope: dict[str, Any], *, declared: bool) -> tuple[dict[str, Any], str | None]:
-    """Return the problem: in its place, at the top level, within the event under another name, as the event itself, or
-    the body itself when it has no envelope at all. Else the id of a problem that is only named.
-
-    `declared`: the event is known to be about a service problem, so that an event with nothing but an id names one.
-    """
-    in_place = _problem_in_place(envelope)
-    if in_place is not None:
-        return in_place, None
-    event = envelope.get("event")
-    for holder in (event, envelope):
-        problem = _held(holder, PROBLEM_NAMES)
-        if problem:
-            return problem, None
-    if isinstance(event, dict):
-        nested = _nested_in(event)
-        if nested is not None:
-            return nested, None
-        if not _KNOWN.isdisjoint(event) and id_in(event):
-            return event, None
-        if declared and (only := id_in(event)):
-            return {}, only
-        if (only := _named_by_path(event)) is not None:
-            return {}, only
-    nested = _nested_in(envelope) if _ENVELOPE.isdisjoint(envelope) or declared else None
-    if nested is not None:
-        return nested, None
-    if _ENVELOPE.isdisjoint(envelope) and not _KNOWN.isdisjoint(envelope) and id_in(envelope):
-        return envelope, None
-    return {}, _named_by_path(envelope) if declared or not _ENVELOPE.isdisjoint(envelope) else None
-
-
-def _problem_in_place(envelope: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the problem where the standard has it; None when it is not there, or says nothing."""
-    event = envelope.get("event")
-    problem = event.get(SERVICE_PROBLEM) if isinstance(event, dict) else None
-    return problem if isinstance(problem, dict) and problem else None
-
-
-def _nested_in(holder: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return what looks like a problem among the attributes of an event."""
-    for name in (*_NESTED, *_NESTED_AFTER):
-        held = _held(holder, (name,))
-        if held is None:
-            continue
-        problem = _held(held, PROBLEM_NAMES) or held
-        if id_in(problem) and not _KNOWN.isdisjoint(problem):
-            return problem
-        deeper = _nested_in(held) if name in ("data", "payload", "resource", "object") and held is not holder else None
-        if deeper is not None:
-            return deeper
-    return None
-
-
-def _named_by_path(holder: Mapping[str, Any]) -> str | None:
-    """Return the id of the problem that a path such as version 3's `resourcePath` names."""
-    for name in _PATHS:
-        path = holder.get(name)
-        match = _PATH_OF_PROBLEM.search(path[-2048:]) if isinstance(path, str) else None
-        if match:
-            return id_in({"href": f"/{match[1]}"})
-    return None
-
-
-def _task_in(envelope: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
-    """Return name and content of the task in `event`; without one, the event itself may still name problems."""
-    event = envelope.get("event")
-    for task in TASKS:
-        payload = _held(event, (task, task[0].upper() + task[1:]))
-        if payload is not None:
-            return task, payload
-    return None, event if isinstance(event, dict) else {}
-
-
-def _held(holder: object, names: tuple[str, ...]) -> dict[str, Any] | None:
-    """Return the object that `holder` has under one of the names; a list of one object counts as the object."""
-    if not isinstance(holder, dict):
-        return None
-    for name in names:
-        held = holder.get(name)
-        if isinstance(held, list) and len(held) == 1:
-            held = held[0]
-        if isinstance(held, dict):
-            return held
-    return None
 
 
 def _observation(event: _Event, problem_id: str) -> tuple[Observation | None, bool]:
@@ -463,7 +314,7 @@ def _only_refers(payload: Mapping[str, Any], names: frozenset[str]) -> bool:
 def _refetch(event: _Event, problem_id: str | None, observation: Observation | None) -> tuple[tuple[str, str], ...]:
     """Return what has to be asked of the server by id, with the reason."""
     if event.change is EventChange.TASK:
-        return tuple((named, "task") for named in dict.fromkeys(_named_by_task(event.payload)))
+        return tuple((named, "task") for named in dict.fromkeys(named_by_task(event.payload)))
     if problem_id is None:
         return ()
     if event.doubt is not None:
@@ -479,15 +330,6 @@ def _poll_reason(event: _Event) -> str:
     return NO_PROBLEM_NAMED if event.change is EventChange.TASK else NO_USABLE_ID
 
 
-def _named_by_task(task: Mapping[str, Any]) -> Iterator[str]:
-    for name in _NAMED_BY_TASK:
-        named = task.get(name)
-        for reference in named if isinstance(named, list) else (named,):
-            problem_id = id_in(reference) if isinstance(reference, dict) else None
-            if problem_id:
-                yield problem_id
-
-
 def _event_time(envelope: Mapping[str, Any], received_at: datetime, unmapped: list[Unmapped]) -> Instant | None:
     """Return the first time of the event that can be read and is plausible."""
     for name in EVENT_TIMES:
@@ -500,16 +342,3 @@ def _event_time(envelope: Mapping[str, Any], received_at: datetime, unmapped: li
         if found is None and not timestamp.blank(value):
             unmapped.append(unmapped_value(name, value))
     return None
-
-
-def _problem_named(body: object) -> str | None:
-    """Return the problem's id in a body that cannot be kept, if that much of it can be written down."""
-    events = [event for event in events_in(body) if isinstance(event, dict)]
-    if len(events) != 1:
-        return None
-    problem, named_only = _problem_in(envelope_of(events[0]).content, declared=True)
-    problem_id: str | None = id_in(problem) or named_only
-    try:
-        return problem_id if problem_id is None else problem_id.encode().decode()
-    except UnicodeEncodeError:
-        return None

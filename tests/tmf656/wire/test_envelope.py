@@ -144,45 +144,6 @@ def test_a_text_within_an_event_is_checked_like_the_body() -> None:
     assert [one.error and one.error.reason for one in (*read_all(nul), *read_all(deep))] == ["nul", "too_deep"]
 
 
-# C4: where the problem is within the event.
-
-
-@pytest.mark.parametrize(
-    "event",
-    [
-        {"id": "EV-10", "resource": WHOLE},
-        {"id": "EV-10", "href": "/event/EV-10", "description": "changed", "priority": "1", "resource": WHOLE},
-        {"id": "EV-10", "payload": WHOLE},
-        {"id": "EV-10", "data": {"object": WHOLE}},
-        {"id": "EV-10", "resource": {"serviceProblem": WHOLE}},
-        {"id": "EV-10", "before": WHOLE | {"id": "P0"}, "after": WHOLE},
-        {"id": "EV-10", "problem": WHOLE},
-        {"id": "EV-10", "service_problem": WHOLE},
-    ],
-)
-def test_c4_the_nested_object_is_the_problem_and_not_the_event_around_it(event: dict[str, Any]) -> None:
-    for body in (EVENT | {"event": event}, {"event": event}):
-        assert read(body).problem_id == "P1"
-
-
-def test_c4_an_event_with_nothing_but_an_id_is_fetched_and_states_nothing() -> None:
-    found = read({"eventType": STATE, "event": {"id": "EV-10", "resource": {"name": "x"}}})
-    assert (found.observation, found.refetch) == (None, (("EV-10", "named_only"),))
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        {"eventType": STATE, "resourcePath": "/serviceProblem/P1"},
-        {"eventType": STATE, "resourcePath": "https://h/tmf-api/v4/serviceProblem/P1?x=1", "event": {}},
-        CLOUD | {"subject": "serviceProblem/P1"},
-        {"eventType": STATE, "event": {"href": "/serviceProblem/P1"}},
-    ],
-)
-def test_c4_a_problem_that_is_only_named_by_its_path_is_fetched(body: dict[str, Any]) -> None:
-    assert (read(body).observation, read(body).refetch) == (None, (("P1", "named_only"),))
-
-
 # C3: deletions under other names.
 
 
