@@ -28,10 +28,12 @@ from bridge.leader_jobs import LeaderJobs
 from bridge.maintenance.clock_watch import ClockWatch
 from bridge.maintenance.leader_election import LeaderElection
 from bridge.maintenance.retention import RetentionJob
+from bridge.maintenance.settings_watch import SettingsWatch
 from bridge.maintenance.source_report import Reporter
 from bridge.schedule import until_available
 from bridge.settings import Settings
 from bridge.settings.changes import change_of
+from bridge.settings.overlay import LayeredSettings, SettingsOverlay
 from bridge.sources.callback_secret import CallbackSecretWatch
 from bridge.sources.runner import RunJob, SourceRunners
 from bridge.sources.state import SourceState
@@ -79,6 +81,7 @@ class Bridge:
     metrics: Metrics = field(default_factory=Metrics)
     backend: Backend = field(default_factory=Backend)
     _entrance: Entrance = field(init=False)
+    _layers: LayeredSettings = field(init=False)
     _sources: SourceRunners | None = None
     _retention: RetentionJob | None = None
     _reloading: anyio.Lock = field(default_factory=anyio.Lock)
@@ -87,6 +90,7 @@ class Bridge:
 
     def __post_init__(self) -> None:
         """Put the HTTP side together."""
+        self._layers = LayeredSettings(self.settings)
         self._entrance = Entrance(self.backend, self.metrics, self.page, shared=self.shared)
 
     def stop(self) -> None:
@@ -108,6 +112,7 @@ class Bridge:
                 await until_available(partial(ensure_schema, postgres))
                 self._retention = RetentionJob(postgres.database, self.settings.retention, self.metrics)
                 await until_available(self._retention.create_partitions)
+                await until_available(SettingsWatch(postgres.database, self.metrics, self._overlay).run_once)
             if postgres is not None and not self._stop.is_set():
                 await self._with_database(server, postgres)
 
@@ -126,7 +131,17 @@ class Bridge:
 
     async def apply(self, read: Settings) -> None:
         """Take over what can be of settings that were read again; what needs a restart is logged."""
+        self._layers.base = read
+        await self._take_over()
+
+    async def _overlay(self, overlay: SettingsOverlay) -> None:
+        """Take over what was set in the console."""
+        self._layers.overlay = overlay
+        await self._take_over()
+
+    async def _take_over(self) -> None:
         async with self._reloading:
+            read = self._layers.current()
             change = change_of(self.settings, read)
             self.settings = change.settings
             for secret in read.secrets():
@@ -220,6 +235,7 @@ class Bridge:
             LoopLagSampler(self.metrics).run,
             reporter.run,
             CallbackSecretWatch(states, database, self.metrics).run,
+            SettingsWatch(database, self.metrics, self._overlay, self._layers.overlay.revision).run,
             ClockWatch(states, database, metrics=self.metrics).run,
             broadcaster.run,
             leader.run,

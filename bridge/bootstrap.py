@@ -21,9 +21,10 @@ from bridge.errors import PermanentError
 from bridge.postgres.embedded import embedded
 from bridge.schedule import until_available
 from bridge.settings import Settings, SourceSettings, Tmf656Settings
+from bridge.settings.overlay import LayeredSettings
 from bridge.sources.client import ProblemReader, SourceClient
 from bridge.sources.state import Mode, SourceState
-from bridge.storage import last_pass, migrations, watermark
+from bridge.storage import last_pass, migrations, setting, watermark
 from bridge.storage import source as source_table
 from bridge.storage.database import Database, opened
 from bridge.storage.lease import LeaderFence
@@ -78,6 +79,16 @@ async def ensure_schema(postgres: OpenDatabase) -> None:
             return
         for migration in await migrations.migrate(connection):
             log.info("migrated", version=migration.version, name=migration.name)
+
+
+async def with_overlay(settings: Settings, database: Database) -> Settings:
+    """Return the settings with what was set in the console over them, as a running bridge has them."""
+    async with database.connection() as connection:
+        layers = LayeredSettings(settings, await setting.current(connection))
+    found = layers.current()
+    for secret in found.secrets():
+        hide(secret)
+    return found
 
 
 class Stoppable(Protocol):

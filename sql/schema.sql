@@ -2092,6 +2092,56 @@ COMMENT ON COLUMN bridge.resolution.names_revision IS 'Revision of the current r
 COMMENT ON COLUMN bridge.resolution.known_since IS 'Since when its statuses are known';
 COMMENT ON COLUMN bridge.resolution.complete IS 'All its statuses are known, from the first one on';
 
+CREATE TABLE bridge.setting_revision (
+    id bigint NOT NULL,
+    made_at timestamp with time zone DEFAULT now() NOT NULL,
+    via text NOT NULL,
+    made_by text NOT NULL,
+    reason text NOT NULL,
+    changes jsonb NOT NULL,
+    sealed jsonb DEFAULT '{}'::jsonb NOT NULL,
+    CONSTRAINT setting_revision_id_check CHECK ((id > 0)),
+    CONSTRAINT setting_revision_via_check CHECK ((via = ANY (ARRAY['console'::text, 'cli'::text, 'api'::text])))
+);
+ALTER TABLE ONLY bridge.setting_revision
+    ADD CONSTRAINT setting_revision_pkey PRIMARY KEY (id);
+COMMENT ON TABLE bridge.setting_revision IS 'What was changed in the console, one row a save; rows are only added. Of two who save at the same time one gets the number, the other a conflict';
+COMMENT ON COLUMN bridge.setting_revision.id IS 'Number of the revision, one more than that it was made from';
+COMMENT ON COLUMN bridge.setting_revision.made_at IS 'When';
+COMMENT ON COLUMN bridge.setting_revision.via IS 'console, cli or api';
+COMMENT ON COLUMN bridge.setting_revision.made_by IS 'Who';
+COMMENT ON COLUMN bridge.setting_revision.reason IS 'Why, in their words';
+COMMENT ON COLUMN bridge.setting_revision.changes IS 'Key of the configuration → before (what was in force; of a secret whether it was set), and value, or secret, or reset (no longer set here)';
+COMMENT ON COLUMN bridge.setting_revision.sealed IS 'Key → secret, encrypted with a key that is not in the database';
+
+CREATE VIEW bridge.setting AS
+ WITH latest AS (
+         SELECT DISTINCT ON (c.key) c.key,
+            c.value AS change,
+            (r.sealed ->> c.key) AS sealed,
+            r.id AS revision,
+            r.made_by,
+            r.made_at
+           FROM (bridge.setting_revision r
+             CROSS JOIN LATERAL jsonb_each(r.changes) c(key, value))
+          ORDER BY c.key, r.id DESC
+        )
+ SELECT key,
+    (change -> 'value'::text) AS value,
+    sealed,
+    revision,
+    made_by,
+    made_at
+   FROM latest l
+  WHERE (NOT (change ? 'reset'::text));
+COMMENT ON VIEW bridge.setting IS 'What is set in the console now: the newest change of each key';
+COMMENT ON COLUMN bridge.setting.key IS 'Key of the configuration, with dots';
+COMMENT ON COLUMN bridge.setting.value IS 'Value; null for a secret';
+COMMENT ON COLUMN bridge.setting.sealed IS 'Secret, encrypted; null for anything else';
+COMMENT ON COLUMN bridge.setting.revision IS 'Revision that set it';
+COMMENT ON COLUMN bridge.setting.made_by IS 'Who set it';
+COMMENT ON COLUMN bridge.setting.made_at IS 'When it was set';
+
 CREATE TABLE bridge.subscription (
     id bigint NOT NULL,
     source_id smallint NOT NULL,
@@ -3460,6 +3510,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.push_outcome TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.refetch TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.request TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.resolution TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.setting_revision TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.setting TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.subscription TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.unmapped_value TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.version_with_previous TO bridge_writer;

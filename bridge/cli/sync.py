@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from bridge.bootstrap import client_for, ensure_schema, open_database, source_of, source_state_for
+from bridge.bootstrap import client_for, ensure_schema, open_database, source_of, source_state_for, with_overlay
 from bridge.cli.options import Config, SourceName, on_loop, settings_for
 from bridge.http.list_page import ListPage
 from bridge.pull.page_import import Tally
@@ -47,7 +47,6 @@ def sync(
     tmf656-bridge sync snow --accept-deletions   the same, and take its list at its word
     """
     settings = settings_for(config, quiet=True)
-    source_of(settings, source)
     full = full or accept_deletions
     tally = on_loop(lambda: _sync(settings, source, full=full, accept=accept_deletions))
     for line in summary(source, tally, full=full):
@@ -61,6 +60,8 @@ async def _sync(settings: Settings, name: str, *, full: bool, accept: bool) -> T
     async with AsyncExitStack() as stack:
         opened = await stack.enter_async_context(open_database(settings, join=True, wait=False))
         await ensure_schema(opened)
+        settings = await with_overlay(settings, opened.database)
+        source_of(settings, name)
         client = await stack.enter_async_context(client_for(name, settings.sources[name], metrics))
         source = await source_state_for(
             name, settings.sources[name], opened.database, client, settings.http.public_url, metrics

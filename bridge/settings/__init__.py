@@ -1,4 +1,4 @@
-"""The configuration: one TOML file, environment variables over it, an overlay over both, secrets also from files.
+"""The configuration: one TOML file, an overlay over it, environment variables over both, secrets also from files.
 
 `load` is the one entrance. It reads everything once, at start, and either returns frozen `Settings` or raises one
 `ConfigurationError` with every fault found, so that an operator corrects a file in one go. A fault names its key in

@@ -1,9 +1,11 @@
 """The web console's table of the configuration."""
 
+from typing import Annotated
+
 from pydantic import Field, SecretStr
 
 from bridge.settings.section import Section
-from bridge.settings.values import OptionalBaseUrl, Tokens, Whole
+from bridge.settings.values import OptionalBaseUrl, OptionalFile, Tokens, Whole, Words
 
 
 class ConsoleSettings(Section):
@@ -20,3 +22,8 @@ http.trusted_proxies"""
     """how a browser reaches the console, as http(s)://host[:port][/path]; empty: at host and port"""
     admin_token: Tokens = SecretStr("")
     """token that logs in as admin, 16 characters or more, for the first minute; empty: none; or admin_token_file"""
+    secret_key_file: OptionalFile = None
+    """a readable file with keys that encrypt secrets set in the console, a line of base64 of 32 bytes each; empty: \
+secrets cannot be set there"""
+    locked: Annotated[tuple[str, ...], Words] = ()
+    """list of keys that cannot be set in the console, ["sources.*.url"]"""

@@ -22,8 +22,8 @@ class Layer(StrEnum):
 
     DEFAULT = "default"
     FILE = "file"
-    ENVIRONMENT = "environment"
     OVERLAY = "overlay"
+    ENVIRONMENT = "environment"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
-"""Reading the configuration: file, environment over it, overlay over both; all that is wrong with it said at once."""
+"""Reading the configuration: file, overlay over it, environment over both; all that is wrong with it said at once."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
 from bridge.errors import ConfigurationError
@@ -28,8 +28,8 @@ def load(
     cwd: Path | None = None,
     overlay: Mapping[str, Any] | None = None,
 ) -> Settings:
-    """Read `config`, else BRIDGE_CONFIG's file, else `cwd`/bridge.toml, else take the defaults; put `env` over that,
-    and `overlay` (dotted keys) over both.
+    """Read `config`, else BRIDGE_CONFIG's file, else `cwd`/bridge.toml, else take the defaults; put `overlay` (dotted
+    keys) over that, and `env` over both.
 
     Raises ConfigurationError with all faults.
     """
@@ -54,11 +54,51 @@ def assemble(tree: dict[str, Any], env: Mapping[str, str], cwd: Path) -> Setting
     return _finished(Draft(tree), env, cwd, {})
 
 
+def overlaid(settings: Settings, overlay: Mapping[str, Any], env: Mapping[str, str] = os.environ) -> Settings:
+    """Return settings that were read before with `overlay` (dotted keys) over them, but for what `env` sets.
+
+    For processes that receive their settings and read no file. Raises ConfigurationError with all faults.
+    """
+    fixed = environment_keys(overlay, settings.sources, env)
+    chosen = {name: value for name, value in overlay.items() if name not in fixed}
+    if not chosen:
+        return settings
+    laid_over = _finished(Draft(_tree(settings)), {}, Path.cwd(), chosen)
+    tables = {name.split(".")[0] for name in chosen}
+    return settings.model_copy(update={table: getattr(laid_over, table) for table in tables})
+
+
+def environment_keys(
+    names: Iterable[str], sources: Iterable[str] = (), env: Mapping[str, str] = os.environ
+) -> dict[str, str]:
+    """Return which of these dotted keys a variable sets, and the variable; also that of a secret's file. `sources`:
+    those that are configured.
+    """
+    known = {name.split(".")[1] for name in names if name.startswith("sources.")} | set(sources)
+    draft = Draft({"sources": {name: {} for name in known}})
+    apply_environment(draft, env)
+    found = {".".join(key): str(origin) for key, origin in draft.origins.items()}
+    return {
+        name: found.get(name) or found[f"{name}_file"] for name in names if name in found or f"{name}_file" in found
+    }
+
+
+def _tree(value: Any) -> Any:
+    """The tables that settings were made of, secrets included; what nobody set is left out."""
+    if isinstance(value, BaseModel):
+        return {name: _tree(getattr(value, name)) for name in value.model_fields_set}
+    if isinstance(value, dict):
+        return {name: _tree(each) for name, each in value.items()}
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
+
+
 def _finished(draft: Draft, env: Mapping[str, str], cwd: Path, overlay: Mapping[str, Any]) -> Settings:
     check_shape(draft)
-    apply_environment(draft, env)
+    fixed = environment_keys(overlay, draft.sources(), env)
     for name, value in overlay.items():
-        draft.put(tuple(name.split(".")), value, Origin(Layer.OVERLAY))
+        if name not in fixed:
+            _put_overlay(draft, tuple(name.split(".")), value)
+    apply_environment(draft, env)
     apply_secret_files(draft, cwd)
     check_together(draft)
     settings = None
@@ -70,6 +110,14 @@ def _finished(draft: Draft, env: Mapping[str, str], cwd: Path, overlay: Mapping[
     if faults or settings is None:
         raise ConfigurationError(faults)
     return settings
+
+
+def _put_overlay(draft: Draft, key: Key, value: Any) -> None:
+    """Set a key; a secret also takes the place of the file that held it."""
+    draft.put(key, value, Origin(Layer.OVERLAY, "here"))
+    table = draft.get(key[:-1])
+    if isinstance(table, dict) and table.pop(f"{key[-1]}_file", None) is not None:
+        draft.origins.pop((*key[:-1], f"{key[-1]}_file"), None)
 
 
 def _read_file(config: Path | None, env: Mapping[str, str], cwd: Path) -> Draft:

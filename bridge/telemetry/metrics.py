@@ -92,6 +92,7 @@ DATABASE_JOBS = (
     "report_summary",
     "requests",
     "retention",
+    "settings",
     "source_report",
     "stream",
 )

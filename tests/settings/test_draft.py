@@ -47,22 +47,23 @@ def test_a_fault_shows_no_secret_even_in_the_wrong_place(faults: Faults, toml: s
     assert SECRET not in fault
 
 
-def test_the_origin_of_each_key_is_kept_and_the_overlay_wins(tmp_path: Path) -> None:
+def test_the_origin_of_each_key_is_kept_and_the_overlay_stands_between_file_and_environment(tmp_path: Path) -> None:
     (tmp_path / "bridge.toml").write_text(
         f"[http]\nport = 1\n\n[sources.snow]\nurl = '{URL}'\npage_size = 1\npush = true\n"
     )
-    env = {"BRIDGE_SOURCES__SNOW__PUSH": "false", "BRIDGE_SOURCES__SNOW__PAGE_SIZE": "2"}
-    settings, origins = trace(None, env, tmp_path, {"sources.snow.page_size": 3})
+    env = {"BRIDGE_SOURCES__SNOW__PUSH": "false"}
+    overlay = {"sources.snow.page_size": 3, "sources.snow.push": True}
+    settings, origins = trace(None, env, tmp_path, overlay)
     assert (settings.sources["snow"].page_size, settings.sources["snow"].push) == (3, False)
     found = {".".join(key): (origin.layer.value, str(origin)) for key, origin in origins.items()}
     assert found == {
         "http.port": ("file", "bridge.toml:2"),
         "sources.snow.url": ("file", "bridge.toml:5"),
-        "sources.snow.page_size": ("overlay", "overlay"),
+        "sources.snow.page_size": ("overlay", "here"),
         "sources.snow.push": ("environment", "BRIDGE_SOURCES__SNOW__PUSH"),
     }
 
 
 def test_a_fault_of_the_overlay_is_named_as_one(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"sources\.snow\.page_size = 0 \(from overlay\): should be greater"):
+    with pytest.raises(ConfigurationError, match=r"sources\.snow\.page_size = 0 \(from here\): should be greater"):
         load(None, {"BRIDGE_SOURCES__SNOW__URL": URL}, tmp_path, {"sources.snow.page_size": 0})
