@@ -331,6 +331,21 @@ CREATE FUNCTION bridge.extra_numeric(body jsonb, path jsonpath) RETURNS numeric
 END;
 COMMENT ON FUNCTION bridge.extra_numeric(body jsonb, path jsonpath) IS 'The first value at a path as a number, null when it is none';
 
+CREATE FUNCTION bridge.grant_pages_to_front() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    if not exists (select from pg_roles where rolname = 'bridge_front') then
+        return;
+    end if;
+    grant select on bridge.problem_timeline, bridge.console_source, bridge.request, bridge.setting, bridge.setting_revision to bridge_front;
+    grant insert on bridge.request, bridge.setting_revision to bridge_front;
+    grant select on bridge.lease, bridge.dead_letter, bridge.unmapped_value to bridge_front;
+end
+$$;
+COMMENT ON FUNCTION bridge.grant_pages_to_front() IS 'Grant role bridge_front what the pages about one problem, sources, dead letters and settings need, where the role exists; repeated by `migrate`';
+
 CREATE FUNCTION bridge.grant_to_front() RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1528,6 +1543,220 @@ COMMENT ON COLUMN bridge.console_session.made_at IS 'When it began';
 COMMENT ON COLUMN bridge.console_session.seen_at IS 'When it was last used, to the minute';
 COMMENT ON COLUMN bridge.console_session.ends_at IS 'When it ends at the latest, used or not';
 
+CREATE TABLE bridge.dead_letter (
+    id bigint NOT NULL,
+    source_id smallint NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    last_received_at timestamp with time zone NOT NULL,
+    times integer DEFAULT 1 NOT NULL,
+    via text DEFAULT 'push'::text NOT NULL,
+    event_hint text,
+    problem_id text,
+    reason text NOT NULL,
+    detail text NOT NULL,
+    hint text DEFAULT ''::text NOT NULL,
+    digest bytea NOT NULL,
+    raw bytea NOT NULL,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    settled_at timestamp with time zone,
+    CONSTRAINT dead_letter_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'replayed'::text, 'discarded'::text])))
+);
+ALTER TABLE bridge.dead_letter ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME bridge.dead_letter_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+ALTER TABLE ONLY bridge.dead_letter
+    ADD CONSTRAINT dead_letter_pkey PRIMARY KEY (id);
+CREATE INDEX dead_letter_source_id_idx ON bridge.dead_letter USING btree (source_id);
+CREATE UNIQUE INDEX dead_letter_waiting_key ON bridge.dead_letter USING btree (source_id, digest) WHERE (state = 'waiting'::text);
+COMMENT ON TABLE bridge.dead_letter IS 'What could not be understood or stored, with its bytes, until it is replayed or discarded';
+COMMENT ON COLUMN bridge.dead_letter.id IS 'Number used by tmf656-bridge dead-letters';
+COMMENT ON COLUMN bridge.dead_letter.source_id IS 'Source';
+COMMENT ON COLUMN bridge.dead_letter.received_at IS 'When it first arrived';
+COMMENT ON COLUMN bridge.dead_letter.last_received_at IS 'When the same bytes last arrived';
+COMMENT ON COLUMN bridge.dead_letter.times IS 'How often the same bytes arrived';
+COMMENT ON COLUMN bridge.dead_letter.via IS 'push, or the kind of pass that met it';
+COMMENT ON COLUMN bridge.dead_letter.event_hint IS 'Last part of the path it was posted to';
+COMMENT ON COLUMN bridge.dead_letter.problem_id IS 'Problem it is about, when that much could be read';
+COMMENT ON COLUMN bridge.dead_letter.reason IS 'Short fixed word';
+COMMENT ON COLUMN bridge.dead_letter.detail IS 'What was found';
+COMMENT ON COLUMN bridge.dead_letter.hint IS 'What a person can do';
+COMMENT ON COLUMN bridge.dead_letter.digest IS 'Hash of raw';
+COMMENT ON COLUMN bridge.dead_letter.raw IS 'The bytes as received';
+COMMENT ON COLUMN bridge.dead_letter.state IS 'waiting, replayed, discarded';
+COMMENT ON COLUMN bridge.dead_letter.settled_at IS 'When it was replayed or discarded';
+
+CREATE TABLE bridge.last_pass (
+    source_id smallint NOT NULL,
+    kind text NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone NOT NULL,
+    complete_at timestamp with time zone,
+    problems bigint NOT NULL,
+    held_back bigint DEFAULT 0 NOT NULL,
+    gap text,
+    held_back_reason text,
+    CONSTRAINT last_pass_kind_check CHECK ((kind = ANY (ARRAY['poll'::text, 'reconcile'::text])))
+);
+ALTER TABLE ONLY bridge.last_pass
+    ADD CONSTRAINT last_pass_pkey PRIMARY KEY (source_id, kind);
+COMMENT ON TABLE bridge.last_pass IS 'The last pass of each kind over a source that reached its end, complete or not';
+COMMENT ON COLUMN bridge.last_pass.source_id IS 'Source';
+COMMENT ON COLUMN bridge.last_pass.kind IS 'poll: changes since; reconcile: everything';
+COMMENT ON COLUMN bridge.last_pass.started_at IS 'Our clock: when it began';
+COMMENT ON COLUMN bridge.last_pass.finished_at IS 'Our clock: when it ended';
+COMMENT ON COLUMN bridge.last_pass.complete_at IS 'Our clock: when a complete pass of this kind last ended; null: none ever was';
+COMMENT ON COLUMN bridge.last_pass.problems IS 'How many rows it returned; pages may overlap';
+COMMENT ON COLUMN bridge.last_pass.held_back IS 'Problems that are missing from the list and not recorded as deleted';
+COMMENT ON COLUMN bridge.last_pass.gap IS 'Why it may have missed problems; null: it was complete';
+COMMENT ON COLUMN bridge.last_pass.held_back_reason IS 'Why they are not recorded as deleted; null: there are none';
+
+CREATE TABLE bridge.push_outcome (
+    source_id smallint NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    missed bigint NOT NULL,
+    late bigint NOT NULL
+);
+ALTER TABLE ONLY bridge.push_outcome
+    ADD CONSTRAINT push_outcome_pkey PRIMARY KEY (source_id, hour);
+COMMENT ON TABLE bridge.push_outcome IS 'How many awaited notifications were missed or late, by hour';
+COMMENT ON COLUMN bridge.push_outcome.source_id IS 'Source';
+COMMENT ON COLUMN bridge.push_outcome.hour IS 'Hour (UTC) in which the changes were found';
+COMMENT ON COLUMN bridge.push_outcome.missed IS 'Changes whose notification did not come';
+COMMENT ON COLUMN bridge.push_outcome.late IS 'Changes whose notification came after they had been found';
+
+CREATE TABLE bridge.refetch (
+    source_id smallint NOT NULL,
+    attempts integer DEFAULT 0 NOT NULL,
+    requested_at timestamp with time zone NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    problem_id text NOT NULL,
+    reason text NOT NULL
+);
+ALTER TABLE ONLY bridge.refetch
+    ADD CONSTRAINT refetch_pkey PRIMARY KEY (source_id, problem_id);
+COMMENT ON TABLE bridge.refetch IS 'Problems to be fetched by id, because what is known of them is partial or contradicts itself';
+COMMENT ON COLUMN bridge.refetch.source_id IS 'Source';
+COMMENT ON COLUMN bridge.refetch.attempts IS 'Tries that failed';
+COMMENT ON COLUMN bridge.refetch.requested_at IS 'Our clock: an answer to a question asked later settles it';
+COMMENT ON COLUMN bridge.refetch.due_at IS 'Not before';
+COMMENT ON COLUMN bridge.refetch.problem_id IS 'Problem';
+COMMENT ON COLUMN bridge.refetch.reason IS 'partial, tie, regression, unstamped, task, deleted, …';
+
+CREATE TABLE bridge.subscription (
+    id bigint NOT NULL,
+    source_id smallint NOT NULL,
+    hub_id text,
+    url text NOT NULL,
+    callback text NOT NULL,
+    query text DEFAULT ''::text NOT NULL,
+    state text NOT NULL,
+    registered_at timestamp with time zone DEFAULT now() NOT NULL,
+    retired_at timestamp with time zone,
+    CONSTRAINT subscription_state_check CHECK ((state = ANY (ARRAY['active'::text, 'retired'::text])))
+);
+ALTER TABLE bridge.subscription ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME bridge.subscription_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+ALTER TABLE ONLY bridge.subscription
+    ADD CONSTRAINT subscription_pkey PRIMARY KEY (id);
+CREATE UNIQUE INDEX subscription_active_key ON bridge.subscription USING btree (source_id) WHERE (state = 'active'::text);
+CREATE INDEX subscription_source_id_idx ON bridge.subscription USING btree (source_id);
+COMMENT ON TABLE bridge.subscription IS 'Registrations at a source''s hub; kept because no version of the standard can list them';
+COMMENT ON COLUMN bridge.subscription.id IS 'Key';
+COMMENT ON COLUMN bridge.subscription.source_id IS 'Whose hub';
+COMMENT ON COLUMN bridge.subscription.hub_id IS 'Id the hub gave; null when it gave none';
+COMMENT ON COLUMN bridge.subscription.url IS 'API base path it was registered at';
+COMMENT ON COLUMN bridge.subscription.callback IS 'Callback URL as registered';
+COMMENT ON COLUMN bridge.subscription.query IS 'Query as registered; empty asks for every event';
+COMMENT ON COLUMN bridge.subscription.state IS 'active: in use (one a source); retired: replaced, still to be deleted at the hub while retired_at is null';
+COMMENT ON COLUMN bridge.subscription.registered_at IS 'When the hub accepted it';
+COMMENT ON COLUMN bridge.subscription.retired_at IS 'When it was deleted at the hub, or found gone';
+
+CREATE VIEW bridge.console_source AS
+ SELECT s.id,
+    s.name,
+    s.url,
+    s.version,
+    s.mode,
+    s.mode_since,
+    s.last_push_at,
+    s.last_error,
+    s.last_error_at,
+    s.fallback_reason,
+    s.failing_jobs,
+    w.finished_at AS last_poll_at,
+    r.finished_at AS last_reconcile_at,
+    lp.finished_at AS last_poll_pass_at,
+    lp.started_at AS last_poll_started_at,
+    lp.gap AS poll_gap,
+    lr.finished_at AS last_reconcile_pass_at,
+    lr.started_at AS last_reconcile_started_at,
+    lr.gap AS reconcile_gap,
+    lr.complete_at AS reconcile_complete_at,
+    COALESCE(lr.held_back, (0)::bigint) AS held_back,
+    lr.held_back_reason,
+    u.hub_id,
+    u.registered_at,
+    regexp_replace(u.callback, '[^/]*$'::text, '••••'::text) AS callback,
+    q.missed_24h,
+    q.late_24h,
+    ( SELECT count(*) AS count
+           FROM bridge.dead_letter d
+          WHERE ((d.source_id = s.id) AND (d.state = 'waiting'::text))) AS dead_letters,
+    ( SELECT count(*) AS count
+           FROM bridge.refetch f
+          WHERE (f.source_id = s.id)) AS refetch_waiting
+   FROM ((((((bridge.source s
+     LEFT JOIN bridge.watermark w ON (((s.id = w.source_id) AND (w.kind = 'poll'::text))))
+     LEFT JOIN bridge.watermark r ON (((s.id = r.source_id) AND (r.kind = 'reconcile'::text))))
+     LEFT JOIN bridge.last_pass lp ON (((s.id = lp.source_id) AND (lp.kind = 'poll'::text))))
+     LEFT JOIN bridge.last_pass lr ON (((s.id = lr.source_id) AND (lr.kind = 'reconcile'::text))))
+     LEFT JOIN bridge.subscription u ON (((s.id = u.source_id) AND (u.state = 'active'::text))))
+     LEFT JOIN LATERAL ( SELECT (COALESCE(sum(h.missed), (0)::numeric))::bigint AS missed_24h,
+            (COALESCE(sum(h.late), (0)::numeric))::bigint AS late_24h
+           FROM bridge.push_outcome h
+          WHERE ((h.source_id = s.id) AND (h.hour > (now() - '24:00:00'::interval)))) q ON (true));
+COMMENT ON VIEW bridge.console_source IS 'How each source is, as the console shows it: no secret';
+COMMENT ON COLUMN bridge.console_source.id IS 'As in bridge.source';
+COMMENT ON COLUMN bridge.console_source.name IS 'As in bridge.source';
+COMMENT ON COLUMN bridge.console_source.url IS 'As in bridge.source';
+COMMENT ON COLUMN bridge.console_source.version IS 'As in bridge.source';
+COMMENT ON COLUMN bridge.console_source.mode IS 'As in bridge.source';
+COMMENT ON COLUMN bridge.console_source.mode_since IS 'As in bridge.source';
+COMMENT ON COLUMN bridge.console_source.last_push_at IS 'As in bridge.source';
+COMMENT ON COLUMN bridge.console_source.last_error IS 'As in bridge.source';
+COMMENT ON COLUMN bridge.console_source.last_error_at IS 'As in bridge.source';
+COMMENT ON COLUMN bridge.console_source.fallback_reason IS 'As in bridge.source';
+COMMENT ON COLUMN bridge.console_source.failing_jobs IS 'As in bridge.source';
+COMMENT ON COLUMN bridge.console_source.last_poll_at IS 'When the last complete poll ended';
+COMMENT ON COLUMN bridge.console_source.last_reconcile_at IS 'When the last complete reconcile pass ended';
+COMMENT ON COLUMN bridge.console_source.last_poll_pass_at IS 'When the last poll ended, complete or not';
+COMMENT ON COLUMN bridge.console_source.last_poll_started_at IS 'When the last poll began';
+COMMENT ON COLUMN bridge.console_source.poll_gap IS 'Why the last poll may have missed problems; null: it was complete';
+COMMENT ON COLUMN bridge.console_source.last_reconcile_pass_at IS 'When the last reconcile pass ended, complete or not';
+COMMENT ON COLUMN bridge.console_source.last_reconcile_started_at IS 'When the last reconcile pass began';
+COMMENT ON COLUMN bridge.console_source.reconcile_gap IS 'Why the last reconcile pass may have missed problems; null: it was complete';
+COMMENT ON COLUMN bridge.console_source.reconcile_complete_at IS 'When a complete reconcile pass last ended';
+COMMENT ON COLUMN bridge.console_source.held_back IS 'Problems that are missing from the list and not recorded as deleted';
+COMMENT ON COLUMN bridge.console_source.held_back_reason IS 'Why they are not; null: there are none';
+COMMENT ON COLUMN bridge.console_source.hub_id IS 'Id of the registration in use';
+COMMENT ON COLUMN bridge.console_source.registered_at IS 'Since when it is registered; null: it is not';
+COMMENT ON COLUMN bridge.console_source.callback IS 'Callback as registered, without its secret';
+COMMENT ON COLUMN bridge.console_source.missed_24h IS 'Changes of 24 hours whose notification did not come';
+COMMENT ON COLUMN bridge.console_source.late_24h IS 'Changes of 24 hours whose notification came after they had been found';
+COMMENT ON COLUMN bridge.console_source.dead_letters IS 'Dead letters that wait';
+COMMENT ON COLUMN bridge.console_source.refetch_waiting IS 'Problems that wait to be fetched by id';
+
 CREATE TABLE bridge.console_user (
     name text NOT NULL,
     password_hash text NOT NULL,
@@ -1580,53 +1809,6 @@ COMMENT ON COLUMN bridge.daily_flow_kind.cancelled IS 'Counts as cancelled';
 COMMENT ON COLUMN bridge.daily_flow_kind.deleted IS 'Counts as deleted';
 COMMENT ON COLUMN bridge.daily_flow_kind.opened IS 'How many more are open after it';
 
-CREATE TABLE bridge.dead_letter (
-    id bigint NOT NULL,
-    source_id smallint NOT NULL,
-    received_at timestamp with time zone NOT NULL,
-    last_received_at timestamp with time zone NOT NULL,
-    times integer DEFAULT 1 NOT NULL,
-    via text DEFAULT 'push'::text NOT NULL,
-    event_hint text,
-    problem_id text,
-    reason text NOT NULL,
-    detail text NOT NULL,
-    hint text DEFAULT ''::text NOT NULL,
-    digest bytea NOT NULL,
-    raw bytea NOT NULL,
-    state text DEFAULT 'waiting'::text NOT NULL,
-    settled_at timestamp with time zone,
-    CONSTRAINT dead_letter_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'replayed'::text, 'discarded'::text])))
-);
-ALTER TABLE bridge.dead_letter ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME bridge.dead_letter_id_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1
-);
-ALTER TABLE ONLY bridge.dead_letter
-    ADD CONSTRAINT dead_letter_pkey PRIMARY KEY (id);
-CREATE INDEX dead_letter_source_id_idx ON bridge.dead_letter USING btree (source_id);
-CREATE UNIQUE INDEX dead_letter_waiting_key ON bridge.dead_letter USING btree (source_id, digest) WHERE (state = 'waiting'::text);
-COMMENT ON TABLE bridge.dead_letter IS 'What could not be understood or stored, with its bytes, until it is replayed or discarded';
-COMMENT ON COLUMN bridge.dead_letter.id IS 'Number used by tmf656-bridge dead-letters';
-COMMENT ON COLUMN bridge.dead_letter.source_id IS 'Source';
-COMMENT ON COLUMN bridge.dead_letter.received_at IS 'When it first arrived';
-COMMENT ON COLUMN bridge.dead_letter.last_received_at IS 'When the same bytes last arrived';
-COMMENT ON COLUMN bridge.dead_letter.times IS 'How often the same bytes arrived';
-COMMENT ON COLUMN bridge.dead_letter.via IS 'push, or the kind of pass that met it';
-COMMENT ON COLUMN bridge.dead_letter.event_hint IS 'Last part of the path it was posted to';
-COMMENT ON COLUMN bridge.dead_letter.problem_id IS 'Problem it is about, when that much could be read';
-COMMENT ON COLUMN bridge.dead_letter.reason IS 'Short fixed word';
-COMMENT ON COLUMN bridge.dead_letter.detail IS 'What was found';
-COMMENT ON COLUMN bridge.dead_letter.hint IS 'What a person can do';
-COMMENT ON COLUMN bridge.dead_letter.digest IS 'Hash of raw';
-COMMENT ON COLUMN bridge.dead_letter.raw IS 'The bytes as received';
-COMMENT ON COLUMN bridge.dead_letter.state IS 'waiting, replayed, discarded';
-COMMENT ON COLUMN bridge.dead_letter.settled_at IS 'When it was replayed or discarded';
-
 CREATE TABLE bridge.extra_column (
     source text NOT NULL,
     name text NOT NULL,
@@ -1641,31 +1823,6 @@ COMMENT ON COLUMN bridge.extra_column.source IS 'Name of the source in the confi
 COMMENT ON COLUMN bridge.extra_column.name IS 'Name of the column';
 COMMENT ON COLUMN bridge.extra_column.path IS 'Where its value stands in the body, as a JSON path of Postgres';
 COMMENT ON COLUMN bridge.extra_column.type IS 'Type of the column';
-
-CREATE TABLE bridge.last_pass (
-    source_id smallint NOT NULL,
-    kind text NOT NULL,
-    started_at timestamp with time zone NOT NULL,
-    finished_at timestamp with time zone NOT NULL,
-    complete_at timestamp with time zone,
-    problems bigint NOT NULL,
-    held_back bigint DEFAULT 0 NOT NULL,
-    gap text,
-    held_back_reason text,
-    CONSTRAINT last_pass_kind_check CHECK ((kind = ANY (ARRAY['poll'::text, 'reconcile'::text])))
-);
-ALTER TABLE ONLY bridge.last_pass
-    ADD CONSTRAINT last_pass_pkey PRIMARY KEY (source_id, kind);
-COMMENT ON TABLE bridge.last_pass IS 'The last pass of each kind over a source that reached its end, complete or not';
-COMMENT ON COLUMN bridge.last_pass.source_id IS 'Source';
-COMMENT ON COLUMN bridge.last_pass.kind IS 'poll: changes since; reconcile: everything';
-COMMENT ON COLUMN bridge.last_pass.started_at IS 'Our clock: when it began';
-COMMENT ON COLUMN bridge.last_pass.finished_at IS 'Our clock: when it ended';
-COMMENT ON COLUMN bridge.last_pass.complete_at IS 'Our clock: when a complete pass of this kind last ended; null: none ever was';
-COMMENT ON COLUMN bridge.last_pass.problems IS 'How many rows it returned; pages may overlap';
-COMMENT ON COLUMN bridge.last_pass.held_back IS 'Problems that are missing from the list and not recorded as deleted';
-COMMENT ON COLUMN bridge.last_pass.gap IS 'Why it may have missed problems; null: it was complete';
-COMMENT ON COLUMN bridge.last_pass.held_back_reason IS 'Why they are not recorded as deleted; null: there are none';
 
 CREATE TABLE bridge.lease (
     name text NOT NULL,
@@ -1958,37 +2115,120 @@ COMMENT ON COLUMN bridge.outbox.error IS 'Why it is blocked or was last put off,
 COMMENT ON COLUMN bridge.outbox.fields IS 'What was last missing: {field: {"from", "to"}}';
 COMMENT ON COLUMN bridge.outbox.cause IS 'The observation that it follows from: {"source", "id", "revision", "via", "changed_at", "observed_at"}';
 
-CREATE TABLE bridge.push_outcome (
-    source_id smallint NOT NULL,
-    hour timestamp with time zone NOT NULL,
-    missed bigint NOT NULL,
-    late bigint NOT NULL
-);
-ALTER TABLE ONLY bridge.push_outcome
-    ADD CONSTRAINT push_outcome_pkey PRIMARY KEY (source_id, hour);
-COMMENT ON TABLE bridge.push_outcome IS 'How many awaited notifications were missed or late, by hour';
-COMMENT ON COLUMN bridge.push_outcome.source_id IS 'Source';
-COMMENT ON COLUMN bridge.push_outcome.hour IS 'Hour (UTC) in which the changes were found';
-COMMENT ON COLUMN bridge.push_outcome.missed IS 'Changes whose notification did not come';
-COMMENT ON COLUMN bridge.push_outcome.late IS 'Changes whose notification came after they had been found';
+CREATE VIEW bridge.version_with_previous AS
+ WITH fact AS (
+         SELECT s.name AS source,
+            v.problem_id AS id,
+            v.effective_at,
+            v.kind,
+            v.via,
+            v.event_type,
+            v.status,
+            v.body,
+            COALESCE(v.body_hash, v.content_hash) AS body_hash,
+            row_number() OVER history AS place,
+            lead(v.effective_at) OVER history AS next_at,
+            max(v.effective_at) FILTER (WHERE (v.kind = 'full'::text)) OVER history AS whole_at,
+            max(v.effective_at) FILTER (WHERE (v.kind = 'tombstone'::text)) OVER history AS gone_at
+           FROM (bridge.service_problem_version v
+             JOIN bridge.source s ON ((v.source_id = s.id)))
+          WHERE (NOT v.superseded)
+          WINDOW history AS (PARTITION BY s.name, v.problem_id ORDER BY v.effective_at, (v.kind COLLATE "C"), v.confirmed_at NULLS FIRST, (
+                CASE
+                    WHEN (v.kind = 'full'::text) THEN v.status
+                    ELSE NULL::text
+                END COLLATE "C"), v.content_hash)
+        ), effective AS (
+         SELECT d.source,
+            d.id,
+            d.effective_at,
+            d.kind,
+            d.via,
+            d.event_type,
+            d.status,
+            d.body,
+            d.body_hash,
+            d.place,
+            d.next_at,
+            d.whole_at,
+            d.gone_at,
+            lag(d.body_hash) OVER (PARTITION BY d.source, d.id ORDER BY d.place) AS body_hash_before
+           FROM fact d
+          WHERE ((d.next_at IS DISTINCT FROM d.effective_at) AND ((d.kind <> 'partial'::text) OR (d.gone_at IS NULL) OR (d.whole_at > d.gone_at)))
+        ), version AS (
+         SELECT h.source,
+            h.id,
+            h.effective_at,
+            h.kind,
+            h.via,
+            h.event_type,
+            h.status,
+            h.body,
+            h.body_hash,
+            h.place,
+            h.next_at,
+            h.whole_at,
+            h.gone_at,
+            h.body_hash_before,
+            lead(h.effective_at) OVER history AS valid_to,
+            lag(
+                CASE
+                    WHEN (h.kind <> 'tombstone'::text) THEN h.body
+                    ELSE NULL::jsonb
+                END) OVER history AS body_before
+           FROM effective h
+          WHERE (h.body_hash IS DISTINCT FROM h.body_hash_before)
+          WINDOW history AS (PARTITION BY h.source, h.id ORDER BY h.place)
+        )
+ SELECT source,
+    id,
+    effective_at AS valid_from,
+    valid_to,
+    via,
+    event_type,
+    status,
+    body_before,
+    body
+   FROM version l
+  WHERE (kind <> 'tombstone'::text);
+COMMENT ON VIEW bridge.version_with_previous IS 'Versions as report.service_problem_version has them, with the body of the version before';
+COMMENT ON COLUMN bridge.version_with_previous.source IS 'As in report.service_problem_version';
+COMMENT ON COLUMN bridge.version_with_previous.id IS 'As in report.service_problem_version';
+COMMENT ON COLUMN bridge.version_with_previous.valid_from IS 'As in report.service_problem_version';
+COMMENT ON COLUMN bridge.version_with_previous.valid_to IS 'As in report.service_problem_version';
+COMMENT ON COLUMN bridge.version_with_previous.via IS 'As in report.service_problem_version';
+COMMENT ON COLUMN bridge.version_with_previous.event_type IS 'As in report.service_problem_version';
+COMMENT ON COLUMN bridge.version_with_previous.status IS 'As in report.service_problem_version';
+COMMENT ON COLUMN bridge.version_with_previous.body_before IS 'All attributes of the version before; null for the first one and after a deletion';
+COMMENT ON COLUMN bridge.version_with_previous.body IS 'As in report.service_problem_version';
 
-CREATE TABLE bridge.refetch (
-    source_id smallint NOT NULL,
-    attempts integer DEFAULT 0 NOT NULL,
-    requested_at timestamp with time zone NOT NULL,
-    due_at timestamp with time zone NOT NULL,
-    problem_id text NOT NULL,
-    reason text NOT NULL
-);
-ALTER TABLE ONLY bridge.refetch
-    ADD CONSTRAINT refetch_pkey PRIMARY KEY (source_id, problem_id);
-COMMENT ON TABLE bridge.refetch IS 'Problems to be fetched by id, because what is known of them is partial or contradicts itself';
-COMMENT ON COLUMN bridge.refetch.source_id IS 'Source';
-COMMENT ON COLUMN bridge.refetch.attempts IS 'Tries that failed';
-COMMENT ON COLUMN bridge.refetch.requested_at IS 'Our clock: an answer to a question asked later settles it';
-COMMENT ON COLUMN bridge.refetch.due_at IS 'Not before';
-COMMENT ON COLUMN bridge.refetch.problem_id IS 'Problem';
-COMMENT ON COLUMN bridge.refetch.reason IS 'partial, tie, regression, unstamped, task, deleted, …';
+CREATE VIEW bridge.problem_timeline AS
+ SELECT v.source,
+    v.id,
+    v.valid_from,
+    v.valid_to,
+    v.via,
+    v.event_type,
+    v.status,
+    v.body_before,
+    v.body,
+    o.observed_at
+   FROM ((bridge.version_with_previous v
+     JOIN bridge.source s ON ((v.source = s.name)))
+     LEFT JOIN LATERAL ( SELECT min(f.observed_at) AS observed_at
+           FROM bridge.service_problem_version f
+          WHERE ((f.source_id = s.id) AND (f.problem_id = v.id) AND (f.effective_at = v.valid_from) AND (NOT f.superseded))) o ON (true));
+COMMENT ON VIEW bridge.problem_timeline IS 'Versions as report.service_problem_version has them, with the body before and when each was first known here';
+COMMENT ON COLUMN bridge.problem_timeline.source IS 'As in report.service_problem_version';
+COMMENT ON COLUMN bridge.problem_timeline.id IS 'As in report.service_problem_version';
+COMMENT ON COLUMN bridge.problem_timeline.valid_from IS 'As in report.service_problem_version';
+COMMENT ON COLUMN bridge.problem_timeline.valid_to IS 'As in report.service_problem_version';
+COMMENT ON COLUMN bridge.problem_timeline.via IS 'As in report.service_problem_version';
+COMMENT ON COLUMN bridge.problem_timeline.event_type IS 'As in report.service_problem_version';
+COMMENT ON COLUMN bridge.problem_timeline.status IS 'As in report.service_problem_version';
+COMMENT ON COLUMN bridge.problem_timeline.body_before IS 'All attributes of the version before; null for the first one and after a deletion';
+COMMENT ON COLUMN bridge.problem_timeline.body IS 'As in report.service_problem_version';
+COMMENT ON COLUMN bridge.problem_timeline.observed_at IS 'Our clock: when it was first received, or asked for';
 
 CREATE TABLE bridge.request (
     id bigint NOT NULL,
@@ -2142,41 +2382,6 @@ COMMENT ON COLUMN bridge.setting.revision IS 'Revision that set it';
 COMMENT ON COLUMN bridge.setting.made_by IS 'Who set it';
 COMMENT ON COLUMN bridge.setting.made_at IS 'When it was set';
 
-CREATE TABLE bridge.subscription (
-    id bigint NOT NULL,
-    source_id smallint NOT NULL,
-    hub_id text,
-    url text NOT NULL,
-    callback text NOT NULL,
-    query text DEFAULT ''::text NOT NULL,
-    state text NOT NULL,
-    registered_at timestamp with time zone DEFAULT now() NOT NULL,
-    retired_at timestamp with time zone,
-    CONSTRAINT subscription_state_check CHECK ((state = ANY (ARRAY['active'::text, 'retired'::text])))
-);
-ALTER TABLE bridge.subscription ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME bridge.subscription_id_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1
-);
-ALTER TABLE ONLY bridge.subscription
-    ADD CONSTRAINT subscription_pkey PRIMARY KEY (id);
-CREATE UNIQUE INDEX subscription_active_key ON bridge.subscription USING btree (source_id) WHERE (state = 'active'::text);
-CREATE INDEX subscription_source_id_idx ON bridge.subscription USING btree (source_id);
-COMMENT ON TABLE bridge.subscription IS 'Registrations at a source''s hub; kept because no version of the standard can list them';
-COMMENT ON COLUMN bridge.subscription.id IS 'Key';
-COMMENT ON COLUMN bridge.subscription.source_id IS 'Whose hub';
-COMMENT ON COLUMN bridge.subscription.hub_id IS 'Id the hub gave; null when it gave none';
-COMMENT ON COLUMN bridge.subscription.url IS 'API base path it was registered at';
-COMMENT ON COLUMN bridge.subscription.callback IS 'Callback URL as registered';
-COMMENT ON COLUMN bridge.subscription.query IS 'Query as registered; empty asks for every event';
-COMMENT ON COLUMN bridge.subscription.state IS 'active: in use (one a source); retired: replaced, still to be deleted at the hub while retired_at is null';
-COMMENT ON COLUMN bridge.subscription.registered_at IS 'When the hub accepted it';
-COMMENT ON COLUMN bridge.subscription.retired_at IS 'When it was deleted at the hub, or found gone';
-
 CREATE TABLE bridge.unmapped_value (
     source_id smallint NOT NULL,
     attribute text NOT NULL,
@@ -2194,93 +2399,6 @@ COMMENT ON COLUMN bridge.unmapped_value.example IS 'The value as the source wrot
 COMMENT ON COLUMN bridge.unmapped_value.times IS 'How often it came';
 COMMENT ON COLUMN bridge.unmapped_value.first_seen_at IS 'Our clock: when it first came';
 COMMENT ON COLUMN bridge.unmapped_value.last_seen_at IS 'Our clock: when it last came';
-
-CREATE VIEW bridge.version_with_previous AS
- WITH fact AS (
-         SELECT s.name AS source,
-            v.problem_id AS id,
-            v.effective_at,
-            v.kind,
-            v.via,
-            v.event_type,
-            v.status,
-            v.body,
-            COALESCE(v.body_hash, v.content_hash) AS body_hash,
-            row_number() OVER history AS place,
-            lead(v.effective_at) OVER history AS next_at,
-            max(v.effective_at) FILTER (WHERE (v.kind = 'full'::text)) OVER history AS whole_at,
-            max(v.effective_at) FILTER (WHERE (v.kind = 'tombstone'::text)) OVER history AS gone_at
-           FROM (bridge.service_problem_version v
-             JOIN bridge.source s ON ((v.source_id = s.id)))
-          WHERE (NOT v.superseded)
-          WINDOW history AS (PARTITION BY s.name, v.problem_id ORDER BY v.effective_at, (v.kind COLLATE "C"), v.confirmed_at NULLS FIRST, (
-                CASE
-                    WHEN (v.kind = 'full'::text) THEN v.status
-                    ELSE NULL::text
-                END COLLATE "C"), v.content_hash)
-        ), effective AS (
-         SELECT d.source,
-            d.id,
-            d.effective_at,
-            d.kind,
-            d.via,
-            d.event_type,
-            d.status,
-            d.body,
-            d.body_hash,
-            d.place,
-            d.next_at,
-            d.whole_at,
-            d.gone_at,
-            lag(d.body_hash) OVER (PARTITION BY d.source, d.id ORDER BY d.place) AS body_hash_before
-           FROM fact d
-          WHERE ((d.next_at IS DISTINCT FROM d.effective_at) AND ((d.kind <> 'partial'::text) OR (d.gone_at IS NULL) OR (d.whole_at > d.gone_at)))
-        ), version AS (
-         SELECT h.source,
-            h.id,
-            h.effective_at,
-            h.kind,
-            h.via,
-            h.event_type,
-            h.status,
-            h.body,
-            h.body_hash,
-            h.place,
-            h.next_at,
-            h.whole_at,
-            h.gone_at,
-            h.body_hash_before,
-            lead(h.effective_at) OVER history AS valid_to,
-            lag(
-                CASE
-                    WHEN (h.kind <> 'tombstone'::text) THEN h.body
-                    ELSE NULL::jsonb
-                END) OVER history AS body_before
-           FROM effective h
-          WHERE (h.body_hash IS DISTINCT FROM h.body_hash_before)
-          WINDOW history AS (PARTITION BY h.source, h.id ORDER BY h.place)
-        )
- SELECT source,
-    id,
-    effective_at AS valid_from,
-    valid_to,
-    via,
-    event_type,
-    status,
-    body_before,
-    body
-   FROM version l
-  WHERE (kind <> 'tombstone'::text);
-COMMENT ON VIEW bridge.version_with_previous IS 'Versions as report.service_problem_version has them, with the body of the version before';
-COMMENT ON COLUMN bridge.version_with_previous.source IS 'As in report.service_problem_version';
-COMMENT ON COLUMN bridge.version_with_previous.id IS 'As in report.service_problem_version';
-COMMENT ON COLUMN bridge.version_with_previous.valid_from IS 'As in report.service_problem_version';
-COMMENT ON COLUMN bridge.version_with_previous.valid_to IS 'As in report.service_problem_version';
-COMMENT ON COLUMN bridge.version_with_previous.via IS 'As in report.service_problem_version';
-COMMENT ON COLUMN bridge.version_with_previous.event_type IS 'As in report.service_problem_version';
-COMMENT ON COLUMN bridge.version_with_previous.status IS 'As in report.service_problem_version';
-COMMENT ON COLUMN bridge.version_with_previous.body_before IS 'All attributes of the version before; null for the first one and after a deletion';
-COMMENT ON COLUMN bridge.version_with_previous.body IS 'As in report.service_problem_version';
 
 CREATE TABLE bridge_migration.applied (
     version integer NOT NULL,
@@ -3457,6 +3575,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.watermark TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.report_setting TO bridge_writer;
 REVOKE ALL ON FUNCTION bridge.drop_notification_day(day date) FROM PUBLIC;
 GRANT ALL ON FUNCTION bridge.drop_notification_day(day date) TO bridge_writer;
+REVOKE ALL ON FUNCTION bridge.grant_pages_to_front() FROM PUBLIC;
 REVOKE ALL ON FUNCTION bridge.grant_to_front() FROM PUBLIC;
 REVOKE ALL ON FUNCTION bridge.make_notification_day(day date) FROM PUBLIC;
 GRANT ALL ON FUNCTION bridge.make_notification_day(day date) TO bridge_writer;
@@ -3490,15 +3609,22 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.console_problem TO bridge_writ
 GRANT SELECT ON TABLE bridge.console_problem TO bridge_front;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.console_session TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.console_session TO bridge_front;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.dead_letter TO bridge_writer;
+GRANT SELECT ON TABLE bridge.dead_letter TO bridge_front;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.last_pass TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.push_outcome TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.refetch TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.subscription TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.console_source TO bridge_writer;
+GRANT SELECT ON TABLE bridge.console_source TO bridge_front;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.console_user TO bridge_writer;
 GRANT SELECT ON TABLE bridge.console_user TO bridge_front;
 GRANT UPDATE(password_hash) ON TABLE bridge.console_user TO bridge_front;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.daily_flow TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.daily_flow_kind TO bridge_writer;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.dead_letter TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.extra_column TO bridge_writer;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.last_pass TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.lease TO bridge_writer;
+GRANT SELECT ON TABLE bridge.lease TO bridge_front;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.link TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.link_note TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.link_rule TO bridge_writer;
@@ -3506,15 +3632,18 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.missing_problem TO bridge_writ
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.notification TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.notification_digest TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.outbox TO bridge_writer;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.push_outcome TO bridge_writer;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.refetch TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.version_with_previous TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.problem_timeline TO bridge_writer;
+GRANT SELECT ON TABLE bridge.problem_timeline TO bridge_front;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.request TO bridge_writer;
+GRANT SELECT,INSERT ON TABLE bridge.request TO bridge_front;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.resolution TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.setting_revision TO bridge_writer;
+GRANT SELECT,INSERT ON TABLE bridge.setting_revision TO bridge_front;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.setting TO bridge_writer;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.subscription TO bridge_writer;
+GRANT SELECT ON TABLE bridge.setting TO bridge_front;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.unmapped_value TO bridge_writer;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.version_with_previous TO bridge_writer;
+GRANT SELECT ON TABLE bridge.unmapped_value TO bridge_front;
 GRANT SELECT ON TABLE bridge_migration.applied TO bridge_writer;
 GRANT SELECT ON TABLE bridge_migration.applied TO bridge_front;
 GRANT SELECT ON TABLE report.affected_location TO bridge_reader;

@@ -36,9 +36,10 @@ $$
 _TO_FRONT = """
 do $$
 begin
-    if to_regprocedure('bridge.grant_to_front()') is not null
+    if to_regprocedure('bridge.grant_pages_to_front()') is not null
         and not has_schema_privilege('bridge_front', 'bridge', 'usage') then
         perform bridge.grant_to_front();
+        perform bridge.grant_pages_to_front();
     end if;
 end
 $$

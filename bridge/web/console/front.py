@@ -10,7 +10,7 @@ from bridge.settings import Settings
 from bridge.storage.database import opened
 from bridge.storage.session_settings import FRONT
 from bridge.web.connections import ConnectionLimit, raise_file_limit
-from bridge.web.console import frame
+from bridge.web.console import frame, ticket
 from bridge.web.console.login import Authenticator
 from bridge.web.console.route import RouteTable
 from bridge.web.console.site import Site
@@ -26,7 +26,7 @@ _KEEPALIVE_SECONDS = 60
 
 def console_routes() -> RouteTable:
     """Return every route of the console."""
-    return RouteTable([*frame.ROUTES])
+    return RouteTable([*frame.ROUTES, *ticket.ROUTES])
 
 
 @dataclass(slots=True)

@@ -1,0 +1,130 @@
+"""A body as the parts that the page of a problem shows: facts, and tables of what is listed in it. Pure.
+
+A body may hold anything where a list of objects is expected: what is no object is shown as its text.
+"""
+
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from bridge.domain.exact_json import plain_text
+
+_FACTS: Final = (
+    "description",
+    "reason",
+    "originatingSystem",
+    "originatorParty",
+    "responsibleParty",
+    "impactImportanceFactor",
+    "affectedNumberOfServices",
+    "problemEscalation",
+    "errorMessage",
+)
+_TABLES: Final = (
+    ("Notes", ("note",)),
+    ("Parties", ("relatedParty",)),
+    ("Affects", ("affectedService", "affectedResource", "affectedLocation")),
+    (
+        "Related",
+        (
+            "parentProblem",
+            "underlyingProblem",
+            "rootCauseService",
+            "rootCauseResource",
+            "troubleTicket",
+            "underlyingAlarm",
+            "associatedTroubleTicket",
+            "relatedEvent",
+            "relatedObject",
+            "slaViolation",
+        ),
+    ),
+    ("External identifiers", ("externalIdentifier",)),
+    ("Characteristics", ("characteristic",)),
+    ("Tracking records", ("trackingRecord",)),
+)
+_PROBLEMS: Final = frozenset({"parentProblem", "underlyingProblem"})
+_QUIET: Final = frozenset({"@type", "@baseType", "@schemaLocation", "@referredType", "href"})
+_MOST_ELEMENTS: Final = 200
+
+
+class BodyElement(Struct, frozen=True):
+    """An element of a list. `id`: as text, "" where it has none; `words`: its other attributes."""
+
+    kind: str
+    id: str
+    words: tuple[tuple[str, str], ...]
+
+    @property
+    def is_problem(self) -> bool:
+        """Is it a service problem of the same source?"""
+        return self.kind in _PROBLEMS and self.id != ""
+
+
+class BodyTable(Struct, frozen=True):
+    """What is listed under a heading; `more`: elements that are not shown."""
+
+    heading: str
+    elements: tuple[BodyElement, ...]
+    more: int
+
+
+def facts_of(body: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return attribute and text of what is known of the problem itself."""
+    return [(name, _text(body[name])) for name in _FACTS if body.get(name) not in (None, "", [], {})]
+
+
+def tables_of(body: dict[str, Any]) -> list[BodyTable]:
+    """Return the tables that have rows."""
+    tables = []
+    for heading, names in _TABLES:
+        elements = [_element(name, each) for name in names for each in _list(body.get(name))]
+        if elements:
+            more = max(0, len(elements) - _MOST_ELEMENTS)
+            tables.append(BodyTable(heading, tuple(elements[:_MOST_ELEMENTS]), more))
+    return tables
+
+
+def related_problems(tables: list[BodyTable]) -> list[str]:
+    """Return the ids of problems that the body names."""
+    return [each.id for table in tables for each in table.elements if each.is_problem]
+
+
+def web_address(href: str | None) -> tuple[str, str] | None:
+    """Return an address that may be followed, and its host; None for anything but http(s) with a host.
+
+    >>> web_address("https://snow.example/x"), web_address("javascript:alert(1)")
+    (('https://snow.example/x', 'snow.example'), None)
+    """
+    try:
+        parts = urlsplit(href or "")
+        host = parts.hostname
+    except ValueError:
+        return None
+    safe = parts.scheme in ("http", "https") and host and "@" not in parts.netloc and (href or "").isprintable()
+    return (href or "", host or "") if safe else None
+
+
+def _list(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return [each for each in value if each is not None] if isinstance(value, list) else [value]
+
+
+def _element(kind: str, element: Any) -> BodyElement:
+    if not isinstance(element, dict):
+        return BodyElement(kind, "", (("", plain_text(element)),))
+    words = tuple(
+        (name, _text(value))
+        for name, value in element.items()
+        if name != "id" and name not in _QUIET and value not in (None, "", [], {})
+    )
+    return BodyElement(kind, plain_text(element["id"]) if element.get("id") is not None else "", words)
+
+
+def _text(value: Any) -> str:
+    """A value as a person reads it: of an object that has a name, the name and the id."""
+    if isinstance(value, dict) and isinstance(value.get("name"), str):
+        return f"{value['name']} ({plain_text(value['id'])})" if value.get("id") is not None else value["name"]
+    return plain_text(value)
