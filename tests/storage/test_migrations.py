@@ -195,14 +195,14 @@ async def test_d8_a_lock_that_is_not_given_is_an_error_that_names_the_session(
     monkeypatch.setattr(migrations, "_LOCK_TIMEOUT", "10ms")
     for file in (migrations.sql_dir() / "migrations").glob("*.sql"):
         (tmp_path / file.name).write_text(file.read_text())
-    (tmp_path / "0009_more.sql").write_text("alter table bridge.source add column more text;")
+    (tmp_path / "9999_more.sql").write_text("alter table bridge.source add column more text;")
     holder = await asyncpg.connect(dsn, server_settings={"application_name": "somebody's notebook"})
     async with holder.transaction():
         await holder.fetch("select * from bridge.source")
         pid = holder.get_server_pid()
-        with pytest.raises(SchemaError, match=rf"0009_more.*pid {pid} \(postgres, somebody's notebook, idle in trans"):
+        with pytest.raises(SchemaError, match=rf"9999_more.*pid {pid} \(postgres, somebody's notebook, idle in trans"):
             await migrations.migrate(migrated, tmp_path)
-    assert [one.version for one in await migrations.migrate(migrated, tmp_path)] == [9]
+    assert [one.version for one in await migrations.migrate(migrated, tmp_path)] == [9999]
     await holder.close()
 
 
@@ -213,7 +213,7 @@ async def test_d9_a_migration_that_deadlocks_with_a_loaded_bridge_is_tried_again
     await migrated.execute("set deadlock_timeout = '10ms'")
     for file in (migrations.sql_dir() / "migrations").glob("*.sql"):
         (tmp_path / file.name).write_text(file.read_text())
-    (tmp_path / "0009_more.sql").write_text(
+    (tmp_path / "9999_more.sql").write_text(
         "alter table bridge.refetch add column more text; alter table bridge.source add column more text;"
     )
     writer, watching = await asyncpg.connect(dsn), await asyncpg.connect(dsn)
@@ -229,7 +229,7 @@ async def test_d9_a_migration_that_deadlocks_with_a_loaded_bridge_is_tried_again
             while not await watching.fetchval(WAITING):  # noqa: ASYNC110 -- another session makes it true
                 await anyio.sleep(0.02)
             await writer.execute("set deadlock_timeout = '1min'; select count(*) from bridge.refetch; commit")
-    assert [one.version for one in applied] == [9]
+    assert [one.version for one in applied] == [9999]
     for session in (writer, watching):
         await session.close()
 
