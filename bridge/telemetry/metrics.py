@@ -336,6 +336,31 @@ class Metrics:
             ["source", "job"],
             registry=registry,
         )
+        self.writes = Counter(
+            f"{prefix}_writes",
+            "Writes to tickets, by what they came to",
+            ["target", "kind", "outcome"],
+            registry=registry,
+        )
+        self.write_seconds = Histogram(
+            f"{prefix}_write_seconds",
+            "From the request of a write to its answer",
+            ["target"],
+            buckets=_FAST,
+            registry=registry,
+        )
+        self.intents_settled = Counter(
+            f"{prefix}_intents_settled",
+            "Writes without an answer, by what reading the target showed",
+            ["target", "outcome"],
+            registry=registry,
+        )
+        self.conflicts = Counter(
+            f"{prefix}_conflicts", "Values that were kept for a person", ["rule", "kind"], registry=registry
+        )
+        self.duplicates = Counter(
+            f"{prefix}_duplicates", "Tickets that carry the key of another", ["rule"], registry=registry
+        )
         self.build = Gauge(
             f"{prefix}_build_info", "1, with the version as label", ["version", "python"], registry=registry
         )

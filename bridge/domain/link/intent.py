@@ -22,14 +22,14 @@ class Settlement(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A write about to be sent. `before`: what the target said; `version`: its version then, where it counts them."""
+    """A write about to be sent. `before`: what the target said; `version`: its version then, where it has one."""
 
     write: FieldWrite
     before: str
-    version: int | None = None
+    version: str | None = None
 
 
-def settle(rule: FieldRule, intent: Intent, says: str, version: int | None) -> Settlement:
+def settle(rule: FieldRule, intent: Intent, says: str, version: str | None) -> Settlement:
     """Compare what the target says after the settling time with what was to be written."""
     meaning = rule.comparison.class_of(intent.write.side, says)
     if meaning == rule.comparison.class_of(intent.write.side, intent.write.text):

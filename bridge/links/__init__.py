@@ -1,0 +1,1 @@
+"""Two-way synchronisation: what follows from a change of one of two linked tickets, and the writes that carry it."""

@@ -1,0 +1,56 @@
+"""What a sender asks of the rules: what to write for a row of the outbox, decided on what the tables say now."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from bridge.domain.link.field import FieldRule
+from bridge.domain.link.sent_write import SentWrite
+from bridge.domain.link.word_map import Side
+from bridge.domain.ticket_system import Record
+from bridge.storage.database import Connection
+from bridge.storage.link import LinkRow
+from bridge.storage.outbox import OutboxRow
+
+
+class DecidedWrite(Struct, frozen=True):
+    """A write that is still wanted. `link`: as it is now, locked; `values`: of the record of the target, for a note its
+    text under "text".
+    """
+
+    link: LinkRow
+    sent: SentWrite
+    values: dict[str, Any]
+
+
+class WriteDecisions(Protocol):
+    """The rules, as a sender needs them."""
+
+    async def decide(self, connection: Connection, row: OutboxRow) -> DecidedWrite | None:
+        """Lock the link of a row, decide it on what the tables say, keep what follows besides writes, and return what
+        is to be written to the side of the row; None: nothing is missing there any more.
+        """
+        ...
+
+    async def again(self, connection: Connection, link_id: int) -> None:
+        """Decide a link as after a change of one of its tickets: its write has ended, and a side may have changed while
+        nothing could be decided.
+        """
+        ...
+
+    def name(self, rule_id: int) -> str:
+        """The name of a rule, for metrics."""
+        ...
+
+    def fields(self, rule_id: int) -> Mapping[str, FieldRule]:
+        """The mapped fields of a rule by name; empty for one that is no longer configured."""
+        ...
+
+    def says(self, rule_id: int, side: Side, record: Record) -> dict[str, str]:
+        """What a record says for each mapped field of a rule."""
+        ...
+
+    def most_attempts(self, rule_id: int) -> int:
+        """After so many failures that count a write is blocked."""
+        ...

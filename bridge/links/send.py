@@ -1,0 +1,261 @@
+"""Sends to one target what waits in the outbox; runs in the process that leads.
+
+For each row: read the target and store what it says; decide again, on the tables; store the intent (`sending`), which
+is refused where the rule was paused meanwhile; send the request; store the answer as an observation and end the row in
+one transaction. A crash after the intent leaves a row that `bridge.links.settle` settles by reading the target. A
+target that is away or asks for a pause costs no attempt: nothing else is sent to it until the pause is over.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from time import monotonic
+from typing import Final
+
+import anyio
+import structlog
+
+from bridge.domain.link.sent_write import answer_of
+from bridge.domain.ticket_system import OutcomeUnknownError, Ticket, VersionChangedError, WriteRefusedError
+from bridge.errors import (
+    BridgeError,
+    DatabaseUnavailableError,
+    PermanentError,
+    TransientError,
+    raise_first,
+    without_frames,
+)
+from bridge.http.errors import NotFoundError
+from bridge.links.conclude import Failure, begin, ended, failed, unknown
+from bridge.links.decided_write import DecidedWrite, WriteDecisions
+from bridge.links.settle import Settler
+from bridge.links.target import WriteTarget
+from bridge.schedule import Wake, now, run_job
+from bridge.storage import link as link_table
+from bridge.storage import outbox, refetch
+from bridge.storage.database import Connection, Database
+from bridge.storage.errors import ConcurrentUpdateError
+from bridge.storage.observation import Entry, Stored
+from bridge.storage.observation_store import store_items
+from bridge.storage.outbox import OutboxRow, WriteKind, WriteOutcome
+from bridge.telemetry.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+_BATCH: Final = 64
+_IDLE_SECONDS: Final = 2.0
+"""Another process that writes to the outbox (a command) wakes nobody here."""
+_TICKET_GONE: Final = "the ticket is not there any more"
+
+
+@dataclass(slots=True)
+class WriteSender:
+    """Writes to one source."""
+
+    target: WriteTarget
+    decisions: WriteDecisions
+    database: Database
+    metrics: Metrics
+    wake: Wake = field(default_factory=Wake)
+    _settler: Settler = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Settle with the same target."""
+        self._settler = Settler(self.target, self.decisions, self.database, self.metrics)
+
+    async def run(self) -> None:
+        """Send what is due, then wait for a call or for the next row to fall due."""
+        await run_job(self.target.source.job("send", self.metrics), self.run_once, self._wait)
+
+    async def _wait(self) -> None:
+        async with self.database.connection() as connection:
+            due_at, _ = await outbox.next_due(connection, self.target.source_id)
+        seconds = _IDLE_SECONDS if due_at is None else max((due_at - now()).total_seconds(), 0.0)
+        await self.wake.wait(min(seconds, _IDLE_SECONDS))
+
+    async def run_once(self) -> int:
+        """Settle what can be settled and send what is due; return how many rows were looked at.
+
+        Raises TransientError when the target is away or asks for a pause.
+        """
+        await self._settler.run_once()
+        looked_at = 0
+        while rows := await self._due():
+            looked_at += len(rows)
+            if not await self._send_all(rows):
+                break
+        return looked_at
+
+    async def _due(self) -> list[OutboxRow]:
+        async with self.database.connection() as connection:
+            return await outbox.due(connection, self.target.source_id, now(), limit=_BATCH)
+
+    async def _send_all(self, rows: Sequence[OutboxRow]) -> int:
+        """Send rows of different links, a few at once; return how many moved on. After a TransientError no further
+        request starts.
+        """
+        limiter = anyio.CapacityLimiter(self.target.writer.capabilities.concurrency)
+        failures: list[BridgeError] = []
+        moved = 0
+
+        async def send(row: OutboxRow) -> None:
+            nonlocal moved
+            async with limiter:
+                if failures:
+                    return
+                try:
+                    moved += await self._send(row)
+                except TransientError as error:
+                    failures.append(without_frames(error))
+
+        async with anyio.create_task_group() as group:
+            for row in rows:
+                group.start_soon(send, row)
+        if failures:
+            raise_first(failures)
+        return moved
+
+    async def _send(self, row: OutboxRow) -> bool:
+        """Send one row. What it comes to is its own: an error that nobody expected blocks this row, and no other."""
+        try:
+            return await self._send_expected(row)
+        except ConcurrentUpdateError:
+            return True  # the decider was faster: look again
+        except BridgeError:
+            raise
+        except Exception as error:
+            log.exception("write failed unexpectedly", link=row.link_id, target=self.target.name)
+            await self._fail(row, Failure(f"unexpected {type(error).__name__}, see the log", blocks=True))
+            return True
+
+    async def _send_expected(self, row: OutboxRow) -> bool:
+        if row.kind is WriteKind.UPDATE and not await self._read_target(row):
+            return True
+        decided = await self._begin(row)
+        if decided is None:
+            return False
+        if isinstance(decided, WriteOutcome):
+            return True
+        started = monotonic()
+        ticket = await self._request(row, partial(self._call, row, decided))
+        if ticket is not None:
+            self.metrics.write_seconds.labels(self.target.name).observe(monotonic() - started)
+            await self._store(row, decided, ticket)
+        return True
+
+    async def _read_target(self, row: OutboxRow) -> bool:
+        """Read the ticket that is about to be written, and store what it says; False: it cannot be written now."""
+        async with self.database.connection() as connection:
+            link = (await link_table.read(connection, [row.link_id])).get(row.link_id)
+        ticket_id = None if link is None else link.ticket(row.side)
+        if ticket_id is None:
+            await self._end(row, WriteOutcome.DROPPED)
+            return False
+        try:
+            ticket = await self.target.writer.fetch(ticket_id)
+        except NotFoundError:
+            await self._gone(row, ticket_id)
+            return False
+        except PermanentError as error:
+            await self._fail(row, Failure(str(error), counts=True))
+            return False
+        await store_items(self.database, [self.target.read(ticket)], touch=False)
+        return True
+
+    async def _begin(self, row: OutboxRow) -> DecidedWrite | WriteOutcome | None:
+        """Decide again and store the intent. None: it is not to be sent now; an outcome: nothing is missing."""
+        capabilities, fence = self.target.writer.capabilities, self.target.source.fence
+        seconds = capabilities.settle_seconds + self.target.source.settings.request_timeout_seconds
+        async with self.database.transaction() as connection:
+            await fence.hold(connection)
+            decided = await self.decisions.decide(connection, row)
+            if decided is None:
+                outcome = WriteOutcome.UNCHANGED if row.kind is WriteKind.UPDATE else WriteOutcome.DROPPED
+                await ended(connection, row, outcome)
+                self._count(row, outcome.value)
+                return outcome
+            until = now() + timedelta(seconds=seconds)
+            begun = await begin(connection, row, decided.link, decided.sent, token=fence.token, until=until)
+            return decided if begun else None
+
+    async def _call(self, row: OutboxRow, decided: DecidedWrite) -> Ticket:
+        writer, link = self.target.writer, decided.link
+        if row.kind is WriteKind.CREATE:
+            return await writer.create(decided.values, link.key)
+        ticket_id = link.ticket(row.side) or ""
+        if row.kind is WriteKind.NOTE:
+            await writer.add_note(ticket_id, decided.values["text"], code=row.item)
+            return await writer.fetch(ticket_id)
+        return await writer.change(ticket_id, decided.values, version=decided.sent.version)
+
+    async def _request(self, row: OutboxRow, call: Callable[[], Awaitable[Ticket]]) -> Ticket | None:
+        """Send; None: it was not done, and that is noted. Raises TransientError when the target is away."""
+        try:
+            return await call()
+        except DatabaseUnavailableError:
+            raise
+        except OutcomeUnknownError as error:
+            await self._unknown(row, error)
+            raise
+        except VersionChangedError as error:
+            await self._fail(row, Failure(str(error), counts=True))
+        except WriteRefusedError as error:
+            await self._fail(row, Failure(str(error), error.status, blocks=True))
+        except NotFoundError as error:
+            await self._fail(row, Failure(f"{_TICKET_GONE}: {error}", 404, counts=True))
+        except PermanentError as error:
+            await self._fail(row, Failure(str(error), blocks=True))
+        except TransientError as error:
+            await self._fail(row, Failure(str(error)))
+            raise
+        return None
+
+    async def _store(self, row: OutboxRow, decided: DecidedWrite, ticket: Ticket) -> None:
+        """Store the answer and end the row, in one transaction."""
+        says = self.decisions.says(row.rule_id, row.side, ticket.record)
+        result = answer_of(self.decisions.fields(row.rule_id), decided.sent, says)
+        outcome = WriteOutcome.REFUSED if result.refused else WriteOutcome.DONE
+
+        async def end(connection: Connection, _entries: Sequence[Entry], _stored: Stored) -> None:
+            await self.target.source.fence.hold(connection)
+            await ended(connection, row, outcome, ticket=ticket, result=result)
+            await self.decisions.again(connection, row.link_id)
+
+        await store_items(self.database, [self.target.written(ticket)], then=end)
+        self._count(row, outcome.value)
+        for found in result.conflicts.values():
+            self.metrics.conflicts.labels(self.decisions.name(row.rule_id), found.kind.value).inc()
+
+    async def _unknown(self, row: OutboxRow, error: OutcomeUnknownError) -> None:
+        log.warning("outcome of a write not known", link=row.link_id, target=self.target.name, error=str(error))
+        until = now() + timedelta(seconds=self.target.writer.capabilities.settle_seconds)
+        async with self.database.transaction() as connection:
+            await self.target.source.fence.hold(connection)
+            await unknown(connection, row, until=until)
+        self._count(row, "unsure")
+
+    async def _fail(self, row: OutboxRow, failure: Failure) -> None:
+        most = self.decisions.most_attempts(row.rule_id)
+        async with self.database.transaction() as connection:
+            await self.target.source.fence.hold(connection)
+            blocked = await failed(connection, row, failure, most_attempts=most)
+        if blocked:
+            remedy = "see `tmf656-bridge links show`, then `links retry` or `links ignore`"
+            log.warning("write blocked", link=row.link_id, target=self.target.name, error=failure.error, remedy=remedy)
+        self._count(row, "blocked" if blocked else "retried")
+
+    async def _gone(self, row: OutboxRow, ticket_id: str) -> None:
+        """Have it found out whether the ticket was deleted; the link is orphaned then."""
+        async with self.database.transaction() as connection:
+            await refetch.request(connection, [(self.target.source_id, ticket_id, "missing", now())])
+        await self._fail(row, Failure(_TICKET_GONE, 404, counts=True))
+
+    async def _end(self, row: OutboxRow, outcome: WriteOutcome) -> None:
+        async with self.database.transaction() as connection:
+            await self.target.source.fence.hold(connection)
+            await ended(connection, row, outcome)
+        self._count(row, outcome.value)
+
+    def _count(self, row: OutboxRow, outcome: str) -> None:
+        self.metrics.writes.labels(self.target.name, row.kind.value, outcome).inc()

@@ -1,0 +1,48 @@
+"""A source that is written to: its writer, and how its answers become observations."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from bridge.domain.observation import Observation, Via
+from bridge.domain.ticket_system import Ticket, TicketWriter
+from bridge.schedule import now
+from bridge.sources.state import SourceState
+from bridge.storage.observation import Entry
+
+ReadTicket = Callable[[dict[str, Any], datetime, Via], Observation]
+"""Reads an item that the source answered at a time, in a way."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteTarget:
+    """One source and the way to write to it."""
+
+    source: SourceState
+    writer: TicketWriter
+    read_item: ReadTicket
+
+    @property
+    def name(self) -> str:
+        """The name of the source."""
+        return self.source.name
+
+    @property
+    def source_id(self) -> int:
+        """The key of the source."""
+        return self.source.source_id
+
+    def read(self, ticket: Ticket) -> Entry:
+        """Return a ticket that was read, as what is stored."""
+        return self._entry(ticket, Via.REFETCH)
+
+    def written(self, ticket: Ticket) -> Entry:
+        """Return the answer to a write, as what is stored: heard when it was answered, so that a page which was asked
+        for before loses against it.
+        """
+        return self._entry(ticket, Via.WRITE)
+
+    def _entry(self, ticket: Ticket, via: Via) -> Entry:
+        at = now() if via is Via.WRITE else ticket.asked_at
+        return self.source.entry(self.read_item(ticket.item, at, via))
