@@ -1,18 +1,12 @@
 """A source that is written to: its writer, and how its answers become observations."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
-from bridge.domain.observation import Observation, Via
+from bridge.domain.observation import Via
 from bridge.domain.ticket_system import Ticket, TicketWriter
 from bridge.schedule import now
 from bridge.sources.state import SourceState
 from bridge.storage.observation import Entry
-
-ReadTicket = Callable[[dict[str, Any], datetime, Via], Observation]
-"""Reads an item that the source answered at a time, in a way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +15,6 @@ class WriteTarget:
 
     source: SourceState
     writer: TicketWriter
-    read_item: ReadTicket
 
     @property
     def name(self) -> str:
@@ -45,4 +38,5 @@ class WriteTarget:
 
     def _entry(self, ticket: Ticket, via: Via) -> Entry:
         at = now() if via is Via.WRITE else ticket.asked_at
-        return self.source.entry(self.read_item(ticket.item, at, via))
+        read = self.source.reader.read_problem
+        return self.source.entry(read(ticket.item, asked_at=at, via=via, vocabulary=self.source.vocabulary))

@@ -68,13 +68,14 @@ class ProblemWriter:
         self,
         client: Client,
         settings: Tmf656Settings,
-        capabilities: Capabilities,
         *,
         version: Callable[[], str | None] = lambda: None,
         vocabulary: SourceVocabulary = BUILT_IN,
     ) -> None:
         """`version`: the one that was seen when the source was read, None while nothing was seen."""
-        self.capabilities = capabilities
+        self.capabilities = Capabilities(
+            notes="replace", settle_seconds=settings.settle_seconds, concurrency=settings.concurrency
+        )
         self._client = client
         self._http = client.http
         self._settings = settings
@@ -136,6 +137,7 @@ class ProblemWriter:
 
     async def add_note(self, ticket_id: str, text: str, *, code: str) -> None:
         """Add a note, unless one with this code is there. WriteRefusedError where the server does not keep it."""
+        self._refuse([], f"a note to {ticket_id}")
         ticket, item = await self._fetch(ticket_id)
         if with_code(ticket.record, code):
             return
@@ -283,6 +285,8 @@ class ProblemWriter:
         return ticket_of(item, answer.asked_at, answer.server_at, self._vocabulary)
 
     def _refuse(self, faults: list[str], what: str) -> None:
+        if not self._settings.write:
+            faults = [f"set sources.{self._http.name}.write = true to have tickets written there"]
         if faults:
             raise WriteRefusedError(f"source {self._http.name}: {what} was not sent: {'; '.join(faults)}")
 

@@ -19,12 +19,12 @@ from bridge.domain.link.note import copy_text, heading, seen, uncopied
 from bridge.domain.link.sent_write import SentField, SentWrite
 from bridge.domain.link.word_map import Side, WordMap, read_pair
 from bridge.domain.note import notes_of
-from bridge.domain.ticket_system import Capabilities, Record
+from bridge.domain.ticket_system import Record
 from bridge.links.decided_write import DecidedWrite
 from bridge.links.send import WriteSender
 from bridge.links.target import WriteTarget
 from bridge.pull.reconcile import Reconciler
-from bridge.settings import SourceSettings
+from bridge.settings import Tmf656Settings
 from bridge.simulator import Simulator
 from bridge.storage import conflict, link_note, link_rule, outbox
 from bridge.storage import link as link_table
@@ -34,7 +34,6 @@ from bridge.storage.link import LinkRow, NewLink
 from bridge.storage.link_note import LinkNoteRow, NoteState
 from bridge.storage.outbox import OutboxRow, Wanted, WriteKind
 from bridge.telemetry.metrics import Metrics
-from bridge.tmf656 import wire
 from bridge.tmf656.client import Client
 from bridge.tmf656.problem_writer import ProblemWriter
 from bridge.tmf656.wire.ticket import ticket_of
@@ -42,6 +41,7 @@ from bridge.tmf656.wire.ticket import ticket_of
 LEFT, RIGHT = Side.LEFT, Side.RIGHT
 STATUSES = ("acknowledged", "inProgress", "held", "pending", "resolved", "closed", "cancelled", "rejected")
 _PATHS = {"title": "description", "status": "status", "priority": "priority"}
+_SETTINGS = {"callback_secret": "s3cr3t-" * 4, "by_id_rate_per_second": 0, "write": True, "concurrency": 4}
 _BODY = "select body from bridge.service_problem_with_body where source_id = $1 and id = $2 and deleted_at is null"
 
 
@@ -244,24 +244,21 @@ class Pair:
 
 
 @asynccontextmanager
-async def paired(
-    database: Database, left: Simulator, right: Simulator, *, settle_seconds: float = 0, **settings: Any
-) -> AsyncIterator[Pair]:
+async def paired(database: Database, left: Simulator, right: Simulator, **settings: Any) -> AsyncIterator[Pair]:
     """Join two simulators by a rule."""
     metrics, sims = Metrics(), {LEFT: left, RIGHT: right}
     async with AsyncExitStack() as stack:
         pollers, targets = {}, {}
         for side, sim in sims.items():
-            configured = SourceSettings.model_validate(
-                {"url": sim.url, "callback_secret": "s3cr3t-" * 4, "by_id_rate_per_second": 0, **settings}
-            )
-            client: Client = await stack.enter_async_context(client_for(side.value, configured, metrics))
+            configured = Tmf656Settings.model_validate(_SETTINGS | {"url": sim.url, **settings})
+            client = client_for(side.value, configured, metrics)
+            assert isinstance(client, Client)
+            await stack.enter_async_context(client)
             source = await source_state_for(side.value, configured, database, client, "http://127.0.0.1:9", metrics)
             source.lead()
             pollers[side] = Reconciler(source, database, metrics)
-            able = Capabilities(notes="replace", settle_seconds=settle_seconds, concurrency=4)
-            writer = ProblemWriter(client, configured, able, version=partial(getattr, source, "version"))
-            targets[side] = WriteTarget(source, writer, _read)
+            writer = ProblemWriter(client, configured, version=partial(getattr, source, "version"))
+            targets[side] = WriteTarget(source, writer)
         sources = {side: target.source_id for side, target in targets.items()}
         async with database.transaction() as connection:
             rule_id = await link_rule.ensure(
@@ -270,7 +267,3 @@ async def paired(
         rule = PlainRule(sources, rule_id)
         senders = {side: WriteSender(target, rule, database, metrics) for side, target in targets.items()}
         yield Pair(database, metrics, sims, pollers, senders, rule)
-
-
-def _read(item: dict[str, Any], at: datetime, via: Any) -> Any:
-    return wire.read_problem(item, asked_at=at, via=via)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bridge.domain.observation import Via
-from bridge.domain.ticket_system import Capabilities, OutcomeUnknownError, TicketWriter, WriteRefusedError
+from bridge.domain.ticket_system import OutcomeUnknownError, TicketWriter, WriteRefusedError
 from bridge.errors import TransientError
 from bridge.http.errors import NotFoundError
 from bridge.settings import Tmf656Settings
@@ -41,9 +41,9 @@ async def writing(
     version: str = "4", population: int = 3, **settings: Any
 ) -> AsyncIterator[tuple[Simulator, TicketWriter]]:
     async with Simulator(version=version, population=population, seed=7, faults=Faults()) as sim:
-        read = Tmf656Settings.model_validate({"url": sim.url, "request_timeout_seconds": 5, **settings})
+        read = Tmf656Settings.model_validate({"url": sim.url, "request_timeout_seconds": 5, "write": True, **settings})
         async with Client("sim", read) as client:
-            yield sim, ProblemWriter(client, read, Capabilities(notes="replace"))
+            yield sim, ProblemWriter(client, read)
 
 
 @ALL
@@ -220,3 +220,17 @@ async def test_the_answer_to_a_write_is_what_a_poll_reads(version: str) -> None:
         made = await writer.create(new(version), KEY)
         polled = read_problem(sim.told()[made.id], asked_at=made.asked_at, via=Via.WRITE)
         assert read_problem(made.item, asked_at=made.asked_at, via=Via.WRITE).content_hash == polled.content_hash
+
+
+async def test_nothing_is_written_to_a_source_that_may_only_be_read() -> None:
+    async with writing(write=False) as (sim, writer):
+        (first, *_) = sim.problems
+        attempts = (
+            lambda: writer.create(NEW, KEY),
+            lambda: writer.change(first, {"reason": "a"}),
+            lambda: writer.add_note(first, "x [n:1]", code="n:1"),
+        )
+        for attempt in attempts:
+            with pytest.raises(WriteRefusedError, match=r"set sources\.sim\.write = true"):
+                await attempt()
+        assert {request.method for request in sim.requests} <= {"GET"}
