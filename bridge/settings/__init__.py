@@ -9,6 +9,7 @@ Relative paths count from the working directory.
 """
 
 from bridge.settings.console import ConsoleSettings
+from bridge.settings.links import LinkFieldSettings, LinkSettings
 from bridge.settings.model import (
     DatabaseSettings,
     HttpSettings,
@@ -26,6 +27,8 @@ __all__ = [
     "FilterSettings",
     "HttpSettings",
     "JournalSettings",
+    "LinkFieldSettings",
+    "LinkSettings",
     "LogSettings",
     "PushSettings",
     "RetentionSettings",

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bridge.settings.draft import Draft, Layer, Origin
+from bridge.settings.links import LinkSettings
 from bridge.settings.model import SECTIONS, model_at
 from bridge.settings.section import Key, keys_of, secret_names, section_of
 from bridge.settings.source import ANY_KIND
@@ -61,6 +62,8 @@ def _key_of(path: list[str], sources: list[str]) -> Key | None:
     *tables, last = path
     if not tables:
         return (last,) if last == "data_dir" else None
+    if tables[0] == "links" and len(tables) > 1:
+        return _link_key(tables[1:], last)
     if tables[0] != "sources" or len(tables) == 1:
         model = SECTIONS.get(tables[0]) if len(tables) == 1 else None
         return (tables[0], last) if model is not None and last in keys_of(model) else None
@@ -69,6 +72,17 @@ def _key_of(path: list[str], sources: list[str]) -> Key | None:
     inner = section_of(ANY_KIND.model_fields[tables[-1]]) if tables[-1] in ANY_KIND.model_fields else None
     if inner is not None and last in keys_of(inner) and len(tables) > 2:
         return ("sources", _configured("__".join(tables[1:-1]), sources), tables[-1], last)
+    return None
+
+
+def _link_key(tables: list[str], last: str) -> Key | None:
+    """The key of a rule that a variable sets; tables that the operator names keys of are for the file alone."""
+    name = "__".join(tables)
+    if last in keys_of(LinkSettings):
+        return ("links", name, last)
+    section = section_of(LinkSettings.model_fields[tables[-1]]) if tables[-1] in LinkSettings.model_fields else None
+    if section is not None and tables[-1] != "fields" and last in keys_of(section) and len(tables) > 1:
+        return ("links", "__".join(tables[:-1]), tables[-1], last)
     return None
 
 

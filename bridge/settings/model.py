@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from bridge.settings.console import ConsoleSettings
 from bridge.settings.dsn import read_dsn
+from bridge.settings.links import LinkFieldSettings, LinkSettings
 from bridge.settings.section import Key, Section, secret_names, section_of
 from bridge.settings.source import ANY_KIND, SourceOfKind
 from bridge.settings.values import (
@@ -145,10 +146,13 @@ class Settings(Section):
     """a table"""
     sources: dict[SourceName, SourceOfKind] = Field(default_factory=dict)
     """a table of tables, [sources.NAME]"""
+    links: dict[SourceName, LinkSettings] = Field(default_factory=dict)
+    """a table of tables, [links.NAME]"""
 
     def describe(self) -> dict[str, Any]:
         """Everything as JSON values for logs, secrets and passwords within URLs as stars."""
         plain: dict[str, Any] = self.model_dump(mode="json")
+        plain["links"] = {name: rule.describe() for name, rule in self.links.items()}
         plain["database"]["dsn"] = mask(self.database.dsn.get_secret_value())
         for source in plain["sources"].values():
             source["proxy"] = mask(source["proxy"] or "") or None
@@ -197,6 +201,8 @@ def model_at(key: Key) -> type[BaseModel] | None:
     rest = key
     while rest:
         name, *below = rest
+        if model is Settings and name == "links":
+            return _link_model_at(tuple(below))
         if model is Settings and name == "sources":
             if len(rest) == 1:
                 return None
@@ -210,9 +216,19 @@ def model_at(key: Key) -> type[BaseModel] | None:
     return model
 
 
+def _link_model_at(key: Key) -> type[BaseModel] | None:
+    """The class of a table below [links]: of a rule, one of its tables, or one of its fields."""
+    if len(key) < 2:
+        return LinkSettings if key else None
+    if key[1] == "fields":
+        return LinkFieldSettings if len(key) == 3 else None
+    field = LinkSettings.model_fields.get("companions" if key[1] == "with" else key[1])
+    return section_of(field) if field is not None and len(key) == 2 else None
+
+
 def field_at(key: Key) -> FieldInfo | None:
     """The field that a value at `key` belongs to: of an element of a list or table, that of the whole."""
-    for end in range(len(key), 2 if key[:1] == ("sources",) else 0, -1):
+    for end in range(len(key), 2 if key[:1] in (("sources",), ("links",)) else 0, -1):
         model = model_at(key[: end - 1])
         if model is not None and key[end - 1] in model.model_fields:
             return model.model_fields[key[end - 1]]

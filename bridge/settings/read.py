@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 from bridge.errors import ConfigurationError
 from bridge.settings import toml_file
 from bridge.settings.check import check_shape, check_together
+from bridge.settings.check_links import check_links
 from bridge.settings.draft import Draft, Layer, Origin, printable, suggestion
 from bridge.settings.environment import PREFIX, apply_environment, named_file
 from bridge.settings.model import SECTIONS, Settings, field_at, model_at
@@ -18,7 +19,7 @@ from bridge.settings.secret_file import apply_secret_files
 from bridge.settings.section import Key, is_pairs, keys_of, secret_names
 from bridge.settings.source import KINDS
 
-_TABLES = {*SECTIONS, "sources"}
+_TABLES = {*SECTIONS, "sources", "links"}
 _DATABASE_PARTS = {"host", "port", "user", "username", "password", "name", "dbname", "database", "url", "uri"}
 
 
@@ -101,6 +102,7 @@ def _finished(draft: Draft, env: Mapping[str, str], cwd: Path, overlay: Mapping[
     apply_environment(draft, env)
     apply_secret_files(draft, cwd)
     check_together(draft)
+    check_links(draft)
     settings = None
     try:
         settings = Settings.model_validate(draft.tree, context={"cwd": cwd})

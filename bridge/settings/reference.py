@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
+from bridge.settings.links import LinkFieldSettings, LinkSettings
 from bridge.settings.model import SECTIONS, Settings
 from bridge.settings.section import secret_names, section_of
 from bridge.settings.source import (
@@ -65,6 +66,11 @@ def reference() -> str:
     for kind, model in KINDS.items():
         parts += [f'\n### Only with `kind = "{kind}"`\n', f"{model.__doc__}\n"]
         parts += _table([name for name in model.model_fields if name not in SourceSettings.model_fields], model)
+    parts += ["\n## `[links.NAME]`\n", f"{LinkSettings.__doc__} See [links](links.md).\n"]
+    names = [name for name in LinkSettings.model_fields if name != "fields"]
+    parts += [row.replace("`companions.", "`with.") for row in _table(names, LinkSettings)]
+    parts += ["\n### `[links.NAME.fields.FIELD]`\n", f"{LinkFieldSettings.__doc__}\n"]
+    parts += _table(list(LinkFieldSettings.model_fields), LinkFieldSettings)
     return "\n".join(parts) + "\n"
 
 

@@ -24,4 +24,4 @@ def test_every_key_is_on_the_page_with_what_it_is_for() -> None:
         assert kind in (model.model_fields["kind"].description or "")
         assert f'kind = "{kind}"' in reference()
     assert "`data_dir`" in reference()
-    assert set(Settings.model_fields) == {"data_dir", "sources", *SECTIONS}
+    assert set(Settings.model_fields) == {"data_dir", "sources", "links", *SECTIONS}
