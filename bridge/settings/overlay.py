@@ -49,6 +49,11 @@ class SettingsOverlay:
     revision: int = 0
     entries: Mapping[str, OverlayEntry] = field(default_factory=dict)
 
+    def without(self, keys: Iterable[str]) -> "SettingsOverlay":
+        """Return it without these keys."""
+        dropped = set(keys)
+        return SettingsOverlay(self.revision, {key: entry for key, entry in self.entries.items() if key not in dropped})
+
     def values(self, seal: SecretSeal | None) -> dict[str, Any]:
         """Return the values, secrets opened. PermanentError when a secret cannot be opened."""
         return {

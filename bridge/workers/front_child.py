@@ -10,8 +10,9 @@ import socket
 import anyio
 import structlog
 
-from bridge.bootstrap import run_until_signal
+from bridge.bootstrap import client_for, run_until_signal
 from bridge.telemetry import logs
+from bridge.telemetry.metrics import Metrics
 from bridge.web.console.front import Front
 from bridge.workers import channel
 from bridge.workers.channel import GoneError, Message
@@ -44,7 +45,9 @@ async def run() -> None:
         def ready(url: str) -> None:
             tasks.start_soon(_report_ready, parent, url)
 
-        await run_until_signal(Front(task.settings, task.demo, ready))
+        metrics = Metrics()
+        front = Front(task.settings, task.demo, ready, lambda name, source: client_for(name, source, metrics))
+        await run_until_signal(front)
         tasks.cancel_scope.cancel()
 
 

@@ -10,10 +10,11 @@ from bridge.settings import Settings
 from bridge.storage.database import opened
 from bridge.storage.session_settings import FRONT
 from bridge.web.connections import ConnectionLimit, raise_file_limit
-from bridge.web.console import frame, ticket
+from bridge.web.console import configuration, frame, ticket
 from bridge.web.console.login import Authenticator
 from bridge.web.console.route import RouteTable
 from bridge.web.console.site import Site
+from bridge.web.console.visit import ClientFor
 from bridge.web.server import ServerOptions, serving_site
 from bridge.web.tls import Certificates
 
@@ -26,7 +27,7 @@ _KEEPALIVE_SECONDS = 60
 
 def console_routes() -> RouteTable:
     """Return every route of the console."""
-    return RouteTable([*frame.ROUTES, *ticket.ROUTES])
+    return RouteTable([*frame.ROUTES, *ticket.ROUTES, *configuration.ROUTES])
 
 
 @dataclass(slots=True)
@@ -38,6 +39,8 @@ class Front:
     settings: Settings
     demo: bool = False
     on_ready: Callable[[str], None] | None = None
+    client_for: ClientFor | None = None
+    """Makes clients of sources, for tries of a connection."""
     _stop: anyio.Event = field(default_factory=anyio.Event)
 
     def stop(self) -> None:
@@ -51,7 +54,8 @@ class Front:
         """Run until `stop`. PermanentError for an address that is taken, or a database that can never work."""
         http, console = self.settings.http, self.settings.console
         certificates = Certificates(http.tls_cert_file, http.tls_key_file) if http.tls_cert_file is not None else None
-        site = Site("", console_routes(), Authenticator(console, demo=self.demo))
+        authenticator = Authenticator(console, demo=self.demo)
+        site = Site("", console_routes(), authenticator, base=self.settings, client_for=self.client_for)
         raise_file_limit(_MOST_CONNECTIONS)
         options = ServerOptions(
             host=console.host,

@@ -16,6 +16,7 @@ from aiohttp import hdrs, web
 
 from bridge.domain.access import Login, Permission, Principal, allows
 from bridge.errors import TransientError
+from bridge.settings import Settings
 from bridge.storage.database import Database
 from bridge.storage.errors import sqlstate_of
 from bridge.web.answer import HEADERS
@@ -23,7 +24,7 @@ from bridge.web.console.assets import Assets
 from bridge.web.console.layout import Layout
 from bridge.web.console.route import SAFE_METHODS, ConsoleRoute, Found, RouteTable
 from bridge.web.console.same_origin import FIELD, is_form_token, is_same_origin, origin_of
-from bridge.web.console.visit import Fields, Visit, read_form
+from bridge.web.console.visit import ClientFor, Fields, Visit, read_form
 from bridge.web.refusal import Refusal
 from bridge.web.routes import prefix_of
 
@@ -71,6 +72,8 @@ class Site:
     routes: RouteTable
     authenticate: Authenticate
     database: Database | None = None
+    base: Settings = field(default_factory=Settings)
+    client_for: ClientFor | None = None
     layout: Layout = field(init=False)
     _assets: Assets = field(default_factory=Assets)
     _open: int = 0
@@ -119,7 +122,9 @@ class Site:
                     return self._to_login(request)
                 self._admit(request, found.route, principal)
             form = await self._form(request, principal)
-            visit = Visit(request, found.values, principal, self.layout, self.database, form)
+            visit = Visit(
+                request, found.values, principal, self.layout, self.database, form, self.base, self.client_for
+            )
             return await found.route.handler(visit)
         except Refusal as refusal:
             return self._refused(request, principal, refusal)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 import anyio
 from aiohttp import hdrs, web
@@ -12,6 +12,7 @@ from msgspec import Struct
 from bridge.domain.access import Permission
 from bridge.domain.exact_json import plain_text, read_exact, write_exact
 from bridge.domain.version_difference import VersionDifference, difference
+from bridge.settings import Settings
 from bridge.storage import problem_timeline
 from bridge.storage.problem_timeline import ProblemRow, TimelineVersion
 from bridge.tmf656.wire.render import render
@@ -100,6 +101,7 @@ async def _ticket(visit: Visit) -> web.StreamResponse:
         problem=problem,
         here=problem_path(source, problem_id),
         at_source=web_address(problem.href),
+        configured_host=_host(visit.base, source),
         entries=[each for each in entries if not names or each.first or _touches(each, names)],
         shown=shown,
         choices=list(_SHOWN),
@@ -129,6 +131,12 @@ async def _body(visit: Visit) -> web.StreamResponse:
         raise _unknown(source, problem_id)
     text = write_exact(_as(_object(problem.body), version), indent=2)
     return web.Response(text=text, content_type="application/json", headers=_attachment(problem))
+
+
+def _host(settings: Settings, source: str) -> str:
+    """The host that the configuration names for a source: an address of another one is said to be."""
+    configured = settings.sources.get(source)
+    return "" if configured is None else urlsplit(configured.url).hostname or ""
 
 
 def _attachment(problem: ProblemRow) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """One request, as a page sees it: the values of its path and query, who asks, the database, and how to answer."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -10,6 +10,8 @@ from aiohttp import hdrs, web
 
 from bridge.domain.access import Permission, Principal, allows
 from bridge.errors import DatabaseUnavailableError
+from bridge.settings import Settings, SourceSettings
+from bridge.sources.client import SourceClient
 from bridge.storage.database import Connection, Database
 from bridge.web.console.layout import Layout
 from bridge.web.refusal import Refusal
@@ -22,6 +24,8 @@ _MOST_FORM_BYTES = 64 * 1024
 _MOST_FIELDS = 500
 _FORM = "application/x-www-form-urlencoded"
 
+ClientFor = Callable[[str, SourceSettings], AbstractAsyncContextManager[SourceClient]]
+"""Makes the client of a source by its settings; given by the process, because clients are chosen above this layer."""
 Fields = dict[str, list[str]]
 """Values by name, as often as they were sent; an empty one is kept."""
 
@@ -36,6 +40,9 @@ class Visit:
     layout: Layout
     database: Database | None
     form: Mapping[str, list[str]]
+    base: Settings = field(default_factory=Settings)
+    """The configuration without what was set in the console."""
+    client_for: ClientFor | None = None
 
     @property
     def query(self) -> Fields:

@@ -11,7 +11,9 @@ import aiohttp
 import anyio
 import pytest
 
+from bridge.bootstrap import client_for
 from bridge.settings import Settings
+from bridge.telemetry.metrics import Metrics
 from bridge.web.console.front import Front
 
 PATIENCE_SECONDS = 30.0
@@ -106,7 +108,12 @@ async def _console(dsn: str, *, demo: bool = True, **settings: Any) -> AsyncIter
 
     console = {"enabled": True, "port": 0, "admin_token": TOKEN} | settings.pop("console", {})
     read = {"database": {"dsn": _spelled_out(dsn)}, "console": console, **settings}
-    front = Front(Settings.model_validate(read), demo=demo, on_ready=on_ready)
+    front = Front(
+        Settings.model_validate(read),
+        demo=demo,
+        on_ready=on_ready,
+        client_for=lambda name, source: client_for(name, source, Metrics()),
+    )
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(front.run)
         with anyio.fail_after(PATIENCE_SECONDS):
