@@ -84,6 +84,8 @@ class Tally:
     pages: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     unreadable: int = 0
+    """Rows that could not be read; like all rows, counted again on a page that overlaps."""
+    unreadable_example: str = ""
     without_id: int = 0
     """Unreadable rows of which not even the id could be read."""
     newest_stamp: datetime | None = None
@@ -152,7 +154,15 @@ class PageImport:
         """Store all pages of a pass."""
         self._thin = None if self.via is Via.RECONCILE else self.source.thin_rows
         rows = _CHUNK_ROWS_KNOWN if self.read_before else ROWS
-        await run_pipeline(pages, partial(self._store_chunk, tally), chunk_rows=rows)
+        try:
+            await run_pipeline(pages, partial(self._store_chunk, tally), chunk_rows=rows)
+        finally:
+            if tally.unreadable:
+                remedy = "tmf656-bridge dead-letters list"
+                example = tally.unreadable_example
+                log.warning(
+                    "unreadable rows", source=self.source.name, rows=tally.unreadable, example=example, remedy=remedy
+                )
         if self.read_before and not self._sorted:
             read_in_vain = tally.outcomes[Outcome.UNCHANGED] - tally.skipped > tally.skipped
             passes = self.source.reordered_passes = self.source.reordered_passes + 1 if read_in_vain else 0
@@ -259,7 +269,8 @@ class PageImport:
     def _dead_letter(self, row: Row, error: UnreadableError, asked_at: datetime, tally: Tally) -> DeadLetter:
         tally.unreadable += 1
         tally.without_id += error.problem_id is None
-        log.warning("unreadable row", source=self.source.name, reason=error.reason, detail=str(error))
+        tally.unreadable_example = tally.unreadable_example or f"{error.reason}: {error}"
+        log.debug("unreadable row", source=self.source.name, reason=error.reason, detail=str(error))
         return DeadLetter(
             source_id=self.source.source_id,
             received_at=asked_at,

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from bridge.domain.completeness import Completeness, Gap
 from bridge.domain.observation import Via
@@ -48,7 +49,11 @@ async def test_a_number_of_any_length_in_a_row_that_cannot_be_kept_spoils_neithe
     async def pages() -> AsyncIterator[ListPage]:
         yield ListPage(rows, datetime.now(UTC), None, 1, None)
 
-    await page_import.run(pages(), tally)
+    with capture_logs() as logs:
+        await page_import.run(pages(), tally)
+    assert [(each["event"], each["rows"]) for each in logs if each["log_level"] == "warning"] == [
+        ("unreadable rows", 3)
+    ]
     assert set(await rig.rows()) == {"a", "b"}
     assert (tally.unreadable, tally.without_id) == (3, 1)
     named = await rig.value("select array_agg(problem_id order by problem_id) from bridge.dead_letter")
