@@ -20,7 +20,8 @@ from anyio.abc import TaskGroup, TaskStatus
 from bridge.errors import PermanentError
 from bridge.postgres.embedded import embedded
 from bridge.schedule import until_available
-from bridge.settings import Settings, SourceSettings, Tmf656Settings
+from bridge.servicenow.client import TableClient
+from bridge.settings import ServiceNowSettings, Settings, SourceSettings, Tmf656Settings
 from bridge.settings.overlay import LayeredSettings
 from bridge.sources.client import ProblemReader, SourceClient
 from bridge.sources.state import Mode, SourceState
@@ -145,6 +146,8 @@ def client_for(name: str, settings: SourceSettings, metrics: Metrics) -> SourceC
     match settings:
         case Tmf656Settings():
             return Client(name, settings, on_request=on_request)
+        case ServiceNowSettings():
+            return TableClient(name, settings, on_request=on_request)
         case _:
             raise AssertionError(f"no client is made for kind = {settings.kind!r}")
 

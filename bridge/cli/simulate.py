@@ -1,16 +1,43 @@
-"""`simulate`: a TMF656 server to try the bridge, or anything else, against."""
+"""`simulate`: a ticket system of some kind to try the bridge, or anything else, against."""
 
-from typing import Annotated, Literal
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Literal, Protocol
 
 import typer
 
 from bridge.cli.options import Config, on_loop, settings_for, until_signal
 from bridge.errors import PermanentError
 from bridge.simulator import Faults, Simulator, serve
+from bridge.simulator.servicenow.faults import ServiceNowFaults
+from bridge.simulator.servicenow.simulator import ServiceNowSimulator, serve_servicenow
+
+_EVERY_KIND = frozenset(
+    {"config", "kind", "port", "host", "rate", "population", "seed", "username", "password", "error_rate", "cut"}
+    | {"slow_seconds"}
+)
+"""Options that every kind of system has."""
+_ONLY = {"servicenow": frozenset({"client_id", "client_secret", "hourly_limit"})}
+"""Options of one kind; what is neither here nor above belongs to tmf656."""
+
+
+class AnySimulator(Protocol):
+    """What all simulators have."""
+
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        ...
 
 
 def simulate(
+    context: typer.Context,
     config: Config = None,
+    kind: Annotated[
+        Literal["tmf656", "servicenow"], typer.Option("--kind", help="Which system: as `kind` of a source.")
+    ] = "tmf656",
     port: Annotated[int, typer.Option("--port", "-p", min=0, max=65535, help="TCP port; 0 takes a free one.")] = 8657,
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
     version: Annotated[
@@ -28,6 +55,13 @@ def simulate(
     ] = None,
     token: Annotated[
         str | None, typer.Option("--token", envvar="SIMULATE_TOKEN", help="Ask for this bearer token.")
+    ] = None,
+    client_id: Annotated[str | None, typer.Option("--client-id", help="ServiceNow: an OAuth client.")] = None,
+    client_secret: Annotated[
+        str | None, typer.Option("--client-secret", envvar="SIMULATE_CLIENT_SECRET", help="Secret for --client-id.")
+    ] = None,
+    hourly_limit: Annotated[
+        int | None, typer.Option("--hourly-limit", min=1, help="ServiceNow: requests an hour, then 429.")
     ] = None,
     lose: Annotated[float, typer.Option("--lose", min=0, max=1, help="Share of notifications never sent.")] = 0,
     duplicate: Annotated[float, typer.Option("--duplicate", min=0, max=1, help="Share sent twice.")] = 0,
@@ -66,11 +100,33 @@ def simulate(
         bool, typer.Option("--shift-pages", metavar="", help="Let items move between pages.")
     ] = False,
 ) -> None:
-    """Run a simulated TMF656 server: list, get, create, patch, delete, hub, and problems that live plausible lives.
+    """Run a simulated ticket system with tickets that live plausible lives: a TMF656 server with its hub, or, with
+    --kind servicenow, an instance with its Table API.
 
     With fault options it behaves as badly as real servers do.
+
+    \b
+    tmf656-bridge simulate                       a TMF656 server
+    tmf656-bridge simulate --kind servicenow     incidents, problems and service problem cases
     """
     settings_for(config)
+    _refuse_options_of_others(context, kind)
+    if kind == "servicenow":
+        instance = ServiceNowSimulator(
+            rate=rate,
+            population=population,
+            faults=ServiceNowFaults(error_rate=error_rate, slow_seconds=slow_seconds, cut=cut),
+            seed=seed,
+            username=username,
+            password=password,
+            client_id=client_id,
+            client_secret=client_secret,
+            hourly_limit=hourly_limit,
+            host=host,
+            port=port,
+        )
+        on_loop(lambda: serve_until_signal(instance, serve_servicenow, "ServiceNow instance"))
+        return
     faults = Faults(
         lose=lose,
         duplicate=duplicate,
@@ -104,19 +160,31 @@ def simulate(
         )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-    on_loop(lambda: serve_until_signal(simulator))
+    on_loop(lambda: serve_until_signal(simulator, serve, f"TMF656 version {version}"))
 
 
-async def serve_until_signal(simulator: Simulator) -> None:
-    """Serve until SIGTERM or Ctrl-C."""
+def _refuse_options_of_others(context: typer.Context, kind: str) -> None:
+    """Refuse an option that is given and that this kind does not have."""
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        given = source is not None and source.name == "COMMANDLINE"
+        owner = next((one for one, names in _ONLY.items() if name in names), "tmf656")
+        if given and name not in _EVERY_KIND and owner != kind:
+            raise typer.BadParameter(f"--{name.replace('_', '-')} is an option of --kind {owner}")
+
+
+async def serve_until_signal(
+    simulator: AnySimulator, serve_it: Callable[[Any, Callable[[Any], None]], Awaitable[None]], what: str
+) -> None:
+    """Serve until SIGTERM or Ctrl-C, and say where `what` listens."""
+
+    def started(running: AnySimulator) -> None:
+        typer.echo(f"{what} at {running.url}   (Ctrl-C stops it)")
+
     try:
-        await until_signal(lambda: serve(simulator, _started))
+        await until_signal(lambda: serve_it(simulator, started))
     except* OSError as errors:
         raise PermanentError(
             f"cannot listen on {simulator.host}:{simulator.port} ({errors.exceptions[0]}): "
             "choose another --port, or 0 for any free one"
         ) from errors
-
-
-def _started(simulator: Simulator) -> None:
-    typer.echo(f"TMF656 version {simulator.version} at {simulator.url}   (Ctrl-C stops it)")

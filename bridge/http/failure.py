@@ -130,7 +130,7 @@ class Failures:
             case 401:
                 return "unauthorised", f"set {key}.username and password, or token, or headers, or the oauth2 settings"
             case 403:
-                return "unauthorised", f"the account of {key} lacks the right"
+                return "unauthorised", f"the account of {key} lacks the right, or a rule there forbids it"
             case 404 | 405 | 410:
                 return "client_error", f"check {key}.url"
             case 407:

@@ -75,14 +75,17 @@ class HttpResponse:
             return None
 
     def excerpt(self, *private: str) -> str:
-        """Quote why the server refused: reason and message of a TMF Error, else the beginning of the body.
+        """Quote why the server refused: reason and message of a TMF Error or of an object `error`, else how the body
+        begins.
 
         `private`: texts that are not repeated.
         """
         document = self.small_document()
         text = ""
         if isinstance(document, dict):
-            parts = (document.get(name) for name in ("code", "reason", "message", "error", "error_description"))
+            parts = [document.get(name) for name in ("code", "reason", "message", "error", "error_description")]
+            if isinstance(inner := document.get("error"), dict):
+                parts += [inner.get(name) for name in ("code", "message", "detail")]
             text = ", ".join(str(part)[:_QUOTED_BYTES] for part in parts if isinstance(part, str | int) and str(part))
         text = text or self.body[:_QUOTED_BYTES].decode("utf-8", "replace")
         for each in private:

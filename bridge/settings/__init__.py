@@ -19,6 +19,7 @@ from bridge.settings.model import (
     Settings,
 )
 from bridge.settings.read import load, trace
+from bridge.settings.servicenow import ServiceNowSettings
 from bridge.settings.source import FilterSettings, PushSettings, SourceSettings, SystemSettings, Tmf656Settings
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "LogSettings",
     "PushSettings",
     "RetentionSettings",
+    "ServiceNowSettings",
     "Settings",
     "SourceSettings",
     "SystemSettings",

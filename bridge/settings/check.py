@@ -5,9 +5,10 @@ from typing import Any
 
 from bridge.settings.console import ConsoleSettings
 from bridge.settings.draft import Draft
+from bridge.settings.kinds import ANY_KIND
 from bridge.settings.model import DatabaseSettings, HttpSettings
 from bridge.settings.section import Key, keys_of
-from bridge.settings.source import ANY_KIND, SourceSettings
+from bridge.settings.source import SourceSettings
 
 
 def check_shape(draft: Draft) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from bridge.settings.kinds import ANY_KIND, KINDS
 from bridge.settings.model import SECTIONS
 from bridge.settings.section import Key
-from bridge.settings.source import ANY_KIND, DEFAULT_KIND, KINDS
+from bridge.settings.source import DEFAULT_KIND
 from bridge.telemetry.redaction import mask
 
 _LONGEST_SHOWN = 120

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bridge.settings.draft import Draft, Layer, Origin
+from bridge.settings.kinds import ANY_KIND
 from bridge.settings.links import LinkSettings
 from bridge.settings.model import SECTIONS, model_at
 from bridge.settings.section import Key, keys_of, secret_names, section_of
-from bridge.settings.source import ANY_KIND
 
 PREFIX = "BRIDGE_"
 

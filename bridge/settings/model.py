@@ -13,9 +13,9 @@ from pydantic.fields import FieldInfo
 
 from bridge.settings.console import ConsoleSettings
 from bridge.settings.dsn import read_dsn
+from bridge.settings.kinds import ANY_KIND, SourceOfKind
 from bridge.settings.links import LinkFieldSettings, LinkSettings
 from bridge.settings.section import Key, Section, secret_names, section_of
-from bridge.settings.source import ANY_KIND, SourceOfKind
 from bridge.settings.values import (
     AnyPath,
     BaseUrl,

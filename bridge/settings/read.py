@@ -14,10 +14,10 @@ from bridge.settings.check import check_shape, check_together
 from bridge.settings.check_links import check_links
 from bridge.settings.draft import Draft, Layer, Origin, printable, suggestion
 from bridge.settings.environment import PREFIX, apply_environment, named_file
+from bridge.settings.kinds import KINDS
 from bridge.settings.model import SECTIONS, Settings, field_at, model_at
 from bridge.settings.secret_file import apply_secret_files
 from bridge.settings.section import Key, is_pairs, keys_of, secret_names
-from bridge.settings.source import KINDS
 
 _TABLES = {*SECTIONS, "sources", "links"}
 _DATABASE_PARTS = {"host", "port", "user", "username", "password", "name", "dbname", "database", "url", "uri"}
@@ -193,6 +193,9 @@ def _known_elsewhere(draft: Draft, key: Key) -> str:
     name = key[-1]
     if len(key) == 1 and isinstance(value, dict) and "url" in value:
         return f"; a source is a table of its own: write [sources.{name}]"
+    kinds = [kind for kind, one in KINDS.items() if name in keys_of(one)]
+    if kinds and len(key) > 2 and key[0] == "sources":
+        return f"; it is a key of kind = {' or '.join(kinds)}"
     model = draft.source_model(key[1]) if len(key) == 3 and key[0] == "sources" else model_at(key[:-1])
     likely = suggestion(name, keys_of(model) if model else [])
     if "did you mean" in likely:
@@ -200,9 +203,6 @@ def _known_elsewhere(draft: Draft, key: Key) -> str:
     if key[0] == "database" and name in _DATABASE_PARTS:
         return '; the whole address is one key: dsn = "postgresql://user:password@host:5432/database"'
     places = [f"[{section}]" for section, one in SECTIONS.items() if name in keys_of(one)]
-    kinds = [kind for kind, one in KINDS.items() if name in keys_of(one)]
-    if kinds and len(key) > 2 and key[0] == "sources":
-        return f"; it is a key of kind = {' or '.join(kinds)}"
     places += ["[sources.NAME]"] if kinds else []
     return f"; it belongs below {' or '.join(places)}" if places else likely
 

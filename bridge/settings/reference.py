@@ -9,11 +9,11 @@ from pathlib import Path
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
+from bridge.settings.kinds import KINDS
 from bridge.settings.links import LinkFieldSettings, LinkSettings
 from bridge.settings.model import SECTIONS, Settings
 from bridge.settings.section import secret_names, section_of
 from bridge.settings.source import (
-    KINDS,
     AuthorisationSettings,
     CallbackSettings,
     ConnectionSettings,
@@ -65,13 +65,19 @@ def reference() -> str:
         parts += _table(list(section.model_fields), section)
     for kind, model in KINDS.items():
         parts += [f'\n### Only with `kind = "{kind}"`\n', f"{model.__doc__}\n"]
-        parts += _table([name for name in model.model_fields if name not in SourceSettings.model_fields], model)
+        parts += _table([name for name in model.model_fields if _is_own(name, model)], model)
     parts += ["\n## `[links.NAME]`\n", f"{LinkSettings.__doc__} See [links](links.md).\n"]
     names = [name for name in LinkSettings.model_fields if name != "fields"]
     parts += [row.replace("`companions.", "`with.") for row in _table(names, LinkSettings)]
     parts += ["\n### `[links.NAME.fields.FIELD]`\n", f"{LinkFieldSettings.__doc__}\n"]
     parts += _table(list(LinkFieldSettings.model_fields), LinkFieldSettings)
     return "\n".join(parts) + "\n"
+
+
+def _is_own(name: str, model: type[BaseModel]) -> bool:
+    """Is this key of a kind no key of every kind, or has it another default?"""
+    common = SourceSettings.model_fields.get(name)
+    return common is None or (name != "kind" and model.model_fields[name].default != common.default)
 
 
 def _table(names: list[str], model: type[BaseModel]) -> Iterator[str]:

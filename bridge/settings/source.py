@@ -1,22 +1,12 @@
 """What can be set of one source: a section a purpose; in the file the keys of all sections stand in one table.
 
 `SourceSettings` is what every kind of system has; its `kind` chooses the class of a section. Another kind is another
-class below it, a line in `KINDS`, and its client in `bridge.bootstrap`.
+class below it, a line in `bridge.settings.kinds`, and its client in `bridge.bootstrap`.
 """
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import (
-    Field,
-    SecretStr,
-    SerializeAsAny,
-    ValidationError,
-    ValidationInfo,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
-    create_model,
-)
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic import Field, SecretStr
 
 from bridge.settings.section import Section
 from bridge.settings.values import (
@@ -213,7 +203,7 @@ class SourceSettings(CallbackSettings, WriteSettings, MappingSettings, PullSetti
     """What every kind of source has."""
 
     kind: str = DEFAULT_KIND
-    """kind of system: tmf656"""
+    """kind of system: tmf656, servicenow"""
 
     @property
     def hub(self) -> PushSettings:
@@ -245,25 +235,3 @@ class Tmf656Settings(PushSettings, SourceSettings):
     def model_version(self) -> str | None:
         """Version of the model, as configured."""
         return None if self.version == "auto" else self.version
-
-
-KINDS: Final[dict[str, type[SourceSettings]]] = {"tmf656": Tmf656Settings}
-"""The class of a source by its `kind`."""
-
-ANY_KIND: Final[type[SourceSettings]] = create_model("AnyKind", __base__=tuple(KINDS.values()))
-"""Has the keys of all kinds; for questions about a key where the kind is not known."""
-
-
-def _by_kind(value: Any, _: ValidatorFunctionWrapHandler, info: ValidationInfo) -> SourceSettings:
-    if isinstance(value, SourceSettings):
-        return value
-    kind = value.get("kind", DEFAULT_KIND) if isinstance(value, dict) else DEFAULT_KIND
-    model = KINDS.get(kind) if isinstance(kind, str) else None
-    if model is None:
-        wrong = PydanticCustomError("kind", "should be one of {kinds}", {"kinds": ", ".join(KINDS)})
-        raise ValidationError.from_exception_data("kind", [InitErrorDetails(type=wrong, loc=("kind",), input=kind)])
-    return model.model_validate(value, context=info.context)
-
-
-SourceOfKind = Annotated[SerializeAsAny[SourceSettings], WrapValidator(_by_kind)]
-"""A source; the key `kind` of its table chooses the class."""

@@ -38,3 +38,17 @@ async def test_a_port_that_is_taken_is_said_with_the_option(call: Any, held_port
     assert answer.status == 1
     assert "--port" in answer.err
     assert "Traceback" not in answer.err
+
+
+async def test_a_servicenow_instance_is_another_kind(start: Any, get: Any) -> None:
+    options = ["--kind", "servicenow", "--population", "7", "--rate", "0"]
+    async with start("simulate", "--port", "0", *options) as program:
+        url = re.findall(r"http://\S+", await program.said("ServiceNow instance"))[0]
+        status, text, _ = await get(f"{url}/api/now/table/incident")
+        assert (status, len(orjson.loads(text)["result"])) == (200, 7)
+
+
+async def test_an_option_of_another_kind_is_refused(call: Any) -> None:
+    answer = await call("simulate", "--kind", "servicenow", "--no-hub")
+    assert answer.status == 2
+    assert "--no-hub is an option of --kind tmf656" in " ".join(answer.err.split())

@@ -62,3 +62,8 @@ def test_a_refusal_is_quoted_by_its_reason_else_by_its_beginning_and_repeats_not
     assert not error.ok
     assert error.excerpt("canary-7", "") == f"60, no right, for {MASK}"
     assert answer(b"<html>\n oops </html>").excerpt() == "<html> oops </html>"
+
+
+def test_an_object_error_is_quoted_by_its_message_and_detail() -> None:
+    said = answer(b'{"error": {"message": "Operation Failed", "detail": "a rule"}, "status": "failure"}', status=403)
+    assert said.excerpt() == "Operation Failed, a rule"

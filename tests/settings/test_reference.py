@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from bridge.settings.kinds import KINDS
 from bridge.settings.model import SECTIONS, Settings
 from bridge.settings.reference import reference
-from bridge.settings.source import KINDS, FilterSettings
+from bridge.settings.source import FilterSettings
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 

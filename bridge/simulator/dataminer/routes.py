@@ -13,8 +13,8 @@ import orjson
 from aiohttp import web
 
 from bridge.simulator.dataminer.faults import DataminerFaults
-from bridge.simulator.dataminer.gate import Reply, ReplyError, Write
 from bridge.simulator.dataminer.ticket_store import StoredNote, StoredTicket, TicketStore
+from bridge.simulator.gate import Reply, ReplyError, Write
 
 Json = dict[str, Any]
 

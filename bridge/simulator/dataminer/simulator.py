@@ -17,12 +17,12 @@ from aiohttp import web
 from bridge.simulator.dataminer import routes
 from bridge.simulator.dataminer.faults import DataminerFaults
 from bridge.simulator.dataminer.field_values import STATES, TicketKind
-from bridge.simulator.dataminer.gate import RequestGate, RequestSeen
 from bridge.simulator.dataminer.lives import LEGACY_FOLLOWING, NOTES, ROUTES_FOLLOWING, Lives
 from bridge.simulator.dataminer.routes import TicketRoutes
 from bridge.simulator.dataminer.sessions import WebSessions
 from bridge.simulator.dataminer.ticket_store import StoredTicket, TicketStore
 from bridge.simulator.dataminer.web_services import WebServices
+from bridge.simulator.gate import RequestGate, RequestSeen
 from bridge.simulator.tmf656.background import background
 
 Json = dict[str, Any]

@@ -14,9 +14,9 @@ from aiohttp import web
 
 from bridge.simulator.dataminer.faults import DataminerFaults
 from bridge.simulator.dataminer.field_values import CLOSED, FieldValueError, TicketKind
-from bridge.simulator.dataminer.gate import Reply, ReplyError, Write
 from bridge.simulator.dataminer.sessions import WebSessions
 from bridge.simulator.dataminer.ticket_store import StoredTicket, TicketStore
+from bridge.simulator.gate import Reply, ReplyError, Write
 
 Json = dict[str, Any]
 UpdateStyle = Literal["whole", "changed"]

@@ -1,4 +1,4 @@
-"""What happens to every request at a simulated DataMiner: it is noted, hindered as the faults say, and answered.
+"""What happens to every request at a simulated ticket system: it is noted, hindered as the faults say, and answered.
 
 A handler returns a `Reply`, or for a write a `Write`: what to do and how to answer. So the gate can carry a write out
 and lose the answer, or carry it out after its caller has gone.
@@ -14,7 +14,7 @@ import orjson
 from aiohttp import web
 from anyio.abc import TaskGroup
 
-from bridge.simulator.dataminer.faults import DataminerFaults
+from bridge.simulator.request_faults import RequestFaults
 
 _REQUESTS_KEPT = 10_000
 
@@ -72,7 +72,7 @@ class Trouble(Protocol):
 class RequestGate:
     """Lets requests in and answers out."""
 
-    def __init__(self, faults: DataminerFaults, trouble: Trouble) -> None:
+    def __init__(self, faults: RequestFaults, trouble: Trouble) -> None:
         """Hinder by `faults`, in the words of `trouble`."""
         self._faults = faults
         self._trouble = trouble

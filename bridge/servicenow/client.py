@@ -1,0 +1,303 @@
+"""The client of one table of a ServiceNow instance: pages and single tickets, by the Table API.
+
+Methods raise what `bridge.http.client` raises. An instance that runs out of time answers 200 with a part of the rows
+and an error beside them: that is no page but a TransientError.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import quote
+
+from bridge.domain import timestamp
+from bridge.domain.service_problem import usable_id
+from bridge.domain.ticket_system import Capabilities, RemoteNote, Ticket
+from bridge.errors import PermanentError, TransientError
+from bridge.http.address import below, with_query
+from bridge.http.client import HttpClient
+from bridge.http.errors import MalformedAnswerError
+from bridge.http.list_page import NO_FILTER, Fetched
+from bridge.http.request import HttpRequest, OnRequest
+from bridge.http.response import HttpResponse
+from bridge.http.row import rows_of
+from bridge.servicenow.journal import JOURNALS, as_items, note_of, notes_in
+from bridge.servicenow.query import condition, is_in, joined
+from bridge.servicenow.table_pages import TableAnswer, TablePages, TableWindow
+from bridge.servicenow.wire import NEEDED, TableRecord, item_of, record_in
+from bridge.settings import ServiceNowSettings
+
+JOURNAL_TABLE: Final = "sys_journal_field"
+_IDS_AT_ONCE: Final = 100
+"""Notes of so many tickets are requested at once: the ids stand in the address."""
+_NOTES_AT_ONCE: Final = 5_000
+
+
+class TableClient:
+    """Reads one table; use it within `async with`, by many tasks at once."""
+
+    filters: Final = ("sysparm_query",)
+    """The one way to request only what changed."""
+    hub: Final = None
+    """An instance has no hub: it is polled, and a business rule may call our listener."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: ServiceNowSettings,
+        *,
+        on_request: OnRequest | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Prepare; raises ConfigurationError when the address, a certificate or a key cannot be used."""
+        self.http = HttpClient(name, settings, on_request=on_request, clock=clock)
+        self.settings = settings
+        self._name = name
+        self._table = below(self.http.base, "api", "now", "table", settings.table)
+
+    async def __aenter__(self) -> Self:
+        await self.http.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.http.__aexit__(kind, error, trace)
+
+    @property
+    def list_address(self) -> str:
+        """Where the list is, for people."""
+        return f"{self.settings.url}/api/now/table/{self.settings.table}"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What an instance can do: it counts changes, and cannot compare before it writes."""
+        return Capabilities(
+            counts_versions=True,
+            notes="none" if self.settings.journals == "none" else "append",
+            keys_unique=bool(self.settings.import_set),
+            settle_seconds=self.settings.settle_seconds,
+            concurrency=self.settings.concurrency,
+        )
+
+    def pages(
+        self,
+        *,
+        changed_since: datetime | None = None,
+        filter_style: str = NO_FILTER,
+        version: str | None = None,  # noqa: ARG002 -- records have no version of a model
+    ) -> TablePages:
+        """Read the tickets of the table, or those changed since `changed_since`."""
+        since = None if filter_style == NO_FILTER else changed_since
+        return TablePages(self._page, query=self.settings.query, changed_since=since, page_size=self.settings.page_size)
+
+    async def get(self, problem_id: str) -> Fetched:
+        """Fetch one ticket by its sys_id; NotFoundError where it is gone, or the account may not see it."""
+        record, response = await self.record("get", problem_id)
+        notes = await self._notes_of([(problem_id, record)])
+        return Fetched(self.item(record, notes.get(problem_id, ())), response.asked_at, response.server_at)
+
+    async def elsewhere(self) -> Mapping[str, str]:
+        """Nothing is tried: an instance has one address."""
+        return {}
+
+    async def fetch(self, ticket_id: str) -> Ticket:
+        """Read one ticket, without its notes."""
+        return self.ticket(*await self.record("get", ticket_id))
+
+    async def find(self, key: str, *, since: datetime | None = None) -> list[Ticket]:  # noqa: ARG002 -- a column is searched
+        """Find the tickets that carry a key, oldest first. PermanentError where the instance ignores the column."""
+        column = self.key_column
+        query = joined(condition(column, "=", key), "ORDERBYsys_created_on", "ORDERBYsys_id")
+        records, response, _ = await self._list("find", self.settings.table, query, self._fields, limit=20)
+        if any(record.values.get(column) != key for record in records):
+            raise PermanentError(
+                f"source {self._name}: a query for {column} answered tickets with other values: is "
+                f"sources.{self._name}.key_field a column of {self.settings.table} that the account may read?"
+            )
+        return [self.ticket(record, response) for record in records]
+
+    async def notes(self, ticket_id: str) -> list[RemoteNote]:
+        """Read the notes of a ticket, oldest first. PermanentError where the settings say that none are read."""
+        match self.settings.journals:
+            case "none":
+                raise PermanentError(
+                    f"source {self._name}: notes are not read: set sources.{self._name}.journals to sys_journal_field "
+                    "or display"
+                )
+            case "display":
+                record, _ = await self.record("notes", ticket_id)
+                return notes_in(record.names.get(column, "") for column in JOURNALS)
+            case "sys_journal_field":
+                return (await self._journals([ticket_id])).get(ticket_id, [])
+
+    @property
+    def key_column(self) -> str:
+        """The column that keeps the key of a link."""
+        return self.settings.key_field or "correlation_id"
+
+    def item(self, record: TableRecord, notes: Sequence[RemoteNote] = ()) -> dict[str, Any]:
+        """Return a record as a version 4 problem."""
+        href = self.address_of(record.values.get("sys_id", ""))
+        return item_of(record, self.settings.table, self.settings.status_map, as_items(notes), href=href)
+
+    def address_of(self, sys_id: str) -> str:
+        """Return where people see a ticket."""
+        return f"{self.settings.url}/nav_to.do?uri={self.settings.table}.do%3Fsys_id%3D{quote(sys_id, safe='')}"
+
+    def ticket(self, record: TableRecord, response: HttpResponse) -> Ticket:
+        """Return a record as a ticket."""
+        ticket_id = record.values.get("sys_id", "")
+        updated = timestamp.read(record.values.get("sys_updated_on"))
+        return Ticket(
+            id=ticket_id,
+            record=dict(record.values),
+            item=self.item(record),
+            asked_at=response.asked_at,
+            version=record.values.get("sys_mod_count"),
+            updated_at=None if updated is None or updated.unset else updated.at,
+            server_at=response.server_at,
+            url=self.address_of(ticket_id),
+        )
+
+    async def record(self, operation: str, sys_id: str) -> tuple[TableRecord, HttpResponse]:
+        """Request one record of the table."""
+        request = self.request(operation, "GET", sys_id)
+        response = await self.http.send(request)
+        self.http.require_ok(request, response)
+        record = self.record_in(request, response)
+        if record.values.get("sys_id") != sys_id:
+            raise self.http.malformed(request, "another record than the one that was requested")
+        self.http.count(operation, "ok")
+        return record, response
+
+    def request(self, operation: str, method: str, sys_id: str | None, body: bytes | None = None) -> HttpRequest:
+        """Return a request for a record, or of the table, whose answer is written as this client reads it."""
+        if (sys_id is not None and usable_id(sys_id) is None) or sys_id in {".", ".."}:
+            raise PermanentError(f"source {self._name}: {sys_id!r} cannot be requested: no address holds it")
+        url = self._table if sys_id is None else below(self._table, sys_id)
+        query = _query({**self._shape, "sysparm_fields": self._fields})
+        return HttpRequest(operation, method, with_query(url, query), body, query=query)
+
+    def record_in(self, request: HttpRequest, response: HttpResponse) -> TableRecord:
+        """Read the record in an answer."""
+        result = self._result(request, response)
+        if not isinstance(result, dict):
+            raise self.http.malformed(request, "something else than a record")
+        return record_in(result)
+
+    @property
+    def _shape(self) -> dict[str, str]:
+        shown = self.settings.display_values or self.settings.journals == "display"
+        return {
+            "sysparm_display_value": "all" if shown else "false",
+            "sysparm_exclude_reference_link": "true",
+            "sysparm_input_display_value": "false",
+        }
+
+    @property
+    def _fields(self) -> str:
+        """The columns to be read, as a parameter; empty: all."""
+        if not self.settings.fields:
+            return ""
+        journals = JOURNALS if self.settings.journals == "display" else ()
+        return ",".join(dict.fromkeys((*NEEDED, self.key_column, *self.settings.fields, *journals)))
+
+    async def _page(self, window: TableWindow) -> TableAnswer:
+        records, response, total = await self._list(
+            "list", self.settings.table, window.query, self._fields, self.settings.page_size, window.offset
+        )
+        ids = [record.values.get("sys_id", "") for record in records]
+        notes = await self._notes_of(zip(ids, records, strict=True))
+        items = [self.item(record, notes.get(sys_id, ())) for sys_id, record in zip(ids, records, strict=True)]
+        return TableAnswer(
+            rows_of(items),
+            [(record.values.get("sys_updated_on", ""), sys_id) for sys_id, record in zip(ids, records, strict=True)],
+            more='rel="next"' in ",".join(response.headers.getall("Link", [])),
+            total=total,
+            asked_at=response.asked_at,
+            server_at=response.server_at,
+        )
+
+    async def _notes_of(self, records: Any) -> dict[str, list[RemoteNote]]:
+        """Return the notes of (sys_id, record) by sys_id, as far as notes are read."""
+        pairs = list(records)
+        match self.settings.journals:
+            case "none":
+                return {}
+            case "display":
+                return {
+                    sys_id: notes_in(record.names.get(column, "") for column in JOURNALS) for sys_id, record in pairs
+                }
+            case "sys_journal_field":
+                return await self._journals([sys_id for sys_id, _ in pairs if sys_id])
+
+    async def _journals(self, sys_ids: Sequence[str]) -> dict[str, list[RemoteNote]]:
+        """Read the journals of these tickets, oldest entry first."""
+        found: dict[str, list[RemoteNote]] = {}
+        columns = "sys_id,element_id,element,value,sys_created_on,sys_created_by"
+        for start in range(0, len(sys_ids), _IDS_AT_ONCE):
+            part = sys_ids[start : start + _IDS_AT_ONCE]
+            query = joined(
+                is_in("element_id", part), is_in("element", JOURNALS), "ORDERBYsys_created_on", "ORDERBYsys_id"
+            )
+            offset = 0
+            while True:
+                rows, response, _ = await self._list("notes", JOURNAL_TABLE, query, columns, _NOTES_AT_ONCE, offset)
+                for row in rows:
+                    found.setdefault(row.values.get("element_id", ""), []).append(note_of(row.values))
+                if len(rows) < _NOTES_AT_ONCE and 'rel="next"' not in ",".join(response.headers.getall("Link", [])):
+                    break
+                offset += _NOTES_AT_ONCE
+        return found
+
+    async def _list(
+        self, operation: str, table: str, query: str, fields: str, limit: int, offset: int = 0
+    ) -> tuple[list[TableRecord], HttpResponse, int | None]:
+        """Request records; the third value is how many there are, where the instance says so."""
+        parameters = {
+            "sysparm_query": query,
+            **self._shape,
+            "sysparm_fields": fields,
+            "sysparm_limit": str(limit),
+            "sysparm_offset": str(offset) if offset else "",
+        }
+        if table == JOURNAL_TABLE:
+            parameters["sysparm_display_value"] = "false"
+        text = _query(parameters)
+        url = with_query(below(self.http.base, "api", "now", "table", table), text)
+        request = HttpRequest(operation, "GET", url, query=text, closes=True)
+        response = await self.http.send(request)
+        self.http.require_ok(request, response)
+        result = self._result(request, response)
+        if not isinstance(result, list) or not all(isinstance(each, dict) for each in result):
+            raise self.http.malformed(request, "something else than a list of records")
+        self.http.count(operation, "ok")
+        total = response.headers.get("X-Total-Count", "")
+        return list(map(record_in, result)), response, int(total) if total.isascii() and total.isdigit() else None
+
+    def _result(self, request: HttpRequest, response: HttpResponse) -> Any:
+        """Return what is in the envelope; TransientError where an error stands beside it."""
+        try:
+            document = response.document()
+        except (ValueError, RecursionError) as error:
+            raise self._no_json(request, response) from error
+        if not isinstance(document, dict) or "result" not in document:
+            raise self._no_json(request, response)
+        if isinstance(failed := document.get("error"), dict):
+            self.http.count(request.operation, "server_error")
+            raise TransientError(
+                f"source {self._name}: {request} answered a part only ({failed.get('message')}): lower "
+                f"sources.{self._name}.page_size"
+            )
+        return document["result"]
+
+    def _no_json(self, request: HttpRequest, response: HttpResponse) -> MalformedAnswerError:
+        """A page of HTML comes from an instance that sleeps, or from the gateway before it."""
+        return self.http.malformed(request, f"no result ({response.excerpt()}): is the instance asleep?")
+
+
+def _query(parameters: Mapping[str, str]) -> str:
+    """Return the query part of an address, percent-encoded; parameters without a value are left out."""
+    return "&".join(f"{name}={quote(value, safe='')}" for name, value in parameters.items() if value)
