@@ -53,6 +53,11 @@ def _has_room_in_memory() -> bool:
     return shutil.disk_usage(_IN_MEMORY).free >= _ROOM_BYTES
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that take longest."""
+    items.sort(key=lambda item: item.get_closest_marker("early") is None)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """With TMF656_TESTS_STRICT=true, where everything is at hand, a skipped test is a failed one."""

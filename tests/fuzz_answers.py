@@ -187,14 +187,6 @@ class RawAnswer:
     held: bool = False
 
 
-def bodies() -> st.SearchStrategy[bytes]:
-    """Draw a body: JSON with the names that clients look for, JSON cut off, compressed, or no JSON at all."""
-    documents = _DOCUMENTS.map(_dumped)
-    whole = st.one_of(documents, st.sampled_from(_RAW_BODIES), st.binary(max_size=60))
-    cut = st.tuples(whole, st.integers(0, 40)).map(lambda drawn: drawn[0][: drawn[1]])
-    return st.one_of(whole, whole, whole, cut, whole.map(gzip.compress))
-
-
 def _dumped(document: object) -> bytes:
     try:
         return orjson.dumps(document)
@@ -202,25 +194,34 @@ def _dumped(document: object) -> bytes:
         return repr(document).encode("utf-8", "backslashreplace")
 
 
+# Made once: to make a strategy costs more than to draw from it.
+_WHOLE_BODIES = st.one_of(_DOCUMENTS.map(_dumped), st.sampled_from(_RAW_BODIES), st.binary(max_size=60))
+_CUT_BODIES = st.tuples(_WHOLE_BODIES, st.integers(0, 40)).map(lambda drawn: drawn[0][: drawn[1]])
+_BODIES = st.one_of(_WHOLE_BODIES, _WHOLE_BODIES, _WHOLE_BODIES, _CUT_BODIES, _WHOLE_BODIES.map(gzip.compress))
+_LINES = st.one_of(
+    st.sampled_from([b"HTTP/1.1 %d x" % status for status in _STATUSES]),
+    st.just(b"HTTP/1.1 200 OK"),
+    st.sampled_from(_STATUS_LINES),
+)
+_MOST_VALUES = max(map(len, _HEADERS.values()))
+# every name as often as any other
+_NAMED = st.sampled_from(
+    [(name, each[at % len(each)]) for name, each in _HEADERS.items() for at in range(_MOST_VALUES)]
+)
+_ODD = st.tuples(
+    st.sampled_from(["X", "X-Y", "Content-Type", " folded", "X\x00", "", "Set-Cookie"]),
+    st.text(st.characters(codec="latin-1"), max_size=20),
+)
+_HEADER_LISTS = st.lists(st.one_of(_NAMED, _NAMED, _NAMED, _ODD), max_size=5)
+_LINE_ENDS = st.sampled_from([b"\r\n", b"\r\n", b"\r\n", b"\n"])
+
+
 @st.composite
 def raw_answers(draw: st.DrawFn, *, held: bool = True) -> RawAnswer:
-    """Draw an answer with any status, headers, body and cut; with `held`, a few never end."""
-    line = draw(
-        st.one_of(
-            st.sampled_from(_STATUSES).map(lambda status: b"HTTP/1.1 %d x" % status),
-            st.just(b"HTTP/1.1 200 OK"),
-            st.sampled_from(_STATUS_LINES),
-        )
-    )
-    body = draw(bodies())
-    named = st.sampled_from(sorted(_HEADERS)).flatmap(
-        lambda name: st.sampled_from(_HEADERS[name]).map(lambda value: (name, value))
-    )
-    odd = st.tuples(
-        st.sampled_from(["X", "X-Y", "Content-Type", " folded", "X\x00", "", "Set-Cookie"]),
-        st.text(st.characters(codec="latin-1"), max_size=20),
-    )
-    headers = draw(st.lists(named | named | named | odd, max_size=5))
+    """Draw an answer with any status, headers, body (JSON with the names that clients look for, JSON cut off,
+    compressed, or no JSON at all) and cut; with `held`, a few never end.
+    """
+    line, body, headers = draw(_LINES), draw(_BODIES), draw(_HEADER_LISTS)
     if draw(st.integers(0, 40)) == 0:
         headers += [("X-Large", "y" * draw(st.sampled_from([9_000, 70_000])))]
     if draw(st.integers(0, 40)) == 0:
@@ -228,7 +229,7 @@ def raw_answers(draw: st.DrawFn, *, held: bool = True) -> RawAnswer:
     if draw(st.integers(0, 3)):
         headers.append(("Content-Length", str(len(body))))
     lines = [line, *(f"{name}: {value}".encode("utf-8", "surrogateescape") for name, value in headers)]
-    end = draw(st.sampled_from([b"\r\n", b"\r\n", b"\r\n", b"\n"]))
+    end = draw(_LINE_ENDS)
     whole = end.join(lines) + end + end + body
     if draw(st.integers(0, 9)) == 0:
         whole = whole[: draw(st.integers(0, len(whole)))]

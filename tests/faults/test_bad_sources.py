@@ -216,6 +216,7 @@ async def fuzzed(dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> A
             await fuzzed.turn_honest()
 
 
+@pytest.mark.early
 @given(answers=st.lists(raw_answers(), min_size=ANSWERS_AT_ONCE, max_size=ANSWERS_AT_ONCE))
 @settings(
     max_examples=EXAMPLES,

@@ -229,6 +229,7 @@ async def held(day: Day, monkeypatch: pytest.MonkeyPatch, told: Told, numbers: C
     assert came > 0.9 * tried, "one day differs from the next by a few calls: how many notifications make a batch"
 
 
+@pytest.mark.early
 async def test_a_fault_at_any_ninth_call_changes_nothing(day: Day, monkeypatch: pytest.MonkeyPatch, told: Told) -> None:
     await held(day, monkeypatch, told, lambda calls: range(1, calls + 1, _STRIDE))
 

@@ -393,6 +393,7 @@ def converge(dsn: str, examples: int, steps: int, *, explore: bool) -> None:
         assert tables.passed_over > examples
 
 
+@pytest.mark.early
 def test_whatever_happens_the_tables_come_home(dsn: str) -> None:
     converge(dsn, examples=150, steps=30, explore=False)
 
