@@ -25,6 +25,7 @@ import anyio
 import asyncpg
 import structlog
 from asyncpg.pool import PoolConnectionProxy
+from asyncpg.transaction import Transaction
 
 from bridge.errors import ConfigurationError, DatabaseUnavailableError
 from bridge.settings.dsn import Dsn, read_dsn
@@ -85,6 +86,7 @@ class _Session(asyncpg.Connection):
 
     _clean = False
     _statement = ""
+    _top_xact: Transaction | None
 
     def set_up_by(self, statement: str) -> None:
         """Keep the statement that makes our settings, for resets."""
@@ -93,6 +95,13 @@ class _Session(asyncpg.Connection):
     def leave_clean(self) -> None:
         """Nothing has to be reset when this is released next."""
         self._clean = True
+
+    async def reset(self, *, timeout: float | None = None) -> None:
+        """Also end the transaction in which a task was cancelled: usual here, and an error in the log of the driver."""
+        if self.is_in_transaction() or self._top_xact is not None:
+            self._top_xact = None
+            await self.execute("ROLLBACK", timeout=timeout)
+        await super().reset(timeout=timeout)
 
     def get_reset_query(self) -> str:
         """Return what the pool runs on release: everything is as the role has it, then our settings again."""

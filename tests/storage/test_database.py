@@ -52,6 +52,28 @@ async def test_a_connection_that_came_back_counts_as_idle_and_is_lent_again(dsn:
             assert await connection.fetchval(PID) == pid
 
 
+@pytest.mark.parametrize("at", ["begin", "statement"])
+async def test_the_transaction_of_a_cancelled_task_is_rolled_back_and_nothing_is_logged(
+    dsn: str, at: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(dsn, min_size=1, max_size=1, wait=False) as database:
+        pid = await pid_of(database)
+        with anyio.CancelScope() as scope:
+            async with database.session() as connection:
+                if at == "begin":
+                    scope.cancel()
+                await connection.transaction().start()
+                await connection.execute("insert into bridge.source (name) values ('half done')")
+                scope.cancel()
+                await connection.execute("select pg_sleep(60)")
+        assert scope.cancelled_caught
+        async with database.session() as connection:
+            assert not connection.is_in_transaction()
+            assert await connection.fetchval("select count(*) from bridge.source where name = 'half done'") == 0
+            assert await connection.fetchval(PID) == pid, "it need not be closed for that"
+    assert caplog.records == []
+
+
 async def test_one_that_is_lost_while_it_is_idle_is_replaced(dsn: str) -> None:
     gone = anyio.Event()
     async with opened(dsn, min_size=1, max_size=1, wait=False) as database:
