@@ -32,12 +32,15 @@ _LONGEST_RETRY_SECONDS: Final = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A write that was certainly not done. `blocks`: trying again cannot help; `counts`: it uses up an attempt."""
+    """A write that was certainly not done. `blocks`: trying again cannot help; `counts`: it uses up an attempt;
+    `pause_seconds`: not again before.
+    """
 
     error: str
     status: int | None = None
     blocks: bool = False
     counts: bool = False
+    pause_seconds: float = 0.0
 
 
 async def begin(
@@ -75,7 +78,7 @@ async def failed(
         changed = await outbox.block(connection, row.id, failure.error, status=failure.status)
     else:
         seconds = min(_RETRY_SECONDS * 2**row.attempts, _LONGEST_RETRY_SECONDS) if failure.counts else 0.0
-        due_at = now() + timedelta(seconds=seconds)
+        due_at = now() + timedelta(seconds=max(seconds, failure.pause_seconds))
         changed = await outbox.postpone(
             connection, row.id, due_at, counted=failure.counts, error=failure.error, status=failure.status
         )

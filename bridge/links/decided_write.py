@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from bridge.domain.link.field import FieldRule
+from bridge.domain.link.rule import LinkLimits
 from bridge.domain.link.sent_write import SentWrite
 from bridge.domain.link.word_map import Side
 from bridge.domain.ticket_system import Record
@@ -51,6 +52,6 @@ class WriteDecisions(Protocol):
         """What a record says for each mapped field of a rule."""
         ...
 
-    def most_attempts(self, rule_id: int) -> int:
-        """After so many failures that count a write is blocked."""
+    def limits(self, rule_id: int) -> LinkLimits:
+        """What a rule may do at most."""
         ...

@@ -31,6 +31,7 @@ from bridge.links.conclude import Failure, begin, ended, failed, unknown
 from bridge.links.decided_write import DecidedWrite, WriteDecisions
 from bridge.links.settle import Settler
 from bridge.links.target import WriteTarget
+from bridge.links.write_limit import WriteLimit
 from bridge.schedule import Wake, now, run_job
 from bridge.storage import link as link_table
 from bridge.storage import outbox, refetch
@@ -59,6 +60,7 @@ class WriteSender:
     metrics: Metrics
     wake: Wake = field(default_factory=Wake)
     _settler: Settler = field(init=False)
+    _limits: dict[int, WriteLimit] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Settle with the same target."""
@@ -130,6 +132,8 @@ class WriteSender:
             return True
 
     async def _send_expected(self, row: OutboxRow) -> bool:
+        if not await self._within_limits(row):
+            return False
         if row.kind is WriteKind.UPDATE and not await self._read_target(row):
             return True
         decided = await self._begin(row)
@@ -137,12 +141,32 @@ class WriteSender:
             return False
         if isinstance(decided, WriteOutcome):
             return True
+        self._limit(row).count(row.link_id)
         started = monotonic()
         ticket = await self._request(row, partial(self._call, row, decided))
         if ticket is not None:
             self.metrics.write_seconds.labels(self.target.name).observe(monotonic() - started)
             await self._store(row, decided, ticket)
         return True
+
+    def _limit(self, row: OutboxRow) -> WriteLimit:
+        allowed, known = self.decisions.limits(row.rule_id), self._limits.get(row.rule_id)
+        wanted = (allowed.writes_per_minute, allowed.writes_per_ticket_per_hour)
+        if known is None or (known.per_minute, known.per_ticket_per_hour) != wanted:
+            known = self._limits[row.rule_id] = WriteLimit(*wanted)
+        return known
+
+    async def _within_limits(self, row: OutboxRow) -> bool:
+        """May this be written now? If not, it waits, and nobody else behind it."""
+        limit = self._limit(row)
+        seconds, why = limit.wait_seconds(), f"more than {limit.per_minute} writes a minute"
+        if (of_ticket := limit.ticket_wait_seconds(row.link_id)) > seconds:
+            seconds, why = of_ticket, f"more than {limit.per_ticket_per_hour} writes to this ticket within an hour"
+        if seconds <= 0:
+            return True
+        self.metrics.write_budget_exhausted.labels(self.decisions.name(row.rule_id)).inc()
+        await self._fail(row, Failure(f"{why}: see links.NAME.limits", pause_seconds=seconds))
+        return False
 
     async def _read_target(self, row: OutboxRow) -> bool:
         """Read the ticket that is about to be written, and store what it says; False: it cannot be written now."""
@@ -236,7 +260,7 @@ class WriteSender:
         self._count(row, "unsure")
 
     async def _fail(self, row: OutboxRow, failure: Failure) -> None:
-        most = self.decisions.most_attempts(row.rule_id)
+        most = self.decisions.limits(row.rule_id).attempts
         async with self.database.transaction() as connection:
             await self.target.source.fence.hold(connection)
             blocked = await failed(connection, row, failure, most_attempts=most)

@@ -124,7 +124,7 @@ class Settler:
         result: WriteResult | None = None,
     ) -> None:
         """It was not done, or not all of it: what the ticket says is stored, and the write is decided again."""
-        most = self.decisions.most_attempts(row.rule_id)
+        most = self.decisions.limits(row.rule_id).attempts
         if ticket is not None:
             await store_items(self.database, [self.target.read(ticket)])
         async with self.database.transaction() as connection:

@@ -358,6 +358,12 @@ class Metrics:
         self.conflicts = Counter(
             f"{prefix}_conflicts", "Values that were kept for a person", ["rule", "kind"], registry=registry
         )
+        self.write_budget_exhausted = Counter(
+            f"{prefix}_write_budget_exhausted",
+            "Writes that were put off because their rule has written as much as it may",
+            ["rule"],
+            registry=registry,
+        )
         self.duplicates = Counter(
             f"{prefix}_duplicates", "Tickets that carry the key of another", ["rule"], registry=registry
         )

@@ -16,6 +16,7 @@ from bridge.domain.link.field import FieldConflict, FieldRule, Policy, Value, de
 from bridge.domain.link.key import link_key
 from bridge.domain.link.life import LinkState
 from bridge.domain.link.note import copy_text, heading, seen, uncopied
+from bridge.domain.link.rule import LinkLimits
 from bridge.domain.link.sent_write import SentField, SentWrite
 from bridge.domain.link.word_map import Side, WordMap, read_pair
 from bridge.domain.note import notes_of
@@ -61,6 +62,7 @@ class PlainRule:
     sources: dict[Side, int]
     rule_id: int
     rules: dict[str, FieldRule] = field(default_factory=field_rules)
+    allowed: LinkLimits = field(default_factory=lambda: LinkLimits(writes_per_minute=1_000_000))
 
     def fields(self, _rule_id: int) -> Mapping[str, FieldRule]:
         return self.rules
@@ -68,8 +70,8 @@ class PlainRule:
     def name(self, _rule_id: int) -> str:
         return "pair"
 
-    def most_attempts(self, _rule_id: int) -> int:
-        return 8
+    def limits(self, _rule_id: int) -> LinkLimits:
+        return self.allowed
 
     def says(self, _rule_id: int, _side: Side, record: Record) -> dict[str, str]:
         return {name: str(record.get(path, "")) for name, path in _PATHS.items()}

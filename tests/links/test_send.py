@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bridge.domain.link.rule import LinkLimits
 from bridge.errors import BridgeError, TransientError
 from bridge.simulator import Faults, Simulator
 from bridge.storage.database import Database
@@ -224,6 +225,24 @@ async def test_too_many_requests_are_a_pause_for_the_target_and_no_attempt(datab
         assert paused.value.retry_after_seconds == 17
         assert await pair.value("select attempts from bridge.outbox where state = 'waiting'") == 0
         assert pair.sims[RIGHT].request_counts["patch"] == 1
+
+
+async def test_a_rule_writes_no_more_than_it_may_and_goes_on_later(database: Database) -> None:
+    async with linked(database) as (pair, left, right):
+        pair.rule.allowed = LinkLimits(writes_per_minute=1_000, writes_per_ticket_per_hour=1)
+        for status in ("held", "pending"):
+            await pair.sims[LEFT].patch(left, status=status)
+            await settle_down(pair, rounds=2)
+        assert pair.says(RIGHT, right)["status"] == "held"
+        waits = await pair.value(
+            "select due_at > now() + interval '50 minutes' from bridge.outbox where state = 'waiting'"
+        )
+        error = await pair.value("select error from bridge.outbox where state = 'waiting'")
+        assert waits
+        assert "more than 1 writes to this ticket within an hour" in error
+        pair.rule.allowed = LinkLimits(writes_per_minute=1_000)
+        await settle_down(pair)
+        assert pair.says(RIGHT, right)["status"] == "pending"
 
 
 async def test_notes_are_copied_both_ways_once(database: Database) -> None:
