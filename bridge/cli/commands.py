@@ -40,6 +40,7 @@ _COMMANDS = {
     "report": _Command("report", "report"),
     "files": _Command("files", "files"),
     "callback": _Command("callback", "callback"),
+    "user": _Command("user", "app"),
     "rotate-secret": _Command("rotate_secret", "rotate_secret"),
     "forget": _Command("forget", "forget"),
     "simulate": _Command("simulate", "simulate"),

@@ -30,6 +30,22 @@ _EXAMPLES: dict[str, dict[str, str]] = {
         "migrate": "as the owner of the database, before the processes are replaced",
         "migrate --check": "only look; exit status 1 when `migrate` has something to do",
     },
+    "user add": {
+        "user add anna --role operator": "asks for the password twice",
+        "user add deploy --role viewer --password-file -": "reads it from standard input",
+    },
+    "user password": {
+        "user password anna": "and logs anna out everywhere",
+    },
+    "user role": {
+        "user role anna admin": "from the next login on",
+    },
+    "user remove": {
+        "user remove anna": "and ends every session of anna",
+    },
+    "user list": {
+        "user list --json": "for a script",
+    },
     "rotate-secret": {
         "rotate-secret snow": "the secret before stays accepted until the next time",
     },

@@ -53,13 +53,16 @@ def check_together(draft: Draft) -> None:
 
 def _check_console(draft: Draft, key: Key, table: dict[str, Any]) -> None:
     """Passwords and sessions must not travel in the clear: beyond loopback it takes TLS, ours or that of a proxy."""
+    http = draft.tree.get("http")
+    proxies = http.get("trusted_proxies") if isinstance(http, dict) else None
+    if table.get("proxy_user_header") and not proxies:
+        draft.fault((*key, "proxy_user_header"), "needs http.trusted_proxies: only those addresses are believed")
     host = table.get("host", ConsoleSettings.model_fields["host"].default)
     if table.get("enabled") is not True or not isinstance(host, str) or _is_loopback(host):
         return
-    found = draft.tree.get("http")
-    http: dict[str, Any] = found if isinstance(found, dict) else {}
-    behind_proxy = str(table.get("public_url") or "").startswith("https://") and http.get("trusted_proxies")
-    if not http.get("tls_cert_file") and not behind_proxy:
+    behind_proxy = str(table.get("public_url") or "").startswith("https://") and proxies
+    own_tls = isinstance(http, dict) and http.get("tls_cert_file")
+    if not own_tls and not behind_proxy:
         draft.fault(
             (*key, "host"),
             "is not loopback, and passwords would travel in the clear: set http.tls_cert_file; or, where a proxy ends "

@@ -1,11 +1,13 @@
 """The web console's table of the configuration."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 
 from bridge.settings.section import Section
-from bridge.settings.values import OptionalBaseUrl, OptionalFile, Tokens, Whole, Words
+from bridge.settings.values import OptionalBaseUrl, OptionalFile, Tokens, Whole, Words, pairs_of
+
+RoleOfGroup = Annotated[dict[str, Literal["viewer", "operator", "admin"]], BeforeValidator(pairs_of)]
 
 
 class ConsoleSettings(Section):
@@ -27,3 +29,9 @@ http.trusted_proxies"""
 secrets cannot be set there"""
     locked: Annotated[tuple[str, ...], Words] = ()
     """list of keys that cannot be set in the console, ["sources.*.url"]"""
+    proxy_user_header: str = ""
+    """header with the name of the user, believed from http.trusted_proxies only; empty: none"""
+    proxy_groups_header: str = ""
+    """header with the user's groups, separated by commas; empty: only the group * in roles counts"""
+    roles: RoleOfGroup = Field(default_factory=dict)
+    """table from a group to viewer, operator or admin, {noc = "operator"}; * stands for everybody named"""

@@ -160,7 +160,7 @@ def _lines(value: object) -> object:
     return tuple(filter(None, map(str.strip, value.split(";")))) if isinstance(value, str) else value
 
 
-def _pairs(value: object) -> object:
+def pairs_of(value: object) -> object:
     """A table, or (from the environment) JSON, or `name=value` separated by `;`."""
     if not isinstance(value, str):
         return value
@@ -292,14 +292,16 @@ Words = BeforeValidator(_words)
 OptionalPort = Annotated[Annotated[int, Field(ge=0, le=65535)] | None, BeforeValidator(_port)]
 SourceName = Annotated[str, AfterValidator(_source_name)]
 StatusWord = Annotated[StatusName, BeforeValidator(_status)]
-StatusMap = Annotated[dict[str, StatusWord], AfterValidator(_no_empty_word), BeforeValidator(_pairs)]
+StatusMap = Annotated[dict[str, StatusWord], AfterValidator(_no_empty_word), BeforeValidator(pairs_of)]
 PriorityMap = Annotated[
     dict[str, Annotated[int, BeforeValidator(_no_bool), Field(ge=0, le=1000)]],
     AfterValidator(_no_empty_word),
-    BeforeValidator(_pairs),
+    BeforeValidator(pairs_of),
 ]
-Columns = Annotated[dict[str, str], AfterValidator(_columns), BeforeValidator(_pairs)]
-Headers = Annotated[dict[str, SecretStr], AfterValidator(_headers), BeforeValidator(_pairs), FileOfPairs.MARK]
-Parameters = Annotated[dict[str, SecretStr], AfterValidator(_no_empty_word), BeforeValidator(_pairs), FileOfPairs.MARK]
+Columns = Annotated[dict[str, str], AfterValidator(_columns), BeforeValidator(pairs_of)]
+Headers = Annotated[dict[str, SecretStr], AfterValidator(_headers), BeforeValidator(pairs_of), FileOfPairs.MARK]
+Parameters = Annotated[
+    dict[str, SecretStr], AfterValidator(_no_empty_word), BeforeValidator(pairs_of), FileOfPairs.MARK
+]
 ResourcePath = Annotated[str, AfterValidator(_resource_path)]
 Instant = Annotated[datetime | None, BeforeValidator(_instant)]

@@ -160,9 +160,11 @@ class Database:
             connection.leave_clean()  # type: ignore[union-attr]  # a _Session, behind the pool's proxy
 
     @asynccontextmanager
-    async def transaction(self, *, limit_seconds: float | None = None) -> AsyncIterator[Connection]:
+    async def transaction(
+        self, *, limit_seconds: float | None = None, connect_seconds: float = 10
+    ) -> AsyncIterator[Connection]:
         """Lend a connection inside a transaction that commits on a clean exit; limited as a `session` is."""
-        async with self.session(limit_seconds=limit_seconds) as connection:
+        async with self.session(limit_seconds=limit_seconds, connect_seconds=connect_seconds) as connection:
             transaction = connection.transaction()
             await transaction.start()
             try:

@@ -25,3 +25,11 @@ limit $5;
 -- name: actions
 select distinct a.action from bridge.audit as a
 order by a.action;
+
+-- name: refused_logins
+-- How often a login was refused in the last $3, for this name and from this address.
+select
+    count(*) filter (where a.actor = $1) as of_name,
+    count(*) filter (where a.address = $2) as from_address
+from bridge.audit as a
+where a.action = 'login' and a.outcome = 'refused' and a.at > now() - $3::interval;

@@ -30,6 +30,11 @@ COMMANDS = {
     "dead-letters discard": ["--config", "NUMBER", "--all"],
     "psql": ["--config"],
     "rotate-secret": ["SOURCE", "--config"],
+    "user add": ["NAME", "--config", "--role", "--password-file"],
+    "user password": ["NAME", "--config", "--password-file"],
+    "user role": ["NAME", "ROLE", "--config"],
+    "user remove": ["NAME", "--config"],
+    "user list": ["--config", "--json"],
 }
 
 

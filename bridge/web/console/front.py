@@ -12,6 +12,7 @@ from bridge.storage.session_settings import FRONT
 from bridge.web.connections import ConnectionLimit, raise_file_limit
 from bridge.web.console import configuration, frame, ticket
 from bridge.web.console.login import Authenticator
+from bridge.web.console.login_page import LoginPages
 from bridge.web.console.route import RouteTable
 from bridge.web.console.site import Site
 from bridge.web.console.visit import ClientFor
@@ -25,9 +26,10 @@ _MOST_CONNECTIONS = 512
 _KEEPALIVE_SECONDS = 60
 
 
-def console_routes() -> RouteTable:
+def console_routes(authenticator: Authenticator) -> RouteTable:
     """Return every route of the console."""
-    return RouteTable([*frame.ROUTES, *ticket.ROUTES, *configuration.ROUTES])
+    login = LoginPages(authenticator)
+    return RouteTable([*frame.ROUTES, *login.routes(), *ticket.ROUTES, *configuration.ROUTES])
 
 
 @dataclass(slots=True)
@@ -54,8 +56,9 @@ class Front:
         """Run until `stop`. PermanentError for an address that is taken, or a database that can never work."""
         http, console = self.settings.http, self.settings.console
         certificates = Certificates(http.tls_cert_file, http.tls_key_file) if http.tls_cert_file is not None else None
-        authenticator = Authenticator(console, demo=self.demo)
-        site = Site("", console_routes(), authenticator, base=self.settings, client_for=self.client_for)
+        authenticator = Authenticator(self.settings, demo=self.demo)
+        routes = console_routes(authenticator)
+        site = Site("", routes, authenticator, base=self.settings, client_for=self.client_for)
         raise_file_limit(_MOST_CONNECTIONS)
         options = ServerOptions(
             host=console.host,
@@ -67,6 +70,7 @@ class Front:
         )
         async with serving_site(site.answer, options) as server, anyio.create_task_group() as tasks:
             site.use_url(console.public_url or server.url)
+            authenticator.secure = site.url.startswith("https://")
             if certificates is not None:
                 tasks.start_soon(certificates.watch)
             tasks.start_soon(self._keep_database, site)

@@ -18,7 +18,7 @@ from bridge.web.refusal import Refusal
 
 CONNECT_SECONDS = 0.8
 """Then a page says that Postgres is away."""
-_QUERY_SECONDS = 3.5
+QUERY_SECONDS = 3.5
 """A little more than the statement timeout: for a server that does not answer at all."""
 _MOST_FORM_BYTES = 64 * 1024
 _MOST_FIELDS = 500
@@ -62,13 +62,13 @@ class Visit:
         """Lend a connection that sees one state of the database and only reads; DatabaseUnavailableError soon when
         Postgres is away.
         """
-        async with self._open().snapshot(limit_seconds=_QUERY_SECONDS, connect_seconds=CONNECT_SECONDS) as connection:
+        async with self._open().snapshot(limit_seconds=QUERY_SECONDS, connect_seconds=CONNECT_SECONDS) as connection:
             yield connection
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[Connection]:
         """Lend a connection inside a transaction that commits on a clean exit."""
-        async with self._open().transaction(limit_seconds=_QUERY_SECONDS) as connection:
+        async with self._open().transaction(limit_seconds=QUERY_SECONDS, connect_seconds=CONNECT_SECONDS) as connection:
             yield connection
 
     def _open(self) -> Database:

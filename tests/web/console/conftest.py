@@ -78,6 +78,18 @@ class Browser:
     session: aiohttp.ClientSession
     headers: dict[str, str] = field(default_factory=dict)
 
+    async def reached(self) -> None:
+        """Wait until the console has reached Postgres."""
+        with anyio.fail_after(PATIENCE_SECONDS):
+            while (await self.with_token("/about", "x")).status == 503:  # noqa: ASYNC110 -- seen from outside only
+                await anyio.sleep(0.01)
+
+    async def with_token(self, path: str, token: str) -> Shown:
+        """Get a page as somebody with this token of a session, and no other cookie."""
+        timeout = aiohttp.ClientTimeout(PATIENCE_SECONDS)
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), timeout=timeout) as session:
+            return await Browser(self.url, session).get(path, Cookie=f"bridge_session={token}")
+
     async def get(self, path: str, **headers: str) -> Shown:
         return await self._ask("GET", path, None, headers)
 

@@ -9,6 +9,12 @@ from tests.web.console.conftest import TOKEN
 
 pytestmark = pytest.mark.anyio
 
+PROXY = {
+    "proxy_user_header": "X-Remote-User",
+    "proxy_groups_header": "X-Remote-Groups",
+    "roles": {"noc": "operator", "chiefs": "admin"},
+}
+
 
 async def test_a_program_sends_the_admin_token_with_each_request(dsn: str, open_console: Callable[..., Any]) -> None:
     async with open_console(dsn, demo=False) as browser:
@@ -26,3 +32,34 @@ async def test_the_demo_asks_nobody_but_answers_only_this_machine(dsn: str, open
             assert (await browser.get("/about", Host=host)).status == 200
         for host in ("evil.example", "127.0.0.1.evil.example:8657", ""):
             assert (await browser.get("/about", Host=host)).status == 403
+
+
+async def test_a_trusted_proxy_names_a_user_and_its_groups_decide(dsn: str, open_console: Callable[..., Any]) -> None:
+    trusted = {"http": {"trusted_proxies": ["127.0.0.1"]}, "console": PROXY}
+    async with open_console(dsn, demo=False, **trusted) as browser:
+        for groups, role in (("staff, noc", "operator"), ("noc,chiefs", "admin")):
+            page = await browser.get("/about", **{"X-Remote-User": "anna", "X-Remote-Groups": groups})
+            assert page.status == 200
+            assert f'anna <span class="role">{role}</span>' in page.text
+        for groups in ("", "staff", "NOC"):
+            refused = await browser.get("/about", **{"X-Remote-User": "anna", "X-Remote-Groups": groups})
+            assert refused.status == 403
+            assert "console.roles" in refused.text
+        assert (await browser.get("/about")).status == 303  # no longer named, no longer logged in
+
+
+async def test_a_form_belongs_to_the_user_the_proxy_named(dsn: str, open_console: Callable[..., Any]) -> None:
+    trusted = {"http": {"trusted_proxies": ["127.0.0.1"]}, "console": PROXY}
+    async with open_console(dsn, demo=False, **trusted) as browser:
+        anna, ben = ({"X-Remote-User": name, "X-Remote-Groups": "noc"} for name in ("anna", "ben"))
+        form = (await browser.get("/about", **anna)).hidden
+        assert (await browser.post("/logout", form, **ben)).status == 403
+        assert (await browser.post("/logout", form, **anna)).status == 303
+
+
+async def test_nobody_else_is_believed(dsn: str, open_console: Callable[..., Any]) -> None:
+    """The address of the connection decides; what X-Forwarded-For says of it does not."""
+    forged = {"X-Remote-User": "anna", "X-Remote-Groups": "chiefs", "X-Forwarded-For": "192.0.2.7"}
+    for http in ({}, {"trusted_proxies": ["192.0.2.7"]}):
+        async with open_console(dsn, demo=False, console=PROXY, http=http) as browser:
+            assert (await browser.get("/about", **forged)).status == 303

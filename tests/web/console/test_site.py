@@ -10,9 +10,11 @@ import pytest
 from aiohttp import web
 
 from bridge.domain.access import PERMISSIONS, Login, Permission, Principal, Role
+from bridge.settings import Settings
 from bridge.storage.database import Database, opened
 from bridge.storage.session_settings import FRONT
 from bridge.web.console.front import console_routes
+from bridge.web.console.login import Authenticator
 from bridge.web.console.route import ConsoleRoute, RouteTable
 from bridge.web.console.same_origin import FIELD, form_token
 from bridge.web.console.site import POLICY, Site
@@ -82,7 +84,10 @@ async def test_who_is_not_logged_in_is_sent_to_the_login_and_comes_back() -> Non
 @pytest.mark.parametrize("role", Role)
 async def test_a_role_gets_what_it_may_and_nothing_else(role: Role) -> None:
     """The routes of the console, with handlers that only answer."""
-    routes = [ConsoleRoute(one.method, one.pattern, one.permission, hello) for one in console_routes().routes]
+    routes = [
+        ConsoleRoute(one.method, one.pattern, one.permission, hello)
+        for one in console_routes(Authenticator(Settings())).routes
+    ]
     async with site(*routes) as browser:
         browser.headers["X-Role"] = role.value
         for route in routes:

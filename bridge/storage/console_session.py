@@ -1,0 +1,57 @@
+"""Who is logged in to the console: `bridge.console_session`. Only the hash of a token is stored, so a copy of the
+table opens no session.
+"""
+
+import hashlib
+import secrets
+from datetime import timedelta
+from typing import Final
+
+from msgspec import Struct
+
+from bridge.domain.access import Login, Role
+from bridge.storage.database import Connection
+from bridge.storage.queries import queries
+
+IDLE: Final = timedelta(minutes=60)
+LONGEST: Final = timedelta(hours=12)
+_TOKEN_BYTES = 32
+
+
+class ConsoleSession(Struct, frozen=True):
+    """A session that goes on."""
+
+    user: str
+    role: Role
+    login: Login
+
+
+async def find(connection: Connection, token: str) -> ConsoleSession | None:
+    """Return the session of a token, None when it has ended or there was none."""
+    row = await connection.fetchrow(queries("console_session")["find"], _hash(token), IDLE)
+    return None if row is None else ConsoleSession(row["user_name"], Role(row["role"]), Login(row["login"]))
+
+
+async def make(connection: Connection, session: ConsoleSession, address: str) -> str:
+    """Begin a session; return its token. Rows of sessions that are over go."""
+    token = secrets.token_urlsafe(_TOKEN_BYTES)
+    statements = queries("console_session")
+    await connection.execute(statements["remove_over"], IDLE)
+    await connection.execute(
+        statements["make"], _hash(token), session.user, session.role.value, session.login.value, address, LONGEST
+    )
+    return token
+
+
+async def end(connection: Connection, token: str) -> None:
+    """End a session, if there is one."""
+    await connection.execute(queries("console_session")["end"], _hash(token))
+
+
+async def end_of_user(connection: Connection, name: str) -> None:
+    """End every session of a user."""
+    await connection.execute(queries("console_session")["end_of_user"], name)
+
+
+def _hash(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

@@ -1,0 +1,74 @@
+"""People who log in to the console with a password: `bridge.console_user`. A change of password or role, and removal,
+end the sessions of that user in the same transaction.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from msgspec import Struct
+
+from bridge.domain.access import Role
+from bridge.storage import console_session
+from bridge.storage.database import Connection
+from bridge.storage.queries import queries
+
+
+class ConsoleUser(Struct, frozen=True):
+    """What a login needs to know."""
+
+    name: str
+    password_hash: str
+    role: Role
+
+
+class ListedUser(Struct, frozen=True):
+    """A user as lists show one."""
+
+    name: str
+    role: Role
+    created_at: datetime
+    password_set_at: datetime
+
+
+async def find(connection: Connection, name: str) -> ConsoleUser | None:
+    """Return a user by name."""
+    row = await connection.fetchrow(queries("console_user")["find"], name)
+    return None if row is None else ConsoleUser(row["name"], row["password_hash"], Role(row["role"]))
+
+
+async def listed(connection: Connection) -> Sequence[ListedUser]:
+    """Return all users by name."""
+    rows = await connection.fetch(queries("console_user")["list"])
+    return [ListedUser(row["name"], Role(row["role"]), row["created_at"], row["password_set_at"]) for row in rows]
+
+
+async def add(connection: Connection, user: ConsoleUser) -> bool:
+    """Add a user; False when the name is taken."""
+    added = await connection.fetchval(queries("console_user")["add"], user.name, user.password_hash, user.role.value)
+    return added is not None
+
+
+async def set_password(connection: Connection, name: str, password_hash: str) -> bool:
+    """Set a password; False when there is no such user."""
+    return await _change(connection, "set_password", name, password_hash)
+
+
+async def renew_hash(connection: Connection, name: str, password_hash: str) -> None:
+    """Store another hash of the same password."""
+    await connection.execute(queries("console_user")["renew_hash"], name, password_hash)
+
+
+async def set_role(connection: Connection, name: str, role: Role) -> bool:
+    """Set a role; False when there is no such user."""
+    return await _change(connection, "set_role", name, role.value)
+
+
+async def remove(connection: Connection, name: str) -> bool:
+    """Remove a user; False when there is none of that name."""
+    return await _change(connection, "remove", name)
+
+
+async def _change(connection: Connection, statement: str, name: str, *values: str) -> bool:
+    changed = await connection.fetchval(queries("console_user")[statement], name, *values)
+    await console_session.end_of_user(connection, name)
+    return changed is not None

@@ -1,0 +1,29 @@
+-- name: find
+-- The session of a token ($1), if it is neither over nor unused for $2. That it is used is written once a minute.
+with touched as (
+    update bridge.console_session as s set seen_at = now()
+    where
+        s.token_hash = $1 and s.ends_at > now() and s.seen_at > now() - $2::interval
+        and s.seen_at < now() - interval '1 minute'
+)
+
+select s.user_name, s.role, s.login
+from bridge.console_session as s
+where s.token_hash = $1 and s.ends_at > now() and s.seen_at > now() - $2::interval;
+
+-- name: make
+insert into bridge.console_session (token_hash, user_name, role, login, address, ends_at)
+values ($1, $2, $3, $4, $5, now() + $6::interval);
+
+-- name: end
+delete from bridge.console_session as s
+where s.token_hash = $1;
+
+-- name: end_of_user
+-- Log somebody out everywhere.
+delete from bridge.console_session as s
+where s.user_name = $1;
+
+-- name: remove_over
+delete from bridge.console_session as s
+where s.ends_at <= now() or s.seen_at <= now() - $1::interval;
