@@ -17,6 +17,7 @@ async def test_f15_rules_dashboards_unit_compose_and_reports_are_written(call: A
         "deploy/prometheus/tmf656-bridge.rules.yml",
         "deploy/systemd/tmf656-bridge.service",
         "deploy/kubernetes/tmf656-bridge.yaml",
+        "deploy/dataminer/TicketRoutes.cs",
         "grafana/dashboards/feed-health.json",
         "sql/reports/daily_flow.sql",
     ):

@@ -42,6 +42,7 @@ DEFAULTS: Final = {"description": "", "state": "Acknowledged", "priority": "Low"
 CUSTOM: Final = ("Incident Number", "Incident Link", "Location")
 
 _CURSOR: Final = re.compile(r"([0-9]{1,20})_([0-9a-fA-F-]{1,40})")
+_CODE: Final = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _QUERY_BYTES: Final = 2048
 _BODY_BYTES: Final = 29 * 1024 * 1024
 _LONGEST_KEY: Final = 100
@@ -226,8 +227,8 @@ class TicketRoutes:
         text, code, author, at = (body.get(name) for name in ("text", "code", "author", "at"))
         if not isinstance(text, str) or not text.strip():
             raise _refusal(400, "text must be a text that is not empty.")
-        if not isinstance(code, str) or not 1 <= len(code) <= _LONGEST_KEY:
-            raise _refusal(400, "code must be a text of 1 to 100 characters.")
+        if not isinstance(code, str) or _CODE.fullmatch(code) is None:
+            raise _refusal(400, "code must be 1 to 100 letters, digits, - and _.")
         if author is not None and not isinstance(author, str):
             raise _refusal(400, "author must be a text.")
         if at is not None:
