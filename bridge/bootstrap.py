@@ -17,11 +17,20 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup, TaskStatus
 
+from bridge.dataminer.api_client import TicketRoutesClient
+from bridge.dataminer.web_client import WebServicesClient
 from bridge.errors import PermanentError
 from bridge.postgres.embedded import embedded
 from bridge.schedule import until_available
 from bridge.servicenow.client import TableClient
-from bridge.settings import ServiceNowSettings, Settings, SourceSettings, Tmf656Settings
+from bridge.settings import (
+    DataminerApiSettings,
+    DataminerSettings,
+    ServiceNowSettings,
+    Settings,
+    SourceSettings,
+    Tmf656Settings,
+)
 from bridge.settings.overlay import LayeredSettings
 from bridge.sources.client import ProblemReader, SourceClient
 from bridge.sources.state import Mode, SourceState
@@ -148,6 +157,10 @@ def client_for(name: str, settings: SourceSettings, metrics: Metrics) -> SourceC
             return Client(name, settings, on_request=on_request)
         case ServiceNowSettings():
             return TableClient(name, settings, on_request=on_request)
+        case DataminerSettings():
+            return WebServicesClient(name, settings, on_request=on_request)
+        case DataminerApiSettings():
+            return TicketRoutesClient(name, settings, on_request=on_request)
         case _:
             raise AssertionError(f"no client is made for kind = {settings.kind!r}")
 

@@ -21,6 +21,8 @@ _LONGEST_PAUSE_SECONDS: Final = 3600.0
 _DOCUMENT_BYTES: Final = 1 << 20
 """An answer that is neither a list nor a problem (an error, a registration) is not read beyond this."""
 _QUOTED_BYTES: Final = 16_384
+_WHY: Final = ("code", "reason", "message", "Message", "error", "error_description")
+"""Where servers write why they refuse."""
 _EARLIEST: Final = datetime(2020, 1, 1, tzinfo=UTC)
 _AHEAD: Final = timedelta(days=1)
 
@@ -75,17 +77,22 @@ class HttpResponse:
             return None
 
     def excerpt(self, *private: str) -> str:
-        """Quote why the server refused: reason and message of a TMF Error or of an object `error`, else how the body
-        begins.
+        """Quote why the server refused: reason and message of a TMF Error, of an object `error` or of the first of
+        `errors`, else how the body begins.
 
         `private`: texts that are not repeated.
         """
         document = self.small_document()
         text = ""
         if isinstance(document, dict):
-            parts = [document.get(name) for name in ("code", "reason", "message", "error", "error_description")]
+            parts = [
+                document.get(name) for name in ("code", "reason", "message", "Message", "error", "error_description")
+            ]
             if isinstance(inner := document.get("error"), dict):
                 parts += [inner.get(name) for name in ("code", "message", "detail")]
+            listed = document.get("errors")
+            if isinstance(listed, list) and listed and isinstance(listed[0], dict):
+                parts += [listed[0].get(name) for name in ("errorCode", "title", "detail")]
             text = ", ".join(str(part)[:_QUOTED_BYTES] for part in parts if isinstance(part, str | int) and str(part))
         text = text or self.body[:_QUOTED_BYTES].decode("utf-8", "replace")
         for each in private:

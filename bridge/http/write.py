@@ -5,6 +5,7 @@ Three answers matter to the sender of a write: it was not done (try again later)
 it may still be working on the request).
 """
 
+from collections.abc import Collection
 from typing import Final
 
 from bridge.domain.ticket_system import OutcomeUnknownError, WriteRefusedError
@@ -19,8 +20,9 @@ _NOT_DONE: Final = frozenset({401, 407, 425, 429})
 _GONE: Final = frozenset({404, 410})
 
 
-async def send_write(http: HttpClient, request: HttpRequest) -> HttpResponse:
-    """Send a request that changes something and return its answer with a status of 200 to 299, counted as `ok`.
+async def send_write(http: HttpClient, request: HttpRequest, *, returned: Collection[int] = ()) -> HttpResponse:
+    """Send a request that changes something and return its answer with a status of 200 to 299, counted as `ok`, or one
+    of `returned`, not counted: refusals that the caller reads.
 
     Raises TransientError where nothing was done (no connection, 401, 407, 425, 429 with its pause, a gateway's 403),
     OutcomeUnknownError where it may have been (time-out, disconnect, an answer that breaks off, 408, 5xx),
@@ -34,6 +36,8 @@ async def send_write(http: HttpClient, request: HttpRequest) -> HttpResponse:
         raise _unknown(str(error)) from error
     if response.ok:
         http.count(request.operation, "ok")
+        return response
+    if response.status in returned:
         return response
     refusal = http.refusal(request, response)
     if response.status in _NOT_DONE or _is_gateway_403(response):

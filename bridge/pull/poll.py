@@ -143,7 +143,8 @@ class Poller:
             on_page=self.on_page,
         )
         tally = Tally()
-        pages = self.source.client.pages(changed_since=since, filter_style=style, version=self.source.version)
+        asked = self.source.settings.untimed_filter if style == NO_FILTER else style
+        pages = self.source.client.pages(changed_since=since, filter_style=asked, version=self.source.version)
         await page_import.run(pages, tally)
         tally.completeness = pages.completeness
         if style == NO_FILTER:

@@ -9,6 +9,7 @@ Relative paths count from the working directory.
 """
 
 from bridge.settings.console import ConsoleSettings
+from bridge.settings.dataminer import DataminerApiSettings, DataminerSettings
 from bridge.settings.links import LinkFieldSettings, LinkSettings
 from bridge.settings.model import (
     DatabaseSettings,
@@ -25,6 +26,8 @@ from bridge.settings.source import FilterSettings, PushSettings, SourceSettings,
 __all__ = [
     "ConsoleSettings",
     "DatabaseSettings",
+    "DataminerApiSettings",
+    "DataminerSettings",
     "FilterSettings",
     "HttpSettings",
     "JournalSettings",

@@ -12,10 +12,16 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from bridge.settings.dataminer import DataminerApiSettings, DataminerSettings
 from bridge.settings.servicenow import ServiceNowSettings
 from bridge.settings.source import DEFAULT_KIND, SourceSettings, Tmf656Settings
 
-KINDS: Final[dict[str, type[SourceSettings]]] = {"tmf656": Tmf656Settings, "servicenow": ServiceNowSettings}
+KINDS: Final[dict[str, type[SourceSettings]]] = {
+    "tmf656": Tmf656Settings,
+    "servicenow": ServiceNowSettings,
+    "dataminer": DataminerSettings,
+    "dataminer-api": DataminerApiSettings,
+}
 """The class of a source by its `kind`."""
 
 ANY_KIND: Final[type[SourceSettings]] = create_model("AnyKind", __base__=tuple(KINDS.values()))

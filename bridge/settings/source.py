@@ -215,6 +215,11 @@ class SourceSettings(CallbackSettings, WriteSettings, MappingSettings, PullSetti
         """Version of the TMF656 model in which problems come, None: found out from what comes."""
         return "4"
 
+    @property
+    def untimed_filter(self) -> str:
+        """The filter of a poll where no time is known to ask from; `none` reads everything."""
+        return "none"
+
 
 class Tmf656Settings(PushSettings, SourceSettings):
     """A TMF656 server."""

@@ -67,3 +67,5 @@ def test_a_refusal_is_quoted_by_its_reason_else_by_its_beginning_and_repeats_not
 def test_an_object_error_is_quoted_by_its_message_and_detail() -> None:
     said = answer(b'{"error": {"message": "Operation Failed", "detail": "a rule"}, "status": "failure"}', status=403)
     assert said.excerpt() == "Operation Failed, a rule"
+    said = answer(b'{"errors": [{"title": "Refused.", "detail": "no such state", "errorCode": 12}]}')
+    assert said.excerpt() == "12, Refused., no such state"

@@ -138,3 +138,13 @@ async def test_a_granted_write_is_counted_and_its_unreadable_answer_is_no_proof(
         response = await send_write(http, post(http))
         assert "no ticket" in str(unreadable_answer(http, post(http), response, "no ticket"))
     assert counted == [("create", "ok"), ("create", "malformed")]
+
+
+async def test_a_refusal_that_the_caller_reads_is_returned() -> None:
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response({"version": "7"}, status=409)
+
+    async with writing(answer) as http:
+        assert (await send_write(http, post(http), returned=(409,))).status == 409
+        with pytest.raises(WriteRefusedError):
+            await send_write(http, post(http), returned=(404,))

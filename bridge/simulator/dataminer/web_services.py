@@ -5,7 +5,7 @@ what the list of a page is called (`list_name`), and what GetTicketV2 answers wh
 """
 
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 
@@ -55,6 +55,8 @@ class WebServices:
         self.update: UpdateStyle = "changed"
         self.missing: MissingStyle = "error"
         self.list_name = "Tickets"
+        self.unreadable: Collection[int] = frozenset()
+        """Numbers of tickets that GetTicketV2 fails on."""
         self._methods: Mapping[str, Callable[[Json], Reply | Write]] = {
             "IsConnectionAlive": self._is_alive,
             "LogOut": self._log_out,
@@ -170,6 +172,8 @@ class WebServices:
     def _get(self, arguments: Json) -> Reply:
         _argument(arguments, "includeHistory")
         ticket = self._numbered(_argument(arguments, "ticketID"))
+        if ticket is not None and ticket.number in self.unreadable:
+            raise _refusal("The ticket cannot be read.", WEB_API)
         if ticket is None and self.missing == "null":
             return _answer(None)
         if ticket is None:
