@@ -8,11 +8,13 @@ if sys.argv[1:2] in (["run"], ["worker"]):
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it is heeded: it must not end a bridge that starts
 
 from bridge.cli import main as run_command
+from bridge.cli.terminal import escape_unencodable
 
 
 def main() -> None:
     """Run the command line and exit with its status; a defect ends the process with status 1 and a log line."""
     sys.excepthook = _log_defect
+    escape_unencodable()
     sys.exit(run_command())
 
 

@@ -1,7 +1,10 @@
-"""What goes to a terminal: text from outside without anything that a terminal would obey."""
+"""What goes to a terminal: text from outside without anything that a terminal would obey, in any locale."""
 
+import codecs
 import json
 import re
+import sys
+from io import TextIOWrapper
 from typing import Any
 
 import orjson
@@ -11,6 +14,21 @@ _UNSAFE = re.compile(
     "|[\U000e0000-\U000e007f]"
 )
 _UNSAFE_IN_A_LINE = re.compile("[\t\n]")
+
+
+def escape_unencodable() -> None:
+    """Let standard output take any text: what its locale has no bytes for (an arrow in Latin-1) is written as JSON
+    escapes it, so that JSON stays what it says. Standard error escapes by itself.
+    """
+    codecs.register_error("json_escape", _json_escaped)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="json_escape")
+
+
+def _json_escaped(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
 
 
 def safe(text: object) -> str:

@@ -1,10 +1,19 @@
 """Nothing that a terminal obeys comes through."""
 
+import sys
+from typing import Any
+
+import anyio
+import asyncpg
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.cli.terminal import safe, safe_line
+from tests.program.conftest import environment
+
+TEXT = "→ déjà vu 💥"
 
 
 @pytest.mark.parametrize(
@@ -36,3 +45,35 @@ def test_whatever_comes_is_one_line_that_can_be_encoded(text: str) -> None:
     assert len(line.splitlines()) <= 1
     assert "\x1b" not in line
     line.encode()
+
+
+@pytest.mark.anyio
+async def test_f13_a_locale_that_lacks_a_character_shows_its_escape_and_json_stays_what_it_says(
+    dsn: str, configured: Any
+) -> None:
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(
+        "insert into bridge.source (name, last_error, last_error_at) values ('w', $1, now())", TEXT
+    )
+    await connection.close()
+    config = str(configured(dsn=dsn))
+
+    async def shown(*arguments: str) -> str:
+        command = [sys.executable, "-m", "bridge", *arguments]
+        ended = await anyio.run_process(command, env=environment(PYTHONIOENCODING="latin-1"), check=False)
+        assert ended.stderr == b""
+        return ended.stdout.decode("latin-1")
+
+    text = await shown("status", "--json", "--config", config)
+    assert "\\u2192 déjà vu \\ud83d\\udca5" in text
+    assert orjson.loads(text)["sources"][0]["last_error"] == TEXT
+    assert "\\u2192 add a table [sources.NAME]" in await shown("check", "--config", config)
+    assert "Options" in await shown("check", "--help")
+
+
+@pytest.mark.anyio
+async def test_f13_a_directory_for_metrics_of_another_program_is_not_used(
+    call: Any, configured: Any, tmp_path: Any
+) -> None:
+    answer = await call("config", "--config", configured(), env={"PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "none")})
+    assert (answer.status, answer.err) == (0, "")
