@@ -6,7 +6,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
-class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg]
+class CustomBuildHook(BuildHookInterface):
     """Cleans up after the `mypyc` hook, once the wheel is written."""
 
     def finalize(self, _version: str, _build_data: dict[str, Any], _artifact_path: str) -> None:

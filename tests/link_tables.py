@@ -41,4 +41,4 @@ async def add_links(connection: Connection, rule_id: int, number: int = 1) -> li
 def wanted(link_id: int, rule_id: int, source_id: int, kind: WriteKind = WriteKind.UPDATE, **more: object) -> Wanted:
     """Something to be written to the right."""
     values = {"fields": {"title": {"from": "a", "to": "b"}}, **more}
-    return Wanted(link_id, rule_id, source_id, Side.RIGHT, kind, **values)  # type: ignore[arg-type]
+    return Wanted(link_id, rule_id, source_id, Side.RIGHT, kind, **values)

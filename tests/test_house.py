@@ -29,7 +29,10 @@ REGISTRIES = [
     for parts in (("pypi", "org"), ("pythonhosted", "org"), ("npmjs", "org"), ("npmjs", "com"), ("debian", "org"))
 ]
 
-EVERYWHERE = {Path(path) for path in ("/", "/tmp", "/var/tmp", "/opt", "/srv", "/usr/src", "/home", "/root")}  # noqa: S108
+EVERYWHERE = {
+    Path(path)
+    for path in ("/", "/tmp", "/var/tmp", "/opt", "/srv", "/usr/src", "/home", "/root")  # noqa: S108 -- nothing is made
+}
 """Directories that every machine has: naming them says nothing of this one."""
 
 

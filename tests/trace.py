@@ -183,7 +183,7 @@ async def _connected(url: str) -> anyio.abc.SocketStream:
 
 @asynccontextmanager
 async def _listening(answer: Callable[[web.Request], Awaitable[web.Response]]) -> AsyncIterator[str]:
-    runner = web.ServerRunner(web.Server(answer))  # type: ignore[arg-type]  # a low-level server hands it BaseRequests
+    runner = web.ServerRunner(web.Server(answer))
     await runner.setup()
     try:
         site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -73,7 +73,7 @@ def _overlay_of(settings: Settings) -> SettingsOverlay:
     embedded = not settings.database.dsn.get_secret_value()
     if os.environ.get(IGNORE) or (embedded and not (settings.data_dir / "postgres").exists()):
         return SettingsOverlay()
-    from bridge.cli.overlay import DATABASE_SECONDS, read  # noqa: PLC0415
+    from bridge.cli.overlay import DATABASE_SECONDS, read  # noqa: PLC0415 -- only where a database may be asked
 
     try:
         return on_loop(lambda: read(settings))

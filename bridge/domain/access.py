@@ -59,7 +59,7 @@ class Login(StrEnum):
     """How somebody logged in; DEMO: nobody is asked on the demo's loopback port."""
 
     TOKEN = "token"  # noqa: S105 -- a word, not a secret
-    PASSWORD = "password"  # noqa: S105
+    PASSWORD = "password"  # noqa: S105 -- a word, not a secret
     PROXY = "proxy"
     OIDC = "oidc"
     DEMO = "demo"

@@ -103,7 +103,8 @@ def _command_line(pid: int) -> list[str]:
             words = [""]
     else:
         ps = ["/bin/ps", "-ww", "-o", "command=", "-p", str(pid)]
-        words = subprocess.run(ps, capture_output=True, text=True, check=False).stdout.split(" ")  # noqa: S603
+        shown = subprocess.run(ps, capture_output=True, text=True, check=False)  # noqa: S603 -- words of ours, no shell
+        words = shown.stdout.split(" ")
     return words
 
 

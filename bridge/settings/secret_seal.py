@@ -48,8 +48,8 @@ class SecretSeal:
 
     def open(self, name: str, sealed: str) -> str:
         """Decrypt what `seal` made. PermanentError when no key fits, or the text was changed."""
-        from cryptography.exceptions import InvalidTag  # noqa: PLC0415
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
+        from cryptography.exceptions import InvalidTag  # noqa: PLC0415 -- as above
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 -- as above
 
         version, key_id, text = (*sealed.split("."), "", "")[:3]
         key = next((each for each in self.keys if _key_id(each) == key_id), None)

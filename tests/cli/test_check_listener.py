@@ -29,12 +29,12 @@ def found(tmp_path: Path, url: str = FAR, *, running: bool = False, **http: Any)
         ({"port": 0}, "http.port = 0 is any free port", "set http.port, and http.public_url"),
         ({"public_url": "https://us.example"}, "the listener is on 127.0.0.1 only", 'set http.host = "0.0.0.0"'),
         (
-            {"public_url": "https://us.example", "host": "0.0.0.0"},  # noqa: S104 - what is tested
+            {"public_url": "https://us.example", "host": "0.0.0.0"},  # noqa: S104 -- not bound - what is tested
             "the listener speaks plain http",
             "else set http.tls_cert_file",
         ),
         (
-            {"public_url": "http://us.example:9000", "host": "0.0.0.0"},  # noqa: S104
+            {"public_url": "http://us.example:9000", "host": "0.0.0.0"},  # noqa: S104 -- not bound
             "http://us.example:9000: the listener is on port 8656",
             "else set http.port = 9000, or the port in http.public_url",
         ),
@@ -50,7 +50,8 @@ def test_f3_a_callback_that_may_not_arrive_is_doubted_with_the_key(
 
 
 def test_f3_a_callback_that_matches_is_printed(tmp_path: Path) -> None:
-    one = found(tmp_path, host="0.0.0.0", public_url="http://us.example:8656/in")["callback address"]  # noqa: S104
+    everywhere = "0.0.0.0"  # noqa: S104 -- not bound
+    one = found(tmp_path, host=everywhere, public_url="http://us.example:8656/in")["callback address"]
     assert (one.works, one.found) == (True, "http://us.example:8656/in")
     one = found(tmp_path, NEAR)["callback address"]
     assert (one.works, one.found) == (True, "http://127.0.0.1:8656")

@@ -52,7 +52,7 @@ def test_help_names_every_option_and_says_what_each_is_for(
 
 def test_every_command_is_listed_here() -> None:
     top = typer.main.get_command(app)
-    for_people = {name for name, command in top.commands.items() if not command.hidden}  # type: ignore[attr-defined]
+    for_people = {name for name, command in top.commands.items() if not command.hidden}
     assert {name.split()[0] for name in COMMANDS} == for_people
 
 
@@ -87,4 +87,4 @@ def test_wrong_usage_is_status_2_and_named(
 
 def test_every_command_has_a_docstring_that_help_shows() -> None:
     top = typer.main.get_command(app)
-    assert [name for name, one in top.commands.items() if not inspect.getdoc(one.callback) and not one.help] == []  # type: ignore[attr-defined]
+    assert [name for name, one in top.commands.items() if not inspect.getdoc(one.callback) and not one.help] == []

@@ -117,7 +117,7 @@ def test_the_health_check_asks_whether_the_process_turns(status: int, healthy: b
 
         def log_message(self, *_: object) -> None: ...
 
-    command = yaml.safe_load(re.search(r"HEALTHCHECK .*CMD (\[.*\])", FINAL)[1])  # type: ignore[index] -- it is there
+    command = yaml.safe_load(re.search(r"HEALTHCHECK .*CMD (\[.*\])", FINAL)[1])
     with HTTPServer(("127.0.0.1", 0), Answering) as server:
         Thread(target=server.handle_request, daemon=True).start()
         script = command[2].replace(":8656/", f":{server.server_port}/")

@@ -71,7 +71,7 @@ def test_of_a_problem_said_to_be_deleted_the_fetcher_is_told_that_above_all() ->
 
 def test_an_unexpected_failure_names_the_batch_as_undecidable() -> None:
     with pytest.raises(UndecidableError, match="AttributeError"):
-        decide([Entry(1, row("a").observation), Entry(1, object())], NOTHING)  # type: ignore[arg-type]
+        decide([Entry(1, row("a").observation), Entry(1, object())], NOTHING)
 
 
 def test_of_an_unknown_problem_all_facts_are_needed() -> None:

@@ -96,7 +96,8 @@ async def moody(simulator: Simulator) -> AsyncIterator[MoodyServer]:
     async with listener, background() as tasks:
         tasks.start_soon(listener.serve, server.handle)
         path = urlsplit(simulator.url).path
-        server.url = f"http://127.0.0.1:{listener.extra(SocketAttribute.local_port)}{path}"  # noqa: S610
+        port = listener.extra(SocketAttribute.local_port)  # noqa: S610 -- of a socket, not of Django
+        server.url = f"http://127.0.0.1:{port}{path}"
         yield server
         tasks.cancel_scope.cancel()
 

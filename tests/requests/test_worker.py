@@ -39,7 +39,7 @@ async def rig(rig_for: Any) -> Any:
 
 
 def working(rig: Any, handlers: Handlers) -> RequestWorker:
-    return RequestWorker(handlers, rig.database, rig.metrics, rig.source.fence)  # type: ignore[arg-type]
+    return RequestWorker(handlers, rig.database, rig.metrics, rig.source.fence)
 
 
 async def test_a_request_under_way_is_not_begun_twice(rig: Any, ask: Any, state_of: Any, eventually: Any) -> None:

@@ -102,7 +102,7 @@ async def test_a_quota_says_how_long_to_wait(reading: Reading) -> None:
 
 async def test_a_login_by_name_or_by_token(reading: Reading) -> None:
     account = {"username": "bridge", "password": "p:w d", "client_id": "c", "client_secret": "s"}
-    async with ServiceNowSimulator(population=1, **account) as sim:  # type: ignore[arg-type]
+    async with ServiceNowSimulator(population=1, **account) as sim:
         sys_id = next(iter(sim.incidents))
         async with reading(sim, username="bridge", password="p:w d") as client:
             await client.get(sys_id)

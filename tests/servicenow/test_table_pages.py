@@ -45,7 +45,7 @@ class Table:
         )
 
     def pages(self, **how: object) -> TablePages:
-        return TablePages(self.ask, page_size=self.size, **how)  # type: ignore[arg-type]
+        return TablePages(self.ask, page_size=self.size, **how)
 
 
 async def seen(pages: TablePages) -> list[str]:

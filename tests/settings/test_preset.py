@@ -65,7 +65,7 @@ def test_a_preset_is_a_whole_rule(name: str, left: str, right: str) -> None:
     settings = LinkSettings.model_validate(draft.tree["links"]["one"])
     rule = rule_of("one", settings)
     [status] = [mapped for mapped in rule.fields if mapped.name == "status"]
-    word_map = status.rule.comparison.word_map  # type: ignore[attr-defined]
+    word_map = status.rule.comparison.word_map
     for side, words in ((Side.LEFT, WORDS[left]), (Side.RIGHT, WORDS[right])):
         if status.rule.direction.allows(side):
             assert unmapped(word_map, side, words) == [], f"{name} does not know what these of {side} mean"

@@ -55,7 +55,7 @@ async def test_a_holder_that_is_paused_in_the_middle_of_a_write_does_not_keep_it
     """Its transaction holds the row of the lease, and Postgres ends it."""
     limit = "idle_in_transaction_session_timeout"
     assert limit in BRIDGE.values
-    monkeypatch.setitem(BRIDGE.values, limit, "200ms")  # type: ignore[arg-type]
+    monkeypatch.setitem(BRIDGE.values, limit, "200ms")
     taken: list[int | None] = []
 
     async def write_with_a_pause(paused: Database) -> None:

@@ -16,7 +16,7 @@ LATER = NOON.replace(year=2100)
 
 
 async def due(connection: Connection, source_id: int, **more: object) -> list[OutboxRow]:
-    return await outbox.due(connection, source_id, LATER, limit=10, **more)  # type: ignore[arg-type]
+    return await outbox.due(connection, source_id, LATER, limit=10, **more)
 
 
 async def test_an_open_row_is_kept_and_says_what_is_missing_now(database: Database) -> None:

@@ -71,7 +71,7 @@ async def guessed(database: Database, *entries: Entry) -> bool:
     """Would these be decided without reading anything?"""
     cache = row_cache_of(database)
     try:
-        await prepare(NoQuestions(), entries, cache=cache)  # type: ignore[arg-type]  # it refuses whatever it is asked
+        await prepare(NoQuestions(), entries, cache=cache)
     except AssertionError:
         return False
     return True

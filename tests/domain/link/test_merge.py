@@ -22,9 +22,9 @@ WORDS = MapComparison(WordMap(tuple(map(read_pair, ["New = 1", "Hold = 3", "Wait
 def mapped(name: str, left: str, right: str, **rule: object) -> MappedField:
     comparison = rule.pop("comparison", TextComparison())
     template = rule.pop("template", None)
-    field_rule = FieldRule(name, comparison, **rule)  # type: ignore[arg-type]
+    field_rule = FieldRule(name, comparison, **rule)
     paths = {Side.LEFT: (read_path(left),), Side.RIGHT: (read_path(right),)}
-    return MappedField(field_rule, paths, template)  # type: ignore[arg-type]
+    return MappedField(field_rule, paths, template)
 
 
 RULE = LinkRule(

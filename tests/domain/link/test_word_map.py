@@ -46,7 +46,7 @@ def test_writing_twice_is_writing_the_last(
 @given(ROWS, st.randoms(use_true_random=False))
 def test_the_order_of_the_rows_changes_no_class(rows: list[WordPair], random: object) -> None:
     shuffled = list(rows)
-    random.shuffle(shuffled)  # type: ignore[attr-defined] -- hypothesis gives a random.Random
+    random.shuffle(shuffled)
     one, other = WordMap(tuple(rows)), WordMap(tuple(shuffled))
     words = [(side, word) for side in Side for word in "abcdef"]
     for first in words:

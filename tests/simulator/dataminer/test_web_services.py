@@ -104,7 +104,7 @@ async def test_closed_tickets_leave_the_active_list_and_stay_in_the_history(
 async def test_an_update_replaces_all_fields_or_changes_some(
     legacy: DataminerSimulator, calling: Any, style: str
 ) -> None:
-    legacy.services.update = style  # type: ignore[assignment]
+    legacy.services.update = style
     async with legacy:
         ticket = legacy.create(Name="line down", Owner="eva")
         changed = [{"Name": "State", "Value": 3, "Type": "State"}]

@@ -123,7 +123,7 @@ def test_a_change_is_partial_when_it_lacks_what_every_problem_has(event_type: st
 
 
 def test_a_created_problem_is_whole_unless_it_is_only_named() -> None:
-    assert read(event(CREATE, {"id": "P1", "status": "held"})).observation.kind is Kind.FULL  # type: ignore[union-attr]
+    assert read(event(CREATE, {"id": "P1", "status": "held"})).observation.kind is Kind.FULL
     told = read(event(CREATE, {"id": "P1", "href": "/x/P1", "@type": "ServiceProblem"}))
     assert told.observation is not None
     assert (told.observation.kind, told.observation.body) == (Kind.PARTIAL, b'{"@type":"ServiceProblem"}')

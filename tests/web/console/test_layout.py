@@ -15,7 +15,7 @@ NOW = datetime(2026, 1, 4, 15, 2, 7, tzinfo=UTC)
 
 @pytest.mark.parametrize("module", [layout, frame, same_origin])
 def test_the_examples_hold(module: object) -> None:
-    assert doctest.testmod(module).failed == 0  # type: ignore[arg-type]
+    assert doctest.testmod(module).failed == 0
 
 
 @pytest.mark.parametrize(
