@@ -4,6 +4,7 @@ with which a test moves it. An instance that is stopped forgets everything.
 
 import random
 import socket
+import ssl
 from collections import deque
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -56,12 +57,15 @@ class ServiceNowSimulator:
         zone: timedelta = timedelta(hours=-8),
         host: str = "127.0.0.1",
         port: int = 0,
+        tls: ssl.SSLContext | None = None,
         clock: Callable[[], datetime] = _utc_now,
     ) -> None:
         """`rate`: changes a second that happen to the incidents, of which there are `population` at the start. `zone`:
-        how far the time zone of the account is from UTC. `seed` makes lives and faults repeatable.
+        how far the time zone of the account is from UTC. `seed` makes lives and faults repeatable. `tls`: our
+        certificate; None: plain http.
         """
         self.rate = rate
+        self._tls = tls
         self.host, self.port = host, port
         self.faults = faults or ServiceNowFaults()
         seeds = random.Random(seed)  # noqa: S311 -- tickets and faults, not secrets
@@ -92,7 +96,7 @@ class ServiceNowSimulator:
             )
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
-            await web.SockSite(runner, listening).start()
+            await web.SockSite(runner, listening, ssl_context=self._tls).start()
             self._gate.group = await stack.enter_async_context(background())
             self._gate.group.start_soon(self._live)
             self._stack = stack.pop_all()
@@ -107,7 +111,8 @@ class ServiceNowSimulator:
     @property
     def url(self) -> str:
         """What `sources.NAME.url` is to be."""
-        return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+        scheme = "http" if self._tls is None else "https"
+        return f"{scheme}://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
 
     @property
     def requests(self) -> deque[RequestSeen]:
