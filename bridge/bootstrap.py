@@ -19,10 +19,14 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from bridge.dataminer.api_client import TicketRoutesClient
 from bridge.dataminer.web_client import WebServicesClient
+from bridge.domain.notice import Notice
+from bridge.domain.ticket_system import TicketWriter
 from bridge.errors import PermanentError
 from bridge.postgres.embedded import embedded
 from bridge.schedule import until_available
 from bridge.servicenow.client import TableClient
+from bridge.servicenow.inspection import inspect
+from bridge.servicenow.writer import TableWriter
 from bridge.settings import (
     DataminerApiSettings,
     DataminerSettings,
@@ -43,6 +47,7 @@ from bridge.telemetry.logs import hide
 from bridge.telemetry.metrics import PASS_KINDS, Metrics
 from bridge.tmf656 import reader as tmf656_reader
 from bridge.tmf656.client import Client
+from bridge.tmf656.problem_writer import ProblemWriter
 
 log = structlog.get_logger(__name__)
 
@@ -168,6 +173,25 @@ def client_for(name: str, settings: SourceSettings, metrics: Metrics) -> SourceC
 def reader_for(_: SourceSettings) -> ProblemReader:
     """Return what reads the problems of a source: of every kind they are written as problems of the TMF656 model."""
     return tmf656_reader
+
+
+def writer_for(source: SourceState) -> TicketWriter:
+    """Make what writes tickets to a source, by its kind; it refuses unless the settings say `write = true`."""
+    match source.client, source.settings:
+        case Client() as client, Tmf656Settings() as settings:
+            seen = partial(getattr, source, "version")
+            return ProblemWriter(client, settings, version=seen, vocabulary=source.vocabulary)
+        case TableClient() as client, _:
+            return TableWriter(client)
+        case (WebServicesClient() | TicketRoutesClient()) as client, _:
+            return client
+        case _:
+            raise AssertionError(f"nothing writes to kind = {source.settings.kind!r}")
+
+
+async def notices_of(client: SourceClient) -> list[Notice]:
+    """Look at what only this kind of system has, and what its settings rely on, for `check`."""
+    return await inspect(client) if isinstance(client, TableClient) else []
 
 
 def intervals(settings: SourceSettings) -> dict[str, float]:

@@ -6,9 +6,24 @@ import signal
 import anyio
 import pytest
 
-from bridge.bootstrap import ensure_schema, open_database, public_url, run_until_signal, source_of
+from bridge.bootstrap import (
+    client_for,
+    ensure_schema,
+    open_database,
+    public_url,
+    run_until_signal,
+    source_of,
+    source_state_for,
+    writer_for,
+)
+from bridge.dataminer.api_client import TicketRoutesClient
+from bridge.dataminer.web_client import WebServicesClient
 from bridge.errors import PermanentError, SchemaError
+from bridge.servicenow.writer import TableWriter
 from bridge.settings import Settings
+from bridge.storage.database import Database
+from bridge.telemetry.metrics import Metrics
+from bridge.tmf656.problem_writer import ProblemWriter
 
 pytestmark = pytest.mark.anyio
 
@@ -75,3 +90,23 @@ async def test_a_signal_stops_or_reloads_and_never_has_its_default_effect() -> N
     finally:
         signal.signal(signal.SIGHUP, before)
     assert process.told == ["reload", "stop"]
+
+
+@pytest.mark.parametrize(
+    ("source", "writer"),
+    [
+        ({"kind": "tmf656"}, ProblemWriter),
+        ({"kind": "servicenow"}, TableWriter),
+        ({"kind": "dataminer"}, WebServicesClient),
+        ({"kind": "dataminer-api"}, TicketRoutesClient),
+    ],
+)
+async def test_each_kind_has_its_writer(database: Database, source: dict[str, str], writer: type) -> None:
+    table = {"url": "http://127.0.0.1:9", "settle_seconds": 7} | source
+    configured = Settings.model_validate({"sources": {"snow": table}}).sources["snow"]
+    metrics = Metrics()
+    async with client_for("snow", configured, metrics) as client:
+        state = await source_state_for("snow", configured, database, client, "http://127.0.0.1:8656", metrics)
+        made = writer_for(state)
+        assert isinstance(made, writer)
+        assert made.capabilities.settle_seconds == 7

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from time import perf_counter
 from urllib.parse import urlsplit
 
-from bridge.bootstrap import client_for, reader_for
+from bridge.bootstrap import client_for, notices_of, reader_for
 from bridge.cli.finding import Finding, tried
 from bridge.domain.completeness import Gap
 from bridge.domain.hub import HubAbsentError, HubConflictError
@@ -35,6 +35,9 @@ async def check_source(name: str, source: SourceSettings, base: str, *, hub: boo
         if problem_id is not None:
             remedy = f"without it deletions cannot be confirmed: look at sources.{name}.resource_path"
             findings.append(await tried(name, "get by id", lambda: _get(client, problem_id), remedy))
+        findings += [
+            Finding(name, each.aspect, each.works, each.found, each.remedy) for each in await notices_of(client)
+        ]
         if client.hub is None:
             findings.append(Finding(name, "hub", None, f"kind = {source.kind!r} has none", "the source is polled"))
         elif not source.hub.push:

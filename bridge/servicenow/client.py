@@ -102,6 +102,33 @@ class TableClient:
         """Nothing is tried: an instance has one address."""
         return {}
 
+    async def count(self, query: str) -> int:
+        """Return how many tickets meet an encoded query, as far as the instance understands it."""
+        text = _query({"sysparm_count": "true", "sysparm_query": query})
+        url = with_query(below(self.http.base, "api", "now", "stats", self.settings.table), text)
+        request = HttpRequest("count", "GET", url, query=text)
+        response = await self.http.send(request)
+        self.http.require_ok(request, response)
+        result = self._result(request, response)
+        stats = result.get("stats") if isinstance(result, dict) else None
+        number = stats.get("count") if isinstance(stats, dict) else None
+        if not (isinstance(number, str | int) and str(number).isdigit()):
+            raise self.http.malformed(request, "no count")
+        self.http.count(request.operation, "ok")
+        return int(number)
+
+    async def columns(self) -> frozenset[str]:
+        """Return the columns that some record has, as far as the account may read them; none where there is none."""
+        text = _query({"sysparm_limit": "1", "sysparm_exclude_reference_link": "true"})
+        request = HttpRequest("columns", "GET", with_query(self._table, text), query=text)
+        response = await self.http.send(request)
+        self.http.require_ok(request, response)
+        result = self._result(request, response)
+        if not isinstance(result, list):
+            raise self.http.malformed(request, "something else than a list of records")
+        self.http.count(request.operation, "ok")
+        return frozenset(result[0]) if result and isinstance(result[0], dict) else frozenset()
+
     async def fetch(self, ticket_id: str) -> Ticket:
         """Read one ticket, without its notes."""
         return self.ticket(*await self.record("get", ticket_id))

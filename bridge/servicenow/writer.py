@@ -15,7 +15,7 @@ import structlog
 
 from bridge.domain.ticket_system import Capabilities, OutcomeUnknownError, RemoteNote, Ticket, WriteRefusedError
 from bridge.errors import BridgeError, PermanentError, TransientError
-from bridge.http.address import below, with_path
+from bridge.http.address import below
 from bridge.http.request import HttpRequest
 from bridge.http.response import HttpResponse
 from bridge.http.write import send_write, unreadable_answer
@@ -76,6 +76,7 @@ class TableWriter:
 
     async def add_note(self, ticket_id: str, text: str, *, code: str) -> None:
         """Add a note, alone, unless one with this code in its first line is there."""
+        self._require_write(f"a note to {ticket_id}")
         if any(code in note.text.partition("\n")[0] for note in await self.notes(ticket_id)):
             return
         body = _body({self._settings.notes_field: text})
@@ -135,32 +136,24 @@ class TableWriter:
                 f"source {self._http.name}: ticket {ticket_id} was written, and could not be read afterwards: {error}"
             ) from error
 
+    def _require_write(self, what: str) -> None:
+        """WriteRefusedError unless the settings allow writing."""
+        if not self._settings.write:
+            raise self._refusal(what, f"set sources.{self._http.name}.write = true to have tickets written there")
+
     async def _check(self, what: str, fields: Mapping[str, Any]) -> None:
-        """WriteRefusedError for what the instance would ignore."""
+        """WriteRefusedError for what must not be written, and for what the instance would ignore."""
+        self._require_write(what)
         for name in fields:
             if name in JOURNALS:
                 raise self._refusal(what, f"{name} is a journal: a note is added, not written with other columns")
             if name in _SYSTEM:
                 raise self._refusal(what, f"{name} is written by the instance alone")
         if not self._columns.issuperset(fields):
-            self._columns |= await self._known_columns()
+            self._columns |= await self._client.columns()
         unknown = [] if not self._columns else sorted(set(fields) - self._columns)
         if unknown:
             raise self._refusal(what, f"{self._settings.table} has no column {', '.join(unknown)} that we may read")
-
-    async def _known_columns(self) -> frozenset[str]:
-        """Return the columns of some record; none where the table is empty, and nothing can be said."""
-        url = self._client.request("columns", "GET", None).url
-        query = "sysparm_limit=1&sysparm_exclude_reference_link=true"
-        request = HttpRequest("columns", "GET", with_path(url, url.raw_path).with_query(query), query=query)
-        response = await self._http.send(request)
-        self._http.require_ok(request, response)
-        document = response.small_document()
-        result = document.get("result") if isinstance(document, dict) else None
-        if not isinstance(result, list):
-            raise self._http.malformed(request, "something else than a list of records")
-        self._http.count(request.operation, "ok")
-        return frozenset(result[0]) if result and isinstance(result[0], dict) else frozenset()
 
     def _refusal(self, what: str, why: str) -> WriteRefusedError:
         return WriteRefusedError(f"source {self._http.name}: {what} was not sent: {why}")

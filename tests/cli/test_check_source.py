@@ -6,6 +6,7 @@ import orjson
 import pytest
 
 from bridge.simulator import Simulator
+from bridge.simulator.servicenow.simulator import ServiceNowSimulator
 
 pytestmark = pytest.mark.anyio
 
@@ -56,3 +57,15 @@ async def test_c8_words_that_are_not_understood_are_named_with_the_key_that_maps
         _, found = await findings(call, configured(dsn=dsn, sources={"snow": source}))
         assert '"Frobnicated" (2)' in found["snow", "status"]["found"]
         assert found["snow", "status"]["remedy"] == "map them in sources.snow.status_map"
+
+
+async def test_a_servicenow_instance_is_checked_too(dsn: str, call: Any, configured: Any) -> None:
+    async with ServiceNowSimulator(population=3) as sim:
+        source = {"kind": "servicenow", "url": sim.url, "query": "u_nothing=1", "write": True}
+        status, found = await findings(call, configured(dsn=dsn, sources={"snow": source}))
+    assert status == 0
+    assert found["snow", "list"]["works"] is True
+    assert found["snow", "get by id"]["works"] is True
+    assert found["snow", "hub"]["found"] == "kind = 'servicenow' has none"
+    assert found["snow", "query"]["works"] is None
+    assert found["snow", "key"]["works"] is True

@@ -77,6 +77,19 @@ async def test_a_refusal_says_why(writing: Any, changes: dict[str, str], words: 
         assert next(iter(sim.incidents.values())) == before
 
 
+async def test_without_write_nothing_is_sent(reading: Reading) -> None:
+    async with ServiceNowSimulator(population=1) as sim, reading(sim, journals="display") as client:
+        writer, sys_id = TableWriter(client), next(iter(sim.incidents))
+        for sending in (
+            writer.create(NEW, KEY),
+            writer.change(sys_id, {"state": "2"}),
+            writer.add_note(sys_id, "[n:k] x", code="n:k"),
+        ):
+            with pytest.raises(WriteRefusedError, match=r"set sources\.snow\.write = true"):
+                await sending
+        assert not sim.requests
+
+
 async def test_a_ticket_that_is_gone_is_not_found(writing: Any) -> None:
     async with writing() as (_, writer):
         with pytest.raises(NotFoundError):
