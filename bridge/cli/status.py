@@ -1,6 +1,5 @@
 """`status`: what every source is doing, read from the database, whether a bridge runs or not."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,11 +11,11 @@ from rich.text import Text
 from bridge.bootstrap import ensure_schema, open_database
 from bridge.cli.options import Config, Json, on_loop, require_data, settings_for
 from bridge.cli.terminal import json_text, safe_line
-from bridge.cli.unmapped import describe, remedy
-from bridge.domain.service_problem import Unmapped, readable
+from bridge.domain.service_problem import readable
 from bridge.domain.vocabulary import BUILT_IN
 from bridge.journal.directory import waiting_in
 from bridge.settings import Settings
+from bridge.sources.remark import remarks, span
 from bridge.sources.state import vocabulary_of
 from bridge.storage import lease, unmapped_value
 from bridge.storage import source as source_table
@@ -58,7 +57,7 @@ def status(config: Config = None, as_json: Json = False) -> None:
         wait = "notification waits" if waiting == 1 else "notifications wait"
         console.print(Text(f"journal: {waiting:,} {wait} for Postgres, the oldest for {_age(since)}"))
     for row in rows:
-        for remark in _remarks(row, running=bridge["running"]):
+        for remark in remarks(row, datetime.now(UTC), running=bridge["running"]):
             console.print(Text(safe_line(f"{row['name']}: {remark}")))
 
 
@@ -76,9 +75,6 @@ async def _status(settings: Settings) -> tuple[dict[str, Any], list[dict[str, An
         row["lag_seconds"] = round((now - max(heard)).total_seconds(), 1) if heard else None
         due = row["missed_24h"] + row["late_24h"] + row["pushed_24h"]
         row["miss_ratio_24h"] = row["missed_24h"] / due if due else None
-
-        told = row["missed_24h"] + row["late_24h"] + row["pushed_24h"]
-        row["miss_ratio_24h"] = row["missed_24h"] / told if told else None
         configured = settings.sources.get(row["name"])
         vocabulary = vocabulary_of(configured) if configured else BUILT_IN
         row["unmapped"] = [
@@ -95,7 +91,7 @@ async def _status(settings: Settings) -> tuple[dict[str, Any], list[dict[str, An
 
 
 def _stopped(seconds: float | None) -> str:
-    ago = "none ever led on this database" if seconds is None else f"last led {_duration(seconds)} ago"
+    ago = "none ever led on this database" if seconds is None else f"last led {span(seconds)} ago"
     return f"no bridge is running, {ago}: `tmf656-bridge run`"
 
 
@@ -118,7 +114,7 @@ def _table(rows: list[dict[str, Any]], *, running: bool) -> Table:
         table.add_row(
             Text(safe_line(row["name"])),
             Text(row["mode"], style=_STYLES.get(row["mode"], "")) if running else Text("stopped", style="dim"),
-            "-" if row["lag_seconds"] is None else _duration(row["lag_seconds"]),
+            "-" if row["lag_seconds"] is None else span(row["lag_seconds"]),
             *(_age(row[key]) for key in _AGES),
             f"{row['problems']:,}",
             Text(f"{row['dead_letters']:,}", style="yellow" if row["dead_letters"] else ""),
@@ -126,50 +122,5 @@ def _table(rows: list[dict[str, Any]], *, running: bool) -> Table:
     return table
 
 
-def _remarks(row: dict[str, Any], *, running: bool) -> Iterator[str]:
-    """What is not as it should be, and what to do about it."""
-    if not row["configured"]:
-        yield f"is not in this configuration; `tmf656-bridge forget {row['name']}` removes it"
-    if running and row["mode"] == "fallback":
-        reason = row["fallback_reason"] or "not registered at its hub"
-        yield f"{reason}; it is polled instead, for {_age(row['mode_since'])} now"
-    if row["reconcile_gap"]:
-        since = row["reconcile_complete_at"]
-        never = "never was" if since is None else f"was last {_age(since)} ago"
-        yield f"its list was not read completely ({row['reconcile_gap']}), {never}: deletions are not found"
-    if row["poll_gap"] and row["poll_gap"] != row["reconcile_gap"]:
-        yield f"the last poll was not complete: {row['poll_gap']}"
-    if row["held_back"]:
-        yield f"{row['held_back']:,} problems are missing but not recorded as deleted: {row['held_back_reason']}"
-    if row["unmapped"]:
-        values = [Unmapped(each["attribute"], each["example"]) for each in row["unmapped"]]
-        yield f"values that cannot be read: {describe(values)}; {remedy(row['name'], values)}"
-    if row["missed_24h"]:
-        changes = _counted(row["missed_24h"], "change")
-        yield f"push missed {changes} within 24 h, {row['miss_ratio_24h']:.1%}; polls found them"
-    if row["refetch_waiting"]:
-        wait = "waits" if row["refetch_waiting"] == 1 else "wait"
-        yield f"{_counted(row['refetch_waiting'], 'problem')} {wait} to be fetched by id"
-    if row["dead_letters"]:
-        yield f"{_counted(row['dead_letters'], 'dead letter')}: see `tmf656-bridge dead-letters list`"
-    for job, failure in row["failing_jobs"].items():
-        times = _counted(failure["failures"], "time")
-        yield f"the job {job} failed {times} in a row: {failure['error']}"
-    if row["last_error"]:
-        yield f"{_age(row['last_error_at'])} ago: {row['last_error']}"
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def _age(at: datetime | None) -> str:
-    return "-" if at is None else _duration((datetime.now(UTC) - at).total_seconds())
-
-
-def _duration(seconds: float) -> str:
-    """A time in one unit."""
-    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{max(0.0, seconds):.0f} s"
+    return "-" if at is None else span((datetime.now(UTC) - at).total_seconds())

@@ -97,3 +97,16 @@ def clean(text: str | None) -> str | None:
 
 def _digest(letter: DeadLetter) -> bytes:
     return blake2b(letter.raw, digest_size=16).digest()
+
+
+async def reasons(connection: Connection, source: str | None) -> list[dict[str, Any]]:
+    """Return reason, number, newest time and number, and hint of what waits; the most frequent first."""
+    return [dict(row) for row in await connection.fetch(queries("dead_letter")["reasons"], source)]
+
+
+async def page(
+    connection: Connection, *, source: str | None, reason: str | None, settled: bool, before: int, limit: int
+) -> list[dict[str, Any]]:
+    """Return letters below the number `before`, the newest first, without their bytes; None: any."""
+    rows = await connection.fetch(queries("dead_letter")["page"], source, reason, settled, before, limit)
+    return [dict(row) for row in rows]

@@ -95,3 +95,15 @@ async def latest(connection: Connection, source: str | None = None) -> list[Requ
 async def prune(connection: Connection) -> None:
     """Delete requests that ended long ago."""
     await connection.execute(queries("request")["prune"], KEPT_DAYS)
+
+
+async def source_id(connection: Connection, name: str) -> int | None:
+    """Return the key of a source, if the tables know it."""
+    found = await connection.fetchval(queries("request")["source_id"], name)
+    return None if found is None else int(found)
+
+
+async def arguments_of(connection: Connection, number: int) -> dict[str, Any]:
+    """Return the arguments of a request."""
+    found: dict[str, Any] = orjson.loads(await connection.fetchval(queries("request")["arguments"], number))
+    return found

@@ -54,3 +54,29 @@ order by d.id;
 update bridge.dead_letter as d set state = $2, settled_at = now()
 where d.id = $1 and d.state = 'waiting'
 returning d.id;
+
+-- name: reasons
+-- How many letters wait for each reason, of one source or of all.
+select
+    d.reason,
+    count(*) as letters,
+    max(d.last_received_at) as newest_at,
+    max(d.id) as newest_id,
+    (array_agg(d.hint order by d.id desc) filter (where d.hint <> ''))[1] as hint
+from bridge.dead_letter as d
+inner join bridge.source as s on d.source_id = s.id
+where d.state = 'waiting' and ($1::text is null or s.name = $1)
+group by d.reason
+order by letters desc, d.reason asc;
+
+-- name: page
+-- Letters below the number $4, newest first.
+select
+    d.id, s.name as source, d.received_at, d.last_received_at, d.times, d.via, d.problem_id, d.reason, d.detail, d.state
+from bridge.dead_letter as d
+inner join bridge.source as s on d.source_id = s.id
+where
+    ($1::text is null or s.name = $1) and ($2::text is null or d.reason = $2) and ($3::boolean or d.state = 'waiting')
+    and d.id < $4
+order by d.id desc
+limit $5;

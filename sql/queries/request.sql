@@ -53,3 +53,11 @@ order by s.name asc, r.kind asc, (r.ended_at is not null) asc, r.id desc;
 -- name: prune
 delete from bridge.request as r
 where r.ended_at < now() - make_interval(days => $1);
+
+-- name: source_id
+select s.id from bridge.source as s
+where s.name = $1;
+
+-- name: arguments
+select r.arguments from bridge.request as r
+where r.id = $1;

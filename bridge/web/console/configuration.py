@@ -17,6 +17,7 @@ from bridge.storage import audit, setting
 from bridge.storage.audit import AuditEntry
 from bridge.storage.database import Connection
 from bridge.storage.setting import RevisionConflictError
+from bridge.web.console.ask import audit_entry, who_of
 from bridge.web.console.route import ConsoleRoute
 from bridge.web.console.setting_edit import EditReview, SettingsEdit, read_edit, review
 from bridge.web.console.visit import Visit
@@ -124,7 +125,7 @@ async def _save(visit: Visit) -> web.StreamResponse:
             if overlay.revision == base and found.faults:
                 return _refused(visit, found, base, edit, reason)
             changes = {each.key: each.change for each in found.changes}
-            number = await setting.append(connection, base, _who(visit), reason, changes, via="console")
+            number = await setting.append(connection, base, who_of(visit), reason, changes, via="console")
             await audit.record(connection, _entry(visit, found, number, reason))
     except RevisionConflictError:
         return await _conflict(visit, base, edit, reason)
@@ -162,17 +163,6 @@ def _entry(visit: Visit, found: EditReview, number: int, reason: str) -> AuditEn
     before = {each.key: each.before for each in found.changes}
     after = {each.key: each.after for each in found.changes}
     return audit_entry(visit, "configuration.save", f"revision {number}", before=before, after=after, reason=reason)
-
-
-def audit_entry(visit: Visit, action: str, thing: str, **more: Any) -> AuditEntry:
-    """Say who does this, from where."""
-    principal = visit.principal
-    role = None if principal is None else principal.role.value
-    return AuditEntry(_who(visit), role, visit.request.remote or "", action, thing, **more)
-
-
-def _who(visit: Visit) -> str:
-    return "" if visit.principal is None else visit.principal.name
 
 
 async def _test(visit: Visit) -> web.StreamResponse:

@@ -10,7 +10,7 @@ from bridge.settings import Settings
 from bridge.storage.database import opened
 from bridge.storage.session_settings import FRONT
 from bridge.web.connections import ConnectionLimit, raise_file_limit
-from bridge.web.console import configuration, frame, ticket
+from bridge.web.console import configuration, dead_letters, frame, sources, ticket
 from bridge.web.console.login import Authenticator
 from bridge.web.console.login_page import LoginPages
 from bridge.web.console.route import RouteTable
@@ -29,7 +29,8 @@ _KEEPALIVE_SECONDS = 60
 def console_routes(authenticator: Authenticator) -> RouteTable:
     """Return every route of the console."""
     login = LoginPages(authenticator)
-    return RouteTable([*frame.ROUTES, *login.routes(), *ticket.ROUTES, *configuration.ROUTES])
+    pages = (ticket, sources, dead_letters, configuration)
+    return RouteTable([*frame.ROUTES, *login.routes(), *(route for page in pages for route in page.ROUTES)])
 
 
 @dataclass(slots=True)
@@ -58,7 +59,14 @@ class Front:
         certificates = Certificates(http.tls_cert_file, http.tls_key_file) if http.tls_cert_file is not None else None
         authenticator = Authenticator(self.settings, demo=self.demo)
         routes = console_routes(authenticator)
-        site = Site("", routes, authenticator, base=self.settings, client_for=self.client_for)
+        site = Site(
+            "",
+            routes,
+            authenticator,
+            base=self.settings,
+            client_for=self.client_for,
+            address_of=authenticator.address,
+        )
         raise_file_limit(_MOST_CONNECTIONS)
         options = ServerOptions(
             host=console.host,

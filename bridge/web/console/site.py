@@ -74,6 +74,7 @@ class Site:
     database: Database | None = None
     base: Settings = field(default_factory=Settings)
     client_for: ClientFor | None = None
+    address_of: Callable[[web.BaseRequest], str] = lambda request: request.remote or ""
     layout: Layout = field(init=False)
     _assets: Assets = field(default_factory=Assets)
     _open: int = 0
@@ -123,7 +124,15 @@ class Site:
                 self._admit(request, found.route, principal)
             form = await self._form(request, principal)
             visit = Visit(
-                request, found.values, principal, self.layout, self.database, form, self.base, self.client_for
+                request,
+                found.values,
+                principal,
+                self.layout,
+                self.database,
+                form,
+                self.base,
+                self.client_for,
+                self.address_of(request),
             )
             return await found.route.handler(visit)
         except Refusal as refusal:

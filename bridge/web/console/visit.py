@@ -43,6 +43,8 @@ class Visit:
     base: Settings = field(default_factory=Settings)
     """The configuration without what was set in the console."""
     client_for: ClientFor | None = None
+    address: str = ""
+    """Where it came from, beyond the trusted proxies."""
 
     @property
     def query(self) -> Fields:

@@ -1,7 +1,7 @@
 """What is said of values that could not be read: escaped, with an example, and the key to set."""
 
-from bridge.cli.unmapped import describe, remedy
 from bridge.domain.service_problem import Unmapped
+from bridge.sources.unmapped_remark import describe, remedy
 
 VALUES = [
     Unmapped("status", "Bei Kunde"),

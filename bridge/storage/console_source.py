@@ -1,0 +1,44 @@
+"""How each source is, as the console shows it; no secret is among it."""
+
+from datetime import datetime
+from typing import Any
+
+import orjson
+from msgspec import Struct
+
+from bridge.storage.database import Connection
+from bridge.storage.errors import sqlstate_of
+from bridge.storage.queries import queries
+
+_SEARCH_MILLISECONDS = "700"
+_CANCELLED = "57014"
+
+
+class HourOfChanges(Struct, frozen=True):
+    """How many changes of a source were found in an hour, and which way."""
+
+    source: str
+    hour: datetime
+    by_push: int
+    by_poll: int
+    by_reconcile: int
+
+
+async def every(connection: Connection) -> list[dict[str, Any]]:
+    """Return one dictionary a source, keys as in the query; by name."""
+    rows = await connection.fetch(queries("console_source")["all"])
+    return [dict(row) | {"failing_jobs": orjson.loads(row["failing_jobs"])} for row in rows]
+
+
+async def hours(connection: Connection) -> list[HourOfChanges] | None:
+    """Return the hours of a day in which something was found; None when there is too much to be counted in a moment.
+    Run inside a transaction, and as its last statement: it may be cancelled.
+    """
+    await connection.execute(queries("problem_timeline")["limit_time"], _SEARCH_MILLISECONDS)
+    try:
+        rows = await connection.fetch(queries("console_source")["hours"])
+    except Exception as error:
+        if sqlstate_of(error) == _CANCELLED:
+            return None
+        raise
+    return [HourOfChanges(**dict(row)) for row in rows]
