@@ -8,6 +8,8 @@ import typer
 from bridge.cli.options import Config, on_loop, settings_for, until_signal
 from bridge.errors import PermanentError
 from bridge.simulator import Faults, Simulator, serve
+from bridge.simulator.dataminer.faults import DataminerFaults
+from bridge.simulator.dataminer.simulator import DataminerSimulator, serve_dataminer
 from bridge.simulator.servicenow.faults import ServiceNowFaults
 from bridge.simulator.servicenow.simulator import ServiceNowSimulator, serve_servicenow
 
@@ -16,8 +18,14 @@ _EVERY_KIND = frozenset(
     | {"slow_seconds"}
 )
 """Options that every kind of system has."""
-_ONLY = {"servicenow": frozenset({"client_id", "client_secret", "hourly_limit"})}
-"""Options of one kind; what is neither here nor above belongs to tmf656."""
+_WRITES = ("servicenow", "dataminer", "dataminer-api")
+_SOME = {
+    **dict.fromkeys(("client_id", "client_secret", "hourly_limit"), ("servicenow",)),
+    **dict.fromkeys(("lose_answers", "late_writes", "late_seconds", "normalise"), _WRITES),
+    **dict.fromkeys(("ticket_type", "update"), ("dataminer",)),
+    "token": ("tmf656", "dataminer-api"),
+}
+"""Options that some kinds have; what is neither here nor above belongs to tmf656."""
 
 
 class AnySimulator(Protocol):
@@ -36,7 +44,8 @@ def simulate(
     context: typer.Context,
     config: Config = None,
     kind: Annotated[
-        Literal["tmf656", "servicenow"], typer.Option("--kind", help="Which system: as `kind` of a source.")
+        Literal["tmf656", "servicenow", "dataminer", "dataminer-api"],
+        typer.Option("--kind", help="Which system: as `kind` of a source."),
     ] = "tmf656",
     port: Annotated[int, typer.Option("--port", "-p", min=0, max=65535, help="TCP port; 0 takes a free one.")] = 8657,
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
@@ -49,7 +58,7 @@ def simulate(
         int | None, typer.Option("--max-problems", min=1, help="Delete the oldest ended ones beyond so many.")
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Make lives and faults repeatable.")] = None,
-    username: Annotated[str | None, typer.Option("--username", help="Ask for HTTP basic.")] = None,
+    username: Annotated[str | None, typer.Option("--username", help="Ask for HTTP basic, or this login.")] = None,
     password: Annotated[
         str | None, typer.Option("--password", envvar="SIMULATE_PASSWORD", help="Password for --username.")
     ] = None,
@@ -63,6 +72,21 @@ def simulate(
     hourly_limit: Annotated[
         int | None, typer.Option("--hourly-limit", min=1, help="ServiceNow: requests an hour, then 429.")
     ] = None,
+    ticket_type: Annotated[str, typer.Option("--ticket-type", help="DataMiner: name of the ticket type.")] = "SES",
+    update: Annotated[
+        Literal["whole", "changed"],
+        typer.Option("--update", help="DataMiner: UpdateTicket replaces all fields, or changes some."),
+    ] = "changed",
+    lose_answers: Annotated[
+        float, typer.Option("--lose-answers", min=0, max=1, help="Share of writes done and never answered.")
+    ] = 0,
+    late_writes: Annotated[
+        float, typer.Option("--late-writes", min=0, max=1, help="Share of writes done after the caller has gone.")
+    ] = 0,
+    late_seconds: Annotated[float, typer.Option("--late-seconds", min=0, help="How late.")] = 5,
+    normalise: Annotated[
+        bool, typer.Option("--normalise", metavar="", help="Store texts with single blanks only.")
+    ] = False,
     lose: Annotated[float, typer.Option("--lose", min=0, max=1, help="Share of notifications never sent.")] = 0,
     duplicate: Annotated[float, typer.Option("--duplicate", min=0, max=1, help="Share sent twice.")] = 0,
     delay: Annotated[float, typer.Option("--delay", min=0, max=1, help="Share sent late.")] = 0,
@@ -101,21 +125,49 @@ def simulate(
     ] = False,
 ) -> None:
     """Run a simulated ticket system with tickets that live plausible lives: a TMF656 server with its hub, or, with
-    --kind servicenow, an instance with its Table API.
+    another --kind, ServiceNow's Table API or DataMiner's ticket APIs.
 
     With fault options it behaves as badly as real servers do.
 
     \b
     tmf656-bridge simulate                       a TMF656 server
     tmf656-bridge simulate --kind servicenow     incidents, problems and service problem cases
+    tmf656-bridge simulate --kind dataminer      legacy tickets by Web Services v1
+    tmf656-bridge simulate --kind dataminer-api  tickets by the routes of a user-defined API
     """
     settings_for(config)
     _refuse_options_of_others(context, kind)
+    troubles: dict[str, Any] = {
+        "error_rate": error_rate,
+        "slow_seconds": slow_seconds,
+        "cut": cut,
+        "lose": lose_answers,
+        "late": late_writes,
+        "late_seconds": late_seconds,
+        "normalise": normalise,
+    }
+    if kind in ("dataminer", "dataminer-api"):
+        system = DataminerSimulator(
+            kind,
+            rate=rate,
+            population=population,
+            faults=DataminerFaults(**troubles),
+            seed=seed,
+            username=username,
+            password=password,
+            token=token,
+            ticket_type=ticket_type,
+            host=host,
+            port=port,
+        )
+        system.services.update = update
+        on_loop(lambda: serve_until_signal(system, serve_dataminer, "DataMiner System"))
+        return
     if kind == "servicenow":
         instance = ServiceNowSimulator(
             rate=rate,
             population=population,
-            faults=ServiceNowFaults(error_rate=error_rate, slow_seconds=slow_seconds, cut=cut),
+            faults=ServiceNowFaults(**troubles),
             seed=seed,
             username=username,
             password=password,
@@ -168,9 +220,9 @@ def _refuse_options_of_others(context: typer.Context, kind: str) -> None:
     for name in context.params:
         source = context.get_parameter_source(name)
         given = source is not None and source.name == "COMMANDLINE"
-        owner = next((one for one, names in _ONLY.items() if name in names), "tmf656")
-        if given and name not in _EVERY_KIND and owner != kind:
-            raise typer.BadParameter(f"--{name.replace('_', '-')} is an option of --kind {owner}")
+        kinds = _SOME.get(name, ("tmf656",))
+        if given and name not in _EVERY_KIND and kind not in kinds:
+            raise typer.BadParameter(f"--{name.replace('_', '-')} is an option of --kind {' or '.join(kinds)}")
 
 
 async def serve_until_signal(

@@ -51,7 +51,7 @@ public class Script
         switch (request.Method + " " + request.Name)
         {
             case "Get about":
-                return Output(200, About());
+                return Output(200, About(system));
             case "Get tickets":
                 return Output(200, List(system, request));
             case "Get ticket":
@@ -69,7 +69,7 @@ public class Script
         }
     }
 
-    private static JObject About()
+    private static JObject About(TicketSystem system)
     {
         return new JObject
         {
@@ -81,6 +81,7 @@ public class Script
             { "priorities", new JArray(Words<TicketPriority>.All) },
             { "severities", new JArray(Words<TicketSeverity>.All) },
             { "writable", new JArray(TicketSystem.Writable) },
+            { "types", new JArray(system.TypeNames()) },
             { "fields", new JArray() },
             { "capabilities", new JObject { { "findByKey", true }, { "ifVersion", true }, { "notes", true } } },
         };
@@ -487,7 +488,7 @@ internal static class Words<T>
 /// </summary>
 internal sealed class TicketSystem
 {
-    public static readonly string[] Writable = { "name", "description", "state", "priority", "severity" };
+    public static readonly string[] Writable = { "name", "description", "type", "state", "priority", "severity" };
     public static readonly string[] Ended = { "Closed", "Cancelled", "Rejected" };
 
     private const string KeyPrefix = "tmf656-bridge:";
@@ -522,6 +523,11 @@ internal sealed class TicketSystem
             { "at", Time.Said(note.CreatedAt) },
             { "text", note.Note ?? string.Empty },
         };
+    }
+
+    public string[] TypeNames()
+    {
+        return helper.TicketTypes.Read(new TRUEFilterElement<TicketType>()).Select(type => type.Name).ToArray();
     }
 
     public Ticket Find(Guid guid)
@@ -624,6 +630,7 @@ internal sealed class TicketSystem
     /// <summary>Gives a ticket the values of a request; tells whether one of them is different.</summary>
     public bool Assign(Ticket ticket, JObject values)
     {
+        bool retyped = false;
         JObject before = JObject.Parse(JsonConvert.SerializeObject(Assignable(ticket)));
         foreach (JProperty property in values.Properties())
         {
@@ -634,6 +641,10 @@ internal sealed class TicketSystem
                     break;
                 case "description":
                     ticket.Description = Request.Text(values, "description");
+                    break;
+                case "type":
+                    ticket.Type = TypeNamed(Request.Text(values, "type"));
+                    retyped = true;
                     break;
                 case "state":
                     ticket.Status = Words<TicketStatus>.Read(Request.Text(values, "state"), "state");
@@ -652,7 +663,18 @@ internal sealed class TicketSystem
             }
         }
 
-        return !JToken.DeepEquals(before, JObject.Parse(JsonConvert.SerializeObject(Assignable(ticket))));
+        return retyped || !JToken.DeepEquals(before, JObject.Parse(JsonConvert.SerializeObject(Assignable(ticket))));
+    }
+
+    private TicketType TypeNamed(string name)
+    {
+        TicketType type = helper.TicketTypes.Read(TicketTypeExposers.Name.Equal(name)).FirstOrDefault();
+        if (type == null)
+        {
+            throw new Refusal(422, "type must be one of " + string.Join(", ", TypeNames()) + ".");
+        }
+
+        return type;
     }
 
     private static object Assignable(Ticket ticket)

@@ -52,3 +52,28 @@ async def test_an_option_of_another_kind_is_refused(call: Any) -> None:
     answer = await call("simulate", "--kind", "servicenow", "--no-hub")
     assert answer.status == 2
     assert "--no-hub is an option of --kind tmf656" in " ".join(answer.err.split())
+
+
+@pytest.mark.parametrize("kind", ["dataminer", "dataminer-api"])
+async def test_a_dataminer_is_another_kind_and_its_tickets_are_synchronised(
+    start: Any, call: Any, configured: Any, dsn: str, kind: str
+) -> None:
+    login = {"token": "dataminer-t0ken"} if kind == "dataminer-api" else {"username": "u", "password": "passw0rd-dma"}
+    options = [part for name, value in login.items() for part in (f"--{name}", value)]
+    options += ["--population", "7", "--rate", "0"]
+    async with start("simulate", "--kind", kind, "--port", "0", *options) as program:
+        url = re.findall(r"http://\S+", await program.said("DataMiner System"))[0]
+        config = configured(dsn=dsn, sources={"dma": {"kind": kind, "url": url, **login}})
+        checked = await call("check", "--config", config)
+        assert checked.status == 0, checked.out
+        assert "7 problems on the first page" in " ".join(checked.out.split())
+        full = await call("sync", "dma", "--full", "--config", config)
+        assert full.status == 0, full.err
+        assert "7 new" in full.out
+        assert await program.stopped(signal.SIGTERM) == 0
+
+
+async def test_an_option_of_another_kind_is_refused_with_the_kinds_that_have_it(call: Any) -> None:
+    answer = await call("simulate", "--kind", "dataminer", "--token", "x")
+    assert answer.status == 2
+    assert "--token is an option of --kind tmf656 or dataminer-api" in " ".join(answer.err.replace("│", " ").split())

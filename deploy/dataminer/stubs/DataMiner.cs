@@ -94,6 +94,14 @@ namespace Skyline.DataMiner.Net.Messages.SLDataGateway
         public Func<T, bool> Holds { get; private set; }
     }
 
+    public class TRUEFilterElement<T> : FilterElement<T>
+    {
+        public TRUEFilterElement()
+            : base(item => true)
+        {
+        }
+    }
+
     public class Exposer<T, TValue>
         where TValue : IComparable<TValue>
     {
@@ -184,6 +192,13 @@ namespace Skyline.DataMiner.SDM.Ticketing.Models
         Minor,
     }
 
+    public class TicketType
+    {
+        public Guid Guid { get; set; }
+
+        public string Name { get; set; }
+    }
+
     public class TicketExternalIdentifier
     {
         public string ExternalId { get; set; }
@@ -205,6 +220,8 @@ namespace Skyline.DataMiner.SDM.Ticketing.Models
         public string Name { get; set; }
 
         public string Description { get; set; }
+
+        public TicketType Type { get; set; }
 
         public TicketStatus Status { get; set; }
 
@@ -269,6 +286,11 @@ namespace Skyline.DataMiner.SDM.Ticketing
         }
     }
 
+    public static class TicketTypeExposers
+    {
+        public static readonly Exposer<TicketType, string> Name = new Exposer<TicketType, string>(type => new[] { type.Name });
+    }
+
     public static class TicketNoteExposers
     {
         public static readonly Exposer<TicketNote, Guid> Ticket =
@@ -290,6 +312,7 @@ namespace Skyline.DataMiner.SDM.Ticketing
     {
         private static readonly StandInTickets AllTickets = new StandInTickets();
         private static readonly StandInNotes AllNotes = new StandInNotes();
+        private static readonly StandInTypes AllTypes = new StandInTypes();
 
         public TicketingApiHelper(IConnection connection)
         {
@@ -298,6 +321,11 @@ namespace Skyline.DataMiner.SDM.Ticketing
         public IRepository<Ticket> Tickets
         {
             get { return AllTickets; }
+        }
+
+        public IRepository<TicketType> TicketTypes
+        {
+            get { return AllTypes; }
         }
 
         public IRepository<TicketNote> Notes
@@ -357,6 +385,31 @@ namespace Skyline.DataMiner.SDM.Ticketing
             DateTime now = DateTime.UtcNow;
             last = now > last ? now : last.AddTicks(10);
             return last;
+        }
+    }
+
+    internal sealed class StandInTypes : IRepository<TicketType>
+    {
+        private static readonly TicketType[] Known = { new TicketType { Guid = Guid.NewGuid(), Name = "Incident Report" } };
+
+        public IEnumerable<TicketType> Read(FilterElement<TicketType> filter)
+        {
+            return Known.Where(filter.Holds);
+        }
+
+        public IEnumerable<TicketType> Read(IQuery<TicketType> query)
+        {
+            return query.Of(Known);
+        }
+
+        public TicketType Create(TicketType item)
+        {
+            throw new NotSupportedException();
+        }
+
+        public TicketType Update(TicketType item)
+        {
+            throw new NotSupportedException();
         }
     }
 
