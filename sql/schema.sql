@@ -722,8 +722,8 @@ ALTER TABLE ONLY bridge.service_problem
 CREATE INDEX service_problem_created_at_idx ON bridge.service_problem USING btree (created_at);
 CREATE INDEX service_problem_facet_idx ON bridge.service_problem USING btree (source_id, status, priority, category) WHERE (deleted_at IS NULL);
 CREATE INDEX service_problem_missed_idx ON bridge.service_problem USING btree (source_id, id) WHERE (missed_at IS NOT NULL);
-CREATE INDEX service_problem_open_status_changed_at_idx ON bridge.service_problem USING btree (status_changed_at, source_id, id) WHERE ((deleted_at IS NULL) AND (status <> ALL (ARRAY['resolved'::text, 'closed'::text, 'cancelled'::text, 'rejected'::text])));
-CREATE INDEX service_problem_open_urgency_idx ON bridge.service_problem USING btree (priority, created_at, source_id, id) WHERE ((deleted_at IS NULL) AND (status <> ALL (ARRAY['resolved'::text, 'closed'::text, 'cancelled'::text, 'rejected'::text])));
+CREATE INDEX service_problem_open_status_age_idx ON bridge.service_problem USING btree (COALESCE(status_changed_at, created_at, first_seen_at), source_id, id) WHERE ((deleted_at IS NULL) AND (status <> ALL (ARRAY['resolved'::text, 'closed'::text, 'cancelled'::text, 'rejected'::text])));
+CREATE INDEX service_problem_open_urgency_idx ON bridge.service_problem USING btree (COALESCE(priority, 2147483647), COALESCE(created_at, first_seen_at), source_id, id) WHERE ((deleted_at IS NULL) AND (status <> ALL (ARRAY['resolved'::text, 'closed'::text, 'cancelled'::text, 'rejected'::text])));
 CREATE INDEX service_problem_updated_at_status_idx ON bridge.service_problem USING btree (updated_at, status, source_id);
 COMMENT ON TABLE bridge.service_problem IS 'A service problem as it is now: the newest whole statement with the patches since merged over it; with its body: bridge.service_problem_with_body';
 COMMENT ON COLUMN bridge.service_problem.source_id IS 'Source';
@@ -1483,24 +1483,26 @@ COMMENT ON COLUMN bridge.conflict.left_base IS 'What the left said when the fiel
 COMMENT ON COLUMN bridge.conflict.right_base IS 'The same of the right';
 
 CREATE VIEW bridge.console_problem AS
- SELECT source_id,
-    id,
-    revision,
-    status,
-    status_raw,
-    category,
-    priority,
-    affected_services,
-    created_at,
-    updated_at,
-    status_changed_at,
-    resolved_at,
-    first_seen_at,
-    deleted_at,
-    via,
-    ((deleted_at IS NULL) AND (status <> ALL (ARRAY['resolved'::text, 'closed'::text, 'cancelled'::text, 'rejected'::text]))) AS open
-   FROM bridge.service_problem p;
-COMMENT ON VIEW bridge.console_problem IS 'A service problem as the list of the console filters and sorts it, without its body';
+ SELECT p.source_id,
+    p.id,
+    p.revision,
+    p.status,
+    p.status_raw,
+    p.category,
+    p.priority,
+    p.affected_services,
+    p.created_at,
+    p.updated_at,
+    p.status_changed_at,
+    p.resolved_at,
+    p.first_seen_at,
+    p.deleted_at,
+    p.via,
+    ((p.deleted_at IS NULL) AND (p.status <> ALL (ARRAY['resolved'::text, 'closed'::text, 'cancelled'::text, 'rejected'::text]))) AS open,
+    COALESCE(p.body, v.body) AS body
+   FROM (bridge.service_problem p
+     LEFT JOIN bridge.service_problem_version v ON (((p.source_id = v.source_id) AND (p.id = v.problem_id) AND (p.content_at = v.effective_at) AND (p.content_hash = v.content_hash) AND (p.body IS NULL))));
+COMMENT ON VIEW bridge.console_problem IS 'A service problem as the list of the console filters and sorts it';
 COMMENT ON COLUMN bridge.console_problem.source_id IS 'As in bridge.service_problem';
 COMMENT ON COLUMN bridge.console_problem.id IS 'As in bridge.service_problem';
 COMMENT ON COLUMN bridge.console_problem.revision IS 'As in bridge.service_problem';
@@ -1517,6 +1519,7 @@ COMMENT ON COLUMN bridge.console_problem.first_seen_at IS 'As in bridge.service_
 COMMENT ON COLUMN bridge.console_problem.deleted_at IS 'As in bridge.service_problem';
 COMMENT ON COLUMN bridge.console_problem.via IS 'As in bridge.service_problem';
 COMMENT ON COLUMN bridge.console_problem.open IS 'It exists at the source and is neither resolved, closed, cancelled nor rejected';
+COMMENT ON COLUMN bridge.console_problem.body IS 'As in bridge.service_problem_with_body; where it is not asked for, versions are not read';
 
 CREATE TABLE bridge.console_session (
     token_hash bytea NOT NULL,

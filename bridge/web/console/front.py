@@ -11,8 +11,10 @@ from bridge.storage.database import opened
 from bridge.storage.session_settings import FRONT
 from bridge.web.connections import ConnectionLimit, raise_file_limit
 from bridge.web.console import configuration, dead_letters, frame, sources, ticket
+from bridge.web.console.live import ChangeSignal, LivePages
 from bridge.web.console.login import Authenticator
 from bridge.web.console.login_page import LoginPages
+from bridge.web.console.problems import ProblemListPages
 from bridge.web.console.route import RouteTable
 from bridge.web.console.site import Site
 from bridge.web.console.visit import ClientFor
@@ -26,11 +28,18 @@ _MOST_CONNECTIONS = 512
 _KEEPALIVE_SECONDS = 60
 
 
-def console_routes(authenticator: Authenticator) -> RouteTable:
-    """Return every route of the console."""
-    login = LoginPages(authenticator)
+def console_routes(authenticator: Authenticator, changes: ChangeSignal) -> RouteTable:
+    """Return every route of the console, in the order of the links to its pages."""
     pages = (ticket, sources, dead_letters, configuration)
-    return RouteTable([*frame.ROUTES, *login.routes(), *(route for page in pages for route in page.ROUTES)])
+    return RouteTable(
+        [
+            *ProblemListPages().routes(),
+            *LivePages(changes).routes(),
+            *(route for page in pages for route in page.ROUTES),
+            *LoginPages(authenticator).routes(),
+            *frame.ROUTES,
+        ]
+    )
 
 
 @dataclass(slots=True)
@@ -44,6 +53,7 @@ class Front:
     on_ready: Callable[[str], None] | None = None
     client_for: ClientFor | None = None
     """Makes clients of sources, for tries of a connection."""
+    _changes: ChangeSignal = field(default_factory=ChangeSignal)
     _stop: anyio.Event = field(default_factory=anyio.Event)
 
     def stop(self) -> None:
@@ -58,7 +68,7 @@ class Front:
         http, console = self.settings.http, self.settings.console
         certificates = Certificates(http.tls_cert_file, http.tls_key_file) if http.tls_cert_file is not None else None
         authenticator = Authenticator(self.settings, demo=self.demo)
-        routes = console_routes(authenticator)
+        routes = console_routes(authenticator, self._changes)
         site = Site(
             "",
             routes,
@@ -94,6 +104,6 @@ class Front:
         async with opened(dsn, min_size=0, max_size=_POOL, session=FRONT) as database:
             site.database = database
             try:
-                await anyio.sleep_forever()
+                await self._changes.listen(database)
             finally:
                 site.database = None

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -16,6 +17,7 @@ from bridge.web.console.same_origin import FIELD, form_token
 
 THEMES = ("auto", "light", "dark")
 THEME_COOKIE = "bridge_theme"
+_LONGEST_CELL = 300
 _UNITS = ((86_400 * 365, "y"), (86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
@@ -35,6 +37,7 @@ class Layout:
             keep_trailing_newline=False,
         )
         self._templates.filters |= {"ago": ago, "duration": duration, "instant": instant, "number": number}
+        self._templates.filters |= {"segment": segment, "shortened": shortened}
         self._templates.globals |= {
             "asset": lambda name: f"{prefix}{assets.address(name)}",
             "prefix": prefix,
@@ -92,6 +95,24 @@ def instant(at: datetime) -> str:
     '2026-01-04 15:02:07 UTC'
     """
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def segment(text: str) -> str:
+    """Write a text as one segment of a path, whatever it holds.
+
+    >>> segment("a/b c?")
+    'a%2Fb%20c%3F'
+    """
+    return quote(text, safe="")
+
+
+def shortened(text: str) -> str:
+    """Cut a text that is too long for a cell of a table.
+
+    >>> len(shortened("x" * 1000))
+    301
+    """
+    return text if len(text) <= _LONGEST_CELL else f"{text[:_LONGEST_CELL]}…"
 
 
 def number(value: int) -> str:

@@ -22,7 +22,8 @@ SAFE_METHODS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
 
 class ConsoleRoute(Struct, frozen=True):
     """One method of one path. `navigation`: its name among the links at the top of every page. `page`: people look at
-    it, so a request without login is sent to the login page.
+    it, so a request without login is sent to the login page. `holds_slot`:
+    it counts among the requests that are answered at a time; a stream does not.
     """
 
     method: str
@@ -31,6 +32,7 @@ class ConsoleRoute(Struct, frozen=True):
     handler: PageHandler
     navigation: str = ""
     page: bool = True
+    holds_slot: bool = True
 
 
 class Found(Struct, frozen=True):

@@ -105,6 +105,9 @@ class Site:
         if path.startswith("/static/") and request.method in SAFE_METHODS:
             asset = self._assets.answer(request, path.removeprefix("/static/"))
             return asset or self._refused(request, None, Refusal(404, "no_such_file", "There is no such file."))
+        found = self.routes.find(request.method, path)
+        if isinstance(found, Found) and not found.route.holds_slot:
+            return await self._page(request, path)
         if self._open >= _SLOTS:
             return self._refused(request, None, _busy())
         self._open += 1

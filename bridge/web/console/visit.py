@@ -73,6 +73,16 @@ class Visit:
         async with self._open().transaction(limit_seconds=QUERY_SECONDS, connect_seconds=CONNECT_SECONDS) as connection:
             yield connection
 
+    @asynccontextmanager
+    async def exporting(self) -> AsyncIterator[Connection]:
+        """As `reading`, for one statement that may take as long as its reader does."""
+        async with (
+            self._open().connection(timeout_seconds=CONNECT_SECONDS) as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            await connection.execute("set local statement_timeout = 0")
+            yield connection
+
     def _open(self) -> Database:
         if self.database is None:
             raise DatabaseUnavailableError("Postgres could not be reached since the console started")

@@ -84,6 +84,13 @@ class Browser:
             while (await self.with_token("/about", "x")).status == 503:  # noqa: ASYNC110 -- seen from outside only
                 await anyio.sleep(0.01)
 
+    async def get_when_reached(self, path: str) -> Shown:
+        """Get a page as soon as the console has reached Postgres."""
+        with anyio.fail_after(PATIENCE_SECONDS):
+            while (shown := await self.get(path)).status == 503:  # noqa: ASYNC110 -- as above
+                await anyio.sleep(0.01)
+        return shown
+
     async def with_token(self, path: str, token: str) -> Shown:
         """Get a page as somebody with this token of a session, and no other cookie."""
         timeout = aiohttp.ClientTimeout(PATIENCE_SECONDS)

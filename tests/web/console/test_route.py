@@ -6,6 +6,7 @@ from aiohttp import web
 from bridge.domain.access import Permission
 from bridge.settings import Settings
 from bridge.web.console.front import console_routes
+from bridge.web.console.live import ChangeSignal
 from bridge.web.console.login import Authenticator
 from bridge.web.console.route import ConsoleRoute, Found, RouteTable
 from bridge.web.console.visit import Visit
@@ -55,6 +56,6 @@ def test_a_route_is_there_once() -> None:
 
 def test_every_route_that_changes_something_needs_a_login_but_login_and_theme() -> None:
     """A route cannot be made without a permission; this says which may be public."""
-    routes = console_routes(Authenticator(Settings())).routes
+    routes = console_routes(Authenticator(Settings()), ChangeSignal()).routes
     public = {(one.method, one.pattern) for one in routes if one.permission is Permission.PUBLIC}
     assert public <= {("POST", "/theme"), ("GET", "/login"), ("POST", "/login"), ("GET", "/login/oidc")}

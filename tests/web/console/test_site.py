@@ -14,6 +14,7 @@ from bridge.settings import Settings
 from bridge.storage.database import Database, opened
 from bridge.storage.session_settings import FRONT
 from bridge.web.console.front import console_routes
+from bridge.web.console.live import ChangeSignal
 from bridge.web.console.login import Authenticator
 from bridge.web.console.route import ConsoleRoute, RouteTable
 from bridge.web.console.same_origin import FIELD, form_token
@@ -86,7 +87,7 @@ async def test_a_role_gets_what_it_may_and_nothing_else(role: Role) -> None:
     """The routes of the console, with handlers that only answer."""
     routes = [
         ConsoleRoute(one.method, one.pattern, one.permission, hello)
-        for one in console_routes(Authenticator(Settings())).routes
+        for one in console_routes(Authenticator(Settings()), ChangeSignal()).routes
     ]
     async with site(*routes) as browser:
         browser.headers["X-Role"] = role.value

@@ -1,0 +1,117 @@
+"""Tells browsers that something changed: `/live`, server-sent events without content.
+
+One connection listens for all of them. A browser then asks for its own list again, with its own rights, so that nothing
+of a problem is sent here. One event a second at most, however much changes. An event is sent whenever the connection
+was lost meanwhile, because what changed then is not known.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import anyio
+import structlog
+from aiohttp import hdrs, web
+
+from bridge.domain.access import Permission
+from bridge.errors import DatabaseUnavailableError
+from bridge.schedule import Backoff
+from bridge.storage import change
+from bridge.storage.database import Database
+from bridge.web.console.route import ConsoleRoute
+from bridge.web.console.site import PAGE_HEADERS
+from bridge.web.console.visit import Visit
+from bridge.web.refusal import Refusal
+
+log = structlog.get_logger(__name__)
+
+MOST_STREAMS: Final = 200
+_PAUSE_SECONDS: Final = 1.0
+_HEARTBEAT_SECONDS: Final = 15.0
+_STALLED_SECONDS: Final = 30.0
+_LOOK_SECONDS: Final = 5.0
+"""How often the listening connection is tried: one that leads nowhere says nothing by itself."""
+_CHANGED: Final = b"event: changed\ndata: {}\n\n"
+
+
+@dataclass(slots=True)
+class ChangeSignal:
+    """Counts what was heard; everybody may wait for the next."""
+
+    heard: int = 0
+    _event: anyio.Event = field(default_factory=anyio.Event)
+
+    def ring(self) -> None:
+        """Wake all who wait."""
+        self.heard += 1
+        self._event.set()
+        self._event = anyio.Event()
+
+    async def after(self, heard: int) -> None:
+        """Return once more than that was heard."""
+        while self.heard == heard:
+            await self._event.wait()
+
+    async def listen(self, database: Database) -> None:
+        """Ring for every change, until cancelled."""
+        backoff = Backoff(first_seconds=0.2, last_seconds=5)
+        while True:
+            try:
+                async with database.connection() as connection, change.listening(connection, self.ring):
+                    self.ring()
+                    backoff.reset()
+                    while True:
+                        await anyio.sleep(_LOOK_SECONDS)
+                        await connection.fetchval("select 1", timeout=_LOOK_SECONDS)
+            except (DatabaseUnavailableError, TimeoutError) as error:
+                log.warning("pages do not follow changes", error=str(error) or "no answer in time")
+                await anyio.sleep(backoff.next_seconds())
+
+
+@dataclass(slots=True)
+class LivePages:
+    """The stream, and how many read it."""
+
+    signal: ChangeSignal
+    _streams: int = 0
+
+    def routes(self) -> tuple[ConsoleRoute, ...]:
+        """Return its route."""
+        return (
+            ConsoleRoute(hdrs.METH_GET, "/live", Permission.READ_PROBLEMS, self._stream, page=False, holds_slot=False),
+        )
+
+    async def _stream(self, visit: Visit) -> web.StreamResponse:
+        if self._streams >= MOST_STREAMS:
+            raise Refusal(503, "streams_full", "Too many pages are live: load yours again.", retry_after_seconds=30)
+        self._streams += 1
+        try:
+            response = web.StreamResponse(headers=dict(PAGE_HEADERS) | {"X-Accel-Buffering": "no"})
+            response.content_type = "text/event-stream"
+            await response.prepare(visit.request)
+            await self._send(response)
+        finally:
+            self._streams -= 1
+        return response
+
+    async def _send(self, response: web.StreamResponse) -> None:
+        heard = self.signal.heard
+        await _write(response, b"retry: 2000\n\n")
+        while True:
+            changed = False
+            with anyio.move_on_after(_HEARTBEAT_SECONDS):
+                await self.signal.after(heard)
+                changed = True
+            heard = self.signal.heard
+            if not await _write(response, _CHANGED if changed else b": nothing new\n\n"):
+                return
+            await anyio.sleep(_PAUSE_SECONDS)
+
+
+async def _write(response: web.StreamResponse, part: bytes) -> bool:
+    """Send a part; False when nobody reads it."""
+    try:
+        with anyio.fail_after(_STALLED_SECONDS):
+            await response.write(part)
+    except (ConnectionError, TimeoutError):
+        return False
+    return True

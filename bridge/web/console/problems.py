@@ -1,0 +1,239 @@
+"""The list of problems: `/problems`, and the same as `/problems.csv`. Everything about a list is in its address."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+from urllib.parse import urlencode
+
+import anyio
+from aiohttp import hdrs, web
+from msgspec import Struct
+from msgspec.structs import replace
+
+from bridge.domain.access import Permission
+from bridge.domain.problem_query import (
+    COLUMNS,
+    DEFAULT_COLUMNS,
+    LIMITS,
+    OPEN_ONLY,
+    VIEWS,
+    ProblemQuery,
+    QueryError,
+    Show,
+    Sort,
+    read_query,
+)
+from bridge.domain.status import Status
+from bridge.storage import problem_list
+from bridge.storage.problem_list import MOST_COUNTED, CursorError
+from bridge.web.console.exports import ExportSlots
+from bridge.web.console.problem_counts import FACETS, Numbers, ProblemCounts, has_numbers, numbers, total
+from bridge.web.console.route import ConsoleRoute
+from bridge.web.console.site import PAGE_HEADERS
+from bridge.web.console.visit import Visit
+from bridge.web.refusal import Refusal
+
+HEADINGS: Final[Mapping[str, str]] = {
+    "source": "Source",
+    "id": "Problem",
+    "name": "Name",
+    "status": "Status",
+    "priority": "Priority",
+    "category": "Category",
+    "created_at": "Raised",
+    "updated_at": "Updated",
+    "status_changed_at": "In status",
+    "affected_services": "Services",
+    "last_changed_via": "Came by",
+    "status_raw": "Status at the source",
+    "description": "Description",
+    "reason": "Reason",
+    "responsible": "Responsible",
+    "originator": "Raised by",
+    "originating_system": "System",
+    "external_id": "External id",
+    "resolved_at": "Resolved",
+    "first_seen_at": "First seen",
+    "deleted_at": "Deleted",
+    "href": "Link",
+}
+_SORTS: Final[Mapping[str, tuple[Sort, ...]]] = {
+    "priority": (Sort.URGENCY,),
+    "created_at": (Sort.RAISED, Sort.RAISED_ASC),
+    "updated_at": (Sort.UPDATED, Sort.UPDATED_ASC),
+    "status_changed_at": (Sort.STATUS_AGE,),
+}
+_DOWN: Final = frozenset({Sort.UPDATED, Sort.RAISED})
+_SHOW_NAMES: Final = {Show.OPEN: "open", Show.CLOSED: "finished", Show.DELETED: "deleted", Show.ALL: "all"}
+_VIEW_NAMES: Final = {"open": "Open", "urgent": "Priority 1", "waiting": "Held or pending", "deleted": "Deleted"}
+_STALLED_SECONDS: Final = 60.0
+
+
+class ColumnHead(Struct, frozen=True):
+    """A heading: where its link leads ("" for none) and how the list is sorted by it now."""
+
+    column: str
+    text: str
+    link: str
+    direction: str
+
+
+class Choice(Struct, frozen=True):
+    """A check box of a filter."""
+
+    value: str
+    chosen: bool
+    problems: int | None
+
+
+class AppliedCondition(Struct, frozen=True):
+    """A condition in force, and the address of the list without it."""
+
+    name: str
+    value: str
+    link: str
+
+
+def address_of(query: ProblemQuery, path: str = "/problems") -> str:
+    """The address of a list: one for each list, whatever order its parameters came in."""
+    pairs = query.parameters()
+    return f"{path}?{urlencode(pairs)}" if pairs else path
+
+
+@dataclass(slots=True)
+class ProblemListPages:
+    """The two routes, and what all their requests share."""
+
+    _counts: ProblemCounts = field(default_factory=ProblemCounts)
+    _exports: ExportSlots = field(default_factory=ExportSlots)
+
+    def routes(self) -> tuple[ConsoleRoute, ...]:
+        """Return them."""
+        return (
+            ConsoleRoute(hdrs.METH_GET, "/problems", Permission.READ_PROBLEMS, self._show, navigation="Problems"),
+            ConsoleRoute(hdrs.METH_GET, "/problems.csv", Permission.EXPORT_PROBLEMS, self._export),
+        )
+
+    async def _show(self, visit: Visit) -> web.StreamResponse:
+        query, now = _query_of(visit), datetime.now(UTC)
+        facets = await self._counts.facets(visit) if has_numbers(query) else None
+        async with visit.reading() as connection:
+            names = await problem_list.source_names(connection)
+            try:
+                page = await problem_list.page(connection, query, now)
+            except CursorError as error:
+                message = "after= is no place in this list: leave it out to begin with the first page."
+                raise Refusal(400, "bad_parameter", message) from error
+            counted = await problem_list.count(connection, query, now)
+        if counted > MOST_COUNTED and facets is not None:
+            counted = max(counted, total(facets, query))
+        response = visit.page(
+            "problems.html",
+            query=query,
+            rows=page.rows,
+            at=now,
+            heads=[_head(column, query) for column in query.col],
+            counted=counted,
+            more=counted == MOST_COUNTED + 1 and facets is None,
+            choices=_choices(query, names, None if facets is None else numbers(facets, query)),
+            applied=_applied(query),
+            views=[(text, name, _is_view(query, name)) for name, text in _VIEW_NAMES.items()],
+            shows=[(one.value, text) for one, text in _SHOW_NAMES.items()],
+            columns=[(one, HEADINGS[one]) for one in COLUMNS],
+            limits=LIMITS,
+            older=address_of(replace(query, after=page.after)) if page.after else "",
+            newest=address_of(query.first_page()) if query.after else "",
+            here=address_of(query),
+            csv=address_of(query.first_page(), "/problems.csv"),
+            is_live=not query.after and query.as_of is None,
+        )
+        if "HX-Request" in visit.request.headers and "X-Live" not in visit.request.headers:
+            response.headers["HX-Push-Url"] = f"{visit.layout.prefix}{address_of(query)}"
+        return response
+
+    async def _export(self, visit: Visit) -> web.StreamResponse:
+        query, now = _query_of(visit).first_page(), datetime.now(UTC)
+        user = visit.principal.name if visit.principal else ""
+        with self._exports.taken(user):
+            return await _write_csv(visit, query, now)
+
+
+async def _write_csv(visit: Visit, query: ProblemQuery, now: datetime) -> web.StreamResponse:
+    """Stream the list; the answer begins with the first row, so that a failure before it is a page."""
+    response = web.StreamResponse(headers=dict(PAGE_HEADERS))
+    response.content_type, response.charset = "text/csv", "utf-8"
+    name = f"problems-{now:%Y%m%d-%H%M%S}.csv"
+    response.headers[hdrs.CONTENT_DISPOSITION] = f'attachment; filename="{name}"'
+    response.headers["X-Content-Type-Options"] = "nosniff"
+
+    async def write(part: bytes) -> None:
+        if not response.prepared:
+            await response.prepare(visit.request)
+        with anyio.fail_after(_STALLED_SECONDS):
+            await response.write(part)
+
+    async with visit.exporting() as connection:
+        await problem_list.write_csv(connection, query, now, write)
+    if not response.prepared:
+        await response.prepare(visit.request)
+    await response.write_eof()
+    return response
+
+
+def _query_of(visit: Visit) -> ProblemQuery:
+    try:
+        return read_query(visit.query)
+    except QueryError as error:
+        raise Refusal(400, "bad_parameter", "; ".join(error.faults)) from error
+
+
+def _head(column: str, query: ProblemQuery) -> ColumnHead:
+    sorts = _SORTS.get(column, ())
+    direction = ""
+    if query.sort in sorts:
+        direction = "descending" if query.sort in _DOWN else "ascending"
+    possible = [one for one in sorts if one is not query.sort and _is_possible(one, query)]
+    link = address_of(replace(query.first_page(), sort=possible[0])) if possible else ""
+    return ColumnHead(column, HEADINGS[column], link, direction)
+
+
+def _is_possible(sort: Sort, query: ProblemQuery) -> bool:
+    return sort not in OPEN_ONLY or (query.state is Show.OPEN and query.as_of is None)
+
+
+def _choices(query: ProblemQuery, sources: Sequence[str], counted: Numbers | None) -> dict[str, list[Choice]]:
+    """The check boxes of each filter; a value that is chosen is always there, also when nothing has it."""
+    known: dict[str, Sequence[str]] = {
+        "status": [one.value for one in Status if _fits(one, query.state)],
+        "source": sources,
+        "priority": [str(one) for one in range(1, 6)],
+        "category": sorted(counted["category"]) if counted else (),
+    }
+    choices = {}
+    for name in FACETS:
+        chosen = [str(value) for value in getattr(query, name)]
+        values = [value for value in dict.fromkeys((*known[name], *chosen)) if value != "None"]
+        choices[name] = [Choice(one, one in chosen, counted[name].get(one, 0) if counted else None) for one in values]
+    return choices
+
+
+def _fits(status: Status, show: Show) -> bool:
+    finished = status in (Status.RESOLVED, Status.CLOSED, Status.CANCELLED, Status.REJECTED)
+    return {Show.OPEN: not finished, Show.CLOSED: finished}.get(show, True)
+
+
+def _applied(query: ProblemQuery) -> list[AppliedCondition]:
+    """The conditions in force, each with the way out of it."""
+    hidden = {"state", "sort", "col", "limit", "after"}
+    return [
+        AppliedCondition(name, value, address_of(query.without(name, value)))
+        for name, value in query.parameters()
+        if name not in hidden
+    ]
+
+
+def _is_view(query: ProblemQuery, name: str) -> bool:
+    """Is this the list that a view shows, whatever its columns?"""
+    plain = replace(query.first_page(), col=DEFAULT_COLUMNS, limit=ProblemQuery().limit)
+    return plain == read_query(VIEWS[name])

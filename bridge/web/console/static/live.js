@@ -1,0 +1,44 @@
+"use strict";
+// Live lists: an event says that something changed, and the list is asked for again, once a second at most. Nothing is
+// asked for while the page is paused or hidden; then the number of changes is shown.
+(() => {
+  let source = null, missed = 0, paused = false, busy = false, again = false;
+  const button = () => document.getElementById("live");
+  const show = () => {
+    const one = button();
+    if (!one) return;
+    one.hidden = false;
+    one.setAttribute("aria-pressed", String(!paused));
+    one.textContent = paused ? "Live: paused" : "Live: on";
+    const note = document.getElementById("changed");
+    note.hidden = !missed;
+    note.textContent = missed ? `changed ${missed} time${missed === 1 ? "" : "s"} since: show` : "";
+  };
+  const refresh = async () => {
+    if (busy) { again = true; return; }
+    busy = true;
+    missed = 0;
+    await htmx.ajax("GET", location.pathname + location.search, { target: "#main", select: "#main", swap: "outerMorph", push: "false", headers: { "X-Live": "1" } });
+    busy = false;
+    show();
+    if (again) { again = false; setTimeout(changed, 1000); }
+  };
+  const changed = () => { if (!button()) return; if (paused || document.hidden) { missed += 1; show(); } else refresh(); };
+  const open = () => {
+    const one = button();
+    if (!one || source) return;
+    source = new EventSource(one.dataset.live);
+    source.addEventListener("changed", changed);
+    show();
+  };
+  document.addEventListener("click", (event) => {
+    if (!event.target.closest("#live")) return;
+    paused = !paused;
+    if (paused || !missed) show(); else refresh();
+  });
+  document.addEventListener("visibilitychange", () => { if (!document.hidden && missed && !paused) refresh(); });
+  addEventListener("pagehide", () => { if (source) { source.close(); source = null; } });
+  addEventListener("pageshow", open);
+  document.addEventListener("htmx:after:swap", () => { open(); show(); });
+  open();
+})();

@@ -1,0 +1,81 @@
+"""Browsers are told that something changed."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+import anyio
+import pytest
+
+from bridge.domain.observation import Via
+from bridge.storage.database import Database
+from bridge.storage.observation import Entry
+from bridge.storage.observation_store import store_items
+from bridge.tmf656 import wire
+from bridge.web.console.live import ChangeSignal
+
+pytestmark = pytest.mark.anyio
+
+LIMIT_SECONDS = 30.0
+
+
+async def next_event(stream: aiohttp.StreamReader) -> bytes:
+    """Read up to the next event that is not a heartbeat."""
+    with anyio.fail_after(LIMIT_SECONDS):
+        while True:
+            line = await stream.readline()
+            if line.startswith(b"event:"):
+                return line.strip()
+
+
+async def test_a_change_is_told_without_anything_of_it(
+    dsn: str, database: Database, source_id: int, open_console: Callable[..., Any]
+) -> None:
+    async with open_console(dsn) as browser:
+        await browser.reached()
+        async with browser.session.get(f"{browser.url}/live") as answer:
+            assert answer.content_type == "text/event-stream"
+            assert answer.headers["Cache-Control"] == "no-store"
+            for number in range(2):
+                problem = {"id": f"SP-{number}", "status": "held", "lastUpdate": "2026-06-01T12:00:00Z"}
+                seen = wire.read_problem(problem, asked_at=datetime.now(UTC), via=Via.POLL)
+                await store_items(database, [Entry(source_id, seen)])
+                assert await next_event(answer.content) == b"event: changed"
+                assert (await answer.content.readline()).strip() == b"data: {}"
+
+
+async def test_the_stream_needs_a_login(dsn: str, open_console: Callable[..., Any]) -> None:
+    async with open_console(dsn, demo=False) as browser:
+        await browser.reached()
+        assert (await browser.get("/live")).status == 401
+
+
+async def test_many_streams_leave_room_for_pages(dsn: str, open_console: Callable[..., Any]) -> None:
+    async with open_console(dsn) as browser:
+        await browser.reached()
+        streams = [await browser.session.get(f"{browser.url}/live") for _ in range(40)]
+        try:
+            assert {stream.status for stream in streams} == {200}
+            assert (await browser.get("/about")).status == 200
+        finally:
+            for stream in streams:
+                stream.close()
+
+
+async def test_everybody_who_waits_hears_the_next_ring_and_none_is_lost() -> None:
+    signal, heard = ChangeSignal(), []
+
+    async def wait(before: int) -> None:
+        await signal.after(before)
+        heard.append(signal.heard)
+
+    signal.ring()
+    with anyio.fail_after(LIMIT_SECONDS):
+        async with anyio.create_task_group() as waiting:
+            waiting.start_soon(wait, 0)  # rang already
+            waiting.start_soon(wait, 1)
+            await anyio.wait_all_tasks_blocked()
+            assert heard == [1]
+            signal.ring()
+    assert heard == [1, 2]

@@ -1,0 +1,290 @@
+"""The list of problems against a model in Python: page, counts, paging and CSV say the same."""
+
+import csv
+import io
+import random
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+import anyio
+import asyncpg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bridge.domain.observation import Via
+from bridge.storage import source as source_table
+from bridge.storage.database import Database, opened
+from bridge.storage.observation import Entry
+from bridge.storage.observation_store import store_items
+from bridge.storage.session_settings import FRONT
+from bridge.tmf656 import wire
+from tests.web.console.conftest import Browser, Shown
+
+pytestmark = pytest.mark.anyio
+
+START = datetime(2026, 6, 1, 12, tzinfo=UTC)
+FINISHED = {"resolved", "closed", "cancelled", "rejected"}
+STATUSES = ["acknowledged", "inProgress", "held", "pending", "resolved", "closed"]
+SOURCES = ["oss", "snow"]
+FORMULAS = ["=1+1", "+1", "-1", "@x", "\t=1", "plain", 'quoted "x", and\nmore', "'=1"]
+
+
+def made(count: int = 120) -> list[dict[str, Any]]:
+    """Problems with everything that a list can ask for, also missing; the same each time."""
+    chance = random.Random(7)
+    problems = []
+    for number in range(count):
+        raised = START + timedelta(minutes=chance.randrange(600))
+        problem: dict[str, Any] = {
+            "id": f"SP-{number}" if number % 10 else f"a/b {number}?",
+            "name": f"{chance.choice(['no light', 'no power', 'Noise'])} on S{chance.randrange(20)}",
+            "status": chance.choice(STATUSES),
+            "description": chance.choice(FORMULAS),
+            "affectedService": [{"id": f"S{chance.randrange(5)}", "name": f"line {chance.randrange(5)}"}],
+            "relatedParty": [{"id": f"P{chance.randrange(5)}", "name": f"party {chance.randrange(3)}"}],
+            "affectedLocation": [{"name": f"place {chance.randrange(4)}"}],
+        }
+        if chance.random() < 0.9:
+            problem["priority"] = str(chance.randrange(1, 4))
+        if chance.random() < 0.8:
+            problem["category"] = chance.choice(["supplier.originated", "system.originated", "-odd"])
+        if chance.random() < 0.8:
+            problem["creationDate"] = raised.isoformat()
+        if chance.random() < 0.8:
+            problem["lastUpdate"] = (raised + timedelta(minutes=chance.randrange(60))).isoformat()
+        problems.append({"source": SOURCES[number % 2], "body": problem})
+    return problems
+
+
+PROBLEMS = made()
+
+
+@pytest.fixture(scope="module")
+async def filled(postgres: Any) -> AsyncIterator[str]:
+    """The DSN of a database that has them, and some that are gone at their source; made once for this module."""
+    from tests.conftest import _TEMPLATE, with_database  # noqa: PLC0415 -- the names of the test database
+
+    name = "test_problem_list"
+    owner = await asyncpg.connect(postgres.dsn)
+    await owner.execute(f"create database {name} template {_TEMPLATE}")
+    dsn = with_database(postgres.dsn, name)
+    async with opened(dsn, wait=False) as database:
+        keys = {}
+        async with database.transaction() as connection:
+            for source in SOURCES:
+                keys[source] = (await source_table.ensure(connection, source, "http://x.example", "")).id
+        for one in PROBLEMS:
+            seen = wire.read_problem(one["body"], asked_at=START + timedelta(hours=20), via=Via.POLL)
+            await store_items(database, [Entry(keys[one["source"]], seen)])
+        async with database.connection() as connection:
+            await connection.execute("update bridge.service_problem set deleted_at = now() where id like 'SP-%3'")
+    yield dsn
+    await owner.execute(f"drop database {name} with (force)")
+    await owner.close()
+
+
+@pytest.fixture
+async def list_browser(filled: str, open_console: Callable[..., Any]) -> AsyncIterator[Browser]:
+    async with open_console(filled) as browser:
+        await browser.get_when_reached("/problems")
+        yield browser
+
+
+async def facts(dsn: str) -> list[dict[str, Any]]:
+    """What report.service_problem says of each; the model filters and sorts that."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        rows = await connection.fetch("select * from report.service_problem order by source, id")
+        ids = dict(await connection.fetch("select name, id from bridge.source"))
+    finally:
+        await connection.close()
+    bodies = {(one["source"], one["body"]["id"]): one["body"] for one in PROBLEMS}
+    return [dict(row) | {"it": bodies[row["source"], row["id"]], "source_id": ids[row["source"]]} for row in rows]
+
+
+def wanted(rows: list[dict[str, Any]], asked: dict[str, Any]) -> list[dict[str, Any]]:
+    """The model: the list that these parameters describe, in its order."""
+    state = asked.get("state", "open")
+    ids = {row["id"] for row in rows}
+
+    def shown(row: dict[str, Any]) -> bool:
+        gone, finished = row["deleted_at"] is not None, row["status"] in FINISHED
+        return {"all": True, "deleted": gone, "closed": not gone and finished, "open": not gone and not finished}[state]
+
+    def named(elements: list[dict[str, str]], text: str) -> bool:
+        return any(text in element.values() for element in elements)
+
+    def holds(row: dict[str, Any]) -> bool:
+        it, q = row["it"], asked.get("q", "")
+        text = " ".join((row["id"], it["name"], it["description"])).lower()
+        return (
+            all(
+                str(row[name]) in asked[name]
+                for name in ("status", "source", "priority", "category")
+                if asked.get(name)
+            )
+            and ("service" not in asked or named(it["affectedService"], asked["service"]))
+            and ("party" not in asked or named(it["relatedParty"], asked["party"]))
+            and ("region" not in asked or named(it["affectedLocation"], asked["region"]))
+            and ((row["id"] == q) if q in ids else all(word.lower() in text for word in q.split()))
+        )
+
+    found = [row for row in rows if shown(row) and holds(row)]
+    place = {"source_id": lambda row: (row["source_id"], row["id"])}["source_id"]
+    match asked.get("sort", "updated"):
+        case "updated" | "raised" as sort:
+            column = "updated_at" if sort == "updated" else "created_at"
+            key = lambda row: (row[column] is None, row[column] or START, *place(row))  # noqa: E731
+            return sorted(found, key=key, reverse=True)
+        case "updated_asc" | "raised_asc" as sort:
+            column = "updated_at" if sort == "updated_asc" else "created_at"
+            return sorted(found, key=lambda row: (row[column] is None, row[column] or START, *place(row)))
+        case "urgency":
+            return sorted(
+                found,
+                key=lambda row: (row["priority"] or 10**9, row["created_at"] or row["first_seen_at"], *place(row)),
+            )
+    return sorted(
+        found, key=lambda row: (row["status_changed_at"] or row["created_at"] or row["first_seen_at"], *place(row))
+    )
+
+
+ASKED = st.fixed_dictionaries(
+    {},
+    optional={
+        "state": st.sampled_from(["open", "closed", "deleted", "all"]),
+        "status": st.lists(st.sampled_from(STATUSES), min_size=1, max_size=3, unique=True),
+        "source": st.lists(st.sampled_from([*SOURCES, "nowhere"]), min_size=1, max_size=2, unique=True),
+        "priority": st.lists(st.sampled_from(["1", "2", "3"]), min_size=1, max_size=2, unique=True),
+        "category": st.lists(st.sampled_from(["supplier.originated", "-odd"]), min_size=1, max_size=2, unique=True),
+        "service": st.sampled_from(["S1", "line 2", "S9"]),
+        "party": st.sampled_from(["P1", "party 2", "nobody"]),
+        "region": st.sampled_from(["place 1", "nowhere"]),
+        "q": st.sampled_from(["SP-7", "NO light", "power s1", "a/b 10?", "=1", "SP-", "%", "_"]),
+        "sort": st.sampled_from(["updated", "updated_asc", "raised", "raised_asc", "urgency", "status_age"]),
+        "limit": st.sampled_from(["25", "50"]),
+    },
+).filter(lambda asked: asked.get("sort") not in ("urgency", "status_age") or asked.get("state", "open") == "open")
+
+
+async def whole_list(browser: Browser, path: str) -> tuple[list[str], Shown]:
+    """Follow the pages of a list to its end; return the keys in order, and the first page."""
+    keys: list[str] = []
+    first = page = await browser.get(path)
+    while True:
+        assert page.status == 200, page.text
+        keys += page.rows
+        if "Older" not in page.links:
+            return keys, first
+        page = await browser.get(page.links["Older"])
+
+
+async def test_page_count_and_csv_are_what_the_model_says(
+    filled: str, list_browser: Browser, anyio_backend: str
+) -> None:
+    rows = await facts(filled)
+    drawn: list[dict[str, Any]] = []
+
+    @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+    @given(ASKED)
+    def draw(asked: dict[str, Any]) -> None:
+        drawn.append(asked)
+
+    await anyio.to_thread.run_sync(draw)
+    for asked in drawn:
+        query = urlencode(asked, doseq=True)
+        keys, first = await whole_list(list_browser, f"/problems?{query}")
+        expected = wanted(rows, asked)
+        assert keys == [f"{row['source']}/{row['id']}" for row in expected], query
+        assert f"<strong>{len(expected)}</strong> problem" in first.text
+        csv_page = await list_browser.get(f"/problems.csv?{query}")
+        read = list(csv.DictReader(io.StringIO(csv_page.text)))
+        assert [(row["source"], row["id"]) for row in read] == [(row["source"], row["id"]) for row in expected], query
+
+
+async def test_the_csv_has_the_columns_that_are_shown_and_no_formula(filled: str, list_browser: Browser) -> None:
+    answer = await list_browser.get("/problems.csv?state=all&col=id&col=description&col=priority&col=updated_at")
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert 'filename="problems-' in answer.headers["content-disposition"]
+    read = {row["id"]: row for row in csv.DictReader(io.StringIO(answer.text))}
+    for row in await facts(filled):
+        it = read[row["id"]]
+        assert list(it) == ["id", "priority", "updated_at", "description"]
+        text = row["description"]
+        assert it["description"] == (f"'{text}" if text[0] in "=+-@\t\r" else text)
+        assert it["priority"] == ("" if row["priority"] is None else str(row["priority"]))
+        assert it["updated_at"] == ("" if row["updated_at"] is None else row["updated_at"].isoformat())
+
+
+async def test_numbers_beside_the_filters_are_what_the_lists_have(list_browser: Browser) -> None:
+    page = await list_browser.get("/problems?source=snow&priority=1")
+    for status in ("held", "pending"):
+        there = await list_browser.get(f"/problems?source=snow&priority=1&status={status}")
+        number = len(there.rows)
+        assert f'value="{status}"> {status} <span class="quiet">{number}</span>' in page.text
+
+
+async def test_as_of_shows_the_list_as_it_was(list_browser: Browser) -> None:
+    before = await list_browser.get("/problems?state=all&as_of=2020-01-01T00:00:00Z")
+    assert (before.status, before.rows) == (200, {})
+    then = await list_browser.get("/problems?state=all&source=snow&as_of=2026-06-01T18:00:00Z")
+    assert then.status == 200
+    assert all(row["source"] == "snow" for row in then.rows.values())
+    read = await list_browser.get("/problems.csv?state=all&source=snow&as_of=2026-06-01T18:00:00Z&limit=200")
+    assert len(list(csv.DictReader(io.StringIO(read.text)))) >= len(then.rows) > 0
+
+
+@pytest.mark.parametrize(
+    "query", ["stauts=held", "status=hold", "after=x", "after=WyJ1cGRhdGVkIl0", "sort=urgency&state=all", "limit=1"]
+)
+async def test_a_parameter_that_is_wrong_is_named(list_browser: Browser, query: str) -> None:
+    for path in ("/problems", "/problems.csv"):
+        if path.endswith("csv") and query.startswith("after"):
+            continue
+        answer = await list_browser.get(f"{path}?{query}")
+        assert answer.status == 400
+        assert query.partition("=")[0] in answer.text
+
+
+async def test_no_statement_of_the_list_skips_rows_and_each_order_has_its_index(filled: str) -> None:
+    """Sorting a page would read everything first."""
+    from bridge.domain.problem_query import ProblemQuery, Sort  # noqa: PLC0415
+    from bridge.storage import problem_list  # noqa: PLC0415
+
+    indexes = {
+        Sort.UPDATED: "service_problem_updated_at_status_idx",
+        Sort.UPDATED_ASC: "service_problem_updated_at_status_idx",
+        Sort.RAISED: "service_problem_created_at_idx",
+        Sort.RAISED_ASC: "service_problem_created_at_idx",
+        Sort.URGENCY: "service_problem_open_urgency_idx",
+        Sort.STATUS_AGE: "service_problem_open_status_age_idx",
+    }
+    async with opened(filled, wait=False, session=FRONT) as database:
+        for sort, index in indexes.items():
+            plans = await _plans(database, problem_list, ProblemQuery(sort=sort))
+            assert any(index in plan for plan in plans), (sort, plans)
+            assert not any("service_problem_version" in plan for plan in plans[:2]), "bodies are read for the page only"
+
+
+async def _plans(database: Database, module: Any, query: Any) -> list[str]:
+    """The plans of the statements that find the keys of a page."""
+    plans: list[str] = []
+    async with database.connection() as connection:
+        await connection.execute("set enable_seqscan = off; set enable_sort = off; set enable_bitmapscan = off")
+
+        class Explaining:
+            """Explains what it is asked, then asks it."""
+
+            async def fetch(self, sql: str, *values: Any) -> Any:
+                if "console_problem" in sql:
+                    plans.append("\n".join(row[0] for row in await connection.fetch(f"explain {sql}", *values)))
+                return await connection.fetch(sql, *values)
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(connection, name)
+
+        await module.page(Explaining(), query, START)
+    return plans
