@@ -1,4 +1,4 @@
-"""`demo`: an embedded Postgres, a simulated TMF656 server and the bridge in one, with a line of figures.
+"""`demo`: an embedded Postgres, a simulated TMF656 server and the bridge with its console, with a line of figures.
 
 The data stay in a directory of the demo's own, `.bridge-demo` beside `data_dir`, so that no problem made up here ever
 stands beside real ones. A configuration in it leads `psql`, `status` and `report` there, also while the demo runs.
@@ -19,6 +19,7 @@ from typing import Annotated
 import anyio
 import orjson
 import typer
+from anyio.abc import SocketAttribute
 from anyio.streams.memory import MemoryObjectReceiveStream
 from rich.console import Console
 
@@ -29,11 +30,14 @@ from bridge.errors import DatabaseUnavailableError, PermanentError
 from bridge.settings import Settings, Tmf656Settings
 from bridge.simulator import Simulator
 from bridge.telemetry.metrics import Metrics
+from bridge.workers.front import FrontProcess, WithFront
 
 _SOURCE = "demo"
 _POPULATION = 200
 _MOST = 2_000
 _FIRST_SECONDS = 10
+_LOOPBACK = "127.0.0.1"
+"""Nobody is asked who they are there, so it is for this machine only."""
 
 
 def demo(
@@ -46,8 +50,8 @@ def demo(
         str, typer.Option("--version", help="Version of TMF656 the simulated server speaks: 2 to 5.")
     ] = "4",
 ) -> None:
-    """See it work: starts Postgres, a simulated TMF656 server and the bridge, and shows what to look at. Ctrl-C
-    stops everything.
+    """See it work: starts Postgres, a simulated TMF656 server and the bridge with its web console, and shows what to
+    look at. Ctrl-C stops everything.
     """
     settings = settings_for(config, quiet=True)
     settings = settings.model_copy(update={"data_dir": settings.data_dir.with_name(f"{settings.data_dir.name}-demo")})
@@ -77,13 +81,17 @@ class _Demo:
     async def run(self) -> None:
         """Run until Ctrl-C, SIGTERM or the time is up."""
         console = Console(highlight=False, markup=False, soft_wrap=True)
-        console.print(f"Postgres     starting in {self.settings.data_dir} …")
         async with self.simulator:
+            settings = await self._settings()
+            address = f"http://{settings.console.host}:{settings.console.port}"
+            console.print(f"console      {address}   open it in a browser, ready in a few seconds", style="bold")
+            console.print(f"Postgres     starting in {self.settings.data_dir} …")
             send, receive = anyio.create_memory_object_stream[RunningBridge](1)
-            bridge = Bridge(await self._settings(), on_ready=send.send_nowait)
+            bridge = Bridge(settings, on_ready=send.send_nowait)
+            both = WithFront(bridge, FrontProcess(settings, demo=True))
             async with send, receive, anyio.create_task_group() as group:
-                group.start_soon(self._show, bridge, receive, console)
-                await run_until_signal(bridge)
+                group.start_soon(self._show, both, receive, console)
+                await run_until_signal(both)
                 group.cancel_scope.cancel()
         console.print(f"\nstopped; the data stay in {self.settings.data_dir}, which may be deleted")
 
@@ -93,10 +101,14 @@ class _Demo:
             update={"port": await _free_port(self.settings.http.host, self.settings.http.port)}
         )
         http.model_fields_set.discard("public_url")
-        return self.settings.model_copy(update={"sources": {_SOURCE: source}, "http": http})
+        port = await _free_port(_LOOPBACK, self.settings.console.port) or await _any_port(_LOOPBACK)
+        console = {"enabled": True, "host": _LOOPBACK, "port": port, "public_url": None}
+        pages = self.settings.console.model_copy(update=console)
+        return self.settings.model_copy(update={"sources": {_SOURCE: source}, "http": http, "console": pages})
 
-    async def _show(self, bridge: Bridge, ready: MemoryObjectReceiveStream[RunningBridge], console: Console) -> None:
+    async def _show(self, both: WithFront, ready: MemoryObjectReceiveStream[RunningBridge], console: Console) -> None:
         running = await ready.receive()
+        both.found(running.postgres.dsn)
         source = running.sources[_SOURCE]
         console.print("Postgres     started, schema migrated")
         console.print(f"simulator    TMF656 version {self.simulator.version} at {self.simulator.url}")
@@ -108,7 +120,7 @@ class _Demo:
             f"hub          {'subscription registered, notifications are coming' if source.registered else 'silent'}"
         )
         self._explain(console, running)
-        await self._figures(bridge, running, console)
+        await self._figures(both, running, console)
 
     def _explain(self, console: Console, running: RunningBridge) -> None:
         command, config = _command(), f" --config {shlex.quote(str(self._write_configuration()))}"
@@ -130,7 +142,7 @@ class _Demo:
         )
         return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
-    async def _figures(self, bridge: Bridge, running: RunningBridge, console: Console) -> None:
+    async def _figures(self, both: WithFront, running: RunningBridge, console: Console) -> None:
         started, before, at = monotonic(), _notifications(running.metrics), monotonic()
         while True:
             await anyio.sleep(1)
@@ -140,7 +152,7 @@ class _Demo:
                 console.print(line, end="\r" if console.is_terminal else "\n")
             before, at = count, now
             if self.seconds is not None and now - started >= self.seconds:
-                bridge.stop()
+                both.stop()
                 return
 
 
@@ -161,6 +173,12 @@ def _notifications(metrics: Metrics) -> float:
         for sample in family.samples
         if sample.name.endswith("_total")
     )
+
+
+async def _any_port(host: str) -> int:
+    """A port that nothing uses now."""
+    async with await anyio.create_tcp_listener(local_host=host, local_port=0) as listening:
+        return int(listening.extra(SocketAttribute.local_port))  # noqa: S610 -- not Django's
 
 
 async def _free_port(host: str, port: int) -> int:
