@@ -19,6 +19,8 @@ _PATTERNS = {
         "kubernetes/*.yaml",
         "dataminer/*.yaml",
         "dataminer/*.cs",
+        "servicenow/*.js",
+        "servicenow/*.md",
     ),
     "grafana": ("dashboards/*.json", "provisioning/**/*.yaml", "provisioning/**/*.yml"),
 }
@@ -31,8 +33,8 @@ def files(
         bool, typer.Option("--force", metavar="", help="Replace files that differ from those of this version.")
     ] = False,
 ) -> None:
-    """Write alert rules, dashboards, a systemd unit, compose and Kubernetes files, what is installed on DataMiner,
-    reports and an example bridge.toml.
+    """Write alert rules, dashboards, a systemd unit, compose and Kubernetes files, what is installed on DataMiner and
+    ServiceNow, reports and an example bridge.toml.
 
     They are those of this version, so after an update write them again into another directory and compare. A file
     that is there already and differs is never replaced without `--force`.

@@ -29,7 +29,8 @@ def notes_of(record: Mapping[str, Any]) -> list[RemoteNote]:
             seen[named] += 1
             note_id = named if seen[named] == 1 else f"{named}-{seen[named]}"
         found = timestamp.read(date)
-        notes.append(RemoteNote(note_id, author, None if found is None or found.unset else found.at, text))
+        at = None if found is None or found.unset else found.at
+        notes.append(RemoteNote(note_id, author, at, text, _text_of(part.get("journal"))))
     return notes
 
 

@@ -38,12 +38,15 @@ class Ticket(Struct, frozen=True):
 
 
 class RemoteNote(Struct, frozen=True):
-    """One note of a ticket. `id`: stays the same whenever it is read. `at`: None where the system does not say."""
+    """One note of a ticket. `id`: stays the same whenever it is read. `at`: None where the system does not say.
+    `journal`: the list it stands in, where a system has several: `comments` for everybody, `work_notes` for the desk.
+    """
 
     id: str
     author: str
     at: datetime | None
     text: str
+    journal: str = ""
 
 
 class Capabilities(Struct, frozen=True):

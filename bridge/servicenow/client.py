@@ -155,7 +155,7 @@ class TableClient:
                 )
             case "display":
                 record, _ = await self.record("notes", ticket_id)
-                return notes_in(record.names.get(column, "") for column in JOURNALS)
+                return notes_in(record.names)
             case "sys_journal_field":
                 return (await self._journals([ticket_id])).get(ticket_id, [])
 
@@ -254,9 +254,7 @@ class TableClient:
             case "none":
                 return {}
             case "display":
-                return {
-                    sys_id: notes_in(record.names.get(column, "") for column in JOURNALS) for sys_id, record in pairs
-                }
+                return {sys_id: notes_in(record.names) for sys_id, record in pairs}
             case "sys_journal_field":
                 return await self._journals([sys_id for sys_id, _ in pairs if sys_id])
 

@@ -23,16 +23,18 @@ def note_of(row: Mapping[str, str]) -> RemoteNote:
     """Return the note of a row of `sys_journal_field`."""
     found = timestamp.read(instant_of(row.get("sys_created_on", "")))
     at = None if found is None or found.unset else found.at
-    return RemoteNote(row.get("sys_id", ""), row.get("sys_created_by", ""), at, row.get("value", ""))
+    author, text = row.get("sys_created_by", ""), row.get("value", "")
+    return RemoteNote(row.get("sys_id", ""), author, at, text, row.get("element", ""))
 
 
-def notes_in(shown: Iterable[str]) -> list[RemoteNote]:
-    """Return the notes in display values of journals, each column the oldest first. A note is named by its author,
-    time and text, and by how many of these came before.
+def notes_in(shown: Mapping[str, str]) -> list[RemoteNote]:
+    """Return the notes in the display values of journals, by column, each the oldest first. A note is named by its
+    author, time and text, and by how many of these came before.
     """
     notes: list[RemoteNote] = []
     seen: Counter[str] = Counter()
-    for text in shown:
+    for journal in JOURNALS:
+        text = shown.get(journal, "")
         heads = list(_HEAD.finditer(text))
         ends = [*(head.start() for head in heads[1:]), len(text)]
         for head, end in reversed(list(zip(heads, ends, strict=False))):
@@ -41,14 +43,14 @@ def notes_in(shown: Iterable[str]) -> list[RemoteNote]:
             seen[named.hexdigest()] += 1
             number = seen[named.hexdigest()]
             note_id = named.hexdigest() if number == 1 else f"{named.hexdigest()}-{number}"
-            notes.append(RemoteNote(note_id, head[2], None, said))
+            notes.append(RemoteNote(note_id, head[2], None, said, journal))
     return notes
 
 
 def as_items(notes: Iterable[RemoteNote]) -> list[dict[str, Any]]:
     """Return notes as those of a version 4 problem."""
     return [
-        {"id": note.id, "author": note.author, "text": note.text}
+        {"id": note.id, "author": note.author, "text": note.text, "journal": note.journal}
         | ({} if note.at is None else {"date": note.at.isoformat()})
         for note in notes
     ]

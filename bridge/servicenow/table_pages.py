@@ -74,6 +74,7 @@ class TablePages:
         first = TableWindow(joined(query, _ORDER)) if changed_since is None else self._at(">=", since)
         self._window: TableWindow | None = first
         self._number = 0
+        self._total: int | None = None
         self._ids: set[int] = set()
         self._places: frozenset[tuple[str, str]] = frozenset()
         self._gap: Gap | None = Gap.UNFINISHED
@@ -115,7 +116,8 @@ class TablePages:
             self._window = None if self._gap is not None else self._following(self._window, answer, fresh)
             if fresh or self._number == 0:
                 self._number += 1
-                return ListPage(fresh, answer.asked_at, answer.server_at, self._number, answer.total)
+                self._total = answer.total if self._number == 1 else self._total
+                return ListPage(fresh, answer.asked_at, answer.server_at, self._number, self._total)
         raise StopAsyncIteration
 
     def _note(self, answer: TableAnswer) -> None:

@@ -18,6 +18,7 @@ async def test_f15_rules_dashboards_unit_compose_and_reports_are_written(call: A
         "deploy/systemd/tmf656-bridge.service",
         "deploy/kubernetes/tmf656-bridge.yaml",
         "deploy/dataminer/TicketRoutes.cs",
+        "deploy/servicenow/business_rule.js",
         "grafana/dashboards/feed-health.json",
         "sql/reports/daily_flow.sql",
     ):
