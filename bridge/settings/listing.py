@@ -17,7 +17,7 @@ from bridge.settings.draft import Layer
 from bridge.settings.model import SECTIONS, Settings
 from bridge.settings.overlay import LayeredSettings, OverlayEntry, is_changeable, is_locked, is_secret
 from bridge.settings.read import environment_keys
-from bridge.settings.section import section_of
+from bridge.settings.section import section_of, text_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ def _row(
 
 def _leaves(settings: Settings) -> Iterator[tuple[str, Any, str]]:
     """Yield key, value and description of every setting."""
-    yield "data_dir", settings.data_dir, _about(settings, "data_dir")
+    yield "data_dir", settings.data_dir, text_of(Settings, "data_dir")
     for name in SECTIONS:
         yield from _of_table(f"{name}.", getattr(settings, name))
     for name, source in settings.sources.items():
@@ -134,7 +134,7 @@ def _of_table(above: str, table: BaseModel) -> Iterator[tuple[str, Any, str]]:
         if section_of(field) is not None and isinstance(value, BaseModel):
             yield from _of_table(f"{above}{name}.", value)
         else:
-            yield f"{above}{name}", value, _about(table, name)
+            yield f"{above}{name}", value, text_of(type(table), name)
 
 
 def _written(settings: Settings) -> Iterator[tuple[str, Any, str]]:
@@ -146,10 +146,6 @@ def _written(settings: Settings) -> Iterator[tuple[str, Any, str]]:
             table = table[part] if isinstance(table, Mapping) else getattr(table, part)
         if name in table.model_fields_set:
             yield key, value, about
-
-
-def _about(table: BaseModel, name: str) -> str:
-    return " ".join((type(table).model_fields[name].description or "").split())
 
 
 def _is_set(value: Any) -> bool:

@@ -15,7 +15,7 @@ from bridge.settings.console import ConsoleSettings
 from bridge.settings.dsn import read_dsn
 from bridge.settings.kinds import ANY_KIND, SourceOfKind
 from bridge.settings.links import LinkFieldSettings, LinkSettings
-from bridge.settings.section import Key, Section, secret_names, section_of
+from bridge.settings.section import Key, Section, secret_names, section_of, text_of
 from bridge.settings.values import (
     AnyPath,
     BaseUrl,
@@ -228,8 +228,19 @@ def _link_model_at(key: Key) -> type[BaseModel] | None:
 
 def field_at(key: Key) -> FieldInfo | None:
     """The field that a value at `key` belongs to: of an element of a list or table, that of the whole."""
+    place = _place_of(key)
+    return None if place is None else place[0].model_fields[place[1]]
+
+
+def text_at(key: Key) -> str | None:
+    """What an operator reads about the field at `key` (`field_at`)."""
+    place = _place_of(key)
+    return None if place is None else text_of(*place)
+
+
+def _place_of(key: Key) -> tuple[type[BaseModel], str] | None:
     for end in range(len(key), 2 if key[:1] in (("sources",), ("links",)) else 0, -1):
         model = model_at(key[: end - 1])
         if model is not None and key[end - 1] in model.model_fields:
-            return model.model_fields[key[end - 1]]
+            return model, key[end - 1]
     return None

@@ -15,7 +15,7 @@ from bridge.settings.check_links import check_links
 from bridge.settings.draft import Draft, Layer, Origin, printable, suggestion
 from bridge.settings.environment import PREFIX, apply_environment, named_file
 from bridge.settings.kinds import KINDS
-from bridge.settings.model import SECTIONS, Settings, field_at, model_at
+from bridge.settings.model import SECTIONS, Settings, field_at, model_at, text_at
 from bridge.settings.secret_file import apply_secret_files
 from bridge.settings.section import Key, is_pairs, keys_of, secret_names
 
@@ -177,7 +177,7 @@ def _explain(draft: Draft, errors: list[ErrorDetails]) -> None:
         own = error.get("ctx", {}).get("error")
         wrong = str(own) if own else error["msg"].removeprefix("Input ")
         field = field_at(key)
-        about = " ".join((field.description or "").split()) if field is not None else None
+        about = text_at(key)
         if error["type"] == "missing":
             draft.fault(key, f"is missing; give {about}{_only_from_environment(draft, key)}")
             continue

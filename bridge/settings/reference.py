@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from bridge.settings.kinds import KINDS
 from bridge.settings.links import LinkFieldSettings, LinkSettings
 from bridge.settings.model import SECTIONS, Settings
-from bridge.settings.section import secret_names, section_of
+from bridge.settings.section import secret_names, section_of, text_of
 from bridge.settings.source import (
     AuthorisationSettings,
     CallbackSettings,
@@ -90,11 +90,11 @@ def _table(names: list[str], model: type[BaseModel]) -> Iterator[str]:
             yield from (f"| `{name}.{row[3:]}" for row in list(_table(list(inner.model_fields), inner))[2:])
             continue
         secret = " *Secret.*" if name in secret_names(model) else ""
-        yield f"| `{name}` | {_default(name, field)} | {_text(field)}{secret} |"
+        yield f"| `{name}` | {_default(name, field)} | {_text(model, name)}{secret} |"
 
 
-def _text(field: FieldInfo) -> str:
-    return " ".join((field.description or "").split()).replace("|", "\\|")
+def _text(model: type[BaseModel], name: str) -> str:
+    return text_of(model, name).replace("|", "\\|")
 
 
 def _default(name: str, field: FieldInfo) -> str:

@@ -1,5 +1,10 @@
 """What every table of the configuration is made of, and questions about its keys."""
 
+import ast
+import inspect
+from functools import cache
+from itertools import pairwise
+from textwrap import dedent
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, SecretStr
@@ -12,9 +17,30 @@ Key = tuple[str, ...]
 
 
 class Section(BaseModel):
-    """A table: its fields are its keys, and the docstring of a field is what an operator reads about the key."""
+    """A table: its fields are its keys, and the docstring of a field is what an operator reads about the key.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
+    Built when it is first used: most classes are only parts of others. Docstrings are read from the source when
+    somebody asks (`text_of`): pydantic would read the source of each class whenever a command starts.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
+
+
+def text_of(model: type[BaseModel], name: str) -> str:
+    """Return the docstring of a field in one line; empty when it has none."""
+    owner = next((one for one in model.__mro__ if name in vars(one).get("__annotations__", {})), None)
+    return "" if owner is None else _docstrings(owner).get(name, "")
+
+
+@cache
+def _docstrings(model: type) -> dict[str, str]:
+    (definition,) = ast.parse(dedent(inspect.getsource(model))).body
+    return {
+        field.target.id: " ".join(text.value.value.split())
+        for field, text in pairwise(getattr(definition, "body", ()))
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+        if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant) and isinstance(text.value.value, str)
+    }
 
 
 def secret_names(model: type[BaseModel]) -> list[str]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from bridge.settings.kinds import KINDS
 from bridge.settings.model import SECTIONS, Settings
 from bridge.settings.reference import reference
+from bridge.settings.section import text_of
 from bridge.settings.source import FilterSettings
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
@@ -18,11 +19,11 @@ def test_the_page_is_made_of_the_classes() -> None:
 
 def test_every_key_is_on_the_page_with_what_it_is_for() -> None:
     for model in (*SECTIONS.values(), *KINDS.values(), FilterSettings):
-        for name, field in model.model_fields.items():
-            assert field.description, f"{model.__name__}.{name} has no docstring"
+        for name in model.model_fields:
+            assert text_of(model, name), f"{model.__name__}.{name} has no docstring"
             assert f"`{name}`" in reference() or f"`filter.{name}`" in reference() or name == "filter"
     for kind, model in KINDS.items():
-        assert kind in (model.model_fields["kind"].description or "")
+        assert kind in text_of(model, "kind")
         assert f'kind = "{kind}"' in reference()
     assert "`data_dir`" in reference()
     assert set(Settings.model_fields) == {"data_dir", "sources", "links", *SECTIONS}

@@ -1,8 +1,8 @@
 """Questions about the keys of a table."""
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, create_model
 
-from bridge.settings.section import Section, is_pairs, is_table, keys_of, secret_names, section_of
+from bridge.settings.section import Section, is_pairs, is_table, keys_of, secret_names, section_of, text_of
 from bridge.settings.values import Headers
 
 
@@ -38,3 +38,23 @@ def test_tables_are_told_apart_by_who_chooses_their_keys() -> None:
     assert [name for name, field in fields.items() if is_table(field)] == ["headers", "words"]
     assert [name for name, field in fields.items() if is_pairs(field)] == ["headers"]
     assert {name: section_of(field) for name, field in fields.items() if section_of(field)} == {"inner": Inner}
+
+
+def test_a_field_says_its_docstring_in_one_line_wherever_it_is_inherited() -> None:
+    class Below(Outer):
+        """More."""
+
+        name: str = ""
+        """another text
+        of two lines
+        """
+        bare: int = 1
+
+    made = create_model("Made", __base__=(Below, Inner))
+    assert [text_of(made, name) for name in ("name", "headers", "depth", "bare", "elsewhere")] == [
+        "another text of two lines",
+        "a table of secrets",
+        "a number",
+        "",
+        "",
+    ]
