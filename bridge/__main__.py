@@ -5,7 +5,7 @@ import sys
 from types import TracebackType
 
 if sys.argv[1:2] in (["run"], ["worker"]):
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it is heeded: it must not end a bridge that starts
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until its handler is there: it must not end a bridge that starts
 
 from bridge.cli import main as run_command
 from bridge.cli.terminal import escape_unencodable

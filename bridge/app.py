@@ -52,7 +52,7 @@ log = structlog.get_logger(__name__)
 
 _DRAIN_SECONDS = 3.0
 _JOURNAL_SECONDS = 10.0
-"""A disk that takes longer to keep a notification is as good as none: the sender is answered 503."""
+"""When the disk takes longer to keep a notification, its sender is answered 503."""
 
 
 @dataclass(slots=True)

@@ -37,7 +37,7 @@ def now() -> datetime:
 
 
 def jittered(seconds: float, spread: float = 0.1) -> float:
-    """`seconds` give or take `spread`, so that many bridges do not march in step."""
+    """`seconds` plus or minus `spread`, so that many bridges do not run in step."""
     return seconds * random.uniform(1 - spread, 1 + spread)  # noqa: S311 -- jitter, not a secret
 
 
@@ -181,7 +181,7 @@ async def run_job(
     backoff: Backoff | None = None,
     on_failure: Callable[[Exception], None] = lambda _: None,
 ) -> NoReturn:
-    """Run a job, wait, run it again; see the module docstring. `on_failure` hears of each failure before the pause."""
+    """Run a job, wait, run it again; see the module docstring. `on_failure` is called after each failure."""
     backoff = backoff or Backoff()
     while True:
         try:
@@ -191,7 +191,7 @@ async def run_job(
             job.worked()
             if not wait_first:
                 await wait()
-        except Exception as caught:  # noqa: BLE001 -- the bulkhead: one job's trouble is its own
+        except Exception as caught:  # noqa: BLE001 -- the bulkhead: one job's failure ends no other
             error = expected(caught)
             delay_seconds = backoff.after(error)
             job.failed(error, delay_seconds)
@@ -199,7 +199,7 @@ async def run_job(
         else:
             backoff.reset()
             continue
-        # slept here, where no traceback keeps what the job had in hand
+        # slept here, where no traceback keeps the job's local variables
         del error
         await anyio.sleep(delay_seconds)
 

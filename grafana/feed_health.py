@@ -75,7 +75,7 @@ def _flowing() -> tuple[Panel, ...]:
             words=_MODES,
         ),
         single(
-            "Last heard",
+            "Last contact",
             "Time since the last notification or poll of a source. The tables are at least as old.",
             "s",
             prom(heard, "{{source}}"),
@@ -159,7 +159,7 @@ def _missed(window: str) -> str:
 def _ways() -> tuple[Panel, ...]:
     return (
         series(
-            "Changes by the way they were found",
+            "Changes by how they were found",
             "Changes of current problems. With push nearly all come by push; refetch completes the problems of "
             "partial notifications.",
             "cps",

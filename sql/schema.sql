@@ -382,7 +382,7 @@ CREATE FUNCTION bridge.hour_of(at timestamp with time zone) RETURNS timestamp wi
     BEGIN ATOMIC
  SELECT date_bin('01:00:00'::interval, at, '2000-01-01 00:00:00+00'::timestamp with time zone) AS date_bin;
 END;
-COMMENT ON FUNCTION bridge.hour_of(at timestamp with time zone) IS 'Begin of the hour, in UTC';
+COMMENT ON FUNCTION bridge.hour_of(at timestamp with time zone) IS 'Start of the hour, in UTC';
 
 CREATE FUNCTION bridge.make_notification_day(day date) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1842,7 +1842,7 @@ COMMENT ON COLUMN bridge.lease.name IS 'The work';
 COMMENT ON COLUMN bridge.lease.holder IS 'Process that holds it: host, process id and a random part';
 COMMENT ON COLUMN bridge.lease.token IS 'Grows with every change of holder; what is written under an older one is refused';
 COMMENT ON COLUMN bridge.lease.taken_at IS 'Since when this holder has it';
-COMMENT ON COLUMN bridge.lease.expires_at IS 'Postgres'' clock: when anybody may take it';
+COMMENT ON COLUMN bridge.lease.expires_at IS 'Postgres'' clock: when any process may take it';
 COMMENT ON COLUMN bridge.lease.renewed_at IS 'Postgres'' clock: when its holder last took or renewed it; how long ago a bridge last worked';
 
 CREATE TABLE bridge.link (
@@ -2038,7 +2038,7 @@ COMMENT ON COLUMN bridge.notification.outcome IS 'applied, unchanged, duplicate,
 COMMENT ON COLUMN bridge.notification.event_type IS 'Event in v5''s spelling, or the source''s word';
 COMMENT ON COLUMN bridge.notification.event_id IS 'eventId as sent';
 COMMENT ON COLUMN bridge.notification.problem_id IS 'Problem it is about';
-COMMENT ON COLUMN bridge.notification.body IS 'The event as received, without its problem where a version has that; null for a repeat and for what is no JSON';
+COMMENT ON COLUMN bridge.notification.body IS 'The event as received, without its problem where a version has that; null for a duplicate and for what is not JSON';
 COMMENT ON COLUMN bridge.notification.effective_at IS 'Time of the version that holds the problem of this event word for word; null where body has all of it';
 COMMENT ON COLUMN bridge.notification.content_hash IS 'Hash of that version';
 
@@ -2740,9 +2740,9 @@ CREATE VIEW report.hourly_change AS
           GROUP BY v.source_id, (bridge.hour_of(v.observed_at)), v.via) c
      JOIN bridge.source s ON ((c.source_id = s.id)))
   GROUP BY s.name, c.hour;
-COMMENT ON VIEW report.hourly_change IS 'Which way changes were found, per source and hour (UTC, the bridge''s clock): the counts of report.push_quality alone, which are quicker to have. Hours in which nothing was found are left out. Key: source, hour. Joins: report.push_quality on source, hour';
+COMMENT ON VIEW report.hourly_change IS 'Which way changes were found, per source and hour (UTC, the bridge''s clock): the counts of report.push_quality alone, which are quicker to compute. Hours in which nothing was found are left out. Key: source, hour. Joins: report.push_quality on source, hour';
 COMMENT ON COLUMN report.hourly_change.source IS 'Name of the source in the bridge''s configuration';
-COMMENT ON COLUMN report.hourly_change.hour IS 'Begin of the hour in which the bridge found the changes';
+COMMENT ON COLUMN report.hourly_change.hour IS 'Start of the hour in which the bridge found the changes';
 COMMENT ON COLUMN report.hourly_change.by_push IS 'Changes that a notification brought';
 COMMENT ON COLUMN report.hourly_change.by_poll IS 'Changes that a poll found first';
 COMMENT ON COLUMN report.hourly_change.by_reconcile IS 'Changes that only a pass over everything found';
@@ -2936,7 +2936,7 @@ COMMENT ON COLUMN report.notification.event_type IS 'Kind of event, in version 5
 COMMENT ON COLUMN report.notification.event_time IS 'When it happened, by the sender''s clock';
 COMMENT ON COLUMN report.notification.problem_id IS 'Problem it is about; null when it names none';
 COMMENT ON COLUMN report.notification.outcome IS 'applied; unchanged: nothing new in it; duplicate; stale: older than what was known; filtered: of a problem that the source''s filter does not keep; dead_letter: kept, not understood';
-COMMENT ON COLUMN report.notification.body IS 'The event as received; null for a duplicate and for what is no JSON. The problem in it goes when its version is pruned';
+COMMENT ON COLUMN report.notification.body IS 'The event as received; null for a duplicate and for what is not JSON. The problem in it goes when its version is pruned';
 COMMENT ON COLUMN report.notification.id IS 'The same as problem_id: what the other views call the problem';
 
 CREATE VIEW report.open_problem AS
@@ -3127,7 +3127,7 @@ CREATE VIEW report.push_quality AS
   GROUP BY source, hour;
 COMMENT ON VIEW report.push_quality IS 'Which way changes were found, per source and hour (UTC, the bridge''s clock); hours in which nothing was found or received are left out. Not counted: what was already so when the bridge first met the source, and deletions, of which most servers send no notification. Key: source, hour. Joins: report.hourly_change on source, hour';
 COMMENT ON COLUMN report.push_quality.source IS 'Name of the source in the bridge''s configuration';
-COMMENT ON COLUMN report.push_quality.hour IS 'Begin of the hour in which the bridge found the changes';
+COMMENT ON COLUMN report.push_quality.hour IS 'Start of the hour in which the bridge found the changes';
 COMMENT ON COLUMN report.push_quality.by_push IS 'Changes that a notification brought';
 COMMENT ON COLUMN report.push_quality.by_poll IS 'Changes that a poll found first; see missed and late for what became of their notifications';
 COMMENT ON COLUMN report.push_quality.by_reconcile IS 'Changes that only a pass over everything found';
@@ -3391,7 +3391,7 @@ CREATE VIEW report.sync_quality AS
   GROUP BY r.name, h.hour;
 COMMENT ON VIEW report.sync_quality IS 'How well a rule keeps up, per hour (UTC, the bridge''s clock); hours in which nothing happened are left out. Key: rule, hour. Joins: report.link on rule';
 COMMENT ON COLUMN report.sync_quality.rule IS 'Name of the rule in the bridge''s configuration';
-COMMENT ON COLUMN report.sync_quality.hour IS 'Begin of the hour in which the writes were decided or the conflicts found';
+COMMENT ON COLUMN report.sync_quality.hour IS 'Start of the hour in which the writes were decided or the conflicts found';
 COMMENT ON COLUMN report.sync_quality.changes IS 'Writes that were to be made: counterparts, changes and notes';
 COMMENT ON COLUMN report.sync_quality.carried IS 'Those of them that the target confirmed';
 COMMENT ON COLUMN report.sync_quality.refused IS 'Writes and values that the target did not take';

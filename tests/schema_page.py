@@ -34,7 +34,7 @@ _GRANTOR = re.compile(r"(?<=^ALTER DEFAULT PRIVILEGES) FOR ROLE \S+", re.MULTILI
 async def page(bin_dir: Path, dsn: str) -> str:
     """Return the schema of the database at `dsn`, comments and grants included, without owners, as one SQL script.
 
-    The same schema gives the same text, whoever owns it and whenever it was made, for one version of pg_dump.
+    The same schema gives the same text, for any owner and time of creation, for one version of pg_dump.
     """
     dumped = await anyio.run_process([bin_dir / "pg_dump", "--schema-only", "--no-owner", dsn], stderr=None)
     kinds = _ENTRY.split(dumped.stdout.decode())

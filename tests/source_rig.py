@@ -67,10 +67,10 @@ class Rig:
         async with self.database.connection() as connection:
             await connection.execute(statement)
 
-    async def hear(self, **event: Any) -> Stored:
+    async def notify(self, **event: Any) -> Stored:
         """Store one notification as if it had been posted now."""
-        heard = wire.read_notification(orjson.dumps(event), received_at=datetime.now(UTC))
-        return await store_items(self.database, [Entry(self.source.source_id, heard.observation, heard)])
+        notification = wire.read_notification(orjson.dumps(event), received_at=datetime.now(UTC))
+        return await store_items(self.database, [Entry(self.source.source_id, notification.observation, notification)])
 
     async def refuse_poison(self) -> None:
         """Postgres refuses problems whose description is *poison* from now on."""
@@ -81,7 +81,7 @@ class Rig:
         return Receiver({self.source.name: self.source}, Writer(self.database, self.metrics), self.metrics)
 
     def reporter(self) -> Reporter:
-        """What tells the database how the source is, and reads what other processes told it."""
+        """The job that writes how the source is to the database, and reads what other processes wrote."""
         return Reporter({self.source.name: self.source}, self.database, self.metrics)
 
     def counted(self, metric: str, **labels: str) -> float:
@@ -113,14 +113,14 @@ async def rows_of(database: Database) -> dict[str, Any]:
 
 
 @pytest.fixture
-def told() -> Callable[[Simulator], dict[str, Any]]:
+def shown() -> Callable[[Simulator], dict[str, Any]]:
     """What the server holds, under version 4's names, as the tables should have it."""
 
     def read(sim: Simulator) -> dict[str, Any]:
         at = datetime.now(UTC)
         return {
             problem_id: orjson.loads(wire.read_problem(body, asked_at=at, via=Via.POLL).body)
-            for problem_id, body in sim.told().items()
+            for problem_id, body in sim.shown().items()
         }
 
     return read

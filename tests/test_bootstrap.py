@@ -60,10 +60,10 @@ def test_callbacks_are_built_from_the_configured_address_else_from_where_we_list
 
 
 class Process:
-    """Runs until it is stopped, and notes what it was told."""
+    """Runs until it is stopped, and notes its signals."""
 
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.signals: list[str] = []
         self.news = anyio.Event()
 
     async def run(self) -> None:
@@ -72,14 +72,14 @@ class Process:
             os.kill(os.getpid(), number)
             with anyio.fail_after(30):
                 await self.news.wait()
-            assert self.told[-1] == word
+            assert self.signals[-1] == word
 
     def stop(self) -> None:
-        self.told.append("stop")
+        self.signals.append("stop")
         self.news.set()
 
     async def reload(self) -> None:
-        self.told.append("reload")
+        self.signals.append("reload")
         self.news.set()
 
 
@@ -89,7 +89,7 @@ async def test_a_signal_stops_or_reloads_and_never_has_its_default_effect() -> N
         await run_until_signal(process)
     finally:
         signal.signal(signal.SIGHUP, before)
-    assert process.told == ["reload", "stop"]
+    assert process.signals == ["reload", "stop"]
 
 
 @pytest.mark.parametrize(

@@ -182,13 +182,13 @@ def test_a_wheel_built_with_the_switch_is_compiled_and_leaves_the_checkout_alone
 def test_no_file_names_a_registry_or_a_path_of_this_machine() -> None:
     here = {ROOT, ROOT.parent, Path.home()} - EVERYWHERE
     forbidden = [*REGISTRIES, *(f"{path}/" for path in here)]
-    told = [
+    leaks = [
         f"{path.relative_to(ROOT)}: {word}"
         for path in own_files()
         for word in forbidden
         if word.encode() in path.read_bytes()
     ]
-    assert told == []
+    assert leaks == []
 
 
 def test_the_readme_is_short() -> None:

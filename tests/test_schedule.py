@@ -132,20 +132,20 @@ async def test_a_job_goes_on_after_any_failure_which_is_counted(trouble: Excepti
 
 async def test_a_failing_job_says_why_until_it_works_again() -> None:
     job = Job("poll", Metrics(), "snow")
-    heard: list[Exception] = []
+    failures: list[Exception] = []
     await _run_through(
-        job, [TransientError("503 from snow.example"), _UnexpectedError("secret")], on_failure=heard.append
+        job, [TransientError("503 from snow.example"), _UnexpectedError("secret")], on_failure=failures.append
     )
     assert (job.failures_in_a_row, job.error) == (2, "unexpected _UnexpectedError, see the log")
-    assert [type(error) for error in heard] == [TransientError, _UnexpectedError]
+    assert [type(error) for error in failures] == [TransientError, _UnexpectedError]
 
 
 async def test_an_expected_error_out_of_a_task_group_is_taken_for_itself() -> None:
     job = Job("refetch", Metrics(), "snow")
     away = DatabaseUnavailableError("no connection")
-    heard: list[Exception] = []
-    await _run_through(job, [ExceptionGroup("outer", [ExceptionGroup("inner", [away])])], on_failure=heard.append)
-    assert (job.error, heard) == ("no connection", [away])
+    failures: list[Exception] = []
+    await _run_through(job, [ExceptionGroup("outer", [ExceptionGroup("inner", [away])])], on_failure=failures.append)
+    assert (job.error, failures) == ("no connection", [away])
 
 
 async def test_a_wait_that_fails_is_a_failure_of_the_job_and_does_not_make_it_run_more_often() -> None:

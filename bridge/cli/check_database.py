@@ -90,18 +90,18 @@ async def _notify(postgres: OpenDatabase) -> Finding:
     channel = f"check_{uuid4().hex}"
     arrived = anyio.Event()
 
-    def heard(*_: object) -> None:
+    def on_notify(*_: object) -> None:
         arrived.set()
 
     try:
         async with postgres.database.connection() as listening, postgres.database.connection() as notifying:
-            await listening.add_listener(channel, heard)
+            await listening.add_listener(channel, on_notify)
             try:
                 await notifying.execute("select pg_notify($1, '')", channel)
                 with anyio.move_on_after(_NOTIFY_SECONDS):
                     await arrived.wait()
             finally:
-                await listening.remove_listener(channel, heard)
+                await listening.remove_listener(channel, on_notify)
     except DatabaseUnavailableError as error:
         return Finding("database", "connections", False, str(error), "let it have two connections or more at a time")
     if arrived.is_set():

@@ -106,7 +106,7 @@ async def _through_bridge(name: str, postgres: OpenDatabase, wait_seconds: float
             found = "the running bridge has no registration: `tmf656-bridge status` says why"
             findings[name] = Finding(name, "push", False, found)
             return
-        if await _heard(name, postgres, wait_seconds):
+        if await _answered(name, postgres, wait_seconds):
             findings[name] = Finding(name, "push", True, f"a notification of {name} arrived at the running bridge")
             return
         nothing = f"nothing came to the running bridge within {wait_seconds:.0f} s"
@@ -121,7 +121,7 @@ async def _through_bridge(name: str, postgres: OpenDatabase, wait_seconds: float
         findings[name] = _unreached(name, found)
 
 
-async def _heard(name: str, postgres: OpenDatabase, wait_seconds: float) -> bool:
+async def _answered(name: str, postgres: OpenDatabase, wait_seconds: float) -> bool:
     """Does the running bridge receive something of the source within the time?"""
     async with postgres.database.connection() as connection:
         before = await _last_push(connection, name)

@@ -1,4 +1,4 @@
-"""`forget`: a source that is wanted no more, with its registration and all that is known of it."""
+"""`forget`: a source that is no longer wanted, with its registration and all that is known of it."""
 
 from typing import Annotated
 

@@ -34,7 +34,7 @@ _STYLES = {"push": "green", "poll": "green", "fallback": "yellow", "disabled": "
 def status(config: Config = None, as_json: Json = False) -> None:
     """Show every source: mode, lag, last push and poll, registration, problems, dead letters.
 
-    *lag* is the time since the source was last heard of, by push or poll. What needs a person is said below the table:
+    *lag* is the time since the last push or successful poll of the source. What needs a person stands below the table:
     whether no bridge runs, why a source is in fallback, which lists were not read completely, which jobs fail, words
     and times that are not understood, and what waits in the local journal.
     """
@@ -71,8 +71,8 @@ async def _status(settings: Settings) -> tuple[dict[str, Any], list[dict[str, An
             unmapped = {row["id"]: await unmapped_value.of_source(connection, row["id"]) for row in rows}
     now = datetime.now(UTC)
     for row in rows:
-        heard = [at for at in (row["last_push_at"], row["last_poll_at"]) if at is not None]
-        row["lag_seconds"] = round((now - max(heard)).total_seconds(), 1) if heard else None
+        seen = [at for at in (row["last_push_at"], row["last_poll_at"]) if at is not None]
+        row["lag_seconds"] = round((now - max(seen)).total_seconds(), 1) if seen else None
         due = row["missed_24h"] + row["late_24h"] + row["pushed_24h"]
         row["miss_ratio_24h"] = row["missed_24h"] / due if due else None
         configured = settings.sources.get(row["name"])

@@ -44,7 +44,7 @@ def sync(
     \b
     tmf656-bridge sync snow                      what changed since the last poll
     tmf656-bridge sync snow --full               everything, and what is gone
-    tmf656-bridge sync snow --accept-deletions   the same, and take its list at its word
+    tmf656-bridge sync snow --accept-deletions   the same, and record as deleted what its list lacks
     """
     settings = settings_for(config, quiet=True)
     full = full or accept_deletions

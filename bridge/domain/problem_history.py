@@ -37,8 +37,8 @@ _TICK = timedelta(microseconds=1)
 class Outcome(StrEnum):
     """What an observation did. `NEW`, `CHANGED`, `SETTLED` and `DELETED` changed the current row.
 
-    `SETTLED` is no news from the source: an answer that puts in order what notifications had said in part, or
-    otherwise, of the same moment.
+    `SETTLED`: the source changed nothing; an answer completed, or corrected, what notifications had said of the same
+    moment.
     """
 
     NEW = "new"

@@ -6,7 +6,7 @@ JavaScript, PHP, databases and HTTP. Every form that means one instant only is r
 
 Sources state the same change in nanoseconds in an event and in whole seconds in a list, so two instants are compared at
 the coarser precision of the two (`same_instant`). What stands for *no time* (0001-01-01, 1970-01-01, 9999-12-31 and
-their kin) is `unset`; what lies before 1970 or more than a day ahead of our clock is not `plausible`: it orders nothing
+the like) is `unset`; what lies before 1970 or more than a day ahead of our clock is not `plausible`: it orders nothing
 and moves no watermark. Arithmetic ends at the years 1 and 9999. Pure: no clock.
 """
 
@@ -277,7 +277,7 @@ def _read_parts(parts: Sequence[object]) -> Instant | None:
 
 
 def _read_object(value: dict[str, Any]) -> Instant | None:
-    """Read what a library makes of a time when nobody told it how: MongoDB, protobuf, Java, PHP, Graph."""
+    """Read what a library makes of a time when no format was set: MongoDB, protobuf, Java, PHP, Graph."""
     if "$date" in value:
         return _read_mongo(value["$date"])
     if "$numberLong" in value:

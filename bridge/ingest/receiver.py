@@ -46,7 +46,7 @@ Outcome: TypeAlias = str | BridgeError
 its sender has to send it again (OverdueError: it may be stored).
 """
 _READING_SECONDS = 0.005
-"""Reading bodies holds the event loop no longer than this, give or take one body."""
+"""Reading bodies holds the event loop no longer than this, plus one body."""
 
 T = TypeVar("T")
 

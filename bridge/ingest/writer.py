@@ -75,5 +75,5 @@ def _problem_id(item: Item) -> Hashable:
 def _size_bytes(item: Item) -> int:
     if isinstance(item, DeadLetter):
         return len(item.raw)
-    heard, seen = item.notification, item.observation
-    return (len(heard.body) if heard else 0) + (len(seen.body) if seen else 0)
+    event, seen = item.notification, item.observation
+    return (len(event.body) if event else 0) + (len(seen.body) if seen else 0)

@@ -31,7 +31,7 @@ class WriteTarget:
         return self._entry(ticket, Via.REFETCH)
 
     def written(self, ticket: Ticket) -> Entry:
-        """Return the answer to a write, as what is stored: heard when it was answered, so that a page which was asked
+        """Return the answer to a write, as what is stored: observed as it was answered, so that a page which was asked
         for before loses against it.
         """
         return self._entry(ticket, Via.WRITE)

@@ -79,7 +79,7 @@ class DeletionCheck:
     """How many of these no earlier pass had missed."""
 
     async def note_missed(self, missed: Missed) -> None:
-        """Take over what the pass that just ended did not return; a mass loss is said at once."""
+        """Take over what the pass that just ended did not return; a mass loss is logged at once."""
         async with self.database.connection() as connection:
             hidden = await missing_problem.hidden(connection, self.source.source_id)
             lost = max(0, len(missed) - hidden)

@@ -53,8 +53,8 @@ _VERSION_SAMPLE = 8
 """Skipped rows of a chunk that are read to find out the version of the source."""
 
 REORDERED_PASSES = 2
-"""Passes in a row that read most rows in vain before rows are compared in sorted order. One such pass is normal after
-an upgrade, or where everything was pushed.
+"""Passes in a row that read most rows and found them unchanged, before rows are compared in sorted order. One such pass
+is normal after an upgrade, or where everything was pushed.
 """
 
 CLOCK_TOLERANCE = timedelta(hours=1)

@@ -38,7 +38,7 @@ from bridge.telemetry.metrics import Metrics
 log = structlog.get_logger(__name__)
 
 _LATER_SHARE = 0.025
-"""A pass is late by this share of the interval, give or take as much."""
+"""A pass starts up to this share of the interval early or late."""
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 """The one reader of `database.dsn`: for the bridge, `check` and psql alike.
 
 Takes what libpq takes (https://www.postgresql.org/docs/current/libpq-connect.html): URLs, several hosts, parameters in
-the query, a service file, a password file, PG… variables. A parameter is heeded, or it is a fault that names it: none
+the query, a service file, a password file, PG… variables. A parameter is used, or it is a fault that names it: none
 is passed over in silence, nor sent to the server as a setting that it may refuse. Reads files, opens no connection.
 
 Precedence: the DSN, then the service, then the environment (which asyncpg and psql read by themselves).

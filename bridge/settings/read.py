@@ -1,4 +1,4 @@
-"""Reading the configuration: file, overlay over it, environment over both; all that is wrong with it said at once."""
+"""Reading the configuration: file, overlay over it, environment over both; all faults reported at once."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping

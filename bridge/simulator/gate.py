@@ -135,7 +135,7 @@ class RequestGate:
         try:
             write.carry_out()
         except ReplyError:
-            return  # refused, and nobody hears of it
+            return  # refused, and nothing answers it
 
     def _said(self, reply: Reply) -> web.Response:
         body = b"" if reply.body is None else orjson.dumps(reply.body)

@@ -74,7 +74,7 @@ class SourceRunner:
                 group.start_soon(job)
 
     async def stop(self) -> None:
-        """End the jobs for good, and return once they have ended."""
+        """End the jobs, so that they cannot run again; return once they have ended."""
         self._stopped = True
         self._scope.cancel()
         await self._ended.wait()
@@ -128,7 +128,7 @@ class SourceRunners:
                 await before.resources.aclose()
 
     async def stop(self, name: str) -> None:
-        """Stop a source for good: it is asked nothing more, its notifications are refused, and the process that leads
+        """Stop a removed source: it is asked nothing more, its notifications are refused, and the process that leads
         deregisters it.
         """
         async with self._changing:

@@ -71,7 +71,7 @@ class Subscriber:
         async with self.database.connection() as connection:
             held = await subscription.active(connection, self.source.source_id)
         if held is not None and reason == "start" and await self._still_good(held):
-            log.info("registration stands", source=self.source.name, hub_id=held.hub_id)
+            log.info("already registered", source=self.source.name, hub_id=held.hub_id)
             self._note_registered(renewed=False)
             await self._tidy(held.hub_id)
             return
@@ -89,7 +89,7 @@ class Subscriber:
             raise
         self._conflict_at = None
         if registration is None:
-            log.info("registration stands, and the hub takes no second one", source=self.source.name)
+            log.info("already registered, the hub accepts one registration only", source=self.source.name)
             self.metrics.registrations.labels(self.source.name, reason, "ok").inc()
             self._note_registered(renewed=False)
             return
@@ -135,7 +135,7 @@ class Subscriber:
             raise
 
     async def _take_back(self, registration: Registration) -> None:
-        """Delete what was registered in vain, unless the hub gave it the id of the registration that is in use."""
+        """Delete an unneeded registration, unless the hub gave it the id of the registration that is in use."""
         async with self.database.connection() as connection:
             held = await subscription.active(connection, self.source.source_id)
         if registration.hub_id is not None and (held is None or held.hub_id != registration.hub_id):
@@ -217,8 +217,8 @@ class Subscriber:
             return None
 
     async def _listed(self) -> list[Registration] | None:
-        """Everybody's registrations; None when they cannot be read. The standard has no such request: a failure of it
-        tells nothing.
+        """All registrations at the hub; None when they cannot be read. The standard has no such request: its failure
+        means nothing.
         """
         try:
             return await self._hub.find_subscriptions()
@@ -271,7 +271,7 @@ class Subscriber:
         return self.source.distrusted
 
     def _renewal_pause_seconds(self) -> float:
-        """Register again at once after the first silence, then ever more rarely until a notification arrives."""
+        """Register again at once after the first silence, then at growing intervals until a notification arrives."""
         if self.renewal.failures == 0:
             self.renewal.next_seconds()
             return 0.0
@@ -333,7 +333,7 @@ class Subscriber:
             try:
                 await self._hub.deregister(held.hub_id)
             except PermanentError as error:
-                log.warning("cannot be deregistered, left to lapse", source=self.source.name, error=str(error))
+                log.warning("cannot be deregistered, left to expire", source=self.source.name, error=str(error))
         async with self.database.transaction() as connection:
             await subscription.gone(connection, held.id)
 

@@ -86,12 +86,12 @@ async def listening(connection: Connection, on_change: Callable[[], None]) -> As
     connection is, or behind a pooler.
     """
 
-    def heard(*_: object) -> None:
+    def on_notify(*_: object) -> None:
         on_change()
 
-    await connection.add_listener(CHANNEL, heard)
+    await connection.add_listener(CHANNEL, on_notify)
     try:
         yield
     finally:
         with anyio.move_on_after(1, shield=True):
-            await connection.remove_listener(CHANNEL, heard)
+            await connection.remove_listener(CHANNEL, on_notify)

@@ -2,7 +2,7 @@
 
 Decided by SQLSTATE and by phase, never by the text, which is in the language of the server:
 
-* connecting: every refusal is `DatabaseUnavailableError` (wait, try again), with the remedy where the code tells it;
+* connecting: every refusal is `DatabaseUnavailableError` (wait, try again), with the remedy where the code implies one;
 * running, committing: another writer was faster → `ConcurrentUpdateError` (read again, decide again); the day has no
   partition → `MissingPartitionError`; this data will never be accepted → `RefusedError`; everything else, missing
   tables and rights included, is `DatabaseUnavailableError`: someone may be restoring the database just now.

@@ -3,7 +3,7 @@
 One complete pass marks a problem as missed; the second one in a row adds it here, in the transaction that ends the
 pass. So a crash loses none: the next check goes on with those that are due. One that GET by id still gives stays here
 while the list hides it, and is asked for at long intervals. It leaves when a list shows it again, or when it is
-recorded as deleted. Whatever is heard of a problem takes the mark away: then two more passes have to miss it.
+recorded as deleted. Anything that is received about a problem removes the mark: then two more passes have to miss it.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -123,7 +123,7 @@ async def remove(connection: Connection, source_id: int, problem_ids: Sequence[s
 
 
 async def due(connection: Connection, source_id: int, now: datetime, limit: int) -> list[MissingProblem]:
-    """Return those that may be asked for now and that nothing was heard of since the passes missed them."""
+    """Return those that may be asked for now and about which nothing was received since the passes missed them."""
     rows = await connection.fetch(queries("missing_problem")["due"], source_id, now, limit)
     return [
         MissingProblem(row["problem_id"], row["attempts"], LastAnswer(row["answer"]) if row["answer"] else None)

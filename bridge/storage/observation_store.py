@@ -8,7 +8,7 @@ A batch that is not stored within a minute may be too large for a slow line. If 
 is stored in parts of half the size, each with a minute of its own; without an answer the line is taken for dead. A lock
 that somebody holds is waited for once a halving, never once an item.
 
-A crash, or a failure, between two parts leaves the first ones stored and no caller told: a second try finds them as
+A crash, or a failure, between two parts leaves the first ones stored and no caller answered: a second try finds them as
 duplicates and goes on behind them.
 """
 

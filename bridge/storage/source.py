@@ -92,7 +92,7 @@ async def write_state(
     reason: str | None = None,
 ) -> datetime | None:
     """Keep what the source is doing, and with a mode the `reason` for it; None for mode or time leaves what stands
-    there. Return when any process last heard of it.
+    there. Return when any process last received something from it.
     """
     at: datetime | None = await connection.fetchval(
         queries("source")["write_state"], source_id, mode, last_push_at, reason

@@ -139,7 +139,7 @@ class Metrics:
         )
         self.changes = Counter(
             f"{prefix}_changes",
-            "Changes of current problems, by the way they were found",
+            "Changes of current problems, by how they were found",
             ["source", "via"],
             registry=registry,
         )

@@ -273,7 +273,7 @@ class PageReading:
         if answer.answer.next_link is not None and page.answer.next_link is None:
             self.latest = page
             return None  # it links on where there is more, and here it did not
-        self.gap = answer.marks != page.marks  # the limit is heeded, so this may be the cap and not the end
+        self.gap = answer.marks != page.marks  # the limit is obeyed, so this may be the cap and not the end
         return None
 
     def _look_beyond(self, page: SeenPage) -> Steps:

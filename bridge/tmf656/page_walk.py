@@ -42,7 +42,7 @@ Windows = Generator[Window, PageAnswer, None]
 class LearnedPaging:
     """What passes found out about a server's paging. `cursor_parameter`: in which its tokens are sent back.
 
-    `hopeless`: nothing turned pages that it states; `whole`: it gives all in one page and heeds no parameter.
+    `hopeless`: nothing turned pages that it states; `whole`: it gives all in one page and obeys no parameter.
     """
 
     style: PageStyle = BY_OFFSET
@@ -139,7 +139,7 @@ class PageWalk:
 
     def _states_more(self) -> bool:
         """Whether the least total is more than came. Under a filter it may speak of the whole list, so it counts only
-        where no position was heeded.
+        where no position was obeyed.
         """
         if self._seen.totals is None or self._seen.totals[0] <= max(self.distinct, self._reading.reached):
             return False
@@ -220,7 +220,7 @@ class PageWalk:
         return page.answer.refused or not first.shares(page)
 
     def _read_by(self, style: PageStyle, first: SeenPage) -> Generator[Window, PageAnswer, bool]:
-        """Read everything in a style, if the server heeds it; return whether it does."""
+        """Read everything in a style, if the server obeys it; return whether it does."""
         numbered = yield from self._heeded(style, first)
         if numbered is None:
             return False

@@ -152,7 +152,7 @@ class ProblemWriter:
             try:
                 written = await self._patched(ticket_id, [{"op": "add", "path": path, "value": value}], _JSON_PATCH)
             except WriteRefusedError as error:
-                log.info("no JSON patch", source=self._http.name, error=str(error))
+                log.info("JSON patch not supported, merge patch used", source=self._http.name, error=str(error))
                 self._json_patch = False
             else:
                 self._require_note(written, code)

@@ -177,5 +177,9 @@ def _after(text: str) -> Position | None:
         return None
     position = Position.read(text)
     if position is None:
-        raise Refusal(400, "bad_request", "Last-Event-ID is none of ours: leave it out and read report.service_problem")
+        raise Refusal(
+            400,
+            "bad_request",
+            "Last-Event-ID was not sent by this bridge: leave it out and read report.service_problem",
+        )
     return position

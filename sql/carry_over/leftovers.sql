@@ -1,4 +1,4 @@
--- Private views and functions under their names of before, which nothing of ours uses any more. One that a view of somebody else uses is
+-- Private views and functions under their earlier names, which the bridge no longer uses. One that a view of somebody else uses is
 -- not dropped: then nothing is carried over, and the message names that view.
 
 drop view bridge.resolution_now;

@@ -185,7 +185,7 @@ comment on column bridge.lease.name is 'The work';
 comment on column bridge.lease.holder is 'Process that holds it: host, process id and a random part';
 comment on column bridge.lease.token is 'Grows with every change of holder; what is written under an older one is refused';
 comment on column bridge.lease.taken_at is 'Since when this holder has it';
-comment on column bridge.lease.expires_at is 'Postgres'' clock: when anybody may take it';
+comment on column bridge.lease.expires_at is 'Postgres'' clock: when any process may take it';
 comment on column bridge.lease.renewed_at is 'Postgres'' clock: when its holder last took or renewed it; how long ago a bridge last worked';
 
 -- Service problems
@@ -195,7 +195,7 @@ language sql immutable parallel safe
 begin atomic
     select date_bin(interval '1 hour', at, timestamptz '2000-01-01 00:00:00+00');
 end;
-comment on function bridge.hour_of(timestamptz) is 'Begin of the hour, in UTC';
+comment on function bridge.hour_of(timestamptz) is 'Start of the hour, in UTC';
 
 create table bridge.service_problem (
     source_id smallint not null,
@@ -355,7 +355,7 @@ comment on column bridge.notification.event_type is 'Event in v5''s spelling, or
 comment on column bridge.notification.event_id is 'eventId as sent';
 comment on column bridge.notification.problem_id is 'Problem it is about';
 comment on column bridge.notification.body is
-'The event as received, without its problem where a version has that; null for a repeat and for what is no JSON';
+'The event as received, without its problem where a version has that; null for a duplicate and for what is not JSON';
 comment on column bridge.notification.effective_at is
 'Time of the version that holds the problem of this event word for word; null where body has all of it';
 comment on column bridge.notification.content_hash is 'Hash of that version';

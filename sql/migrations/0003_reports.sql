@@ -1255,7 +1255,7 @@ comment on column report.notification.outcome is
 'applied; unchanged: nothing new in it; duplicate; stale: older than what was known; filtered: of a problem that the source''s filter does not '
 'keep; dead_letter: kept, not understood';
 comment on column report.notification.body is
-'The event as received; null for a duplicate and for what is no JSON. The problem in it goes when its version is pruned';
+'The event as received; null for a duplicate and for what is not JSON. The problem in it goes when its version is pruned';
 comment on column report.notification.id is 'The same as problem_id: what the other views call the problem';
 
 create or replace view report.hourly_change as
@@ -1280,10 +1280,10 @@ from (
 inner join bridge.source as s on c.source_id = s.id
 group by s.name, c.hour;
 comment on view report.hourly_change is
-'Which way changes were found, per source and hour (UTC, the bridge''s clock): the counts of report.push_quality alone, which are quicker to have. '
+'Which way changes were found, per source and hour (UTC, the bridge''s clock): the counts of report.push_quality alone, which are quicker to compute. '
 'Hours in which nothing was found are left out. Key: source, hour. Joins: report.push_quality on source, hour';
 comment on column report.hourly_change.source is 'Name of the source in the bridge''s configuration';
-comment on column report.hourly_change.hour is 'Begin of the hour in which the bridge found the changes';
+comment on column report.hourly_change.hour is 'Start of the hour in which the bridge found the changes';
 comment on column report.hourly_change.by_push is 'Changes that a notification brought';
 comment on column report.hourly_change.by_poll is 'Changes that a poll found first';
 comment on column report.hourly_change.by_reconcile is 'Changes that only a pass over everything found';
@@ -1352,7 +1352,7 @@ comment on view report.push_quality is
 'Not counted: what was already so when the bridge first met the source, and deletions, of which most servers send no notification'
 '. Key: source, hour. Joins: report.hourly_change on source, hour';
 comment on column report.push_quality.source is 'Name of the source in the bridge''s configuration';
-comment on column report.push_quality.hour is 'Begin of the hour in which the bridge found the changes';
+comment on column report.push_quality.hour is 'Start of the hour in which the bridge found the changes';
 comment on column report.push_quality.by_push is 'Changes that a notification brought';
 comment on column report.push_quality.by_poll is 'Changes that a poll found first; see missed and late for what became of their notifications';
 comment on column report.push_quality.by_reconcile is 'Changes that only a pass over everything found';

@@ -258,7 +258,7 @@ group by r.name, h.hour;
 comment on view report.sync_quality is
 'How well a rule keeps up, per hour (UTC, the bridge''s clock); hours in which nothing happened are left out. Key: rule, hour. Joins: report.link on rule';
 comment on column report.sync_quality.rule is 'Name of the rule in the bridge''s configuration';
-comment on column report.sync_quality.hour is 'Begin of the hour in which the writes were decided or the conflicts found';
+comment on column report.sync_quality.hour is 'Start of the hour in which the writes were decided or the conflicts found';
 comment on column report.sync_quality.changes is 'Writes that were to be made: counterparts, changes and notes';
 comment on column report.sync_quality.carried is 'Those of them that the target confirmed';
 comment on column report.sync_quality.refused is 'Writes and values that the target did not take';

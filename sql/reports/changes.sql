@@ -1,5 +1,5 @@
 -- What changed, with old and new value
--- Which attributes changed since the begin of yesterday, from what to what?
+-- Which attributes changed since the beginning of yesterday, from what to what?
 -- parameter: days = 1: how many days before today
 -- parameter: attribute =: only this attribute, priority for example
 -- parameter: rows = 100: how many to show

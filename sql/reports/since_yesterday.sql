@@ -1,5 +1,5 @@
 -- What changed since yesterday
--- Which problems changed since the begin of yesterday, and what of them?
+-- Which problems changed since the beginning of yesterday, and what changed of them?
 -- parameter: days = 1: how many days before today
 -- parameter: rows = 100: how many to show
 select

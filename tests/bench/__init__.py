@@ -6,7 +6,7 @@
     python -m tests.bench --page        write the table into docs/performance.md, from the last results
     TMF656_BRIDGE_PURE=1 …              the bridge in pure Python, where it would be compiled
 
-Absolute rates say more about the machine than about the program, so every figure that is judged is a ratio of two sides
+Absolute rates say more about the machine than about the program, so every figure with a bound is a ratio of two sides
 that took turns: each round measures every side once, the ratio is taken within the round, and the median of the rounds
 counts. CPU seconds per 1,000 notifications stand beside the rates; they are steadier where the machine is shared.
 

@@ -103,7 +103,7 @@ async def _run(goals: Sequence[Goal], arguments: argparse.Namespace) -> report.J
 
 
 async def _rounds(bench: Bench, names: Sequence[str], rounds: int) -> list[dict[str, Sample]]:
-    """Measure every slice once a round. One that fails is told and left out, in this round or, unmade, in all."""
+    """Measure every slice once a round. One that fails is reported and left out, in this round or, unmade, in all."""
     measures: dict[str, Measure] = {}
     for name in names:
         with console.status(f"preparing {name}"), _told(name):

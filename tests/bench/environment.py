@@ -1,4 +1,4 @@
-"""What it was measured on: enough to judge the figures by, nothing that names the machine."""
+"""What it was measured on: enough to interpret the figures, nothing that names the machine."""
 
 import platform
 import shutil

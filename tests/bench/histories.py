@@ -38,7 +38,7 @@ _SPELLINGS = {"inProgress": "In Progress", "held": "In Progress - Held"}
 
 
 @dataclass(slots=True)
-class Told:
+class Step:
     """A statement: when it holds, when it arrives, by which way, the problem or what changed of it (None: deleted)."""
 
     at: datetime
@@ -65,17 +65,17 @@ class Population:
         self._random = Random(self.seed)
         self._extra = max(0.0, self.versions / self.problems - _STATUS_STEPS)
 
-    def histories(self) -> Iterator[tuple[int, str, list[Told]]]:
-        """Yield (index of the source, id, what is told of it), in the order in which the problems were raised."""
+    def histories(self) -> Iterator[tuple[int, str, list[Step]]]:
+        """Yield (index of the source, id, what its source states), in the order in which the problems were raised."""
         for number in range(self.problems):
             raised = self.until - timedelta(days=DAYS * (1 - (number + self._random.random()) / self.problems))
             yield self._life(number, raised.replace(microsecond=0))
 
-    def _life(self, number: int, raised: datetime) -> tuple[int, str, list[Told]]:
+    def _life(self, number: int, raised: datetime) -> tuple[int, str, list[Step]]:
         random = self._random
         source = random.choices(range(3), (60, 30, 10))[0]
         problem = self._problem(f"SP-{number:07}", self.sources[source], raised)
-        told: list[Told] = []
+        steps: list[Step] = []
         for status, at in self._steps(raised):
             if at > self.until:
                 break
@@ -86,15 +86,15 @@ class Population:
             }
             if status == "resolved":
                 problem |= {"resolutionDate": at.isoformat()}
-            told.append(self._told(at, "StateChange" if told else "Create", problem))
+            steps.append(self._step(at, "StateChange" if steps else "Create", problem))
             for _ in range(_whole(self._extra / _STATUS_STEPS, random)):
-                noted_at = told[-1].at + timedelta(seconds=random.randint(1, 55))
+                noted_at = steps[-1].at + timedelta(seconds=random.randint(1, 55))
                 problem = self._noted(problem, noted_at)
-                told.extend(self._changed(noted_at, problem))
+                steps.extend(self._changed(noted_at, problem))
         if problem["status"] == "closed" and random.random() < 0.02:
             gone = datetime.fromisoformat(problem["lastUpdate"]) + timedelta(days=random.randint(1, 60))
-            told.append(self._told(gone, "Delete", None))
-        return source, problem["id"], [one for one in told if one.at <= self.until]
+            steps.append(self._step(gone, "Delete", None))
+        return source, problem["id"], [one for one in steps if one.at <= self.until]
 
     def _steps(self, raised: datetime) -> Iterator[tuple[str, datetime]]:
         """The statuses of a life, with their times; the reader stops at the end of time."""
@@ -121,24 +121,24 @@ class Population:
             yield "resolved", (at := at + _later(random, 5))
         yield "closed", at + _later(random, 24)
 
-    def _told(self, at: datetime, kind: str, problem: dict[str, Any] | None) -> Told:
+    def _step(self, at: datetime, kind: str, problem: dict[str, Any] | None) -> Step:
         random = self._random
         chance = random.random()
         if chance < 0.92 or kind == "Delete":
             seconds = random.expovariate(1) if chance < 0.89 else random.uniform(60, 4000)
-            return Told(at, at + timedelta(seconds=seconds), Via.PUSH, kind, problem)
+            return Step(at, at + timedelta(seconds=seconds), Via.PUSH, kind, problem)
         via = Via.POLL if chance < 0.97 else Via.RECONCILE if chance < 0.98 else Via.REFETCH
-        return Told(at, at + timedelta(seconds=random.uniform(1, 60)), via, kind, problem)
+        return Step(at, at + timedelta(seconds=random.uniform(1, 60)), via, kind, problem)
 
-    def _changed(self, at: datetime, problem: dict[str, Any]) -> list[Told]:
-        """An attribute changed; of some changes only what changed is told, and then the whole is asked for."""
+    def _changed(self, at: datetime, problem: dict[str, Any]) -> list[Step]:
+        """An attribute changed; of some changes only what changed is pushed, and then the whole is requested."""
         if self._random.random() > 0.02:
-            return [self._told(at, "AttributeValueChange", problem)]
+            return [self._step(at, "AttributeValueChange", problem)]
         part = {name: problem[name] for name in ("id", "lastUpdate", "note", "priority")}
         arrives_at = at + timedelta(seconds=1)
         return [
-            Told(at, arrives_at, Via.PUSH, "AttributeValueChange", part),
-            Told(at, arrives_at + timedelta(seconds=1), Via.REFETCH, "AttributeValueChange", problem),
+            Step(at, arrives_at, Via.PUSH, "AttributeValueChange", part),
+            Step(at, arrives_at + timedelta(seconds=1), Via.REFETCH, "AttributeValueChange", problem),
         ]
 
     def _problem(self, problem_id: str, source: str, raised: datetime) -> dict[str, Any]:
@@ -176,39 +176,43 @@ _STATUS_STEPS = 4.37
 """Statuses a life has on average."""
 
 
-def entry_of(told: Told, source_id: int, problem_id: str, *, logged_since: datetime) -> Entry:
+def entry_of(steps: Step, source_id: int, problem_id: str, *, logged_since: datetime) -> Entry:
     """What the door is given for a statement. Notifications from before `logged_since` have left the log.
 
     The problems are version 4's as they are, so what the wire would make of most can be made in a fifth of the time.
     """
-    event_type = f"ServiceProblem{told.kind}Event" if told.via is Via.PUSH else None
-    if told.problem is not None and "status" in told.problem and (event_type is None or told.arrives_at < logged_since):
-        columns = columns_of(told.problem)
+    event_type = f"ServiceProblem{steps.kind}Event" if steps.via is Via.PUSH else None
+    if (
+        steps.problem is not None
+        and "status" in steps.problem
+        and (event_type is None or steps.arrives_at < logged_since)
+    ):
+        columns = columns_of(steps.problem)
         seen = observation_of(
-            document.canonical(told.problem),
+            document.canonical(steps.problem),
             columns,
             problem_id=problem_id,
             kind=Kind.FULL,
-            via=told.via,
-            observed_at=told.arrives_at,
+            via=steps.via,
+            observed_at=steps.arrives_at,
             effective_at=columns.updated_at,
             precision=Precision.MICROSECOND if columns.updated_at is None else precision_of(columns.updated_at),
             event_type=event_type,
-            event_at=told.at if event_type else None,
+            event_at=steps.at if event_type else None,
         )
         return Entry(source_id, seen)
     envelope = {
-        "eventId": f"{problem_id}-{told.at.isoformat()}-{told.kind}",
+        "eventId": f"{problem_id}-{steps.at.isoformat()}-{steps.kind}",
         "eventType": event_type,
-        "eventTime": told.at.isoformat(),
-        "event": {"serviceProblem": told.problem or {"id": problem_id}},
+        "eventTime": steps.at.isoformat(),
+        "event": {"serviceProblem": steps.problem or {"id": problem_id}},
     }
-    heard = wire.read_notification(orjson.dumps(envelope), received_at=told.arrives_at)
-    return Entry(source_id, heard.observation, heard if told.arrives_at >= logged_since else None)
+    notification = wire.read_notification(orjson.dumps(envelope), received_at=steps.arrives_at)
+    return Entry(source_id, notification.observation, notification if steps.arrives_at >= logged_since else None)
 
 
 def midnight(at: datetime) -> datetime:
-    """The begin of that day, in UTC."""
+    """The start of that day, in UTC."""
     return at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 

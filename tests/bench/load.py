@@ -253,7 +253,7 @@ class _Client:
         self._idle.append(connection)
 
     def _drip(self) -> None:
-        """One more byte on each slow connection; one that the server has closed is made anew."""
+        """One more byte on each slow connection; one that the server has closed is opened again."""
         for place, connection in enumerate(self._slow):
             connection.number += 1
             try:

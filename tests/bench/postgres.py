@@ -72,7 +72,7 @@ class Postgres:
         return self.of(name)
 
     async def drop(self, name: str) -> None:
-        """Remove a database, whoever is connected."""
+        """Remove a database, and end the connections to it."""
         await self.execute("postgres", f"drop database {name} with (force)")
 
     async def settle(self) -> None:

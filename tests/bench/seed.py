@@ -82,12 +82,12 @@ def _batches(
     """Yield what to store in one transaction, in the order of arrival, and the ids of each source in it."""
     histories = population.histories()
     while some := list(islice(histories, _LIVES_A_BATCH)):
-        told = [(one, source_ids[index], problem_id) for index, problem_id, all_told in some for one in all_told]
-        told.sort(key=lambda each: each[0].arrives_at)
+        steps = [(one, source_ids[index], problem_id) for index, problem_id, all_steps in some for one in all_steps]
+        steps.sort(key=lambda each: each[0].arrives_at)
         ids: dict[int, list[str]] = {}
         for index, problem_id, _ in some:
             ids.setdefault(source_ids[index], []).append(problem_id)
-        yield [entry_of(one, where, problem_id, logged_since=logged_since) for one, where, problem_id in told], ids
+        yield [entry_of(one, where, problem_id, logged_since=logged_since) for one, where, problem_id in steps], ids
 
 
 def _arguments() -> argparse.Namespace:

@@ -86,10 +86,10 @@ async def test_the_client_keeps_its_rate_and_its_time() -> None:
 def test_notifications_are_whole_and_understood(shape: str) -> None:
     make = maker(shape, "t")
     read = [wire.read_notification(make(n), received_at=EPOCH) for n in (0, 1, 256, 700, 5000)]
-    assert all(heard.observation is not None and heard.observation.kind == "full" for heard in read)
+    assert all(one.observation is not None and one.observation.kind == "full" for one in read)
     assert all(abs(len(make(n)) - 1200) < 30 for n in range(0, 3000, 7))
     expected = 5 if shape != "duplicates" else len({n % DUPLICATES for n in (0, 1, 256, 700, 5000)})
-    assert len({heard.event_id for heard in read}) == expected
+    assert len({one.event_id for one in read}) == expected
     assert len(maker(shape, "t", 100_000)(3)) == pytest.approx(100_000, rel=0.01)
 
 

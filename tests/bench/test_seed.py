@@ -19,7 +19,7 @@ from bridge.storage.database import Connection, Database
 from bridge.storage.observation import Entry, store
 from bridge.tmf656 import wire
 from tests.bench.copies import copied_id
-from tests.bench.histories import Population, Told, entry_of, midnight
+from tests.bench.histories import Population, Step, entry_of, midnight
 from tests.bench.seed import fill
 from tests.terminal import on_terminal
 
@@ -46,27 +46,27 @@ async def connection(database: Database) -> AsyncIterator[Connection]:
 def test_the_same_seed_tells_the_same_and_there_is_something_of_everything() -> None:
     histories = list(Population(3000, 15_000, UNTIL).histories())
     assert histories == list(Population(3000, 15_000, UNTIL).histories())
-    assert sum(len(told) for _, _, told in histories) == pytest.approx(15_000, rel=0.1)
-    ends = {told[-1].problem["status"] if told[-1].problem else "deleted" for _, _, told in histories}
+    assert sum(len(step) for _, _, step in histories) == pytest.approx(15_000, rel=0.1)
+    ends = {step[-1].problem["status"] if step[-1].problem else "deleted" for _, _, step in histories}
     assert {"closed", "held", "pending", "cancelled", "rejected", "deleted"} <= ends
-    assert {one.via for _, _, told in histories for one in told} == set(Via) - {Via.WRITE}
+    assert {one.via for _, _, step in histories for one in step} == set(Via) - {Via.WRITE}
 
 
 def test_what_is_made_without_the_wire_is_what_the_wire_makes() -> None:
-    for index, problem_id, all_told in population().histories():
-        for told in all_told:
-            made = entry_of(told, index, problem_id, logged_since=UNTIL + timedelta(days=9)).observation
-            if told.via is Via.PUSH:
-                assert made == entry_of(told, index, problem_id, logged_since=UNTIL - timedelta(days=900)).observation
+    for index, problem_id, steps in population().histories():
+        for step in steps:
+            made = entry_of(step, index, problem_id, logged_since=UNTIL + timedelta(days=9)).observation
+            if step.via is Via.PUSH:
+                assert made == entry_of(step, index, problem_id, logged_since=UNTIL - timedelta(days=900)).observation
             else:
-                assert made == wire.read_problem(told.problem, asked_at=told.arrives_at, via=told.via)
+                assert made == wire.read_problem(step.problem, asked_at=step.arrives_at, via=step.via)
 
 
-def renamed(told: Told, problem_id: str, new_id: str) -> Told:
+def renamed(step: Step, problem_id: str, new_id: str) -> Step:
     """The same said of another problem."""
-    if told.problem is None:
-        return told
-    return replace(told, problem=orjson.loads(orjson.dumps(told.problem).replace(problem_id.encode(), new_id.encode())))
+    if step.problem is None:
+        return step
+    return replace(step, problem=orjson.loads(orjson.dumps(step.problem).replace(problem_id.encode(), new_id.encode())))
 
 
 async def rows(connection: Connection, source_id: int, problem_id: str) -> list[list[dict[str, Any]]]:
@@ -86,13 +86,13 @@ async def rows(connection: Connection, source_id: int, problem_id: str) -> list[
 async def test_a_copy_is_what_the_door_makes_of_it(connection: Connection) -> None:
     other = (await source_table.ensure(connection, "other", "https://other.example", "")).id
     compared = 0
-    for index, problem_id, all_told in population().histories():
+    for index, problem_id, steps in population().histories():
         new_id = copied_id(problem_id, 2)
         if not await connection.fetchval("select count(*) from bridge.service_problem where id = $1", new_id):
             continue
-        told = sorted((renamed(one, problem_id, new_id) for one in all_told), key=lambda one: one.arrives_at)
+        step = sorted((renamed(one, problem_id, new_id) for one in steps), key=lambda one: one.arrives_at)
         async with connection.transaction():
-            await store(connection, [entry_of(one, other, new_id, logged_since=LOGGED_SINCE) for one in told])
+            await store(connection, [entry_of(one, other, new_id, logged_since=LOGGED_SINCE) for one in step])
         assert await rows(connection, index + 1, new_id) == await rows(connection, other, new_id)
         compared += 1
     assert compared > LIVES / 2

@@ -47,7 +47,7 @@ def newcomer(tmp_path: Path) -> Newcomer:
 
 @pytest.fixture
 def ordinary() -> Iterator[Newcomer]:
-    """An ordinary user: whoever runs the tests, or, as root, somebody without any right.
+    """An ordinary user: the one that runs the tests, or, as root, somebody without any right.
 
     Root's Python and packages may be out of such a user's reach; then he gets copies (links where that can be) of what
     is locked for running.
@@ -234,7 +234,7 @@ async def test_ctrl_c_ends_everything_in_time_and_starting_again_finds_the_data(
 
 
 async def everything_held(data_dir: Path) -> set[tuple[Any, ...]]:
-    """When and as what the bridge first heard of each problem in a data directory."""
+    """When, and with what content, the bridge first received each problem in a data directory."""
     async with embedded(data_dir) as own:
         connection = await asyncpg.connect(own.dsn)
         rows = await connection.fetch("select id, first_seen_at from report.service_problem")

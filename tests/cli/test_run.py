@@ -86,7 +86,7 @@ async def test_a_registration_that_stands_is_used_again_by_the_next_run(dsn: str
             first = await program.logged("registered")
             assert await program.stopped(signal.SIGINT) == 0
         async with start("run", "--config", config) as program:
-            assert (await program.logged("registration stands"))["hub_id"] == first["hub_id"]
+            assert (await program.logged("already registered"))["hub_id"] == first["hub_id"]
             assert await program.stopped(signal.SIGTERM) == 0
         assert list(sim.subscriptions) == [first["hub_id"]]
 

@@ -1,4 +1,4 @@
-"""Alert rules, as Prometheus itself judges them, and the runbook they point to."""
+"""Alert rules, as Prometheus itself evaluates them, and the runbook they point to."""
 
 import re
 import shutil

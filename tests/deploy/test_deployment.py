@@ -294,7 +294,7 @@ def test_the_configuration_in_the_cluster_is_one(tmp_path: Path) -> None:
     container = workload["spec"]["template"]["spec"]["containers"][0]
     mounts = {one["mountPath"] for one in container["volumeMounts"]}
     assert str(settings.data_dir) in mounts
-    assert container["args"] == ["run"], "other commands in the container would not find what is told to this one"
+    assert container["args"] == ["run"], "other commands in the container would not find the arguments of this one"
     env = {one["name"]: Path(one["value"]) for one in container["env"]}
     assert str(env["BRIDGE_CONFIG"].parent) in mounts
     assert env["BRIDGE_CONFIG"].name in of_kind("ConfigMap")[0]["data"]

@@ -32,8 +32,8 @@ def row(problem_id: str, minute: int = 0, status: str = "held", *, kept: bool | 
 def pushed(**problem: Any) -> Entry:
     event = {"eventType": "ServiceProblemStateChangeEvent", "eventTime": NOON.isoformat()}
     raw = orjson.dumps(event | {"event": {"serviceProblem": problem}})
-    heard = wire.read_notification(raw, received_at=NOON)
-    return Entry(1, heard.observation, heard)
+    notification = wire.read_notification(raw, received_at=NOON)
+    return Entry(1, notification.observation, notification)
 
 
 def test_outcomes_are_those_of_the_entries_in_their_order() -> None:

@@ -1,4 +1,4 @@
-"""F16: which problems are kept, by status, category, party and age; what cannot be told is fetched."""
+"""F16: which problems are kept, by status, category, party and age; what cannot be decided is fetched."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

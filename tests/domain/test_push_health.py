@@ -1,4 +1,4 @@
-"""A silence is told from a pause by what is usual, and push that comes and goes does not change the mode each time."""
+"""A silence differs from a pause by what is usual, and push that comes and goes does not change the mode each time."""
 
 import pytest
 from hypothesis import given
@@ -8,7 +8,7 @@ from bridge.domain.push_health import ENOUGH, ArrivalInterval, PushTrust
 
 
 def arrivals(gaps: list[float], *, least: float = 30, most: float = 3600) -> ArrivalInterval:
-    """A source that was heard with these gaps, last at the time returned by `arrived_at`."""
+    """A source that pushed with these gaps, last at the time returned by `arrived_at`."""
     made = ArrivalInterval(least, most)
     at = 0.0
     made.arrived(at)
@@ -37,15 +37,15 @@ def test_the_limit_is_a_multiple_of_what_is_usual(gaps: list[float], limit: floa
 
 
 def test_silence_begins_with_the_last_notification_or_the_last_poll_after_it() -> None:
-    heard = arrivals([20] * 10)
-    assert heard.arrived_at == 200
-    assert not heard.silent(279)
-    assert heard.silent(280)
-    heard.polled(270)
-    assert not heard.silent(349)
-    assert heard.silent(350)
-    heard.arrived(345)
-    assert not heard.silent(424)
+    interval = arrivals([20] * 10)
+    assert interval.arrived_at == 200
+    assert not interval.silent(279)
+    assert interval.silent(280)
+    interval.polled(270)
+    assert not interval.silent(349)
+    assert interval.silent(350)
+    interval.arrived(345)
+    assert not interval.silent(424)
 
 
 def test_nothing_is_silent_before_anything_was_heard_or_asked() -> None:

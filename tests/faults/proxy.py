@@ -1,4 +1,4 @@
-"""A TCP proxy that misbehaves when told to, between the bridge and what it talks to.
+"""A TCP proxy that misbehaves on request, between the bridge and what it talks to.
 
 What can go wrong, at any time and for every connection at once:
 
@@ -32,7 +32,7 @@ class Link:
     far: asyncio.StreamWriter
     swallows: bool = False
     said_last: bool = False
-    """The near side was told that nothing comes any more."""
+    """The near side knows that nothing comes any more."""
     answered_bytes: int = 0
     """How much came back while that was limited."""
 

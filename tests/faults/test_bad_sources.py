@@ -135,7 +135,7 @@ async def bridge_on(dsn: str, data_dir: Path, sources: dict[str, Any]) -> AsyncI
 
 @dataclass(slots=True)
 class Fuzzed:
-    """A bridge with a source that answers as it is told, and one that is well."""
+    """A bridge with a source that answers as a test says, and one that works."""
 
     running: RunningBridge
     bad: MoodyServer

@@ -3,7 +3,7 @@
 Each run lives through the same day: register, first poll, notifications of every kind (new, changed, partial, repeated,
 deleted, unreadable), fetching by id, a poll, three reconciles, pruning. Once in it, at the n-th call, the connection
 breaks: before the call, so that nothing of it happened, or after it, so that it happened and nobody knows (of a COMMIT
-above all). Whoever failed tries again, as the jobs and senders do. The short form takes every ninth n, the long form
+above all). What failed is tried again, as jobs and senders do. The short form takes every ninth n, the long form
 every one.
 """
 
@@ -29,7 +29,7 @@ from bridge.storage import database as pool
 
 pytestmark = pytest.mark.anyio
 
-Told = Callable[[Simulator], dict[str, Any]]
+Shown = Callable[[Simulator], dict[str, Any]]
 RigFor = Callable[..., Awaitable[Any]]
 When = Literal["before", "after"]
 
@@ -51,7 +51,7 @@ _LEFT = {
         from bridge.service_problem_version as v order by 1, 2, 3, 4, 5""",
     "statuses": """
         select c.problem_id, c.effective_at, c.status, c.superseded from bridge.status_change as c order by 1, 2, 3""",
-    "heard": """
+    "logged": """
         select n.event_id, n.outcome, n.problem_id from bridge.notification as n
         where n.outcome not in ('duplicate', 'dead_letter') order by 1, 2, 3""",
     "letters": "select d.reason, d.raw from bridge.dead_letter as d order by 1, 2",
@@ -166,7 +166,7 @@ class Day:
         sim = self.sim
         created = self.before[last]
         sim.restore(sim.snapshot() | {last: created})
-        changed = await sim.patch(first[0], description="told as a whole", lastUpdate=self.at(10))
+        changed = await sim.patch(first[0], description="pushed as a whole", lastUpdate=self.at(10))
         await sim.patch(first[1], priority=1, lastUpdate=self.at(20))
         await sim.delete(first[4])
         said = [
@@ -206,19 +206,19 @@ async def day(rig_for: RigFor, dsn: str) -> AsyncIterator[Day]:
     await admin.close()
 
 
-async def undisturbed(day: Day, monkeypatch: pytest.MonkeyPatch, told: Told) -> tuple[dict[str, Any], int]:
+async def undisturbed(day: Day, monkeypatch: pytest.MonkeyPatch, shown: Shown) -> tuple[dict[str, Any], int]:
     chaos = Chaos()
     with chaotic(monkeypatch, chaos):
         left = await day.live()
     alive = {row[0]: row[5] for row in left["current"] if not row[4]}
-    assert alive == told(day.sim)
-    assert [(row[0], row[1]) for row in left["heard"] if row[0]] == [(f"e{n}", "applied") for n in (1, 2, 3, 4)]
+    assert alive == shown(day.sim)
+    assert [(row[0], row[1]) for row in left["logged"] if row[0]] == [(f"e{n}", "applied") for n in (1, 2, 3, 4)]
     assert chaos.calls > 80
     return left, chaos.calls
 
 
-async def held(day: Day, monkeypatch: pytest.MonkeyPatch, told: Told, numbers: Callable[[int], range]) -> None:
-    left, calls = await undisturbed(day, monkeypatch, told)
+async def held(day: Day, monkeypatch: pytest.MonkeyPatch, shown: Shown, numbers: Callable[[int], range]) -> None:
+    left, calls = await undisturbed(day, monkeypatch, shown)
     tried = came = 0
     for number in numbers(calls):
         for when in ("before", "after"):
@@ -230,10 +230,12 @@ async def held(day: Day, monkeypatch: pytest.MonkeyPatch, told: Told, numbers: C
 
 
 @pytest.mark.early
-async def test_a_fault_at_any_ninth_call_changes_nothing(day: Day, monkeypatch: pytest.MonkeyPatch, told: Told) -> None:
-    await held(day, monkeypatch, told, lambda calls: range(1, calls + 1, _STRIDE))
+async def test_a_fault_at_any_ninth_call_changes_nothing(
+    day: Day, monkeypatch: pytest.MonkeyPatch, shown: Shown
+) -> None:
+    await held(day, monkeypatch, shown, lambda calls: range(1, calls + 1, _STRIDE))
 
 
 @pytest.mark.long
-async def test_a_fault_at_any_call_changes_nothing(day: Day, monkeypatch: pytest.MonkeyPatch, told: Told) -> None:
-    await held(day, monkeypatch, told, lambda calls: range(1, calls + 1))
+async def test_a_fault_at_any_call_changes_nothing(day: Day, monkeypatch: pytest.MonkeyPatch, shown: Shown) -> None:
+    await held(day, monkeypatch, shown, lambda calls: range(1, calls + 1))

@@ -67,7 +67,7 @@ class Source:
         self.problems = {key: held for key, held in self.problems.items() if key != problem_id}
         self.say("Delete", {"id": problem_id})
 
-    def tell(self, problem_id: str, style: str) -> None:
+    def send(self, problem_id: str, style: str) -> None:
         held = self.problems.get(problem_id)
         if held is not None:
             names = {"whole": held.keys(), "status": ("id", "status"), "thin": ("id",)}[style]
@@ -210,7 +210,7 @@ class Convergence(RuleBasedStateMachine):
     def at(self) -> datetime:
         return NOON + timedelta(minutes=self.source.now)
 
-    def heard(self, raw: bytes) -> Entry:
+    def notified(self, raw: bytes) -> Entry:
         notification = wire.read_notification(raw, received_at=self.at())
         return Entry(1, notification.observation, notification)
 
@@ -226,15 +226,15 @@ class Convergence(RuleBasedStateMachine):
         problem_id=st.sampled_from(IDS),
         status=st.sampled_from(STATUSES),
         keep_stamp=st.booleans(),
-        told=st.lists(st.sampled_from(["whole", "status", "thin"]), max_size=2),
+        shown=st.lists(st.sampled_from(["whole", "status", "thin"]), max_size=2),
         tick=st.sampled_from([0, 1, 1]),
     )
-    def change(self, problem_id: str, status: str, *, keep_stamp: bool, told: list[str], tick: int) -> None:
+    def change(self, problem_id: str, status: str, *, keep_stamp: bool, shown: list[str], tick: int) -> None:
         self.source.now += tick
         self.source.backups.append(self.source.problems)
         self.source.write(problem_id, status, keep_stamp=keep_stamp)
-        for style in told:
-            self.source.tell(problem_id, style)
+        for style in shown:
+            self.source.send(problem_id, style)
 
     @rule(problem_id=st.sampled_from(IDS))
     def delete(self, problem_id: str) -> None:
@@ -257,7 +257,7 @@ class Convergence(RuleBasedStateMachine):
         self.source.now += 1
         chosen = [self.source.events[pick % len(self.source.events)] for pick in picks if self.source.events]
         with self.mortal(death):
-            self.tables.hear(*map(self.heard, chosen))
+            self.tables.hear(*map(self.notified, chosen))
             if not again:
                 self.source.events = [raw for raw in self.source.events if raw not in chosen]
 

@@ -63,11 +63,11 @@ class Server:
         await self.sim.settle()
 
 
-def told(sim: Simulator) -> dict[str, Any]:
+def shown(sim: Simulator) -> dict[str, Any]:
     at = datetime.now(UTC)
     return {
         problem_id: orjson.loads(wire.read_problem(body, asked_at=at, via=Via.POLL).body)
-        for problem_id, body in sim.told().items()
+        for problem_id, body in sim.shown().items()
     }
 
 
@@ -150,7 +150,7 @@ async def same(running: RunningBridge, servers: list[Server], eventually: Eventu
                 rows = await connection.fetch(
                     "select id, body from report.service_problem where source = $1 and deleted_at is null", each.name
                 )
-            return {row["id"]: orjson.loads(row["body"]) for row in rows} == told(each.sim)
+            return {row["id"]: orjson.loads(row["body"]) for row in rows} == shown(each.sim)
 
         await eventually(equal)
 

@@ -19,7 +19,7 @@ class Echo:
     """A server that says back what it hears, and remembers it; `heard_end` once a client has ended its half."""
 
     def __init__(self) -> None:
-        self.heard = bytearray()
+        self.received = bytearray()
         self.news = asyncio.Condition()
         self.port = 0
 
@@ -27,7 +27,7 @@ class Echo:
         try:
             while chunk := await reader.read(1000):
                 async with self.news:
-                    self.heard += chunk
+                    self.received += chunk
                     self.news.notify_all()
                 writer.write(chunk)
                 await writer.drain()
@@ -38,7 +38,7 @@ class Echo:
 
     async def hears(self, wanted: bytes) -> None:
         async with self.news, asyncio.timeout(LIMIT_SECONDS):
-            await self.news.wait_for(lambda: self.heard == wanted)
+            await self.news.wait_for(lambda: self.received == wanted)
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ async def test_while_it_stalls_nothing_arrives_and_then_everything(proxy: Proxy,
         proxy.stall()
         saying = asyncio.ensure_future(said_back(reader, writer, b"later"))
         await asyncio.sleep(0.05)
-        assert echo.heard == b"hello"
+        assert echo.received == b"hello"
         proxy.flow()
         assert await saying == b"later"
 
@@ -105,7 +105,7 @@ async def test_a_hole_swallows_what_the_connections_of_now_say_and_no_others(pro
         writer.write(b"lost")
         async with connected(proxy):
             pass
-        assert echo.heard == b"hellohello"
+        assert echo.received == b"hellohello"
 
 
 async def test_cut_is_an_end_and_reset_an_error(proxy: Proxy) -> None:
@@ -150,7 +150,7 @@ async def test_in_the_middle_of_an_answer_nothing_more_comes(proxy: Proxy, echo:
         writer.write(b"two")
         proxy.answer_bytes = None
         async with connected(proxy):
-            assert echo.heard == b"helloonehello"
+            assert echo.received == b"helloonehello"
         assert not reader.at_eof()
 
 

@@ -1,4 +1,4 @@
-"""However the line to a TMF656 server fails, in the middle of any answer: it is told, nothing is deleted for it, and
+"""However the line to a TMF656 server fails, in the middle of any answer: it is logged, nothing is deleted for it, and
 afterwards the tables are what the server says.
 
 A trouble lasts until a poll, a reconcile, fetching by id and a registration have met it. Meanwhile the server goes on:
@@ -20,7 +20,7 @@ from tests.faults.proxy import Link, Proxy
 pytestmark = pytest.mark.anyio
 
 Eventually = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
-Told = Callable[[Simulator], dict[str, Any]]
+Shown = Callable[[Simulator], dict[str, Any]]
 
 HEAD_BYTES, BODY_BYTES = 100, 300
 """In the head of every answer; in the body of every one."""
@@ -123,7 +123,7 @@ async def all_met_it(running: RunningBridge, sim: Simulator, outcome: str, event
 
     async def met() -> bool:
         source.reconcile_wake.call("asked for")  # one that the new problem came into the middle of is not complete
-        await sim.patch(first[0], priority=len(sim.requests) % 7)  # told in part, so it has to be fetched
+        await sim.patch(first[0], priority=len(sim.requests) % 7)  # pushed in part, so it has to be fetched
         return all(count > before[kind] for kind, count in counted(running, outcome).items())
 
     await sim.patch(first[1], description="changed meanwhile")
@@ -131,8 +131,8 @@ async def all_met_it(running: RunningBridge, sim: Simulator, outcome: str, event
     await eventually(met)
 
 
-async def home(running: RunningBridge, sim: Simulator, told: Told, eventually: Eventually) -> None:
-    """Wait until the tables are what the server says, nothing is left to say or fetch, and one registration stands."""
+async def home(running: RunningBridge, sim: Simulator, shown: Shown, eventually: Eventually) -> None:
+    """Wait until the tables are what the server says, nothing is left to push or fetch, with one registration."""
     source = running.sources["sim"]
     found: tuple[Any, ...] = ()
 
@@ -147,7 +147,7 @@ async def home(running: RunningBridge, sim: Simulator, told: Told, eventually: E
         return found == wanted()
 
     def wanted() -> tuple[Any, ...]:
-        return 0, None, 1, told(sim)
+        return 0, None, 1, shown(sim)
 
     try:
         await eventually(equal)
@@ -173,13 +173,13 @@ async def test_the_tables_come_home_and_nothing_is_deleted_for_a_bad_line(
     dsn: str,
     tmp_path: Path,
     bridge_at: Callable[..., Any],
-    told: Told,
+    shown: Shown,
     eventually: Eventually,
 ) -> None:
     fails = name in FAILING
     settings = {"sources": {"sim": source(sim, patience_seconds=0.4 if fails else 10)}}
     async with bridge_at(dsn if "://" in dsn else dsn.replace(":/", ":///", 1), tmp_path, **settings) as running:
-        await home(running, sim, told, eventually)
+        await home(running, sim, shown, eventually)
         (FAILING | LAME)[name](line)
         await all_met_it(running, sim, "failed" if fails else "ok", eventually)
         assert await buried(running) == set()
@@ -188,5 +188,5 @@ async def test_the_tables_come_home_and_nothing_is_deleted_for_a_bad_line(
         gone = sorted(sim.problems)[2]
         await sim.delete(gone)
         well(line)
-        await home(running, sim, told, eventually)
+        await home(running, sim, shown, eventually)
         assert await buried(running) == {gone}

@@ -69,8 +69,8 @@ async def entries(dsn: str, number: int, *, status: str = "held") -> list[Item]:
             "eventId": f"{status} {each}",
             "event": {"serviceProblem": problem},
         }
-        heard = wire.read_notification(orjson.dumps(event), received_at=datetime.now(UTC))
-        made.append(Entry(source_id, heard.observation, heard))
+        notification = wire.read_notification(orjson.dumps(event), received_at=datetime.now(UTC))
+        made.append(Entry(source_id, notification.observation, notification))
     return made
 
 
@@ -93,10 +93,10 @@ async def test_a_batch_too_large_for_its_line_is_stored_in_parts(
     piggyback: bool, dsn: str, thin: Database, tries: list[int]
 ) -> None:
     items = await entries(dsn, 16)
-    told: list[int] = []
+    shown: list[int] = []
 
     async def then(_: Any, entries: Any, __: Any) -> None:
-        told.append(len(entries))
+        shown.append(len(entries))
 
     stored = await store_items(thin, items, then=then if piggyback else None)
 
@@ -104,7 +104,7 @@ async def test_a_batch_too_large_for_its_line_is_stored_in_parts(
     assert sum(stored.changes.values()) == 16
     assert await kept(dsn) == (16, 16, 16)
     assert tries[0] == 16
-    assert not piggyback or sum(told) == 16
+    assert not piggyback or sum(shown) == 16
     small = tries.index(min(tries))
     assert tries[small:-1] == [tries[small]] * (len(tries) - small - 1), "once it is known what fits, all are so small"
 

@@ -252,12 +252,12 @@ async def test_who_waits_too_long_is_told_and_the_next_one_does_not_inherit_that
 async def test_who_still_waits_when_it_stops_is_told() -> None:
     disk = Disk()
     group = GroupCommit(disk.keep, _one, patience_seconds=60)
-    told: list[str] = []
+    reasons: list[str] = []
 
     async def put(item: int) -> None:
         with pytest.raises(TransientError) as error:
             await group.put(item)
-        told.append(str(error.value))
+        reasons.append(str(error.value))
 
     async with anyio.create_task_group() as callers, background() as tasks:
         tasks.start_soon(group.run)
@@ -265,7 +265,7 @@ async def test_who_still_waits_when_it_stops_is_told() -> None:
         await anyio.wait_all_tasks_blocked()
         callers.start_soon(put, 2)
         await anyio.wait_all_tasks_blocked()
-    assert told == ["the bridge is stopping"] * 2
+    assert reasons == ["the bridge is stopping"] * 2
     with pytest.raises(TransientError):
         await group.put(3)
 

@@ -28,7 +28,7 @@ from bridge.tmf656 import wire
 pytestmark = pytest.mark.anyio
 
 Eventually = Callable[[Callable[[], Any]], Awaitable[None]]
-Told = Callable[[Simulator], dict[str, Any]]
+Shown = Callable[[Simulator], dict[str, Any]]
 RigFor = Callable[..., Awaitable[Any]]
 
 CHANGE = "ServiceProblemAttributeValueChangeEvent"
@@ -117,7 +117,7 @@ async def test_an_event_without_a_usable_id_is_logged_and_polled_for(receiving: 
 
 
 async def test_a_problem_named_in_what_cannot_be_read_is_fetched_by_id(
-    rig_for: RigFor, told: Told, eventually: Eventually
+    rig_for: RigFor, shown: Shown, eventually: Eventually
 ) -> None:
     async with Simulator(population=1, seed=1) as sim:
         rig = await rig_for(sim)
@@ -138,7 +138,7 @@ async def test_a_problem_named_in_what_cannot_be_read_is_fetched_by_id(
             )
         assert (request.problem_id, request.reason) == (problem_id, "dead_letter")
         await rig.refetcher.run_once()
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
 
 
 async def test_a_pushed_row_postgres_refuses_is_fetched_by_id(receiving: Any) -> None:
@@ -163,18 +163,18 @@ async def test_many_at_once_are_each_told_what_became_of_theirs(receiving: Any) 
     rig, _ = receiving
     bodies = [event(PROBLEM | {"id": f"SP-{number}"}, eventId=str(number)) for number in range(9)]
     bodies += [b"{", bodies[0], event({"description": "which one?"})]
-    told: dict[int, str] = {}
+    shown: dict[int, str] = {}
 
     async def post(place: int) -> None:
         try:
-            told[place] = await receive(receiving, bodies[place])
+            shown[place] = await receive(receiving, bodies[place])
         except UnreadableError as error:
-            told[place] = error.reason
+            shown[place] = error.reason
 
     async with anyio.create_task_group() as posting:
         for place in range(len(bodies)):
             posting.start_soon(post, place)
-    assert [told[place] for place in range(12)] == ["applied"] * 9 + ["not_json", "duplicate", "unchanged"]
+    assert [shown[place] for place in range(12)] == ["applied"] * 9 + ["not_json", "duplicate", "unchanged"]
     assert rig.counted("notifications_total", event_type=CHANGE, outcome="applied") == 9
     assert rig.counted("notifications_total", event_type="other", outcome="dead_letter") == 1
     assert await rig.source.poll_wake.wait(0) == "no usable id"

@@ -45,8 +45,8 @@ def event(source_id: int, body: dict[str, Any], event_id: str | None = None) -> 
         "eventId": event_id or f"{body['id']}-{body['lastUpdate']}",
         "event": {"serviceProblem": body},
     }
-    heard = wire.read_notification(orjson.dumps(envelope), received_at=datetime.now(UTC))
-    return Entry(source_id, heard.observation, heard)
+    notification = wire.read_notification(orjson.dumps(envelope), received_at=datetime.now(UTC))
+    return Entry(source_id, notification.observation, notification)
 
 
 async def put_all(writer: Writer, items: list[Item]) -> list[Any]:
@@ -222,10 +222,10 @@ async def test_a_writer_that_is_stopped_leaves_nobody_waiting(
 
 
 async def test_two_writers_on_the_same_problems_end_right(database: Database, source_id: int) -> None:
-    """Each knows half of what happened to every problem; both decide on what they read, and one has to decide anew."""
+    """Each knows half of what happened to every problem; both decide on what they read, and one has to decide again."""
     problems, minutes = range(12), range(16)
 
-    def told(parity: int) -> list[Item]:
+    def of_parity(parity: int) -> list[Item]:
         return [
             event(source_id, problem(f"SP-{number}", minute=minute, status="held" if minute % 2 else "resolved"))
             for minute in minutes
@@ -243,8 +243,8 @@ async def test_two_writers_on_the_same_problems_end_right(database: Database, so
             async def put(writer: Writer, items: list[Item]) -> None:
                 results.append(await put_all(writer, items))
 
-            group.start_soon(put, first, told(0))
-            group.start_soon(put, second, told(1) + told(0))
+            group.start_soon(put, first, of_parity(0))
+            group.start_soon(put, second, of_parity(1) + of_parity(0))
 
     outcomes = Counter(outcome for each in results for outcome in each)
     assert outcomes["duplicate"] == len(problems) * len(minutes) // 2

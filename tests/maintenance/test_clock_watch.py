@@ -1,4 +1,4 @@
-"""Our own clock set back: what was heard by the later clock is older than what is asked now, whatever its time says."""
+"""Our own clock set back: what came by the later clock is older than what is asked now, whatever its time says."""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,7 @@ from bridge.tmf656 import wire
 
 pytestmark = pytest.mark.anyio
 
-Told = Callable[[Simulator], dict[str, Any]]
+Shown = Callable[[Simulator], dict[str, Any]]
 RigFor = Callable[..., Awaitable[Any]]
 HOUR = timedelta(hours=1)
 
@@ -29,8 +29,8 @@ def later() -> datetime:
 async def hear(rig: Any, kind: str, problem: dict[str, Any]) -> str:
     """A notification that was received before the clock was set back; return its outcome."""
     event = {"eventType": f"ServiceProblem{kind}Event", "event": {"serviceProblem": problem}}
-    heard = wire.read_notification(orjson.dumps(event), received_at=later())
-    stored = await store_items(rig.database, [Entry(rig.source.source_id, heard.observation, heard)])
+    notification = wire.read_notification(orjson.dumps(event), received_at=later())
+    stored = await store_items(rig.database, [Entry(rig.source.source_id, notification.observation, notification)])
     return str(stored.outcomes[0])
 
 
@@ -38,7 +38,7 @@ def watch(rig: Any, **clocks: Any) -> ClockWatch:
     return ClockWatch({"sim": rig.source}, rig.database, **clocks)
 
 
-async def test_polls_win_over_what_was_heard_by_the_later_clock(rig_for: RigFor, told: Told) -> None:
+async def test_polls_win_over_what_was_heard_by_the_later_clock(rig_for: RigFor, shown: Shown) -> None:
     async with Simulator(population=3, seed=1) as sim:
         rig = await rig_for(sim)
         await rig.poller.run_once()
@@ -47,30 +47,30 @@ async def test_polls_win_over_what_was_heard_by_the_later_clock(rig_for: RigFor,
         await hear(rig, "AttributeValueChange", sim.problems[problem_id] | {"priority": 1, "lastUpdate": stamp})
         for _ in range(2):
             await rig.reconciler.run_once()
-        assert await rig.rows() != told(sim), "answers lose to what seems to come after them"
+        assert await rig.rows() != shown(sim), "answers lose to what seems to come after them"
 
         assert await watch(rig).run_once()
 
         for _ in range(2):  # the first answer that looks older is doubted
             await rig.reconciler.run_once()
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
 
 
-async def test_a_patch_heard_by_the_later_clock_is_overtaken_by_the_next_answer(rig_for: RigFor, told: Told) -> None:
+async def test_a_patch_heard_by_the_later_clock_is_overtaken_by_the_next_answer(rig_for: RigFor, shown: Shown) -> None:
     async with Simulator(population=3, seed=1) as sim:
         rig = await rig_for(sim)
         await rig.poller.run_once()
         problem_id = next(iter(sim.problems))
         await hear(rig, "AttributeValueChange", {"id": problem_id, "description": "never so"})
         await rig.reconciler.run_once()
-        assert await rig.rows() != told(sim)
+        assert await rig.rows() != shown(sim)
 
         assert await watch(rig).run_once()
 
         await rig.reconciler.run_once()
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
         current = "select body from report.service_problem_version where id = $1 and valid_to is null"
-        assert orjson.loads(await rig.value(current, problem_id)) == told(sim)[problem_id]
+        assert orjson.loads(await rig.value(current, problem_id)) == shown(sim)[problem_id]
 
 
 async def test_what_was_asked_for_by_the_later_clock_is_fetched_now(rig_for: RigFor) -> None:
@@ -86,17 +86,17 @@ async def test_what_was_asked_for_by_the_later_clock_is_fetched_now(rig_for: Rig
         assert await rig.value("select count(*) from bridge.refetch") == 0
 
 
-async def test_a_problem_that_is_gone_is_buried_after_two_passes(rig_for: RigFor, told: Told) -> None:
+async def test_a_problem_that_is_gone_is_buried_after_two_passes(rig_for: RigFor, shown: Shown) -> None:
     async with Simulator(population=3, seed=1) as sim:
         rig = await rig_for(sim)
         await rig.poller.run_once()
         problem_id = next(iter(sim.problems))
-        await hear(rig, "AttributeValueChange", sim.problems[problem_id] | {"description": "the last that was heard"})
+        await hear(rig, "AttributeValueChange", sim.problems[problem_id] | {"description": "the last that was pushed"})
         await sim.delete(problem_id)
         assert await watch(rig).run_once()
         for _ in range(2):
             await rig.reconciler.run_once()
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
 
 
 async def test_mending_twice_changes_nothing_more(rig_for: RigFor) -> None:

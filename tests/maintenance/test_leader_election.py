@@ -73,7 +73,7 @@ async def test_its_marks_stay_out(rig_for: RigFor, steal: Any) -> None:
 
 
 async def test_a_pass_under_way_finds_nothing_missing_but_stores_what_it_read(
-    rig_for: RigFor, told: Any, steal: Any, monkeypatch: pytest.MonkeyPatch
+    rig_for: RigFor, shown: Any, steal: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with Simulator(population=6, seed=1) as sim:
         rig = await rig_for(sim, page_size=2)
@@ -95,7 +95,7 @@ async def test_a_pass_under_way_finds_nothing_missing_but_stores_what_it_read(
             await rig.reconciler.run_once()
         assert (await rig.value(MARKS), await rig.value(MISSED)) == (marks, 0)
         rows = await rig.rows()
-        assert {problem_id: rows[problem_id] for problem_id in told(sim)} == told(sim)
+        assert {problem_id: rows[problem_id] for problem_id in shown(sim)} == shown(sim)
 
 
 async def test_it_registers_nowhere(rig_for: RigFor, steal: Any) -> None:

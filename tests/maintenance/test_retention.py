@@ -1,4 +1,4 @@
-"""The tables stay in bounds, and what was true at any time that is kept can still be told."""
+"""The tables stay in bounds, and what was true at any time that is kept can still be reported."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -37,8 +37,8 @@ def event(source_id: int, age_days: float, status: str, problem_id: str = "SP-1"
         "eventTime": at.isoformat(),
         "event": {"serviceProblem": problem},
     }
-    heard = wire.read_notification(orjson.dumps(body), received_at=at)
-    return Entry(source_id, heard.observation, heard)
+    notification = wire.read_notification(orjson.dumps(body), received_at=at)
+    return Entry(source_id, notification.observation, notification)
 
 
 async def value(database: Database, query: str, *arguments: object) -> Any:

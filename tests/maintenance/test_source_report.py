@@ -1,4 +1,4 @@
-"""What the database is told of each source, as `status` and other processes read it."""
+"""What is written about each source to the database, as `status` and other processes read it."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any

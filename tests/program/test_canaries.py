@@ -104,5 +104,5 @@ async def _columns_with_canaries(dsn: str) -> set[tuple[str, str]]:
 
 
 def _with_password(dsn: str) -> str:
-    """The tests' Postgres trusts whoever comes through its socket; a password is sent along all the same."""
+    """The tests' Postgres trusts every connection through its socket; a password is sent along all the same."""
     return f"{dsn}&password={DSN_PASSWORD}"

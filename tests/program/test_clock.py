@@ -57,8 +57,8 @@ async def test_polls_bring_the_tables_home_after_the_clock_was_set_ahead_and_bac
             await eventually(lambda: ask(dsn, "select count(*) = 5 from report.service_problem"))
             set_to(jump)
             await program.logged("our clock was set ahead")
-            problem = await sim.create(description="heard by the later clock")
-            await eventually(lambda: ask(dsn, description, problem["id"], "heard by the later clock"))
+            problem = await sim.create(description="received by the later clock")
+            await eventually(lambda: ask(dsn, description, problem["id"], "received by the later clock"))
             late = "select max(received_at) > now() + interval '30 minutes' from report.notification"
             await eventually(lambda: ask(dsn, late))
 
@@ -67,8 +67,8 @@ async def test_polls_bring_the_tables_home_after_the_clock_was_set_ahead_and_bac
                 "our clock was set back (or that of another process ran ahead): what was observed is dated to now"
             )
             sim.faults = Faults(lose=1.0)
-            await sim.patch(problem["id"], description="only to be had by asking", lastUpdate=problem["lastUpdate"])
-            await eventually(lambda: ask(dsn, description, problem["id"], "only to be had by asking"))
+            await sim.patch(problem["id"], description="known only by polling", lastUpdate=problem["lastUpdate"])
+            await eventually(lambda: ask(dsn, description, problem["id"], "known only by polling"))
         async with start("run", "--config", config, env=env) as again:
             await again.logged("ready")
             await sim.patch(problem["id"], description="after a restart")

@@ -52,8 +52,8 @@ async def rows(dsn: str, query: str) -> list[tuple[Any, ...]]:
 async def differing(dsn: str, sim: Simulator) -> set[str]:
     """Ids of the problems that are not in the table exactly as the server has them."""
     held = dict(await rows(dsn, "select id, body from report.service_problem where deleted_at is null"))
-    told = sim.told()
-    return {one for one in held.keys() | told.keys() if one not in held or orjson.loads(held[one]) != told.get(one)}
+    shown = sim.shown()
+    return {one for one in held.keys() | shown.keys() if one not in held or orjson.loads(held[one]) != shown.get(one)}
 
 
 async def assert_everything_answered_is_there_once(dsn: str, answered: list[str]) -> None:

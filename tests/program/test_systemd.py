@@ -21,7 +21,7 @@ def manager(tmp_path: Path) -> Any:
         yield listening
 
 
-async def heard(manager: socket.socket) -> str:
+async def message(manager: socket.socket) -> str:
     return (await anyio.to_thread.run_sync(manager.recv, 4096)).decode()
 
 
@@ -30,17 +30,17 @@ async def test_it_says_that_it_is_ready_turns_and_stops(
 ) -> None:
     env = {"NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": "300000"}
     async with start("run", "--config", configured(dsn=dsn), env=env) as program:
-        said = [await heard(manager)]
+        said = [await message(manager)]
         while not any("READY=1" in one for one in said) or said.count("WATCHDOG=1") < 3:
-            said.append(await heard(manager))
-        told = [re.sub(r"http://[\d.:]+", "URL", one) for one in said if one != "WATCHDOG=1"]
-        assert told == [
+            said.append(await message(manager))
+        states = [re.sub(r"http://[\d.:]+", "URL", one) for one in said if one != "WATCHDOG=1"]
+        assert states == [
             "STATUS=listening at URL, waiting for Postgres",
             "READY=1\nSTATUS=listening at URL, following no source",
         ]
         assert await program.stopped(signal.SIGTERM) == 0
         while said[-1] != "STOPPING=1":
-            said.append(await heard(manager))
+            said.append(await message(manager))
 
 
 async def test_a_watchdog_meant_for_another_process_is_not_fed(
@@ -48,7 +48,7 @@ async def test_a_watchdog_meant_for_another_process_is_not_fed(
 ) -> None:
     env = {"NOTIFY_SOCKET": manager.getsockname(), "WATCHDOG_USEC": "300000", "WATCHDOG_PID": "1"}
     async with start("run", "--config", configured(dsn=dsn), env=env) as program:
-        assert (await heard(manager)).startswith("STATUS=")
-        assert (await heard(manager)).startswith("READY=1")
+        assert (await message(manager)).startswith("STATUS=")
+        assert (await message(manager)).startswith("READY=1")
         assert await program.stopped(signal.SIGTERM) == 0
-        assert await heard(manager) == "STOPPING=1"
+        assert await message(manager) == "STOPPING=1"

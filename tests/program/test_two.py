@@ -42,7 +42,7 @@ async def test_one_registers_both_listen_and_the_other_takes_over_after_kill_9(
             await first.killed()
             await second.logged("leading")
             await second.logged("registered", source="snow")
-            created = await sim.create(description="told to the second")
+            created = await sim.create(description="pushed to the second")
 
             connection = await asyncpg.connect(dsn)
             try:

@@ -230,8 +230,8 @@ async def test_ctrl_c_comes_to_the_parent_alone_which_keeps_the_order(
             await eventually(registered(sim))
             os.killpg(program.pid, signal.SIGINT)
             assert await program.ended() == 0
-            told = {line.get("worker"): line["signal"] for line in program.log if line["event"] == "stopping"}
-            assert told == {None: "SIGINT", 1: "SIGTERM", 2: "SIGTERM", 3: "SIGTERM"}
+            signals = {line.get("worker"): line["signal"] for line in program.log if line["event"] == "stopping"}
+            assert signals == {None: "SIGINT", 1: "SIGTERM", 2: "SIGTERM", 3: "SIGTERM"}
             assert not sim.subscriptions
 
 

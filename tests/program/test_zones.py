@@ -98,14 +98,14 @@ async def test_whatever_zone_a_server_writes_and_however_its_clocks_are_put_the_
             await home()
 
             for name, sim in sims.items():
-                told, lost, moved = problems[name]
+                pushed, lost, moved = problems[name]
                 sim.faults.zone, sim.faults.lose = offset(PLACES[name].after), 0.0
-                await sim.patch(told, description="after")
+                await sim.patch(pushed, description="after")
                 await sim.transition(moved, "resolved")
                 await sim.settle()
                 sim.faults.lose = 1.0
-                await sim.patch(lost, description="to be had by asking only")
-                await sim.create(description="to be had by asking only")
+                await sim.patch(lost, description="known only by polling")
+                await sim.create(description="known only by polling")
             await home()
 
 

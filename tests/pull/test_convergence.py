@@ -18,7 +18,7 @@ from bridge.simulator.tmf656.dialect import VERSIONS
 pytestmark = pytest.mark.anyio
 
 Eventually = Callable[[Callable[[], Any]], Awaitable[None]]
-Told = Callable[[Simulator], dict[str, Any]]
+Shown = Callable[[Simulator], dict[str, Any]]
 BridgeOn = Callable[..., AbstractAsyncContextManager[Any]]
 History = dict[str, set[datetime]]
 
@@ -140,7 +140,7 @@ class Observer:
 
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_one_poll_after_a_rough_time_the_tables_equal_the_server(
-    bridge_on: BridgeOn, told: Told, eventually: Eventually, history: History, version: str
+    bridge_on: BridgeOn, shown: Shown, eventually: Eventually, history: History, version: str
 ) -> None:
     faults = Faults(**ROUGH)
     async with Simulator(version=version, population=40, seed=7, faults=faults) as sim, bridge_on(sim) as running:
@@ -151,7 +151,7 @@ async def test_one_poll_after_a_rough_time_the_tables_equal_the_server(
         assert sim.sent.doubled
         assert sim.sent.late
         await observer.passed()
-        assert await observer.rows() == told(sim)
+        assert await observer.rows() == shown(sim)
         await observer.consistent()
         for row in await observer.fetch("select id, valid_from from report.service_problem_version"):
             assert row["valid_from"] in history[row["id"]]
@@ -159,7 +159,7 @@ async def test_one_poll_after_a_rough_time_the_tables_equal_the_server(
 
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_when_nothing_is_lost_every_change_is_a_version(
-    bridge_on: BridgeOn, told: Told, eventually: Eventually, history: History, version: str
+    bridge_on: BridgeOn, shown: Shown, eventually: Eventually, history: History, version: str
 ) -> None:
     faults = Faults(**ROUGH | {"lose": 0})
     async with Simulator(version=version, seed=7, faults=faults) as sim, bridge_on(sim) as running:
@@ -168,7 +168,7 @@ async def test_when_nothing_is_lost_every_change_is_a_version(
         await observer.lived()
 
         async def home() -> bool:
-            return await observer.rows() == told(sim)
+            return await observer.rows() == shown(sim)
 
         await eventually(home)
         versions: History = defaultdict(set)
@@ -180,7 +180,7 @@ async def test_when_nothing_is_lost_every_change_is_a_version(
 
 @pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
 async def test_however_the_server_tells_the_tables_come_home(
-    bridge_on: BridgeOn, told: Told, eventually: Eventually, style: dict[str, Any]
+    bridge_on: BridgeOn, shown: Shown, eventually: Eventually, style: dict[str, Any]
 ) -> None:
     faults = Faults(**ROUGH | style)
     async with (
@@ -191,12 +191,12 @@ async def test_however_the_server_tells_the_tables_come_home(
         await observer.started()
         await observer.lived(steps=60)
         await observer.passed()
-        assert await observer.rows() == told(sim)
+        assert await observer.rows() == shown(sim)
 
 
 @pytest.mark.parametrize("version", ["4", "5"])
 async def test_deletions_come_home_after_two_reconciles(
-    bridge_on: BridgeOn, told: Told, eventually: Eventually, version: str
+    bridge_on: BridgeOn, shown: Shown, eventually: Eventually, version: str
 ) -> None:
     faults = Faults(**ROUGH | {"lose": 0.3})
     async with (
@@ -210,7 +210,7 @@ async def test_deletions_come_home_after_two_reconciles(
             await observer.passed("reconcile")
 
         async def home() -> bool:
-            return await observer.rows() == told(sim)
+            return await observer.rows() == shown(sim)
 
         await eventually(home)  # what is missing is asked for by id after the pass
         assert await observer.fetch("select from bridge.service_problem where deleted_at is not null")
@@ -218,7 +218,7 @@ async def test_deletions_come_home_after_two_reconciles(
 
 
 async def test_what_happens_while_the_bridge_is_away_is_made_up_for(
-    bridge_on: BridgeOn, told: Told, eventually: Eventually
+    bridge_on: BridgeOn, shown: Shown, eventually: Eventually
 ) -> None:
     async with Simulator(population=20, seed=7) as sim:
         for _ in range(3):
@@ -227,14 +227,14 @@ async def test_what_happens_while_the_bridge_is_away_is_made_up_for(
                 await observer.started()
                 await observer.lived(steps=30)
                 await observer.passed()
-                assert await observer.rows() == told(sim)
+                assert await observer.rows() == shown(sim)
             sim.rate, until = 400, sim.steps + 30
             await eventually(lambda until=until: sim.steps >= until)
             sim.rate = 0
 
 
 async def test_a_server_that_forgets_the_subscription_is_followed_by_polls_until_it_is_told_again(
-    bridge_on: BridgeOn, told: Told, eventually: Eventually
+    bridge_on: BridgeOn, shown: Shown, eventually: Eventually
 ) -> None:
     faults = Faults(**ROUGH, forget_subscriptions_after=20)
     async with Simulator(population=20, seed=7, faults=faults) as sim, bridge_on(sim) as running:
@@ -243,16 +243,16 @@ async def test_a_server_that_forgets_the_subscription_is_followed_by_polls_until
         await observer.lived()
         assert not sim.subscriptions
         await observer.passed()
-        assert await observer.rows() == told(sim)
+        assert await observer.rows() == shown(sim)
         observer.source.registered_at = observer.source.expected_since = datetime.now(UTC) - timedelta(minutes=5)
         at = (datetime.now(UTC) - timedelta(seconds=30)).isoformat(timespec="milliseconds")
         await sim.patch(next(iter(sim.problems)), description="unheard", lastUpdate=at)
         await observer.passed("reconcile")
         await observer.passed("reconcile")
-        assert await observer.rows() == told(sim)
+        assert await observer.rows() == shown(sim)
 
 
-async def test_a_restored_backup_comes_home(bridge_on: BridgeOn, told: Told, eventually: Eventually) -> None:
+async def test_a_restored_backup_comes_home(bridge_on: BridgeOn, shown: Shown, eventually: Eventually) -> None:
     """However many problems are younger than the backup; a mass loss is held back only where the share is limited."""
     faults = Faults(**ROUGH)
     async with Simulator(population=20, seed=7, faults=faults) as sim, bridge_on(sim, max_loss_share=1) as running:
@@ -273,4 +273,4 @@ async def test_a_restored_backup_comes_home(bridge_on: BridgeOn, told: Told, eve
             await sim.patch(problem_id, description="after the restore")
         await sim.settle()
         await observer.passed()
-        assert await observer.rows() == told(sim)
+        assert await observer.rows() == shown(sim)

@@ -10,7 +10,7 @@ from bridge.simulator import Faults, Simulator
 
 pytestmark = pytest.mark.anyio
 
-Told = Callable[[Simulator], dict[str, Any]]
+Shown = Callable[[Simulator], dict[str, Any]]
 RigFor = Callable[..., Awaitable[Any]]
 
 TOMBSTONES = "select count(*) from bridge.service_problem where deleted_at is not null"
@@ -34,7 +34,7 @@ async def two_passes(rig: Any) -> Any:
     return await rig.reconciler.run_once()
 
 
-async def test_b8_an_empty_list_after_a_token_expired_deletes_nothing(rig_for: RigFor, told: Told) -> None:
+async def test_b8_an_empty_list_after_a_token_expired_deletes_nothing(rig_for: RigFor, shown: Shown) -> None:
     """200 and an empty list, and GET by id knows nothing either: the account sees nothing any more."""
     async with Simulator(population=60, seed=1) as sim:
         rig = await rig_for(sim)
@@ -54,7 +54,7 @@ async def test_b8_an_empty_list_after_a_token_expired_deletes_nothing(rig_for: R
         # the token is renewed
         sim.faults.collection_missing = sim.faults.by_id_missing = frozenset()
         await rig.reconciler.run_once()
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
         assert (await rig.value(MISSING), await rig.value(HELD_BACK), await rig.value(REASON)) == (0, 0, None)
         assert rig.counted("deletions_held_back") == 0
 
@@ -91,7 +91,7 @@ async def test_b8_answers_by_id_that_prove_nothing_delete_nothing(rig_for: RigFo
         assert await rig.value(REASON)
 
 
-async def test_b8_a_mass_loss_is_confirmed_by_id(rig_for: RigFor, told: Told) -> None:
+async def test_b8_a_mass_loss_is_confirmed_by_id(rig_for: RigFor, shown: Shown) -> None:
     async with Simulator(population=60, seed=1) as sim:
         rig = await rig_for(sim)
         await rig.poller.run_once()
@@ -102,10 +102,10 @@ async def test_b8_a_mass_loss_is_confirmed_by_id(rig_for: RigFor, told: Told) ->
         assert "40 of 60" in await rig.value(REASON)
         last = await rig.reconciler.run_once()
         assert (last.deletion.deleted, last.deletion.held_back, await rig.value(HELD_BACK)) == (40, 0, 0)
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
 
 
-async def test_b8_an_operator_accepts_deletions_but_not_of_what_is_still_given(rig_for: RigFor, told: Told) -> None:
+async def test_b8_an_operator_accepts_deletions_but_not_of_what_is_still_given(rig_for: RigFor, shown: Shown) -> None:
     async with Simulator(population=60, seed=1) as sim:
         rig = await rig_for(sim)
         await rig.poller.run_once()
@@ -143,7 +143,7 @@ async def test_b8_the_share_can_be_set(rig_for: RigFor) -> None:
         assert await rig.rows() == {}
 
 
-async def test_b9_each_missing_problem_is_decided_by_its_own_answer(rig_for: RigFor, told: Told) -> None:
+async def test_b9_each_missing_problem_is_decided_by_its_own_answer(rig_for: RigFor, shown: Shown) -> None:
     """Archived ones are given by id though the list hides them; one of them spoils nothing for the deleted ones."""
     async with Simulator(population=200, seed=1) as sim:
         rig = await rig_for(sim)
@@ -155,16 +155,16 @@ async def test_b9_each_missing_problem_is_decided_by_its_own_answer(rig_for: Rig
             await sim.delete(problem_id)
         last = await two_passes(rig)
         assert (last.deletion.deleted, last.deletion.given, last.deletion.held_back) == (45, 45, 0)
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
         for _ in range(4):
             last = await rig.reconciler.run_once()
         assert last.deletion.given == 0
         assert {asked_for(sim, problem_id) for problem_id in archived} == {1}
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
 
 
 async def test_b9_an_archived_problem_is_asked_for_again_at_times_and_found_deleted(
-    rig_for: RigFor, told: Told
+    rig_for: RigFor, shown: Shown
 ) -> None:
     async with Simulator(population=10, seed=1) as sim:
         rig = await rig_for(sim)
@@ -177,11 +177,11 @@ async def test_b9_an_archived_problem_is_asked_for_again_at_times_and_found_dele
         assert await rig.value(TOMBSTONES) == 0
         await rig.execute(EVERYTHING)
         await two_passes(rig)
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
         assert (await rig.value(TOMBSTONES), await rig.value(MISSING)) == (1, 0)
 
 
-async def test_b9_one_that_the_server_stumbles_over_holds_up_no_other(rig_for: RigFor, told: Told) -> None:
+async def test_b9_one_that_the_server_stumbles_over_holds_up_no_other(rig_for: RigFor, shown: Shown) -> None:
     async with Simulator(population=30, seed=1) as sim:
         rig = await rig_for(sim)
         await rig.poller.run_once()
@@ -195,10 +195,10 @@ async def test_b9_one_that_the_server_stumbles_over_holds_up_no_other(rig_for: R
         assert await rig.value(TOMBSTONES) == len(others)
         sim.faults.by_id_failing = frozenset()
         await rig.reconciler.run_once()
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
 
 
-async def test_what_is_to_be_asked_for_survives_a_crash(rig_for: RigFor, told: Told) -> None:
+async def test_what_is_to_be_asked_for_survives_a_crash(rig_for: RigFor, shown: Shown) -> None:
     async with Simulator(population=30, seed=1) as sim:
         rig = await rig_for(sim)
         await rig.poller.run_once()
@@ -209,7 +209,7 @@ async def test_what_is_to_be_asked_for_survives_a_crash(rig_for: RigFor, told: T
         assert (await rig.value(MISSING), await rig.value(TOMBSTONES)) == (3, 0)
         again = await rig_for(sim)
         await again.reconciler.deletion.run_once()
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
 
 
 async def test_missing_problems_are_asked_for_at_the_sources_pace(rig_for: RigFor) -> None:
@@ -225,7 +225,7 @@ async def test_missing_problems_are_asked_for_at_the_sources_pace(rig_for: RigFo
         assert monotonic() - started >= 10 / 40
 
 
-async def test_a_source_that_is_away_deletes_nothing_and_is_asked_again(rig_for: RigFor, told: Told) -> None:
+async def test_a_source_that_is_away_deletes_nothing_and_is_asked_again(rig_for: RigFor, shown: Shown) -> None:
     async with Simulator(population=10, seed=1, faults=Faults(operations={"get"})) as sim:
         rig = await rig_for(sim)
         await rig.poller.run_once()
@@ -236,4 +236,4 @@ async def test_a_source_that_is_away_deletes_nothing_and_is_asked_again(rig_for:
         assert (last.deletion.held_back, await rig.value(TOMBSTONES)) == (1, 0)
         sim.faults.error_rate = 0.0
         await rig.reconciler.run_once()
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)

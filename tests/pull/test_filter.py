@@ -13,7 +13,7 @@ from bridge.storage.observation_store import store_items
 
 pytestmark = pytest.mark.anyio
 
-Told = Callable[[Simulator], dict[str, Any]]
+Shown = Callable[[Simulator], dict[str, Any]]
 RigFor = Callable[..., Awaitable[Any]]
 
 TOMBSTONES = "select count(*) from bridge.service_problem where deleted_at is not null"
@@ -27,7 +27,7 @@ async def hear(rig: Any, **event: Any) -> None:
     await store_items(rig.database, [each.item for each in items])
 
 
-async def test_only_what_the_filter_keeps_is_stored_whatever_way_it_comes(rig_for: RigFor, told: Told) -> None:
+async def test_only_what_the_filter_keeps_is_stored_whatever_way_it_comes(rig_for: RigFor, shown: Shown) -> None:
     async with Simulator(population=40, seed=1) as sim:
         rig = await rig_for(sim, filter={"category": ["kept"]})
         for problem_id in list(sim.problems)[:5]:
@@ -37,7 +37,7 @@ async def test_only_what_the_filter_keeps_is_stored_whatever_way_it_comes(rig_fo
         for _ in range(2):
             await rig.poller.run_once()
             await rig.reconciler.run_once()
-        expected = {key: body for key, body in told(sim).items() if body["category"].casefold() == "kept"}
+        expected = {key: body for key, body in shown(sim).items() if body["category"].casefold() == "kept"}
         assert len(expected) == 6
         assert await rig.rows() == expected
         for number, problem_id in enumerate((kept["id"], other["id"])):
@@ -48,7 +48,7 @@ async def test_only_what_the_filter_keeps_is_stored_whatever_way_it_comes(rig_fo
         assert set(await rig.rows()) == set(expected)
 
 
-async def test_a_problem_that_leaves_the_filter_is_followed_and_not_deleted(rig_for: RigFor, told: Told) -> None:
+async def test_a_problem_that_leaves_the_filter_is_followed_and_not_deleted(rig_for: RigFor, shown: Shown) -> None:
     async with Simulator(population=10, seed=1) as sim:
         for problem_id in sim.problems:
             await sim.patch(problem_id, category="other")
@@ -60,11 +60,11 @@ async def test_a_problem_that_leaves_the_filter_is_followed_and_not_deleted(rig_
         await rig.poller.run_once()
         for _ in range(3):
             await rig.reconciler.run_once()
-        assert await rig.rows() == {followed: told(sim)[followed]}
+        assert await rig.rows() == {followed: shown(sim)[followed]}
         assert await rig.value(TOMBSTONES) == 0
 
 
-async def test_a_part_that_does_not_say_is_fetched_and_then_decided(rig_for: RigFor, told: Told) -> None:
+async def test_a_part_that_does_not_say_is_fetched_and_then_decided(rig_for: RigFor, shown: Shown) -> None:
     async with Simulator(version="5", population=4, seed=1) as sim:
         rig = await rig_for(sim, filter={"category": ["kept"]})
         first, second, *_ = sim.problems
@@ -76,7 +76,7 @@ async def test_a_part_that_does_not_say_is_fetched_and_then_decided(rig_for: Rig
         assert await rig.value("select count(*) from bridge.refetch") == 2
         await rig.execute("update bridge.refetch set due_at = now()")
         await rig.refetcher.run_once()
-        assert await rig.rows() == {first: told(sim)[first]}
+        assert await rig.rows() == {first: shown(sim)[first]}
         assert await rig.value("select count(*) from bridge.refetch") == 0
 
 
@@ -95,10 +95,10 @@ async def test_since_and_age_keep_old_problems_out_of_the_first_pass(rig_for: Ri
         assert set(await rig.rows()) == {*ids[:5], ids[9]}
 
 
-async def test_the_first_pass_keeps_to_its_rate(rig_for: RigFor, told: Told) -> None:
+async def test_the_first_pass_keeps_to_its_rate(rig_for: RigFor, shown: Shown) -> None:
     async with Simulator(population=30, seed=1) as sim:
         rig = await rig_for(sim, page_size=10, backfill_rate_per_second=100)
         started = datetime.now(UTC)
         await rig.poller.run_once()
         assert datetime.now(UTC) - started >= timedelta(seconds=20 / 100)
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)

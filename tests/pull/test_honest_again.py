@@ -11,7 +11,7 @@ from bridge.simulator import Faults, Simulator
 
 pytestmark = pytest.mark.anyio
 
-Told = Callable[[Simulator], dict[str, Any]]
+Shown = Callable[[Simulator], dict[str, Any]]
 RigFor = Callable[..., Awaitable[Any]]
 
 FAULTS: dict[str, dict[str, Any]] = {
@@ -62,7 +62,7 @@ async def work(rig: Any) -> None:
 @pytest.mark.parametrize("known_before", [True, False], ids=["later", "from the start"])
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_a_source_that_turns_honest_again_is_equal_within_two_polls(
-    rig_for: RigFor, told: Told, fault: str, known_before: bool
+    rig_for: RigFor, shown: Shown, fault: str, known_before: bool
 ) -> None:
     faults = FAULTS[fault]
     async with Simulator(population=53, seed=1) as sim:
@@ -86,4 +86,4 @@ async def test_a_source_that_turns_honest_again_is_equal_within_two_polls(
         if fault in FOUND_BY_RECONCILE:
             for _ in range(2):  # what looks older than what is known is believed when seen twice
                 await rig.reconciler.run_once()
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)

@@ -21,7 +21,7 @@ from bridge.tmf656.list_pass import ListPass
 pytestmark = pytest.mark.anyio
 
 RigFor = Callable[..., Awaitable[Any]]
-Told = Callable[[Simulator], dict[str, Any]]
+Shown = Callable[[Simulator], dict[str, Any]]
 
 CHANGED_AT = "select changed_at from bridge.watermark where kind = 'poll'"
 DELETE, CREATE = "ServiceProblemDeleteEvent", "ServiceProblemCreateEvent"
@@ -100,7 +100,7 @@ async def test_a_problem_made_again_while_its_deletion_is_looked_into_lives(
         rig = await rig_for(sim)
         await rig.poller.run_once()
         (problem_id,) = sim.problems
-        problem = sim.told()[problem_id]
+        problem = sim.shown()[problem_id]
         await rig.hear(eventType=DELETE, eventTime="2001-01-01T00:00:00Z", **about(id=problem_id))
         await sim.delete(problem_id)
         getting = Client.get
@@ -121,7 +121,7 @@ async def test_a_problem_made_again_while_its_deletion_is_looked_into_lives(
 
 @pytest.mark.parametrize("hours", [-1, 1])
 async def test_a_problem_that_comes_back_under_a_wrong_clock_is_followed_again_within_seconds(
-    rig_for: RigFor, told: Told, hours: int
+    rig_for: RigFor, shown: Shown, hours: int
 ) -> None:
     """Its deletion was placed by our clock; the source's own stamps seem older than that for an hour."""
     async with Simulator(version="4", population=2, seed=1) as sim:
@@ -130,7 +130,7 @@ async def test_a_problem_that_comes_back_under_a_wrong_clock_is_followed_again_w
         for problem_id in list(sim.problems):
             await sim.patch(problem_id, lastUpdate=at.isoformat())
         await rig.poller.run_once()
-        problem = dict(sim.told()[problem_id])
+        problem = dict(sim.shown()[problem_id])
         await sim.delete(problem_id)
         for _ in range(2):
             await rig.reconciler.run_once()
@@ -142,15 +142,15 @@ async def test_a_problem_that_comes_back_under_a_wrong_clock_is_followed_again_w
                 await sim.patch(problem_id, lastUpdate=stamp, description=f"again {number}")
             else:
                 await sim.create(**again)
-            await rig.hear(eventType=CREATE, **about(**sim.told()[problem_id]))
+            await rig.hear(eventType=CREATE, **about(**sim.shown()[problem_id]))
             for _ in range(3):
                 await rig.execute("update bridge.refetch set due_at = now()")
                 await rig.refetcher.run_once()
-            assert await rig.rows() == told(sim)
+            assert await rig.rows() == shown(sim)
 
 
 async def test_a3_a_defect_while_one_row_is_read_costs_that_row_only(
-    rig_for: RigFor, told: Told, monkeypatch: pytest.MonkeyPatch
+    rig_for: RigFor, shown: Shown, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = wire.read_problem
 
@@ -169,7 +169,7 @@ async def test_a3_a_defect_while_one_row_is_read_costs_that_row_only(
         assert await rig.value("select array_agg(distinct problem_id) from bridge.dead_letter") == [bad]
         monkeypatch.undo()
         await rig.reconciler.run_once()
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
 
 
 async def test_c8_words_that_are_configured_later_are_heeded_at_the_next_pass(rig_for: Any) -> None:

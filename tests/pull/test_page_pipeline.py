@@ -1,4 +1,4 @@
-"""Going through a list: what is in hand is bounded, and the first failure in the order of the list is the one told."""
+"""Going through a list: what is in progress is bounded, and the first failure in the list's order is raised."""
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable
@@ -9,10 +9,10 @@ import anyio
 import pytest
 
 from bridge.errors import BridgeError, DatabaseUnavailableError, PermanentError, TransientError
+from bridge.http.row import rows_of
 from bridge.pull.page_pipeline import AT_ONCE, CHUNK_BYTES, ROWS, RowChunk, run_pipeline
 from bridge.simulator.tmf656.background import background
 from bridge.tmf656.list_pass import ListPage
-from bridge.tmf656.wire import rows_of
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ from bridge.storage import source as source_table
 
 pytestmark = pytest.mark.anyio
 
-Told = Callable[[Simulator], dict[str, Any]]
+Shown = Callable[[Simulator], dict[str, Any]]
 RigFor = Callable[..., Awaitable[Any]]
 
 NEVER_COMPLETE = {"page_cap": 1, "no_total": True, "no_link": True}
@@ -52,7 +52,7 @@ async def test_f9_b1_an_incomplete_pass_is_said_wherever_it_is_looked_for(rig_fo
             assert (tally.missing, tally.deletion.deleted) == (None, 0)
 
 
-async def test_a_pass_that_is_complete_again_is_said_too(rig_for: RigFor, told: Told) -> None:
+async def test_a_pass_that_is_complete_again_is_said_too(rig_for: RigFor, shown: Shown) -> None:
     async with Simulator(population=20, seed=1) as sim:
         rig = await rig_for(sim, page_size=10)
         set_faults(sim, **NEVER_COMPLETE)
@@ -65,7 +65,7 @@ async def test_a_pass_that_is_complete_again_is_said_too(rig_for: RigFor, told: 
         assert row["reconcile_gap"] is None
         assert row["reconcile_complete_at"] is not None
         assert rig.counted("pass_complete", kind="reconcile") == 1
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
 
 
 async def test_the_metric_is_there_from_the_start_once_it_is_known(rig_for: RigFor) -> None:

@@ -19,7 +19,7 @@ from bridge.tmf656 import reader, wire
 pytestmark = pytest.mark.anyio
 
 Eventually = Callable[[Callable[[], Any]], Awaitable[None]]
-Told = Callable[[Simulator], dict[str, Any]]
+Shown = Callable[[Simulator], dict[str, Any]]
 RigFor = Callable[..., Awaitable[Any]]
 
 PAGING: dict[str, dict[str, Any]] = {
@@ -71,33 +71,33 @@ def filtered(sim: Simulator) -> list[str]:
 @pytest.mark.parametrize("version", ["2", "3", "4", "5"])
 @pytest.mark.parametrize("faults", PAGING.values(), ids=PAGING)
 async def test_every_way_of_paging_brings_everything_and_then_what_changed(
-    rig_for: RigFor, told: Told, faults: dict[str, Any], version: str
+    rig_for: RigFor, shown: Shown, faults: dict[str, Any], version: str
 ) -> None:
     async with Simulator(version=version, population=53, seed=1, faults=Faults(**faults)) as sim:
         rig = await rig_for(sim, page_size=10)
         await rig.poller.run_once()
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
         await change_some(sim)
         await rig.poller.run_once()
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
 
 
 async def test_pages_that_shift_come_home_within_a_few_polls(
-    rig_for: RigFor, told: Told, eventually: Eventually
+    rig_for: RigFor, shown: Shown, eventually: Eventually
 ) -> None:
     async with Simulator(population=53, seed=1, faults=Faults(shift_pages=True)) as sim:
         rig = await rig_for(sim, page_size=10)
 
         async def home() -> bool:
             await rig.poller.run_once()
-            return await rig.rows() == told(sim)
+            return await rig.rows() == shown(sim)
 
         await eventually(home)
         await change_some(sim)
         await eventually(home)
 
 
-async def test_after_the_first_pass_only_changes_are_asked_for_with_an_overlap(rig_for: RigFor, told: Told) -> None:
+async def test_after_the_first_pass_only_changes_are_asked_for_with_an_overlap(rig_for: RigFor, shown: Shown) -> None:
     async with Simulator(population=200, seed=1) as sim:
         newest = max(datetime.fromisoformat(problem["lastUpdate"]) for problem in sim.problems.values())
         rig = await rig_for(sim, page_size=50, poll_overlap_seconds=30)
@@ -137,14 +137,14 @@ async def test_a_proven_filter_is_kept_and_an_empty_answer_then_believed(rig_for
 
 
 async def test_a_server_that_ignores_every_filter_is_read_in_full_until_a_reconcile_tries_again(
-    rig_for: RigFor, told: Told
+    rig_for: RigFor, shown: Shown
 ) -> None:
     async with Simulator(population=30, seed=1, faults=Faults(ignore_filter=True)) as sim:
         rig = await rig_for(sim, poll_overlap_seconds=0, page_size=40)
         for _ in range(5):
             await change_some(sim)
             await rig.poller.run_once()
-            assert await rig.rows() == told(sim)
+            assert await rig.rows() == shown(sim)
         assert filtered(sim)[:3] == ["none", "dot_gte", "operator"]
         assert filtered(sim)[-1] == "none"
         assert (await mark_of(rig)).filter_style == "none"
@@ -155,12 +155,12 @@ async def test_a_server_that_ignores_every_filter_is_read_in_full_until_a_reconc
         tally = await rig.poller.run_once()
         assert filtered(sim) == ["dot_gte"]
         assert tally.problems < len(sim.problems)
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
 
 
 @pytest.mark.parametrize("error", [selection.SelectionError, selection.UnsupportedSelectionError], ids=["400", "501"])
 async def test_a_server_that_refuses_every_filter_is_read_in_full(
-    rig_for: RigFor, told: Told, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+    rig_for: RigFor, shown: Shown, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
     server_does(monkeypatch, refuse(error))
     async with Simulator(population=30, seed=1) as sim:
@@ -168,12 +168,12 @@ async def test_a_server_that_refuses_every_filter_is_read_in_full(
         for _ in range(3):
             await change_some(sim)
             await rig.poller.run_once()
-            assert await rig.rows() == told(sim)
+            assert await rig.rows() == shown(sim)
         assert filtered(sim) == ["none", "dot_gte", "operator", "jsonpath", "none"]
 
 
 async def test_a_filter_that_is_refused_later_is_given_up(
-    rig_for: RigFor, told: Told, monkeypatch: pytest.MonkeyPatch
+    rig_for: RigFor, shown: Shown, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with Simulator(population=30, seed=1) as sim:
         rig = await rig_for(sim, page_size=40)
@@ -183,11 +183,11 @@ async def test_a_filter_that_is_refused_later_is_given_up(
         server_does(monkeypatch, refuse(selection.SelectionError))
         await change_some(sim)
         await rig.poller.run_once()
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
 
 
 async def test_an_empty_answer_is_not_trusted_before_the_filter_is_proven(
-    rig_for: RigFor, told: Told, monkeypatch: pytest.MonkeyPatch
+    rig_for: RigFor, shown: Shown, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def nothing_matches(wanted: selection.Selection) -> selection.Selection:
         return selection.Selection((selection.FilterCondition("id", "=", ("nothing",)),), paging=wanted.paging)
@@ -198,7 +198,7 @@ async def test_an_empty_answer_is_not_trusted_before_the_filter_is_proven(
         for _ in range(3):
             await change_some(sim)
             await rig.poller.run_once()
-            assert await rig.rows() == told(sim)
+            assert await rig.rows() == shown(sim)
         assert (await mark_of(rig)).filter_style == "none"
 
 
@@ -220,7 +220,7 @@ def refuse(error: type[Exception]) -> Callable[[selection.Selection], selection.
     return refused
 
 
-async def test_a_server_that_was_empty_at_first_is_not_read_in_full_for_ever(rig_for: RigFor, told: Told) -> None:
+async def test_a_server_that_was_empty_at_first_is_not_read_in_full_for_ever(rig_for: RigFor, shown: Shown) -> None:
     async with Simulator() as sim:
         rig = await rig_for(sim)
         await rig.poller.run_once()
@@ -229,21 +229,21 @@ async def test_a_server_that_was_empty_at_first_is_not_read_in_full_for_ever(rig
         await sim.create()
         await rig.poller.run_once()
         assert filtered(sim)[-1] == "dot_gte"
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
 
 
-async def test_a_source_without_update_times_is_read_in_full_and_comes_home(rig_for: RigFor, told: Told) -> None:
+async def test_a_source_without_update_times_is_read_in_full_and_comes_home(rig_for: RigFor, shown: Shown) -> None:
     async with Simulator(population=30, seed=1, faults=Faults(no_last_update=True)) as sim:
         rig = await rig_for(sim, page_size=40)
         for _ in range(3):
             await change_some(sim)
             await rig.poller.run_once()
-            assert await rig.rows() == told(sim)
+            assert await rig.rows() == shown(sim)
         assert filtered(sim) == ["none"]
 
 
 async def test_of_a_source_read_in_full_only_what_changed_is_read_closely(
-    rig_for: RigFor, told: Told, monkeypatch: pytest.MonkeyPatch
+    rig_for: RigFor, shown: Shown, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
     real = wire.read_problem
@@ -256,20 +256,20 @@ async def test_of_a_source_read_in_full_only_what_changed_is_read_closely(
         tally = await rig.poller.run_once()
         assert (read, tally.problems, tally.changed) == ([problem_id], 30, 1)
         monkeypatch.undo()
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
 
 
 @pytest.mark.parametrize("offset", [3600, -3600])
-async def test_a_server_whose_clock_is_an_hour_off_comes_home(rig_for: RigFor, told: Told, offset: float) -> None:
+async def test_a_server_whose_clock_is_an_hour_off_comes_home(rig_for: RigFor, shown: Shown, offset: float) -> None:
     async with Simulator(population=30, seed=1, faults=Faults(clock_offset_seconds=offset)) as sim:
         rig = await rig_for(sim, page_size=40, poll_overlap_seconds=0)
         for _ in range(4):
             await change_some(sim)
             await rig.poller.run_once()
-            assert await rig.rows() == told(sim)
+            assert await rig.rows() == shown(sim)
 
 
-async def test_the_watermark_stays_behind_the_servers_clock(rig_for: RigFor, told: Told) -> None:
+async def test_the_watermark_stays_behind_the_servers_clock(rig_for: RigFor, shown: Shown) -> None:
     """One problem from the future must not hide all that changes until then."""
     async with Simulator(population=5, seed=1) as sim:
         await sim.create(id="ahead", lastUpdate=stamp(datetime.now(UTC), 86_400))
@@ -278,7 +278,7 @@ async def test_the_watermark_stays_behind_the_servers_clock(rig_for: RigFor, tol
             await rig.poller.run_once()
             await sim.create()
             await rig.poller.run_once()
-            assert await rig.rows() == told(sim)
+            assert await rig.rows() == shown(sim)
 
 
 @pytest.mark.parametrize(
@@ -294,7 +294,7 @@ async def test_the_watermark_stays_behind_the_servers_clock(rig_for: RigFor, tol
     ids=["500", "cut", "429", "slow", "down", "401"],
 )
 async def test_a_pass_that_breaks_off_keeps_what_it_read_and_moves_no_mark(
-    rig_for: RigFor, told: Told, trouble: dict[str, Any]
+    rig_for: RigFor, shown: Shown, trouble: dict[str, Any]
 ) -> None:
     async with Simulator(population=53, seed=1) as sim:
         well = {name: getattr(sim.faults, name) for name in trouble}
@@ -314,7 +314,7 @@ async def test_a_pass_that_breaks_off_keeps_what_it_read_and_moves_no_mark(
         for name, value in well.items():
             setattr(sim.faults, name, value)
         await rig.poller.run_once()
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
 
         before = await mark_of(rig)
         for problem_id in list(sim.problems):
@@ -327,12 +327,12 @@ async def test_a_pass_that_breaks_off_keeps_what_it_read_and_moves_no_mark(
         for name, value in well.items():
             setattr(sim.faults, name, value)
         await rig.poller.run_once()
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
 
 
 @pytest.mark.parametrize("trouble", [{"fail_next": 2}, {"cut_next": 1}, {"rate_limited": 1}], ids=["500", "cut", "429"])
 async def test_a_page_that_fails_is_asked_for_again_and_the_pass_goes_on(
-    rig_for: RigFor, told: Told, trouble: dict[str, int]
+    rig_for: RigFor, shown: Shown, trouble: dict[str, int]
 ) -> None:
     async with Simulator(population=53, seed=1, faults=Faults(retry_after_seconds=0)) as sim:
 
@@ -345,11 +345,11 @@ async def test_a_page_that_fails_is_asked_for_again_and_the_pass_goes_on(
         rig.poller.on_page = rig.reconciler.on_page = trouble_comes
         tally = await rig.poller.run_once()
 
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
         assert tally.completeness.complete
 
 
-async def test_the_poller_goes_on_after_trouble(rig_for: RigFor, told: Told, eventually: Eventually) -> None:
+async def test_the_poller_goes_on_after_trouble(rig_for: RigFor, shown: Shown, eventually: Eventually) -> None:
     faults = Faults(rate_limited=1, retry_after_seconds=0, fail_next=2)  # a failed list is asked for bare at once
     async with Simulator(population=53, seed=1, faults=faults) as sim:
         rig = await rig_for(sim, page_size=10, push=False)
@@ -361,7 +361,7 @@ async def test_the_poller_goes_on_after_trouble(rig_for: RigFor, told: Told, eve
             await change_some(sim)
             rig.source.poll_wake.call("test")
             await eventually(lambda: rig.counted("polls_total", kind="poll", outcome="ok") == 2)
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
 
 
 async def test_retry_after_is_handed_on(rig_for: RigFor) -> None:
@@ -372,17 +372,19 @@ async def test_retry_after_is_handed_on(rig_for: RigFor) -> None:
         assert caught.value.retry_after_seconds == 17
 
 
-async def test_missing_credentials_are_transient_and_named(rig_for: RigFor, told: Told) -> None:
+async def test_missing_credentials_are_transient_and_named(rig_for: RigFor, shown: Shown) -> None:
     async with Simulator(population=3, token="t0ken") as sim:
         rig = await rig_for(sim)
         with pytest.raises(UnauthorisedError, match=r"sources\.sim\.username"):
             await rig.poller.run_once()
         sim.credentials.token = None
         await rig.poller.run_once()
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
 
 
-async def test_an_unreadable_row_is_kept_as_a_letter_and_its_neighbours_are_stored(rig_for: RigFor, told: Told) -> None:
+async def test_an_unreadable_row_is_kept_as_a_letter_and_its_neighbours_are_stored(
+    rig_for: RigFor, shown: Shown
+) -> None:
     async with Simulator(population=12, seed=1) as sim:
         await sim.create(id="long" * 200)
         for _ in range(12):
@@ -391,7 +393,7 @@ async def test_an_unreadable_row_is_kept_as_a_letter_and_its_neighbours_are_stor
         for _ in range(5):
             await rig.poller.run_once()
         sim.problems.pop("long" * 200)
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
         assert await rig.value("select count(*) from bridge.dead_letter") == 1
         assert await rig.value("select reason from bridge.dead_letter") == "no_id"
         assert b"longlong" in await rig.value("select raw from bridge.dead_letter")
@@ -455,7 +457,7 @@ BAD_STAMPS = {
 @pytest.mark.parametrize("no_date", [False, True], ids=["with a Date header", "without"])
 @pytest.mark.parametrize("stamp_of_one", BAD_STAMPS.values(), ids=BAD_STAMPS)
 async def test_b10_a_row_with_an_implausible_stamp_moves_no_watermark(
-    rig_for: RigFor, told: Told, stamp_of_one: str, no_date: bool
+    rig_for: RigFor, shown: Shown, stamp_of_one: str, no_date: bool
 ) -> None:
     async with Simulator(population=30, seed=1, faults=Faults(no_date=no_date)) as sim:
         rig = await rig_for(sim)
@@ -468,12 +470,12 @@ async def test_b10_a_row_with_an_implausible_stamp_moves_no_watermark(
         for number in range(2):
             await sim.patch(list(sim.problems)[5], description=f"after it {number}")
             await rig.poller.run_once()
-            assert await rig.rows() == told(sim)
+            assert await rig.rows() == shown(sim)
 
 
 @pytest.mark.parametrize("stamp_of_all", BAD_STAMPS.values(), ids=BAD_STAMPS)
 async def test_a2_a_list_whose_rows_all_have_an_implausible_stamp_is_followed(
-    rig_for: RigFor, told: Told, stamp_of_all: str
+    rig_for: RigFor, shown: Shown, stamp_of_all: str
 ) -> None:
     async with Simulator(population=10, seed=1) as sim:
         for problem_id in sim.problems:
@@ -481,7 +483,7 @@ async def test_a2_a_list_whose_rows_all_have_an_implausible_stamp_is_followed(
         rig = await rig_for(sim)
         for number in range(3):
             await rig.poller.run_once()
-            assert set(await rig.rows()) == set(told(sim))
+            assert set(await rig.rows()) == set(shown(sim))
             await sim.patch(next(iter(sim.problems)), lastUpdate=stamp_of_all, description=f"changed {number}")
         mark = await mark_of(rig)
         assert mark is not None
@@ -489,7 +491,7 @@ async def test_a2_a_list_whose_rows_all_have_an_implausible_stamp_is_followed(
 
 
 @pytest.mark.parametrize("stored", ["0001-01-01 00:00:00+00", "9999-12-31 23:00:00+00", "2099-01-01 00:00:00+00"])
-async def test_a2_a_bad_watermark_that_is_stored_heals_itself(rig_for: RigFor, told: Told, stored: str) -> None:
+async def test_a2_a_bad_watermark_that_is_stored_heals_itself(rig_for: RigFor, shown: Shown, stored: str) -> None:
     async with Simulator(population=10, seed=1) as sim:
         rig = await rig_for(sim)
         for _ in range(2):
@@ -497,7 +499,7 @@ async def test_a2_a_bad_watermark_that_is_stored_heals_itself(rig_for: RigFor, t
         await rig.value("update bridge.watermark set changed_at = $1::text::timestamptz where kind = 'poll'", stored)
         await sim.patch(next(iter(sim.problems)), description="changed meanwhile")
         await rig.poller.run_once()
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
         mark = await mark_of(rig)
         assert mark is not None
         assert mark.changed_at is not None
@@ -506,7 +508,7 @@ async def test_a2_a_bad_watermark_that_is_stored_heals_itself(rig_for: RigFor, t
         assert filtered(sim)[-1] == "dot_gte"
 
 
-async def test_a_clock_that_is_far_off_is_no_clock(rig_for: RigFor, told: Told) -> None:
+async def test_a_clock_that_is_far_off_is_no_clock(rig_for: RigFor, shown: Shown) -> None:
     """A Date header of another year says nothing about update times."""
     async with Simulator(population=10, seed=1, faults=Faults(date="Fri, 31 Dec 9999 23:59:59 GMT")) as sim:
         rig = await rig_for(sim)
@@ -517,10 +519,10 @@ async def test_a_clock_that_is_far_off_is_no_clock(rig_for: RigFor, told: Told) 
         assert mark.changed_at is None or mark.changed_at <= datetime.now(UTC) + timedelta(hours=1)
         await sim.patch(list(sim.problems)[3], description="after it")
         await rig.poller.run_once()
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
 
 
-async def test_c11_where_update_times_stand_still_every_poll_reads_everything(rig_for: RigFor, told: Told) -> None:
+async def test_c11_where_update_times_stand_still_every_poll_reads_everything(rig_for: RigFor, shown: Shown) -> None:
     async with Simulator(population=20, seed=1) as sim:
         rig = await rig_for(sim)
         for _ in range(2):
@@ -529,18 +531,18 @@ async def test_c11_where_update_times_stand_still_every_poll_reads_everything(ri
 
         async def change_unmoved(number: int) -> None:
             for problem_id in list(sim.problems)[:3]:
-                at = sim.told()[problem_id]["lastUpdate"]
+                at = sim.shown()[problem_id]["lastUpdate"]
                 await sim.patch(problem_id, description=f"changed {number}", lastUpdate=at)
 
         await change_unmoved(0)
         await rig.poller.run_once()
-        assert await rig.rows() != told(sim)  # no filter finds them
+        assert await rig.rows() != shown(sim)  # no filter finds them
         await rig.reconciler.run_once()
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
         for number in range(1, 4):
             await change_unmoved(number)
             await rig.poller.run_once()
-            assert await rig.rows() == told(sim)
+            assert await rig.rows() == shown(sim)
             assert filtered(sim)[-1] == "none"
         versions = await rig.value(
             "select count(*) from bridge.service_problem_version where problem_id = $1", next(iter(sim.problems))
@@ -553,4 +555,4 @@ async def test_c11_where_update_times_stand_still_every_poll_reads_everything(ri
         for _ in range(2):
             await rig.poller.run_once()
         assert filtered(sim)[-1] == "dot_gte"
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)

@@ -23,8 +23,8 @@ async def test_a_page_is_stored_while_its_problems_never_rest(database: Database
         while not stopped.is_set():
             problem = {"id": problem_id, "status": "held", "lastUpdate": datetime.now(UTC).isoformat()}
             body = {"eventType": "ServiceProblemCreateEvent", "event": {"serviceProblem": problem}}
-            heard = wire.read_notification(orjson.dumps(body), received_at=datetime.now(UTC))
-            await store_items(database, [Entry(source_id, heard.observation, heard)])
+            notification = wire.read_notification(orjson.dumps(body), received_at=datetime.now(UTC))
+            await store_items(database, [Entry(source_id, notification.observation, notification)])
 
     async with background() as tasks:
         for number in range(4):

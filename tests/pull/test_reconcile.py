@@ -22,7 +22,7 @@ from bridge.tmf656 import reader, wire
 pytestmark = pytest.mark.anyio
 
 Eventually = Callable[[Callable[[], Any]], Awaitable[None]]
-Told = Callable[[Simulator], dict[str, Any]]
+Shown = Callable[[Simulator], dict[str, Any]]
 RigFor = Callable[..., Awaitable[Any]]
 
 MISSED = "select count(*) from bridge.service_problem where missed_at is not null"
@@ -49,16 +49,16 @@ def long_ago(minutes: float = 60) -> str:
     return (datetime.now(UTC) - timedelta(minutes=minutes)).isoformat(timespec="milliseconds")
 
 
-async def test_the_first_pass_counts_as_reconciled_and_not_as_drift(rig_for: RigFor, told: Told) -> None:
+async def test_the_first_pass_counts_as_reconciled_and_not_as_drift(rig_for: RigFor, shown: Shown) -> None:
     async with Simulator(population=30, seed=1) as sim:
         rig = await rig_for(sim)
         await rig.poller.run_once()
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
         assert drift(rig) == {}
         assert (await mark_of(rig, "reconcile")).problems == 30
 
 
-async def test_what_push_and_poll_missed_is_found_and_counted_as_drift(rig_for: RigFor, told: Told) -> None:
+async def test_what_push_and_poll_missed_is_found_and_counted_as_drift(rig_for: RigFor, shown: Shown) -> None:
     async with Simulator(population=30, seed=1) as sim:
         rig = await rig_for(sim, poll_overlap_seconds=0)
         old = next(iter(sim.problems))
@@ -69,11 +69,11 @@ async def test_what_push_and_poll_missed_is_found_and_counted_as_drift(rig_for: 
         await sim.patch(old, description="changed behind our back", lastUpdate=long_ago())
         await sim.create(id="hidden", lastUpdate=long_ago())
         await rig.poller.run_once()
-        assert await rig.rows() != told(sim)
+        assert await rig.rows() != shown(sim)
 
         await rig.reconciler.run_once()
 
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
         assert drift(rig) == {"missing": 1, "stale": 1}
         await rig.reconciler.run_once()
         assert drift(rig) == {"missing": 1, "stale": 1}
@@ -93,7 +93,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return ids
 
 
-async def test_what_is_known_word_for_word_is_not_read_again(rig_for: RigFor, told: Told, read: list[str]) -> None:
+async def test_what_is_known_word_for_word_is_not_read_again(rig_for: RigFor, shown: Shown, read: list[str]) -> None:
     async with Simulator(population=30, seed=1) as sim:
         rig = await rig_for(
             sim
@@ -115,11 +115,11 @@ async def test_what_is_known_word_for_word_is_not_read_again(rig_for: RigFor, to
             assert read == passed
             read.clear()
         assert tally.completeness.complete
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
         assert await rig.value(TOMBSTONES) == 1
 
 
-async def test_what_was_pushed_is_read_once(rig_for: RigFor, told: Told, read: list[str]) -> None:
+async def test_what_was_pushed_is_read_once(rig_for: RigFor, shown: Shown, read: list[str]) -> None:
     async with Simulator(population=3, seed=1) as sim:
         rig = await rig_for(sim)
         await rig.poller.run_once()
@@ -131,12 +131,12 @@ async def test_what_was_pushed_is_read_once(rig_for: RigFor, told: Told, read: l
             await rig.reconciler.run_once()
             assert read == passed
             read.clear()
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
 
 
 @pytest.mark.parametrize("version", ["3", "4", "5"])
 async def test_a_problem_is_deleted_after_two_complete_passes_without_it(
-    rig_for: RigFor, told: Told, version: str
+    rig_for: RigFor, shown: Shown, version: str
 ) -> None:
     async with Simulator(version=version, population=30, seed=1) as sim:
         rig = await rig_for(sim, page_size=10)
@@ -146,14 +146,14 @@ async def test_a_problem_is_deleted_after_two_complete_passes_without_it(
         await rig.reconciler.run_once()
         assert await rig.value(TOMBSTONES) == 0
         await rig.reconciler.run_once()
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
         assert drift(rig) == {"deleted": 3}
         assert await rig.value("select count(*) from bridge.service_problem_version where kind = 'tombstone'") == 3
         await rig.reconciler.run_once()
         assert drift(rig) == {"deleted": 3}
 
 
-async def test_a_server_whose_list_forgets_half_deletes_nothing(rig_for: RigFor, told: Told) -> None:
+async def test_a_server_whose_list_forgets_half_deletes_nothing(rig_for: RigFor, shown: Shown) -> None:
     async with Simulator(population=120, seed=1) as sim:
         rig = await rig_for(sim, page_size=50)
         await rig.poller.run_once()
@@ -164,10 +164,10 @@ async def test_a_server_whose_list_forgets_half_deletes_nothing(rig_for: RigFor,
         sim.faults.collection_missing = frozenset()
         await rig.reconciler.run_once()
         assert await rig.value("select count(*) from bridge.service_problem where missed_at is not null") == 0
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
 
 
-async def test_what_the_list_hides_is_brought_up_to_date_by_id(rig_for: RigFor, told: Told) -> None:
+async def test_what_the_list_hides_is_brought_up_to_date_by_id(rig_for: RigFor, shown: Shown) -> None:
     async with Simulator(population=10, seed=1) as sim:
         rig = await rig_for(sim)
         await rig.poller.run_once()
@@ -176,7 +176,7 @@ async def test_what_the_list_hides_is_brought_up_to_date_by_id(rig_for: RigFor, 
         await sim.patch(hidden, description="hidden and changed")
         for _ in range(2):
             await rig.reconciler.run_once()
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +190,7 @@ async def test_what_the_list_hides_is_brought_up_to_date_by_id(rig_for: RigFor, 
     ],
 )
 async def test_a_pass_that_breaks_off_deletes_nothing_and_does_not_count(
-    rig_for: RigFor, told: Told, trouble: dict[str, Any]
+    rig_for: RigFor, shown: Shown, trouble: dict[str, Any]
 ) -> None:
     async with Simulator(population=153, seed=1) as sim:
         rig = await rig_for(sim, page_size=10)
@@ -214,7 +214,7 @@ async def test_a_pass_that_breaks_off_deletes_nothing_and_does_not_count(
         assert await rig.value("select count(*) from bridge.service_problem where missed_at is not null") == 0
         rig.reconciler.on_page = None
         await rig.reconciler.run_once()
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
 
 
 async def test_a_pass_that_cannot_be_shown_to_be_complete_deletes_nothing(rig_for: RigFor) -> None:
@@ -231,7 +231,7 @@ async def test_a_pass_that_cannot_be_shown_to_be_complete_deletes_nothing(rig_fo
 
 
 async def test_a_server_that_cannot_be_asked_by_id_now_deletes_nothing_until_it_can(
-    rig_for: RigFor, told: Told
+    rig_for: RigFor, shown: Shown
 ) -> None:
     async with Simulator(population=10, seed=1) as sim:
         rig = await rig_for(sim)
@@ -243,7 +243,7 @@ async def test_a_server_that_cannot_be_asked_by_id_now_deletes_nothing_until_it_
         assert await rig.value(TOMBSTONES) == 0
         sim.faults.error_rate = 0.0
         await rig.reconciler.run_once()
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
 
 
 async def test_what_is_missing_is_looked_for_in_portions_and_not_after_a_pass_that_broke_off(
@@ -273,7 +273,7 @@ async def test_what_is_missing_is_looked_for_in_portions_and_not_after_a_pass_th
 
 
 async def test_two_passes_at_once_are_not_two_in_a_row(
-    rig_for: RigFor, told: Told, monkeypatch: pytest.MonkeyPatch
+    rig_for: RigFor, shown: Shown, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`sync --full` beside a running bridge."""
     async with Simulator(population=53, seed=1) as sim:
@@ -294,13 +294,13 @@ async def test_two_passes_at_once_are_not_two_in_a_row(
         assert others[0].completeness.complete
         assert (await rig.value(MISSED), await rig.value(TOMBSTONES)) == (3, 0)
         await rig.reconciler.run_once()
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
         assert await rig.value(TOMBSTONES) == 3
 
 
 @pytest.mark.parametrize("first", ["the notification", "what is known is read"])
 async def test_a_row_that_a_notification_overtakes_while_it_is_compared(
-    rig_for: RigFor, told: Told, monkeypatch: pytest.MonkeyPatch, first: str
+    rig_for: RigFor, shown: Shown, monkeypatch: pytest.MonkeyPatch, first: str
 ) -> None:
     """The page was asked for before the problem changed: what it says loses, whatever is read of the tables when."""
     async with Simulator(population=5, seed=1) as sim:
@@ -326,13 +326,13 @@ async def test_a_row_that_a_notification_overtakes_while_it_is_compared(
             tally = await rig.reconciler.run_once()
         assert tally.completeness.complete
         assert (tally.changed, drift(rig)) == (0, {})
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
         assert await rig.value(VERSIONS, problem_id) == 2
         assert await rig.value(MISSED) == 0
         assert await rig.value("select count(*) from bridge.service_problem where doubt_hash is not null") == 0
         for read in (1, 0):
             assert (await rig.reconciler.run_once()).changed == 0
-            assert await rig.rows() == told(sim), read
+            assert await rig.rows() == shown(sim), read
 
 
 @pytest.mark.parametrize(
@@ -389,11 +389,11 @@ async def test_what_a_list_does_not_say_moves_no_mark(rig_for: RigFor) -> None:
         newest = (await rig.poller.run_once()).newest_stamp
         sim.restore(backup)
         tally = await rig.reconciler.run_once()
-        assert tally.newest_stamp == max(map(wire.stamp, rows_of(sim.told().values()))) < newest
+        assert tally.newest_stamp == max(map(wire.stamp, rows_of(sim.shown().values()))) < newest
 
 
 async def test_what_is_left_of_a_page_is_stored_in_small_batches(
-    rig_for: RigFor, told: Told, monkeypatch: pytest.MonkeyPatch
+    rig_for: RigFor, shown: Shown, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(page_import, "ROWS", 4)
     async with Simulator(population=30, seed=1) as sim:
@@ -405,7 +405,7 @@ async def test_what_is_left_of_a_page_is_stored_in_small_batches(
         rig.reconciler.on_stored = lambda stored: batches.append(len(stored.outcomes))
         assert (await rig.reconciler.run_once()).changed == 10
         assert batches == [4, 4, 2]
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
 
 
 async def test_an_unreadable_row_does_not_keep_deletions_from_being_found(rig_for: RigFor) -> None:
@@ -436,7 +436,7 @@ async def test_rows_that_lost_their_ids_delete_nothing_where_only_lists_can_be_a
 
 
 @pytest.mark.parametrize("offset", [0, 3600, -3600])
-async def test_a_problem_that_comes_back_lives_again(rig_for: RigFor, told: Told, offset: float) -> None:
+async def test_a_problem_that_comes_back_lives_again(rig_for: RigFor, shown: Shown, offset: float) -> None:
     async with Simulator(population=10, seed=1, faults=Faults(clock_offset_seconds=offset)) as sim:
         backup = sim.snapshot()
         rig = await rig_for(sim)
@@ -449,11 +449,11 @@ async def test_a_problem_that_comes_back_lives_again(rig_for: RigFor, told: Told
         sim.restore(backup)
         for _ in range(2):
             await rig.reconciler.run_once()
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
         assert await rig.value(TOMBSTONES) == 0
 
 
-async def test_a_restored_backup_is_believed_when_seen_twice(rig_for: RigFor, told: Told) -> None:
+async def test_a_restored_backup_is_believed_when_seen_twice(rig_for: RigFor, shown: Shown) -> None:
     async with Simulator(population=10, seed=1) as sim:
         backup = sim.snapshot()
         rig = await rig_for(sim)
@@ -465,7 +465,7 @@ async def test_a_restored_backup_is_believed_when_seen_twice(rig_for: RigFor, to
         await rig.reconciler.run_once()
         assert await rig.rows() == newest
         await rig.reconciler.run_once()
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
         assert drift(rig)["regression"] == 4
 
 
@@ -474,7 +474,7 @@ async def test_a_notification_of_a_missed_problem_saves_it(rig_for: RigFor) -> N
         rig = await rig_for(sim)
         await rig.poller.run_once()
         problem_id = next(iter(sim.problems))
-        said = sim.told()[problem_id] | {"lastUpdate": long_ago(-1), "description": "alive"}
+        said = sim.shown()[problem_id] | {"lastUpdate": long_ago(-1), "description": "alive"}
         await sim.delete(problem_id)
         await rig.reconciler.run_once()
         await rig.hear(eventType="ServiceProblemAttributeValueChangeEvent", eventId="1", event={"serviceProblem": said})
@@ -485,7 +485,7 @@ async def test_a_notification_of_a_missed_problem_saves_it(rig_for: RigFor) -> N
 
 
 async def test_the_reconciler_waits_for_the_first_pass_and_then_for_its_time(
-    rig_for: RigFor, told: Told, eventually: Eventually
+    rig_for: RigFor, shown: Shown, eventually: Eventually
 ) -> None:
     async with Simulator(population=3, seed=1) as sim:
         rig = await rig_for(sim)
@@ -497,7 +497,7 @@ async def test_the_reconciler_waits_for_the_first_pass_and_then_for_its_time(
             assert rig.counted("polls_total", kind="reconcile", outcome="ok") == 1
             rig.source.reconcile_wake.call("test")
             await eventually(lambda: rig.counted("polls_total", kind="reconcile", outcome="ok") == 2)
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
 
 
 async def test_a_pass_from_the_future_puts_the_next_one_off_by_an_interval_at_most(rig_for: RigFor) -> None:

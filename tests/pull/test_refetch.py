@@ -19,7 +19,7 @@ from bridge.simulator.tmf656.server import SimulatorServer
 pytestmark = pytest.mark.anyio
 
 Eventually = Callable[[Callable[[], Any]], Awaitable[None]]
-Told = Callable[[Simulator], dict[str, Any]]
+Shown = Callable[[Simulator], dict[str, Any]]
 RigFor = Callable[..., Awaitable[Any]]
 
 WAITING = "select count(*) from bridge.refetch"
@@ -56,7 +56,7 @@ def answers(monkeypatch: pytest.MonkeyPatch, error: Exception, *, of: Callable[[
 
 
 async def test_what_another_process_asks_for_is_fetched_by_the_one_that_leads(
-    rig_for: RigFor, told: Told, eventually: Eventually
+    rig_for: RigFor, shown: Shown, eventually: Eventually
 ) -> None:
     async with Simulator(version="5", population=3, seed=1) as sim, background() as tasks:
         leader, other = await rig_for(sim), await rig_for(sim)
@@ -68,10 +68,10 @@ async def test_what_another_process_asks_for_is_fetched_by_the_one_that_leads(
         said = {name: problem[name] for name in ("id", "status", "lastUpdate")}
         await other.hear(eventType=STATE_CHANGE, eventId="1", **problem_of(**said))
         await eventually(lambda: leader.value("select count(*) = 0 from bridge.refetch"))
-        assert await leader.rows() == told(sim)
+        assert await leader.rows() == shown(sim)
 
 
-async def test_a_partial_statement_is_completed_by_asking(rig_for: RigFor, told: Told) -> None:
+async def test_a_partial_statement_is_completed_by_asking(rig_for: RigFor, shown: Shown) -> None:
     async with Simulator(version="5", population=3, seed=1) as sim:
         rig = await rig_for(sim)
         await rig.poller.run_once()
@@ -82,48 +82,48 @@ async def test_a_partial_statement_is_completed_by_asking(rig_for: RigFor, told:
         assert (await rig.rows())[first]["status"] == "held"
         assert await reason_of(rig) == "partial"
         assert await fetch_due(rig) == 1
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
         assert await rig.value(WAITING) == 0
 
 
-async def test_a_thin_event_brings_the_whole_problem(rig_for: RigFor, told: Told) -> None:
+async def test_a_thin_event_brings_the_whole_problem(rig_for: RigFor, shown: Shown) -> None:
     async with Simulator(population=1, seed=1) as sim:
         rig = await rig_for(sim)
         await rig.hear(eventType=CHANGE, eventId="1", **problem_of(id=next(iter(sim.problems))))
         await fetch_due(rig)
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
         assert await rig.value(WAITING) == 0
 
 
-async def test_two_statements_of_one_moment_are_settled_by_the_server(rig_for: RigFor, told: Told) -> None:
+async def test_two_statements_of_one_moment_are_settled_by_the_server(rig_for: RigFor, shown: Shown) -> None:
     async with Simulator(population=1, seed=1) as sim:
         rig = await rig_for(sim)
-        (said,) = sim.told().values()
+        (said,) = sim.shown().values()
         for number, text in enumerate(("zzz", "aaa")):
             event = problem_of(**said | {"description": text})
             await rig.hear(eventType=CHANGE, eventId=str(number), eventTime=said["lastUpdate"], **event)
         assert await reason_of(rig) == "tie"
         await fetch_due(rig)
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
         assert await rig.value(WAITING) == 0
 
 
-async def test_a_statement_without_any_time_is_confirmed(rig_for: RigFor, told: Told) -> None:
+async def test_a_statement_without_any_time_is_confirmed(rig_for: RigFor, shown: Shown) -> None:
     async with Simulator(population=1, seed=1) as sim:
         rig = await rig_for(sim)
         await rig.poller.run_once()
-        (said,) = sim.told().values()
+        (said,) = sim.shown().values()
         body = {name: value for name, value in said.items() if name not in ("lastUpdate", "statusChangeDate")}
         await rig.hear(eventType=CHANGE, eventId="1", **problem_of(**body | {"description": "old news"}))
         assert await rig.value(WAITING) == 1
         await fetch_due(rig)
         for _ in range(2):
             await fetch_due(rig)
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
         assert await rig.value(WAITING) == 0
 
 
-async def test_a_patch_after_a_deletion_is_settled_by_the_server(rig_for: RigFor, told: Told) -> None:
+async def test_a_patch_after_a_deletion_is_settled_by_the_server(rig_for: RigFor, shown: Shown) -> None:
     async with Simulator(version="5", population=2, seed=1) as sim:
         rig = await rig_for(sim)
         await rig.poller.run_once()
@@ -139,11 +139,11 @@ async def test_a_patch_after_a_deletion_is_settled_by_the_server(rig_for: RigFor
         await sim.delete(first)
         for _ in range(4):
             await fetch_due(rig)
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
         assert await rig.value(WAITING) == 0
 
 
-async def test_a_deletion_older_than_what_is_known_is_settled_by_the_server(rig_for: RigFor, told: Told) -> None:
+async def test_a_deletion_older_than_what_is_known_is_settled_by_the_server(rig_for: RigFor, shown: Shown) -> None:
     async with Simulator(version="5", population=2, seed=1) as sim:
         rig = await rig_for(sim)
         await rig.poller.run_once()
@@ -154,7 +154,7 @@ async def test_a_deletion_older_than_what_is_known_is_settled_by_the_server(rig_
         assert await reason_of(rig) == "deleted"
         await sim.delete(first)
         await fetch_due(rig)
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
         assert await rig.value(WAITING) == 0
 
 
@@ -181,7 +181,7 @@ async def test_a_postponed_fetch_is_not_due_at_once(rig_for: RigFor) -> None:
         assert await rig.value("select due_at > now() + interval '2 seconds' from bridge.refetch")
 
 
-async def test_news_of_a_problem_that_was_postponed_is_asked_for_afresh(rig_for: RigFor, told: Told) -> None:
+async def test_news_of_a_problem_that_was_postponed_is_asked_for_afresh(rig_for: RigFor, shown: Shown) -> None:
     async with Simulator(population=1, seed=1) as sim:
         (first,) = sim.problems
         backup = sim.snapshot()
@@ -207,7 +207,7 @@ async def test_a_permanent_refusal_is_dropped_after_its_tries(rig_for: RigFor, m
 
 
 async def test_problems_the_server_stumbles_over_hold_up_no_others_and_are_dropped(
-    rig_for: RigFor, monkeypatch: pytest.MonkeyPatch, told: Told
+    rig_for: RigFor, monkeypatch: pytest.MonkeyPatch, shown: Shown
 ) -> None:
     async with Simulator(population=60, seed=1) as sim:
         bad = set(list(sim.problems)[:20])
@@ -232,7 +232,7 @@ async def test_problems_the_server_stumbles_over_hold_up_no_others_and_are_dropp
         assert await rig.value(WAITING) == 0
 
 
-async def test_a_source_that_is_down_loses_no_request(rig_for: RigFor, told: Told) -> None:
+async def test_a_source_that_is_down_loses_no_request(rig_for: RigFor, shown: Shown) -> None:
     async with Simulator(population=30, seed=1) as sim:
         rig = await rig_for(sim)
         for problem_id in sim.problems:
@@ -245,7 +245,7 @@ async def test_a_source_that_is_down_loses_no_request(rig_for: RigFor, told: Tol
         sim.faults.down = False
         while await rig.value(WAITING):
             await fetch_due(rig)
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
 
 
 async def test_what_a_round_that_failed_had_in_hand_is_let_go_of_at_once(
@@ -289,7 +289,7 @@ async def test_an_answer_postgres_refuses_is_not_asked_for_again_at_once(rig_for
         assert await rig.value("select via from bridge.dead_letter") == "refetch"
 
 
-async def test_a_request_survives_a_restart(rig_for: RigFor, told: Told, eventually: Eventually) -> None:
+async def test_a_request_survives_a_restart(rig_for: RigFor, shown: Shown, eventually: Eventually) -> None:
     async with Simulator(population=1, seed=1) as sim:
         rig = await rig_for(sim)
         await rig.hear(eventType=CHANGE, eventId="1", **problem_of(id=next(iter(sim.problems))))
@@ -298,12 +298,12 @@ async def test_a_request_survives_a_restart(rig_for: RigFor, told: Told, eventua
             tasks.start_soon(again.refetcher.run)
 
             async def home() -> bool:
-                return await again.rows() == told(sim)
+                return await again.rows() == shown(sim)
 
             await eventually(home)
 
 
-async def test_a_storm_is_left_to_a_poll(rig_for: RigFor, told: Told) -> None:
+async def test_a_storm_is_left_to_a_poll(rig_for: RigFor, shown: Shown) -> None:
     async with Simulator(population=400, seed=1) as sim:
         rig = await rig_for(sim)
         async with anyio.create_task_group() as group:
@@ -314,7 +314,7 @@ async def test_a_storm_is_left_to_a_poll(rig_for: RigFor, told: Told) -> None:
         assert await rig.source.poll_wake.wait(0) == "refetch backlog"
         await rig.poller.run_once()
         assert await rig.value(WAITING) == 0
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
 
 
 async def test_postgres_going_away_meanwhile_is_a_transient_error(

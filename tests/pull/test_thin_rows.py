@@ -9,7 +9,7 @@ from bridge.simulator import Faults, Simulator
 
 pytestmark = pytest.mark.anyio
 
-Told = Callable[[Simulator], dict[str, Any]]
+Shown = Callable[[Simulator], dict[str, Any]]
 RigFor = Callable[..., Awaitable[Any]]
 
 WAITING = "select count(*) from bridge.refetch"
@@ -28,25 +28,25 @@ async def fetch_all(rig: Any) -> None:
 
 @pytest.mark.parametrize("version", ["3", "4", "5"])
 async def test_c1_the_first_sync_of_thin_rows_asks_once_for_each_problem(
-    rig_for: RigFor, told: Told, version: str
+    rig_for: RigFor, shown: Shown, version: str
 ) -> None:
     async with Simulator(version=version, population=40, seed=1, faults=Faults(thin_rows=True)) as sim:
         rig = await rig_for(sim, page_size=10)
         await rig.poller.run_once()
-        assert set(await rig.rows()) == set(told(sim))
+        assert set(await rig.rows()) == set(shown(sim))
         assert await rig.value(WAITING) == 40
         await fetch_all(rig)
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
         assert asked_by_id(sim) == 41  # one to learn that rows are summaries
         for _ in range(2):
             await rig.poller.run_once()
             await rig.reconciler.run_once()
             await fetch_all(rig)
         assert asked_by_id(sim) <= 43  # and one a reconcile, if a row has to be read at all
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
 
 
-async def test_c1_only_changed_problems_are_fetched_later(rig_for: RigFor, told: Told) -> None:
+async def test_c1_only_changed_problems_are_fetched_later(rig_for: RigFor, shown: Shown) -> None:
     async with Simulator(population=20, seed=1, faults=Faults(thin_rows=True)) as sim:
         rig = await rig_for(sim)
         await rig.poller.run_once()
@@ -59,12 +59,12 @@ async def test_c1_only_changed_problems_are_fetched_later(rig_for: RigFor, told:
         assert await rig.value(WAITING) == 3
         await fetch_all(rig)
         assert asked_by_id(sim) - before == 3
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
 
 
 @pytest.mark.parametrize("by_id", ["given", "failing", "405"])
 async def test_c1_a_whole_problem_that_was_pushed_loses_no_attribute_at_the_next_poll(
-    rig_for: RigFor, told: Told, by_id: str
+    rig_for: RigFor, shown: Shown, by_id: str
 ) -> None:
     async with Simulator(population=5, seed=1, faults=Faults(thin_rows=True)) as sim:
         rig = await rig_for(sim)
@@ -78,7 +78,7 @@ async def test_c1_a_whole_problem_that_was_pushed_loses_no_attribute_at_the_next
         for _ in range(2):
             await rig.poller.run_once()
             await rig.reconciler.run_once()
-            assert await rig.rows() == told(sim)
+            assert await rig.rows() == shown(sim)
 
 
 async def test_c1_a_backlog_of_summaries_calls_no_poll(rig_for: RigFor) -> None:
@@ -91,7 +91,7 @@ async def test_c1_a_backlog_of_summaries_calls_no_poll(rig_for: RigFor) -> None:
         assert await rig.value(WAITING) == 300 - 64
 
 
-async def test_rows_that_are_short_because_the_problem_is_are_whole(rig_for: RigFor, told: Told) -> None:
+async def test_rows_that_are_short_because_the_problem_is_are_whole(rig_for: RigFor, shown: Shown) -> None:
     async with Simulator(population=0, seed=1) as sim:
         for number in range(5):
             await sim.create(id=f"short-{number}", description="no more")
@@ -100,11 +100,11 @@ async def test_rows_that_are_short_because_the_problem_is_are_whole(rig_for: Rig
         assert rig.source.thin_rows is not True
         await sim.patch("short-1", reason=None, description="less")
         await rig.poller.run_once()
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)
         assert await rig.value(WAITING) == 0
 
 
-async def test_a_list_that_becomes_whole_is_noticed(rig_for: RigFor, told: Told) -> None:
+async def test_a_list_that_becomes_whole_is_noticed(rig_for: RigFor, shown: Shown) -> None:
     async with Simulator(population=8, seed=1, faults=Faults(thin_rows=True)) as sim:
         rig = await rig_for(sim)
         await rig.poller.run_once()
@@ -114,4 +114,4 @@ async def test_a_list_that_becomes_whole_is_noticed(rig_for: RigFor, told: Told)
         for _ in range(2):
             await rig.reconciler.run_once()
             await fetch_all(rig)
-        assert await rig.rows() == told(sim)
+        assert await rig.rows() == shown(sim)

@@ -64,7 +64,7 @@ def _read(path: Path) -> Report:
 
 
 def midnight() -> datetime:
-    """Begin of today, in UTC."""
+    """Start of today, in UTC."""
     return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
@@ -142,17 +142,17 @@ def _problem(problem_id: str, about: Mapping[str, Any], raised: float, status: s
     }
 
 
-async def tell(connection: Connection) -> None:
+async def store_lives(connection: Connection) -> None:
     """Put all lives through the door, in the order in which it happened."""
     await connection.execute("insert into bridge.source (name, created_at) values ('snow', $1)", ago(20))
-    told: list[tuple[float, Entry]] = []
+    entries: list[tuple[float, Entry]] = []
     for problem_id, (about, steps) in LIVES.items():
         for status, days in steps:
             problem = _problem(problem_id, about, steps[0][1], status, days)
             via = Via.POLL if (problem_id, days) in FOUND_BY_POLL else Via.PUSH
-            told.append((days, _entry(problem, days, via)))
-    told += [(days, _entry({"id": problem_id}, days, Via.PUSH, "Delete")) for problem_id, days in DELETED.items()]
-    for _, entry in sorted(told, key=lambda one: -one[0]):
+            entries.append((days, _entry(problem, days, via)))
+    entries += [(days, _entry({"id": problem_id}, days, Via.PUSH, "Delete")) for problem_id, days in DELETED.items()]
+    for _, entry in sorted(entries, key=lambda one: -one[0]):
         await store(connection, [entry])
 
 
@@ -165,8 +165,8 @@ def _entry(problem: dict[str, Any], days: float, via: Via, kind: str = "Attribut
         "eventTime": ago(days).isoformat(),
         "event": {"serviceProblem": problem},
     }
-    heard = wire.read_notification(orjson.dumps(envelope), received_at=arrived)
-    return Entry(1, heard.observation)
+    notification = wire.read_notification(orjson.dumps(envelope), received_at=arrived)
+    return Entry(1, notification.observation)
 
 
 async def run(connection: Connection, report: Report) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from bridge.domain.observation import Via
 from bridge.storage.database import Connection, Database
 from bridge.storage.observation import Entry, store
 from bridge.tmf656 import wire
-from tests.reports.cookbook import Report, cookbook, markdown, midnight, run, tell
+from tests.reports.cookbook import Report, cookbook, markdown, midnight, run, store_lives
 
 pytestmark = pytest.mark.anyio
 
@@ -116,9 +116,9 @@ EXPECTED = {
 
 @pytest.fixture
 async def connection(database: Database) -> AsyncIterator[Connection]:
-    """As bridge_reader, in a transaction, with the lives told."""
+    """As bridge_reader, in a transaction, with the lives stored."""
     async with database.transaction() as connection:
-        await tell(connection)
+        await store_lives(connection)
         await connection.execute("set local role bridge_reader")
         yield connection
 
@@ -168,7 +168,7 @@ async def test_the_story_tells_of_a_list_what_came_and_what_went(database: Datab
     (report,) = (one for one in cookbook() if one.name == "story")
     notes = [{"id": f"N{number}", "date": "2026-06-01T00:00:00Z", "text": f"note {number}"} for number in (1, 2)]
     services = [{"id": "S1", "name": "Ring 1"}, {"id": "S2"}]
-    told: list[dict[str, Any]] = [
+    problems: list[dict[str, Any]] = [
         {"note": notes[:1], "affectedService": services[:1]},
         {"note": notes, "affectedService": services[1:]},
         {"note": notes[::-1], "affectedService": services[1:]},
@@ -177,7 +177,7 @@ async def test_the_story_tells_of_a_list_what_came_and_what_went(database: Datab
     ]
     async with database.transaction() as connection:
         await connection.execute("insert into bridge.source (name) values ('snow')")
-        for number, lists in enumerate(told):
+        for number, lists in enumerate(problems):
             at = midnight() + timedelta(minutes=number)
             problem = {"id": "SP-1", "status": "held", "lastUpdate": at.isoformat()} | lists
             await store(connection, [Entry(1, wire.read_problem(problem, asked_at=at, via=Via.POLL))])

@@ -67,7 +67,7 @@ def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
 
 
 def test_all_faults_are_told_at_once_each_with_key_value_and_what_is_right(faults: Faults) -> None:
-    told = faults(
+    found = faults(
         """
         unknown_thing = 1
         [http]
@@ -109,9 +109,9 @@ def test_all_faults_are_told_at_once_each_with_key_value_and_what_is_right(fault
         r"unknown_thing: is not a key this program knows.*",
     ]
     for pattern in expected:
-        assert any(re.fullmatch(pattern, fault) for fault in told), (pattern, told)
-    assert len(told) == len(expected)
-    assert SECRET not in "\n".join(told)
+        assert any(re.fullmatch(pattern, fault) for fault in found), (pattern, found)
+    assert len(found) == len(expected)
+    assert SECRET not in "\n".join(found)
 
 
 VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just(URL)
@@ -131,10 +131,10 @@ def test_whatever_is_written_is_taken_or_refused_with_printable_faults(tree: dic
     try:
         settings = assemble(tree, env, Path("/nonexistent"))
         assert settings.sources["snow"].url == URL
-        told = []
+        found = []
     except ConfigurationError as error:
-        told = error.faults or [""]
-    assert all(fault and fault.isprintable() for fault in told)
+        found = error.faults or [""]
+    assert all(fault and fault.isprintable() for fault in found)
 
 
 def test_the_new_keys_of_a_source_are_read(configured: Load) -> None:

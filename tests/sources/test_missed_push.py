@@ -53,11 +53,11 @@ async def counts(rig: Any) -> tuple[float, float, list[tuple[int, int]]]:
 
 
 async def changed(sim: Simulator, **changes: Any) -> dict[str, Any]:
-    """A change nobody is told of; as the server tells it when asked."""
+    """A change without a notification; as the server answers it."""
     sim.forget_subscriptions()
     problem_id = next(iter(sim.problems))
     await sim.patch(problem_id, **changes)
-    return sim.told()[problem_id]
+    return sim.shown()[problem_id]
 
 
 async def test_a_notification_that_never_comes_is_missed(rig_for: RigFor) -> None:
@@ -78,7 +78,7 @@ async def test_a_notification_that_comes_a_little_later_is_late_and_speaks_for_p
     async with Simulator(population=5, seed=1) as sim:
         rig = await rig_for(sim)
         await expecting(rig)
-        now_so = await changed(sim, description="heard late")
+        now_so = await changed(sim, description="pushed late")
         await rig.poller.run_once()
         keys = {"whole": now_so.keys(), "part": ("id", "description", "lastUpdate")}.get(how, ("id", "description"))
         await rig.hear(**event({key: now_so[key] for key in keys}))
@@ -92,7 +92,7 @@ async def test_what_a_poll_adds_to_a_part_that_was_pushed_is_not_missed(rig_for:
     async with Simulator(population=5, seed=1) as sim:
         rig = await rig_for(sim)
         await expecting(rig)
-        now_so = await changed(sim, description="told in part", reason="not told")
+        now_so = await changed(sim, description="pushed in part", reason="not pushed")
         keys = ("id", "description", "lastUpdate") if how == "part" else ("id", "description")
         await rig.hear(**event({key: now_so[key] for key in keys}))
         await rig.poller.run_once()
@@ -103,7 +103,7 @@ async def test_another_change_of_the_same_problem_does_not_stand_for_the_one_tha
     async with Simulator(population=5, seed=1) as sim:
         rig = await rig_for(sim)
         await expecting(rig)
-        earlier = await changed(sim, description="told", lastUpdate=stamp(-3))
+        earlier = await changed(sim, description="pushed", lastUpdate=stamp(-3))
         await changed(sim, description="lost", lastUpdate=stamp(-1))
         await rig.poller.run_once()
         await rig.hear(**event(earlier))
@@ -133,7 +133,7 @@ async def test_a_server_that_states_no_times_is_judged_by_content(rig_for: RigFo
     async with Simulator(population=5, seed=1, faults=Faults(no_last_update=True)) as sim:
         rig = await rig_for(sim)
         await expecting(rig)
-        now_so = await changed(sim, description="heard late")
+        now_so = await changed(sim, description="pushed late")
         await rig.poller.run_once()
         await rig.hear(**event(now_so))
         await changed(sim, description="unheard")

@@ -29,7 +29,7 @@ async def test_silence_is_polled_at_and_what_was_missed_brings_a_new_registratio
         source.registered_at = source.expected_since = datetime.now(UTC) - timedelta(minutes=5)
         sim.forget_subscriptions()
         at = (datetime.now(UTC) - timedelta(seconds=60)).isoformat(timespec="milliseconds")
-        await sim.patch(next(iter(sim.problems)), description="nobody is told", lastUpdate=at)
+        await sim.patch(next(iter(sim.problems)), description="not pushed", lastUpdate=at)
         await eventually(lambda: source.mode == "fallback")
         assert sample("tmf656_bridge_silences_total", {"source": "sim"}) >= 1
         assert sample("tmf656_bridge_missed_changes_total", {"source": "sim"}) == 1

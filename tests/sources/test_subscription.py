@@ -366,7 +366,7 @@ async def test_silence_is_polled_around_and_registered_against_until_a_notificat
         await eventually(lambda: source.mode == "push" and source.first_pass.is_set())
         source.registered_at = source.expected_since = datetime.now(UTC) - timedelta(minutes=5)
         sim.forget_subscriptions()
-        await sim.patch(next(iter(sim.problems)), description="nobody is told", lastUpdate=stamp(-60))
+        await sim.patch(next(iter(sim.problems)), description="not pushed", lastUpdate=stamp(-60))
         source.poll_wake.call("test")
         await eventually(lambda: source.mode == "fallback")
         await eventually(lambda: list(sim.subscriptions) == ["2"])

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.anyio
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 AFTER_ALL = NOON + timedelta(days=1)
-Tell = Callable[..., Awaitable[Stored]]
+StoreEach = Callable[..., Awaitable[Stored]]
 
 
 def at(minute: float) -> datetime:
@@ -42,7 +42,7 @@ def whole(status: str, minute: float | None, **more: Any) -> dict[str, Any]:
     } | (more)
 
 
-def heard(
+def notified(
     problem: dict[str, Any], received: float, *, change: str = "StateChange", event: float | None = None
 ) -> Entry:
     body: dict[str, Any] = {"eventType": f"ServiceProblem{change}Event", "event": {"serviceProblem": problem}}
@@ -68,17 +68,17 @@ async def connection(database: Database) -> Any:
 
 
 @pytest.fixture
-def tell(connection: Connection) -> Tell:
+def store_each(connection: Connection) -> StoreEach:
     """Store each entry in a transaction of its own."""
 
-    async def tell_all(*entries: Entry) -> Stored:
+    async def store_all(*entries: Entry) -> Stored:
         stored = Stored()
         for entry in entries:
             async with connection.transaction():
                 stored = await observation.store(connection, [entry])
         return stored
 
-    return tell_all
+    return store_all
 
 
 async def own_body(connection: Connection) -> Any:
@@ -87,7 +87,7 @@ async def own_body(connection: Connection) -> Any:
     return None if raw is None else orjson.loads(raw)
 
 
-async def told(connection: Connection) -> Any:
+async def current_body(connection: Connection) -> Any:
     """The body as reports and followers have it."""
     reported = await connection.fetchval("select body from report.service_problem")
     followed = (await change.current(connection, [(1, "SP-1")]))[1, "SP-1"]["body"]
@@ -95,92 +95,98 @@ async def told(connection: Connection) -> Any:
     return orjson.loads(reported)
 
 
-async def test_a_problem_as_its_last_whole_statement_has_it_is_kept_once(connection: Connection, tell: Tell) -> None:
+async def test_a_problem_as_its_last_whole_statement_has_it_is_kept_once(
+    connection: Connection, store_each: StoreEach
+) -> None:
     for entry, problem in (
-        (heard(whole("held", 1), 2), whole("held", 1)),
+        (notified(whole("held", 1), 2), whole("held", 1)),
         (pulled(whole("resolved", 3), 4), whole("resolved", 3)),
         (pulled(whole("closed", None), 6), whole("closed", None)),
-        (heard(whole("held", 2), 7), whole("closed", None)),
-        (heard({"id": "SP-1"}, 8, change="Delete", event=8), whole("closed", None)),
+        (notified(whole("held", 2), 7), whole("closed", None)),
+        (notified({"id": "SP-1"}, 8, change="Delete", event=8), whole("closed", None)),
     ):
-        await tell(entry)
+        await store_each(entry)
         assert await own_body(connection) is None
-        assert await told(connection) == problem
+        assert await current_body(connection) == problem
 
 
 async def test_a_patched_problem_has_its_own_body_until_the_source_says_the_whole_again(
-    connection: Connection, tell: Tell
+    connection: Connection, store_each: StoreEach
 ) -> None:
     patched = whole("held", 1) | patch("resolved", 3)
-    await tell(heard(patch("held", 1), 1))
-    assert await own_body(connection) == await told(connection) == patch("held", 1)
-    await tell(heard(whole("held", 1), 2), heard(patch("resolved", 3), 4))
-    assert await own_body(connection) == await told(connection) == patched
-    await tell(pulled(whole("held", 1), 5, Via.REFETCH))
+    await store_each(notified(patch("held", 1), 1))
+    assert await own_body(connection) == await current_body(connection) == patch("held", 1)
+    await store_each(notified(whole("held", 1), 2), notified(patch("resolved", 3), 4))
+    assert await own_body(connection) == await current_body(connection) == patched
+    await store_each(pulled(whole("held", 1), 5, Via.REFETCH))
     assert await own_body(connection) is None
-    assert await told(connection) == whole("held", 1)
-    await tell(heard(patch("closed", 6), 6), pulled(whole("closed", 6), 7, Via.REFETCH))
+    assert await current_body(connection) == whole("held", 1)
+    await store_each(notified(patch("closed", 6), 6), pulled(whole("closed", 6), 7, Via.REFETCH))
     assert await own_body(connection) is None
-    assert await told(connection) == whole("closed", 6)
+    assert await current_body(connection) == whole("closed", 6)
 
 
 async def test_what_had_come_as_a_patch_and_is_the_whole_problem_becomes_a_whole_version(
-    connection: Connection, tell: Tell
+    connection: Connection, store_each: StoreEach
 ) -> None:
     """The same words at the same time: one version, whichever way they came."""
-    await tell(heard(whole("held", 1), 2), heard(patch("resolved", 3), 4), pulled(whole("held", 1), 5, Via.REFETCH))
-    assert await told(connection) == whole("held", 1)
-    await tell(pulled(patch("resolved", 3), 6))
+    await store_each(
+        notified(whole("held", 1), 2), notified(patch("resolved", 3), 4), pulled(whole("held", 1), 5, Via.REFETCH)
+    )
+    assert await current_body(connection) == whole("held", 1)
+    await store_each(pulled(patch("resolved", 3), 6))
     assert await own_body(connection) is None
-    assert await told(connection) == patch("resolved", 3)
+    assert await current_body(connection) == patch("resolved", 3)
     last = await connection.fetchrow("select body, status from report.service_problem_version where valid_to is null")
     assert last is not None
     assert (orjson.loads(last["body"]), last["status"]) == (patch("resolved", 3), "resolved")
 
 
-async def test_a_row_with_a_body_of_its_own_is_told_by_that(connection: Connection, tell: Tell) -> None:
+async def test_a_row_with_a_body_of_its_own_is_told_by_that(connection: Connection, store_each: StoreEach) -> None:
     """As an older release writes it."""
-    await tell(heard(whole("held", 1), 2))
+    await store_each(notified(whole("held", 1), 2))
     await connection.execute("update bridge.service_problem set body = jsonb_build_object('id', id)")
-    assert await told(connection) == {"id": "SP-1"}
-    await tell(pulled(whole("closed", 3), 4))
+    assert await current_body(connection) == {"id": "SP-1"}
+    await store_each(pulled(whole("closed", 3), 4))
     assert await own_body(connection) is None
-    assert await told(connection) == whole("closed", 3)
+    assert await current_body(connection) == whole("closed", 3)
 
 
-async def test_a_version_pruned_since_it_was_read_is_there_again(connection: Connection, tell: Tell) -> None:
-    """Known before, and referred to anew: the patch on top of it is overtaken."""
-    await tell(heard(whole("held", 1), 2), heard(patch("resolved", 3), 4))
+async def test_a_version_pruned_since_it_was_read_is_there_again(connection: Connection, store_each: StoreEach) -> None:
+    """Known before, and referred to again: the patch on top of it is overtaken."""
+    await store_each(notified(whole("held", 1), 2), notified(patch("resolved", 3), 4))
     async with connection.transaction():
         prepared = await observation.prepare(connection, [pulled(whole("held", 1), 5, Via.REFETCH)])
         await connection.execute("delete from bridge.service_problem_version")
         await observation.write(connection, prepared)
     assert await own_body(connection) is None
-    assert await told(connection) == whole("held", 1)
+    assert await current_body(connection) == whole("held", 1)
 
 
-async def test_a_problem_deleted_since_it_was_read_is_decided_anew(connection: Connection, tell: Tell) -> None:
-    await tell(heard(whole("held", 1), 2))
+async def test_a_problem_deleted_since_it_was_read_is_decided_anew(
+    connection: Connection, store_each: StoreEach
+) -> None:
+    await store_each(notified(whole("held", 1), 2))
     said = [pulled(whole("resolved", 3), 5, Via.REFETCH)]
     prepared = await observation.prepare(connection, said)
     await connection.execute("delete from bridge.service_problem_version")
     await connection.execute("delete from bridge.service_problem")
     with pytest.raises(ConcurrentUpdateError), translated():
         await observation.write(connection, prepared)
-    await tell(*said)
-    assert await told(connection) == whole("resolved", 3)
+    await store_each(*said)
+    assert await current_body(connection) == whole("resolved", 3)
     assert await connection.fetchval("select revision from bridge.service_problem") == 1
 
 
 @pytest.fixture
-async def old(tell: Tell, connection: Connection) -> Connection:
+async def old(store_each: StoreEach, connection: Connection) -> Connection:
     """A problem deleted long ago, of which its source, doubted, has said since what was so at minutes 2 and 3."""
-    await tell(
-        heard(whole("held", 1), 1),
-        heard({"id": "SP-1"}, 10, change="Delete", event=10),
+    await store_each(
+        notified(whole("held", 1), 1),
+        notified({"id": "SP-1"}, 10, change="Delete", event=10),
         pulled(whole("pending", 2), 20),
     )
-    await tell(pulled(whole("resolved", 3), 21))
+    await store_each(pulled(whole("resolved", 3), 21))
     return connection
 
 
@@ -194,24 +200,26 @@ async def test_the_version_that_the_current_row_refers_to_is_never_pruned(old: C
     assert await versions(old) == ["held", "pending", "resolved"]
     assert await retention.delete(old, "versions", AFTER_ALL, 100) == 1
     assert await versions(old) == ["held", "resolved"]
-    assert await told(old) == whole("held", 1)
+    assert await current_body(old) == whole("held", 1)
 
 
-async def test_a_version_that_is_being_referred_to_is_not_pruned(old: Connection, dsn: str, tell: Tell) -> None:
+async def test_a_version_that_is_being_referred_to_is_not_pruned(
+    old: Connection, dsn: str, store_each: StoreEach
+) -> None:
     """The pruner saw it unused and comes to it while the door writes."""
     pruning = await asyncpg.connect(dsn)
     try:
         async with anyio.create_task_group() as tasks, old.transaction():
-            await observation.store(old, [heard(whole("pending", 2), 30)])
+            await observation.store(old, [notified(whole("pending", 2), 30)])
             tasks.start_soon(partial(retention.delete, pruning, "versions", AFTER_ALL, 100))
             await blocked(old, pruning.get_server_pid())
         assert "pending" in await versions(old)
-        assert await told(old) == whole("pending", 2)
+        assert await current_body(old) == whole("pending", 2)
     finally:
         await pruning.close()
 
 
-async def test_a_version_that_is_being_pruned_is_written_anew(old: Connection, dsn: str, tell: Tell) -> None:
+async def test_a_version_that_is_being_pruned_is_written_anew(old: Connection, dsn: str, store_each: StoreEach) -> None:
     """The door refers to it while the pruner takes it away."""
     pruning = await asyncpg.connect(dsn)
     watching = await asyncpg.connect(dsn)
@@ -219,10 +227,10 @@ async def test_a_version_that_is_being_pruned_is_written_anew(old: Connection, d
         async with anyio.create_task_group() as tasks, pruning.transaction():
             assert await retention.delete(pruning, "versions", AFTER_ALL, 100) == 1
             pid = old.get_server_pid()
-            tasks.start_soon(tell, heard(whole("pending", 2), 30))
+            tasks.start_soon(store_each, notified(whole("pending", 2), 30))
             await blocked(watching, pid)
         assert "pending" in await versions(old)
-        assert await told(old) == whole("pending", 2)
+        assert await current_body(old) == whole("pending", 2)
     finally:
         await pruning.close()
         await watching.close()

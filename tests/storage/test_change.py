@@ -1,4 +1,4 @@
-"""What changed is told with the commit and never without it, in bounds; whoever follows the table misses nothing."""
+"""What changed is announced with the commit and never without it, in bounds; a follower of the table misses nothing."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -38,8 +38,8 @@ def listed(source_id: int, said: dict[str, Any], *, asked: float = 60, via: Via 
 
 def pushed(source_id: int, said: dict[str, Any], *, kind: str = "StateChange", received: float = 60) -> Entry:
     raw = orjson.dumps({"eventType": f"ServiceProblem{kind}Event", "event": {"serviceProblem": said}})
-    heard = wire.read_notification(raw, received_at=NOON + timedelta(minutes=received))
-    return Entry(source_id, heard.observation, heard)
+    notification = wire.read_notification(raw, received_at=NOON + timedelta(minutes=received))
+    return Entry(source_id, notification.observation, notification)
 
 
 def gone(problem_id: str, *, asked: float) -> Observation:
@@ -54,8 +54,8 @@ class Listener:
         self.connection = connection
         self.payloads: asyncio.Queue[str] = asyncio.Queue()
 
-    async def told(self) -> list[dict[str, Any]]:
-        """Everything told by what was committed before this call: Postgres delivers in the order of commits, so what
+    async def payloads_until_now(self) -> list[dict[str, Any]]:
+        """All that was announced by commits before this call: Postgres delivers in the order of commits, so what
         stands before our own word is all of it.
         """
         await self.connection.execute(f"notify {CHANNEL}, 'end'")
@@ -70,9 +70,9 @@ class Listener:
 @pytest.fixture
 async def listener(dsn: str) -> AsyncIterator[Listener]:
     connection = await asyncpg.connect(dsn)
-    heard = Listener(connection)
-    await connection.add_listener(CHANNEL, lambda *given: heard.payloads.put_nowait(str(given[3])))
-    yield heard
+    listener = Listener(connection)
+    await connection.add_listener(CHANNEL, lambda *given: listener.payloads.put_nowait(str(given[3])))
+    yield listener
     await connection.close()
 
 
@@ -98,22 +98,22 @@ async def test_each_commit_tells_its_problems_once_a_source(
 ) -> None:
     snow, oss = sources["snow"], sources["oss"]
     await keep(database, *(listed(snow, problem(number)) for number in (2, 1)), listed(oss, problem(1)))
-    told = await listener.told()
-    assert sorted(told, key=lambda one: one["source"]) == [
+    payloads_until_now = await listener.payloads_until_now()
+    assert sorted(payloads_until_now, key=lambda one: one["source"]) == [
         {"source": "oss", "ids": ["1"]},
         {"source": "snow", "ids": ["1", "2"]},
     ]
     await keep(database, listed(snow, problem(2, "resolved", 1)))
-    assert await listener.told() == [{"source": "snow", "ids": ["2"]}]
+    assert await listener.payloads_until_now() == [{"source": "snow", "ids": ["2"]}]
     assert sorted(await noted(database)) == sorted([(snow, ["1", "2"]), (oss, ["1"]), (snow, ["2"])])
 
 
-async def test_a_rollback_tells_nothing(database: Database, listener: Listener, sources: dict[str, int]) -> None:
+async def test_a_rollback_announces_nothing(database: Database, listener: Listener, sources: dict[str, int]) -> None:
     with pytest.raises(ZeroDivisionError):  # noqa: PT012 -- the transaction is to end in it
         async with database.transaction() as connection:
             await store(connection, [listed(sources["snow"], problem(1))])
             raise ZeroDivisionError
-    assert await listener.told() == []
+    assert await listener.payloads_until_now() == []
     assert await noted(database) == []
 
 
@@ -122,13 +122,13 @@ async def test_seeing_a_problem_again_is_no_change(
 ) -> None:
     snow = sources["snow"]
     await keep(database, listed(snow, problem(1)))
-    await listener.told()
+    await listener.payloads_until_now()
     await keep(database, listed(snow, problem(1), asked=70))
     event = pushed(snow, problem(1, "resolved", 1))
     await keep(database, event, event)
-    assert await listener.told() == [{"source": "snow", "ids": ["1"]}]
+    assert await listener.payloads_until_now() == [{"source": "snow", "ids": ["1"]}]
     await keep(database, event)
-    assert await listener.told() == []
+    assert await listener.payloads_until_now() == []
 
 
 async def test_what_comes_late_and_alters_only_the_past_is_a_change(
@@ -136,12 +136,12 @@ async def test_what_comes_late_and_alters_only_the_past_is_a_change(
 ) -> None:
     snow = sources["snow"]
     await keep(database, pushed(snow, problem(1, "resolved", 10)))
-    await listener.told()
+    await listener.payloads_until_now()
     await keep(database, pushed(snow, problem(1, "acknowledged", 5), received=61))
     async with database.connection() as connection:
         current = await connection.fetchval("select status from report.service_problem")
     assert current == "resolved"
-    assert await listener.told() == [{"source": "snow", "ids": ["1"]}]
+    assert await listener.payloads_until_now() == [{"source": "snow", "ids": ["1"]}]
 
 
 async def test_a_deletion_and_what_is_pruned_of_it_are_changes(
@@ -150,7 +150,7 @@ async def test_a_deletion_and_what_is_pruned_of_it_are_changes(
     snow = sources["snow"]
     await keep(database, listed(snow, problem(1)))
     await keep(database, Entry(snow, gone("1", asked=70)))
-    assert await listener.told() == [{"source": "snow", "ids": ["1"]}] * 2
+    assert await listener.payloads_until_now() == [{"source": "snow", "ids": ["1"]}] * 2
     async with database.transaction() as connection:
         assert await retention.delete(connection, "tombstones", datetime.now(UTC), 10) == 1
     assert await noted(database) == [(snow, ["1"])] * 3
@@ -164,7 +164,7 @@ async def test_a_payload_that_would_be_too_long_says_more(
     database: Database, listener: Listener, sources: dict[str, int], ids: list[str]
 ) -> None:
     await keep(database, *(listed(sources["snow"], problem(one)) for one in ids))
-    assert await listener.told() == [{"source": "snow", "more": True}]
+    assert await listener.payloads_until_now() == [{"source": "snow", "more": True}]
     assert await noted(database) == [(sources["snow"], sorted(ids))]
 
 
@@ -175,7 +175,7 @@ async def test_the_largest_payload_that_fits_holds_the_ids(
     for size, holds in ((7999 - frame, True), (8000 - frame, False)):
         async with database.transaction() as connection:
             await changed(connection, [(sources["snow"], "x" * size)])
-        assert ["ids" in one for one in await listener.told()] == [holds]
+        assert ["ids" in one for one in await listener.payloads_until_now()] == [holds]
 
 
 async def test_a_follower_waits_for_a_transaction_that_began_before(

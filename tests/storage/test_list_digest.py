@@ -45,8 +45,8 @@ def listed_as(item: dict[str, Any]) -> bytes:
 def pushed(kind: str, payload: dict[str, Any], received: int) -> Entry:
     event = {"eventType": f"ServiceProblem{kind}Event", "eventTime": at(received).isoformat()}
     raw = orjson.dumps(event | {"event": {"serviceProblem": payload}})
-    heard = wire.read_notification(raw, received_at=at(received))
-    return Entry(1, heard.observation, heard)
+    notification = wire.read_notification(raw, received_at=at(received))
+    return Entry(1, notification.observation, notification)
 
 
 async def passed_over(connection: Connection, item: dict[str, Any]) -> bool:

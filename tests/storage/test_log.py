@@ -37,7 +37,7 @@ def event(problem: Any, **more: Any) -> dict[str, Any]:
     } | more
 
 
-def heard(envelope: dict[str, Any]) -> Entry:
+def notified(envelope: dict[str, Any]) -> Entry:
     notification = wire.read_notification(orjson.dumps(envelope), received_at=NOON)
     return Entry(1, notification.observation, notification)
 
@@ -50,7 +50,7 @@ async def log(database: Database) -> Any:
 
     async def shown(envelopes: Sequence[dict[str, Any]]) -> list[tuple[str, Any, Any]]:
         async with database.transaction() as connection:
-            await store(connection, [heard(envelope) for envelope in envelopes])
+            await store(connection, [notified(envelope) for envelope in envelopes])
             rows = await connection.fetch("select outcome, body from report.notification")
             kept = await connection.fetch("select body from bridge.notification")
         return [

@@ -43,7 +43,7 @@ def event(kind: str, payload: dict[str, Any], at: float, *, event_id: str | None
     return orjson.dumps(body | ({"eventId": event_id} if event_id else {}))
 
 
-def heard(raw: bytes, received: float = 60) -> Entry:
+def notified(raw: bytes, received: float = 60) -> Entry:
     notification = wire.read_notification(raw, received_at=NOON + timedelta(minutes=received))
     return Entry(1, notification.observation, notification)
 
@@ -71,7 +71,7 @@ class RolledBackError(Exception):
 
 
 async def tables(connection: Connection) -> dict[str, Any]:
-    """Everything that must not depend on order: not when and which way something was heard."""
+    """Everything that must not depend on order: not when and how something was received."""
     queries = {
         "current": """
             select
@@ -146,15 +146,15 @@ async def test_any_order_any_repetition_any_batching_give_the_same_tables(
     database: Database, delivery: tuple[list[bytes], list[list[bytes]]]
 ) -> None:
     raws, batches = delivery
-    in_turn = await result_of(database, [[heard(raw)] for raw in raws])
+    in_turn = await result_of(database, [[notified(raw)] for raw in raws])
 
-    assert await result_of(database, [[heard(raw) for raw in batch] for batch in batches]) == in_turn
+    assert await result_of(database, [[notified(raw) for raw in batch] for batch in batches]) == in_turn
 
 
 @RELAXED
 @given(raws=events())
 async def test_the_timeline_ends_where_the_problem_is(database: Database, raws: list[bytes]) -> None:
-    held = await result_of(database, [[heard(raw)] for raw in raws])
+    held = await result_of(database, [[notified(raw)] for raw in raws])
 
     times = [fact[0] for fact in held["facts"] if fact[2] != "tombstone"]
     assume(
@@ -187,7 +187,7 @@ class Server:
         if not stamped:
             del self.problem["lastUpdate"], self.problem["statusChangeDate"]
 
-    def tell(self, style: str) -> None:
+    def send(self, style: str) -> None:
         if self.problem is None:
             return
         self.number += 1
@@ -238,11 +238,11 @@ async def test_whatever_happened_two_later_answers_bring_the_current_row_home(
         if step.startswith("change"):
             server.change(status, stamped=step == "change")
         elif step.startswith("tell"):
-            server.tell(step.split()[1])
+            server.send(step.split()[1])
         elif step == "ask":
             server.ask()
         elif step.startswith("hear") and server.events:
-            batches.append([heard(server.events.pop(-1 if step == "hear late" else 0), server.now)])
+            batches.append([notified(server.events.pop(-1 if step == "hear late" else 0), server.now)])
         elif step == "answer" and server.answers:
             batches.append([server.answers.pop(0)])
         elif step == "restore" and server.backups:
@@ -265,9 +265,9 @@ async def test_a_late_state_finds_its_place_in_the_timeline(database: Database) 
     held = await result_of(
         database,
         [
-            [heard(event("Create", whole("acknowledged", 0), 0))],
-            [heard(event("StateChange", whole("resolved", 10), 10))],
-            [heard(event("StateChange", whole("inProgress", 5), 5))],
+            [notified(event("Create", whole("acknowledged", 0), 0))],
+            [notified(event("StateChange", whole("resolved", 10), 10))],
+            [notified(event("StateChange", whole("inProgress", 5), 5))],
         ],
     )
 
@@ -290,8 +290,8 @@ async def test_a_page_loses_to_a_notification_that_came_after_the_question(datab
     held = await result_of(
         database,
         [
-            [heard(event("Create", whole("acknowledged", 0), 0), 1)],
-            [heard(event("StateChange", whole("resolved", 2), 2), 3)],
+            [notified(event("Create", whole("acknowledged", 0), 0), 1)],
+            [notified(event("StateChange", whole("resolved", 2), 2), 3)],
             [pulled(whole("acknowledged", 0), 2.5)],
         ],
     )
@@ -300,7 +300,7 @@ async def test_a_page_loses_to_a_notification_that_came_after_the_question(datab
 
 
 async def test_an_older_answer_is_believed_when_it_comes_twice(database: Database) -> None:
-    before = [[heard(event("Create", whole("resolved", 10), 10), 11)], [pulled(whole("held", 5), 12)]]
+    before = [[notified(event("Create", whole("resolved", 10), 10), 11)], [pulled(whole("held", 5), 12)]]
 
     assert (await result_of(database, before))["current"][0][1] == "resolved"
     held = await result_of(database, [*before, [pulled(whole("held", 5), 13)]])
@@ -310,8 +310,8 @@ async def test_an_older_answer_is_believed_when_it_comes_twice(database: Databas
 
 async def test_a_problem_lives_again_when_the_server_twice_says_so(database: Database) -> None:
     before = [
-        [heard(event("Create", whole("held", 1), 1), 1)],
-        [heard(event("Delete", {"id": "SP-1"}, 5), 5)],
+        [notified(event("Create", whole("held", 1), 1), 1)],
+        [notified(event("Delete", {"id": "SP-1"}, 5), 5)],
         [pulled(whole("held", 1), 6)],
     ]
 
@@ -327,7 +327,7 @@ async def test_outcomes_name_what_a_notification_did(database: Database) -> None
     async with database.transaction() as connection:
         await connection.execute("insert into bridge.source (name) values ('snow')")
         for raw in (create, create, older, same, reused):
-            await store(connection, [heard(raw)])
+            await store(connection, [notified(raw)])
         rows = await connection.fetch(
             "select event_id, outcome from report.notification order by received_at, event_id, outcome"
         )
@@ -343,13 +343,13 @@ async def test_outcomes_name_what_a_notification_did(database: Database) -> None
 
 async def test_partial_and_tied_problems_are_to_be_fetched_and_an_answer_settles_that(database: Database) -> None:
     async with database.transaction() as connection:
-        await store(connection, [heard(event("StateChange", {"id": "SP-1", "status": "held"}, 1), 2)])
+        await store(connection, [notified(event("StateChange", {"id": "SP-1", "status": "held"}, 1), 2)])
         assert await connection.fetchval("select reason from bridge.refetch") == "partial"
         await store(connection, [pulled(whole("held", 1), 1.5)])
         assert await connection.fetchval("select count(*) from bridge.refetch") == 1
         await store(connection, [pulled(whole("held", 1), 3)])
         assert await connection.fetchval("select count(*) from bridge.refetch") == 0
-        await store(connection, [heard(event("AttributeValueChange", whole("held", 1, note=[1]), 1), 4)])
+        await store(connection, [notified(event("AttributeValueChange", whole("held", 1, note=[1]), 1), 4)])
         assert await connection.fetchval("select reason from bridge.refetch") == "tie"
 
 
@@ -357,7 +357,7 @@ async def test_an_answer_is_stored_by_one_statement_and_a_crash_behind_it_leaves
     database: Database,
 ) -> None:
     async with database.transaction() as connection:
-        await store(connection, [heard(event("StateChange", {"id": "SP-1", "status": "held"}, 1), 2)])
+        await store(connection, [notified(event("StateChange", {"id": "SP-1", "status": "held"}, 1), 2)])
     async with database.session() as connection:
         assert (await prepare(connection, [pulled(whole("held", 2, id="SP-2"), 3)])).alone
         assert not (await prepare(connection, [pulled(whole("held", 0.5), 3)])).alone  # it overtakes a patch
@@ -379,11 +379,11 @@ async def test_a_writer_that_read_an_older_revision_starts_over(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with database.transaction() as first:
-        await store(first, [heard(event("Create", whole("held", 1), 1))])
+        await store(first, [notified(event("Create", whole("held", 1), 1))])
     async with database.connection() as slow, database.connection() as quick:
-        prepared = await prepare(slow, [heard(event("StateChange", whole("closed", 4), 4))])
+        prepared = await prepare(slow, [notified(event("StateChange", whole("closed", 4), 4))])
         async with quick.transaction():
-            await store(quick, [heard(event("StateChange", whole("resolved", 3), 3))])
+            await store(quick, [notified(event("StateChange", whole("resolved", 3), 3))])
     with pytest.raises(ConcurrentUpdateError):
         async with database.session() as slow:
             await write(slow, prepared)
@@ -393,7 +393,7 @@ async def test_a_writer_that_read_an_older_revision_starts_over(
 
 
 async def test_a_writer_that_did_not_know_of_an_event_starts_over(database: Database) -> None:
-    said = heard(event("Create", whole("held", 1), 1))
+    said = notified(event("Create", whole("held", 1), 1))
     async with database.session() as connection:
         prepared = await prepare(connection, [said])
         await store(connection, [said])
@@ -429,7 +429,7 @@ async def test_every_table_and_column_is_commented(database: Database) -> None:
 
 
 def test_a_notification_is_read_with_its_observation() -> None:
-    entry = heard(event("Create", whole("held", 1), 1))
+    entry = notified(event("Create", whole("held", 1), 1))
     assert isinstance(entry.notification, Notification)
     assert entry.observation is not None
     assert entry.observation.status == "held"
@@ -439,7 +439,7 @@ async def test_the_current_status_has_the_last_word_in_the_timeline(database: Da
     """A source that never moves its status dates leaves facts that cannot be put in order."""
     async with database.transaction() as connection:
         await connection.execute("insert into bridge.source (name) values ('snow')")
-        await store(connection, [heard(event("Create", whole("held", 1), 1))])
+        await store(connection, [notified(event("Create", whole("held", 1), 1))])
         await connection.execute("update bridge.service_problem set status = 'closed', status_raw = 'closed'")
         rows = await connection.fetch(
             "select status, entered_at, left_at from report.status_interval order by entered_at"
@@ -458,8 +458,8 @@ def undecidable(entry: Entry) -> Entry:
 async def test_a3_an_item_that_cannot_be_decided_is_isolated_from_its_batch(database: Database) -> None:
     async with database.connection() as connection:
         source_id = await connection.fetchval("insert into bridge.source (name) values ('snow') returning id")
-    entries = [heard(event("Create", whole("held", 1, id=f"SP-{number}"), 1)) for number in range(7)]
-    entries[4] = undecidable(heard(event("AttributeValueChange", {"id": "SP-4", "status": "held"}, 1)))
+    entries = [notified(event("Create", whole("held", 1, id=f"SP-{number}"), 1)) for number in range(7)]
+    entries[4] = undecidable(notified(event("AttributeValueChange", {"id": "SP-4", "status": "held"}, 1)))
     stored = await store_items(database, [replace(entry, source_id=source_id) for entry in entries])
     assert stored.outcomes == ["applied"] * 4 + ["dead_letter"] + ["applied"] * 2
     async with database.connection() as connection:
@@ -477,7 +477,10 @@ async def test_d1_a_day_that_no_partition_is_made_for_keeps_nothing_from_being_s
     """A neighbour is stored; what is from beyond ten years is a dead letter without a line in the log."""
     async with database.connection() as connection:
         source_id = await connection.fetchval("insert into bridge.source (name) values ('snow') returning id")
-    near, far = heard(event("Create", whole("held", 1), 1)), heard(event("Create", whole("held", 1, id="SP-2"), 1))
+    near, far = (
+        notified(event("Create", whole("held", 1), 1)),
+        notified(event("Create", whole("held", 1, id="SP-2"), 1)),
+    )
     assert far.notification is not None
     received_at = datetime.now(UTC) + timedelta(days=days)
     far = replace(far, notification=replace(far.notification, received_at=received_at))
@@ -494,14 +497,14 @@ async def test_d3_late_notifications_over_ten_connections_do_not_deadlock(dsn: s
     async with opened(dsn, min_size=10, max_size=10, wait=False) as database:
         async with database.connection() as connection:
             source_id = await connection.fetchval("insert into bridge.source (name) values ('snow') returning id")
-        newest = [heard(event("Create", whole("closed", 50, id=name), 50)) for name in ids]
+        newest = [notified(event("Create", whole("closed", 50, id=name), 50)) for name in ids]
         await store_items(database, [replace(entry, source_id=source_id) for entry in newest])
         outcomes: list[str] = []
 
         async def late(number: int) -> None:
             order = sorted(ids, key=lambda name: hash_of(f"{number} {name}".encode()))
             said = [
-                heard(event("StateChange", whole("held", number + 0.1, id=name), number + 0.1), 60 + number)
+                notified(event("StateChange", whole("held", number + 0.1, id=name), number + 0.1), 60 + number)
                 for name in order
             ]
             rows = [answer_row(name, 100 + number) for name in order[::2]]

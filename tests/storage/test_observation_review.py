@@ -42,7 +42,7 @@ def whole(status: str, minute: float | None, **more: Any) -> dict[str, Any]:
     return problem | more
 
 
-def heard(
+def notified(
     kind: str, payload: dict[str, Any], received: float, *, event: float | None = None, number: str = ""
 ) -> Entry:
     """A notification of some change, received at a minute; `event`: the minute of its own time, if it has one."""
@@ -59,23 +59,23 @@ def pulled(problem: dict[str, Any], asked: float, via: Via = Via.POLL) -> Entry:
     return Entry(1, wire.read_problem(problem, asked_at=at(asked), via=via))
 
 
-Tell = Callable[..., Awaitable[Stored]]
+StoreEach = Callable[..., Awaitable[Stored]]
 
 
 @pytest.fixture
-async def tell(database: Database) -> Tell:
+async def store_each(database: Database) -> StoreEach:
     """Store each entry in a transaction of its own."""
     async with database.connection() as connection:
         await connection.execute("insert into bridge.source (name) values ('snow')")
 
-    async def tell_all(*entries: Entry) -> Stored:
+    async def store_all(*entries: Entry) -> Stored:
         stored = Stored()
         for entry in entries:
             async with database.transaction() as connection:
                 stored = await store(connection, [entry])
         return stored
 
-    return tell_all
+    return store_all
 
 
 @pytest.fixture
@@ -95,79 +95,83 @@ LAST = "select status from report.status_interval where left_at is null"
 TIMELINE = "select array_agg(status order by entered_at, left_at) from report.status_interval"
 
 
-async def test_an_event_that_names_a_problem_and_says_nothing_has_it_fetched(tell: Tell, value: Any) -> None:
-    await tell(pulled(whole("held", 1), 2), heard("AttributeValueChange", {"id": "SP-1"}, 4, event=3))
+async def test_an_event_that_names_a_problem_and_says_nothing_has_it_fetched(store_each: StoreEach, value: Any) -> None:
+    await store_each(pulled(whole("held", 1), 2), notified("AttributeValueChange", {"id": "SP-1"}, 4, event=3))
     assert await value(REASON) == "partial"
 
 
 async def test_a_patch_that_seems_older_than_what_is_known_and_came_later_has_the_problem_fetched(
-    tell: Tell, value: Any
+    store_each: StoreEach, value: Any
 ) -> None:
-    await tell(pulled(whole("held", 1.9), 2), heard("StateChange", {"id": "SP-1", "status": "resolved"}, 4, event=1.5))
+    await store_each(
+        pulled(whole("held", 1.9), 2), notified("StateChange", {"id": "SP-1", "status": "resolved"}, 4, event=1.5)
+    )
     assert await value(REASON) == "partial"
 
 
 async def test_a_whole_statement_that_seems_older_and_came_later_has_the_problem_fetched(
-    tell: Tell, value: Any
+    store_each: StoreEach, value: Any
 ) -> None:
-    await tell(heard("StateChange", whole("held", 5), 6), heard("StateChange", whole("resolved", 4), 7))
+    await store_each(notified("StateChange", whole("held", 5), 6), notified("StateChange", whole("resolved", 4), 7))
     assert await value(STATUS) == "held"
     assert await value(REASON) == "late"
 
 
 async def test_what_was_received_before_the_last_answer_was_asked_for_is_not_asked_for_again(
-    tell: Tell, value: Any
+    store_each: StoreEach, value: Any
 ) -> None:
-    await tell(
+    await store_each(
         pulled(whole("held", 5), 6),
-        heard("StateChange", whole("resolved", 4), 5.5),
-        heard("StateChange", {"id": "SP-1", "status": "closed"}, 5.5, event=4.5),
+        notified("StateChange", whole("resolved", 4), 5.5),
+        notified("StateChange", {"id": "SP-1", "status": "closed"}, 5.5, event=4.5),
     )
     assert await value(REASON) is None
 
 
 async def test_an_unstamped_statement_that_waited_in_the_journal_does_not_win_over_a_later_answer(
-    tell: Tell, value: Any
+    store_each: StoreEach, value: Any
 ) -> None:
-    await tell(
+    await store_each(
         pulled(whole("held", None), 1),
         pulled(whole("resolved", None), 5),
-        heard("AttributeValueChange", whole("held", None, note=[1]), 3),
+        notified("AttributeValueChange", whole("held", None, note=[1]), 3),
     )
     assert await value(STATUS) == "resolved"
     assert await value(LAST) == "resolved"
 
 
-async def test_columns_say_what_the_body_says_also_where_the_time_is_ours(tell: Tell, value: Any) -> None:
+async def test_columns_say_what_the_body_says_also_where_the_time_is_ours(store_each: StoreEach, value: Any) -> None:
     column = "select status_changed_at from report.service_problem"
     frozen = {"statusChangeDate": at(-9).isoformat()}
-    await tell(pulled(whole("held", None, **frozen), 1))
+    await store_each(pulled(whole("held", None, **frozen), 1))
     assert await value(column) == at(-9)
-    await tell(pulled(whole("resolved", None, **frozen), 2))
+    await store_each(pulled(whole("resolved", None, **frozen), 2))
     assert await value(column) == at(-9)
     assert await value(LAST) == "resolved"
 
 
 async def test_a_status_date_that_never_moves_does_not_hide_a_return_to_an_earlier_status(
-    tell: Tell, value: Any
+    store_each: StoreEach, value: Any
 ) -> None:
     stale = {"statusChangeDate": at(0).isoformat()}
     first, then, again = (
-        heard("StateChange", whole(status, minute, **stale), 20)
+        notified("StateChange", whole(status, minute, **stale), 20)
         for status, minute in (("held", 0), ("inProgress", 5), ("held", 10))
     )
-    await tell(again, first, then)
+    await store_each(again, first, then)
     assert await value(TIMELINE) == ["held", "inProgress", "held"]
     assert await value(STATUS) == await value(LAST) == "held"
 
 
 async def test_an_overtaken_patch_leaves_the_timeline_also_with_a_status_date_that_never_moves(
-    tell: Tell, value: Any
+    store_each: StoreEach, value: Any
 ) -> None:
     stale = {"statusChangeDate": at(0).isoformat()}
-    await tell(
-        heard("Create", whole("acknowledged", 0), 0.5),
-        heard("StateChange", {"id": "SP-1", "status": "closed", **stale, "lastUpdate": at(5).isoformat()}, 6, event=5),
+    await store_each(
+        notified("Create", whole("acknowledged", 0), 0.5),
+        notified(
+            "StateChange", {"id": "SP-1", "status": "closed", **stale, "lastUpdate": at(5).isoformat()}, 6, event=5
+        ),
         pulled(whole("held", 4), 7),
         pulled(whole("held", 4), 8),
     )
@@ -175,24 +179,26 @@ async def test_an_overtaken_patch_leaves_the_timeline_also_with_a_status_date_th
     assert await value(LAST) == "held"
 
 
-async def test_of_two_statuses_told_of_one_moment_the_confirmed_one_is_the_timeline(tell: Tell, value: Any) -> None:
+async def test_of_two_statuses_told_of_one_moment_the_confirmed_one_is_the_timeline(
+    store_each: StoreEach, value: Any
+) -> None:
     early = {"statusChangeDate": at(3).isoformat()}
-    await tell(heard("StateChange", whole("held", 5), 6), pulled(whole("resolved", 5, **early), 7))
+    await store_each(notified("StateChange", whole("held", 5), 6), pulled(whole("resolved", 5, **early), 7))
     assert await value(STATUS) == "resolved"
     assert await value(LAST) == "resolved"
 
 
-async def test_last_changed_via_is_the_way_the_last_change_came(tell: Tell, value: Any) -> None:
-    await tell(
-        heard("StateChange", {"id": "SP-1", "status": "held"}, 5, event=5),
+async def test_last_changed_via_is_the_way_the_last_change_came(store_each: StoreEach, value: Any) -> None:
+    await store_each(
+        notified("StateChange", {"id": "SP-1", "status": "held"}, 5, event=5),
         pulled(whole("held", 6), 7, Via.REFETCH),
-        heard("StateChange", {"id": "SP-1", "status": "closed"}, 8, event=1),
+        notified("StateChange", {"id": "SP-1", "status": "closed"}, 8, event=1),
     )
     assert await value("select last_changed_via from report.service_problem") == "refetch"
 
 
 async def test_a_burst_of_patches_for_one_problem_is_weighed_in_time_proportional_to_it(
-    tell: Tell, monkeypatch: pytest.MonkeyPatch, database: Database, value: Any
+    store_each: StoreEach, monkeypatch: pytest.MonkeyPatch, database: Database, value: Any
 ) -> None:
     read = 0
     loads = orjson.loads
@@ -203,9 +209,10 @@ async def test_a_burst_of_patches_for_one_problem_is_weighed_in_time_proportiona
         return loads(encoded)
 
     monkeypatch.setattr(orjson, "loads", counted)  # of the patch, each time it is merged
-    await tell(pulled(whole("held", 0), 0))
+    await store_each(pulled(whole("held", 0), 0))
     burst = [
-        heard("AttributeValueChange", {"id": "SP-1", "n": number}, 60, event=1 + number / 1000) for number in range(500)
+        notified("AttributeValueChange", {"id": "SP-1", "n": number}, 60, event=1 + number / 1000)
+        for number in range(500)
     ]
     async with database.transaction() as connection:
         await store(connection, burst)
@@ -228,27 +235,29 @@ class Counting:
         return rows
 
 
-async def test_weighing_a_patch_reads_its_stretch_of_the_history_and_no_more(tell: Tell, database: Database) -> None:
+async def test_weighing_a_patch_reads_its_stretch_of_the_history_and_no_more(
+    store_each: StoreEach, database: Database
+) -> None:
     for number in range(0, 40, 2):
-        await tell(
-            heard("AttributeValueChange", {"id": "SP-1", "n": number}, number + 0.5, event=number + 0.5),
+        await store_each(
+            notified("AttributeValueChange", {"id": "SP-1", "n": number}, number + 0.5, event=number + 0.5),
             pulled(whole("held", number + 1), number + 1.5),
         )
     late = {"id": "SP-1", "statusChangeDate": at(2.2).isoformat(), "status": "closed"}
     async with database.session() as connection:
         counting: Any = Counting(connection)
-        await prepare(counting, [heard("StateChange", late, 50)])
+        await prepare(counting, [notified("StateChange", late, 50)])
     assert 0 < counting.facts <= 6
 
 
-async def test_two_late_patches_at_once_are_both_folded(tell: Tell, database: Database, value: Any) -> None:
-    await tell(
-        heard("Create", whole("held", 0), 0),
-        heard("AttributeValueChange", {"id": "SP-1", "a": 1}, 2, event=2),
-        heard("StateChange", whole("closed", 10), 10),
+async def test_two_late_patches_at_once_are_both_folded(store_each: StoreEach, database: Database, value: Any) -> None:
+    await store_each(
+        notified("Create", whole("held", 0), 0),
+        notified("AttributeValueChange", {"id": "SP-1", "a": 1}, 2, event=2),
+        notified("StateChange", whole("closed", 10), 10),
     )
-    first = heard("AttributeValueChange", {"id": "SP-1", "b": 1}, 20, event=3)
-    second = heard("AttributeValueChange", {"id": "SP-1", "c": 1}, 20, event=4)
+    first = notified("AttributeValueChange", {"id": "SP-1", "b": 1}, 20, event=3)
+    second = notified("AttributeValueChange", {"id": "SP-1", "c": 1}, 20, event=4)
     async with database.session() as connection:
         prepared = await prepare(connection, [second])
         async with database.transaction() as other:
@@ -256,37 +265,39 @@ async def test_two_late_patches_at_once_are_both_folded(tell: Tell, database: Da
     with pytest.raises(ConcurrentUpdateError):
         async with database.transaction() as connection:
             await write(connection, prepared)
-    await tell(second)
+    await store_each(second)
     folded = await value("select body from report.service_problem_version where valid_from = $1", at(4))
     assert orjson.loads(folded).items() >= {"a": 1, "b": 1, "c": 1}.items()
 
 
-async def test_a_problem_made_again_in_the_moment_of_its_deletion_lives(tell: Tell, value: Any) -> None:
-    await tell(
-        heard("Create", whole("held", 0), 0, event=0),
-        heard("Delete", {"id": "SP-1"}, 5, event=5),
-        heard("Create", whole("acknowledged", 5), 5.1, event=5),
+async def test_a_problem_made_again_in_the_moment_of_its_deletion_lives(store_each: StoreEach, value: Any) -> None:
+    await store_each(
+        notified("Create", whole("held", 0), 0, event=0),
+        notified("Delete", {"id": "SP-1"}, 5, event=5),
+        notified("Create", whole("acknowledged", 5), 5.1, event=5),
         pulled(whole("acknowledged", 5), 6),
         pulled(whole("acknowledged", 5), 7, Via.REFETCH),
     )
     assert await value("select status from report.service_problem where deleted_at is null") == "acknowledged"
 
 
-async def test_that_a_deletion_was_told_is_not_forgotten_for_another_reason_to_fetch(tell: Tell, value: Any) -> None:
-    await tell(
-        heard("Create", whole("held", 6), 6.1),
-        heard("Delete", {"id": "SP-1"}, 7, event=5),
-        heard("AttributeValueChange", {"id": "SP-1", "n": 1}, 8, event=8),
+async def test_that_a_deletion_was_told_is_not_forgotten_for_another_reason_to_fetch(
+    store_each: StoreEach, value: Any
+) -> None:
+    await store_each(
+        notified("Create", whole("held", 6), 6.1),
+        notified("Delete", {"id": "SP-1"}, 7, event=5),
+        notified("AttributeValueChange", {"id": "SP-1", "n": 1}, 8, event=8),
     )
     assert await value(REASON) == "deleted"
 
 
 async def test_an_old_answer_about_a_deleted_problem_does_not_make_forget_that_a_deletion_was_told(
-    tell: Tell, value: Any
+    store_each: StoreEach, value: Any
 ) -> None:
-    await tell(
-        heard("Delete", {"id": "SP-1"}, 1),
-        heard("StateChange", {"id": "SP-1", "status": "held"}, 1),
+    await store_each(
+        notified("Delete", {"id": "SP-1"}, 1),
+        notified("StateChange", {"id": "SP-1", "status": "held"}, 1),
         pulled(whole("held", None), 2),
     )
     assert await value(REASON) == "after_delete"
@@ -337,13 +348,13 @@ async def _lock(connection: Connection, entries: list[Entry]) -> None:
 
 @pytest.mark.parametrize("take", [_store, _lock])
 async def test_problems_are_locked_in_the_order_of_their_ids(
-    take: Callable[[Connection, list[Entry]], Awaitable[None]], database: Database, tell: Tell
+    take: Callable[[Connection, list[Entry]], Awaitable[None]], database: Database, store_each: StoreEach
 ) -> None:
-    """Told in whatever order: of two who want the same ones, one waits and none is refused."""
+    """Received in any order: of two who want the same ones, one waits and none is refused."""
     ids = ["\u00e9", "9", "10", "b", "B"]
-    entries = [heard("AttributeValueChange", whole("held", 2, id=problem_id), 2) for problem_id in ids]
+    entries = [notified("AttributeValueChange", whole("held", 2, id=problem_id), 2) for problem_id in ids]
     for problem_id in ids:
-        await tell(heard("Create", whole("submitted", 1, id=problem_id), 1))
+        await store_each(notified("Create", whole("submitted", 1, id=problem_id), 1))
     *first, last = sorted(ids)
     free = "select id from bridge.service_problem order by id for update skip locked"
 
@@ -360,11 +371,11 @@ async def test_problems_are_locked_in_the_order_of_their_ids(
         assert len(await third.fetch(free)) == len(ids)
 
 
-async def test_facts_are_written_in_the_order_of_their_keys(database: Database, tell: Tell) -> None:
-    """Told in whatever order, also of one problem."""
+async def test_facts_are_written_in_the_order_of_their_keys(database: Database, store_each: StoreEach) -> None:
+    """Received in any order, also of one problem."""
     async with database.connection() as connection:
         entries = [
-            heard("StateChange", whole(status, minute, id=problem_id), 10)
+            notified("StateChange", whole(status, minute, id=problem_id), 10)
             for problem_id, status, minute in (
                 ("b", "resolved", 3),
                 ("a", "held", 2),

@@ -66,8 +66,8 @@ async def up(path: Path) -> None:
 
 async def test_d5_session_mode_works_with_what_the_bridge_needs(pooled: Pooled) -> None:
     async with pooled("session") as dsn, opened(dsn, min_size=1, max_size=3, wait=False) as database:
-        heard = anyio.Event()
-        async with database.connection() as connection, change.listening(connection, heard.set):
+        notified = anyio.Event()
+        async with database.connection() as connection, change.listening(connection, notified.set):
             async with database.session() as other:
                 assert await other.fetchval("show enable_seqscan") == "off"
                 assert await other.fetchval("show idle_in_transaction_session_timeout") == "10s"
@@ -75,7 +75,7 @@ async def test_d5_session_mode_works_with_what_the_bridge_needs(pooled: Pooled) 
                     assert await other.fetchval("select $1::integer", number) == number
                 await other.execute(f"select pg_notify('{change.CHANNEL}', '')")
             with anyio.fail_after(20):
-                await heard.wait()
+                await notified.wait()
             names = await connection.fetch("select application_name from pg_stat_activity")
             assert database.identity in {row[0] for row in names}
 

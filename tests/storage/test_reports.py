@@ -1,4 +1,4 @@
-"""Lists of problems as rows, how well push does, and that whoever may read the reports can read and understand them."""
+"""Lists of problems as rows, how well push does, and that bridge_reader can read and understand them."""
 
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -212,7 +212,7 @@ async def test_lists_are_those_of_now_and_say_that_their_problem_is_deleted(conn
 # -- how well push does
 
 
-async def heard(connection: Connection, outcome: str, minute: float, delay: float | None) -> None:
+async def log_arrival(connection: Connection, outcome: str, minute: float, delay: float | None) -> None:
     """Log a notification that arrived at that minute, so many seconds after the event."""
     await connection.execute(
         "insert into bridge.notification (source_id, received_at, event_time, outcome) values (1, $1, $2, $3)",
@@ -278,12 +278,12 @@ async def test_what_was_so_before_the_source_was_known_and_deletions_are_no_miss
 
 async def test_the_delay_is_that_of_notifications_heard_for_the_first_time(connection: Connection, log: None) -> None:
     for delay in (1, 2, 3, 4, 100):
-        await heard(connection, "applied", 5, delay)
-    await heard(connection, "duplicate", 5, 999)
-    await heard(connection, "dead_letter", 5, 999)
-    await heard(connection, "applied", 5, None)
-    await heard(connection, "unchanged", 65, -2)
-    await heard(connection, "stale", 65, 0)
+        await log_arrival(connection, "applied", 5, delay)
+    await log_arrival(connection, "duplicate", 5, 999)
+    await log_arrival(connection, "dead_letter", 5, 999)
+    await log_arrival(connection, "applied", 5, None)
+    await log_arrival(connection, "unchanged", 65, -2)
+    await log_arrival(connection, "stale", 65, 0)
     assert await quality(connection) == [
         ("snow", NOON, 0, 0, 0, 0, None, 3, pytest.approx(4 + 0.8 * 96), 0, 0),
         ("snow", at(60), 0, 0, 0, 0, None, -1, pytest.approx(-0.1), 0, 0),

@@ -47,8 +47,8 @@ async def deleted(connection: Connection, problem_id: str, at: float) -> None:
         "eventTime": day(at).isoformat(),
         "event": {"serviceProblem": {"id": problem_id}},
     }
-    heard = wire.read_notification(orjson.dumps(event), received_at=day(at))
-    await store(connection, [Entry(1, heard.observation)])
+    notification = wire.read_notification(orjson.dumps(event), received_at=day(at))
+    await store(connection, [Entry(1, notification.observation)])
 
 
 BACKLOG = (

@@ -28,15 +28,17 @@ def at(minute: float) -> datetime:
     return NOON + timedelta(minutes=minute)
 
 
-def told(status: str | None, minute: float, problem_id: str = "SP-1", **more: Any) -> Entry:
+def pushed(status: str | None, minute: float, problem_id: str = "SP-1", **more: Any) -> Entry:
     """What a notification says of the whole problem."""
     problem = {"id": problem_id, "creationDate": at(0).isoformat(), "lastUpdate": at(minute).isoformat(), **more}
     if status is not None:
         problem |= {"status": status, "statusChangeDate": at(minute).isoformat()}
-    return heard("AttributeValueChange", {name: value for name, value in problem.items() if value is not None}, minute)
+    return notified(
+        "AttributeValueChange", {name: value for name, value in problem.items() if value is not None}, minute
+    )
 
 
-def heard(kind: str, payload: dict[str, Any], minute: float) -> Entry:
+def notified(kind: str, payload: dict[str, Any], minute: float) -> Entry:
     body = {
         "eventType": f"ServiceProblem{kind}Event",
         "eventTime": at(minute).isoformat(),
@@ -57,11 +59,11 @@ async def connection(database: Database) -> AsyncIterator[Connection]:
 def live(connection: Connection) -> Live:
     """Tell a life, one statement after the other."""
 
-    async def tell(steps: Sequence[Step], problem_id: str = "SP-1", **more: Any) -> None:
+    async def push(steps: Sequence[Step], problem_id: str = "SP-1", **more: Any) -> None:
         for status, minute in steps:
-            await store(connection, [told(status, minute, problem_id, **more)])
+            await store(connection, [pushed(status, minute, problem_id, **more)])
 
-    return tell
+    return push
 
 
 async def resolution(connection: Connection, problem_id: str = "SP-1") -> asyncpg.Record:
@@ -220,7 +222,7 @@ async def test_an_unknown_status_says_nothing(connection: Connection, live: Live
 
 
 async def test_a_problem_without_any_status_has_a_row(connection: Connection) -> None:
-    await store(connection, [told(None, 3)])
+    await store(connection, [pushed(None, 3)])
     row = await resolution(connection)
     assert (row["status"], *took(row)) == ("unknown", None, None, None, None, None, None)
 
@@ -241,7 +243,7 @@ async def test_no_duration_is_below_zero_when_the_source_dates_a_status_before_t
 
 async def test_a_deletion_ends_a_pause(connection: Connection, live: Live) -> None:
     await live([("acknowledged", 0), ("held", 10)])
-    await store(connection, [heard("Delete", {"id": "SP-1"}, 25)])
+    await store(connection, [notified("Delete", {"id": "SP-1"}, 25)])
     row = await resolution(connection)
     assert (row["held"], row["deleted_at"]) == (15, at(25))
 
@@ -329,7 +331,7 @@ async def test_a_problem_is_open_from_its_creation_not_from_its_first_known_stat
 
 async def test_without_a_creation_date_it_is_open_from_what_was_first_known(connection: Connection, live: Live) -> None:
     await live([("Brewing", DAY), ("resolved", 2 * DAY)], creationDate=None)
-    await store(connection, [told(None, 2 * DAY, "SP-2", creationDate=None)])
+    await store(connection, [pushed(None, 2 * DAY, "SP-2", creationDate=None)])
     days = await flow(connection)
     assert list(days.values())[:2] == [(1, 0, 0, 0, 0, 0, 1), (1, 1, 0, 0, 0, 0, 1)]
     assert min(days) == june(2)
@@ -340,9 +342,9 @@ async def test_a_deletion_takes_an_open_problem_away_and_a_closed_one_was_gone_a
 ) -> None:
     await live([("acknowledged", 0)])
     await live([("acknowledged", 0), ("closed", DAY)], "SP-2")
-    await store(connection, [told(None, 1, "SP-3")])
+    await store(connection, [pushed(None, 1, "SP-3")])
     for problem_id in ("SP-1", "SP-2", "SP-3"):
-        await store(connection, [heard("Delete", {"id": problem_id}, 2 * DAY)])
+        await store(connection, [notified("Delete", {"id": problem_id}, 2 * DAY)])
     days = await flow(connection)
     assert [days[june(day)] for day in (1, 2, 3, 4)] == [
         (3, 0, 0, 0, 0, 0, 3),
@@ -354,7 +356,7 @@ async def test_a_deletion_takes_an_open_problem_away_and_a_closed_one_was_gone_a
 
 async def test_sources_are_counted_apart(connection: Connection, live: Live) -> None:
     await live([("acknowledged", 0)])
-    other = told("acknowledged", DAY, "SP-1").observation
+    other = pushed("acknowledged", DAY, "SP-1").observation
     await store(connection, [Entry(2, other)])
     snow, oss = await flow(connection), await flow(connection, "oss")
     assert snow[june(1)] == oss[june(1)] == (1, 0, 0, 0, 0, 0, 1)
@@ -384,7 +386,7 @@ async def test_the_open_ones_of_a_day_are_those_that_were_not_done_at_its_end(
             for step in range(5)
         ]
         await live(history, f"SP-{number}", creationDate=at(history[0][1]).isoformat())
-    await store(connection, [heard("Delete", {"id": f"SP-{number}"}, 14 * DAY) for number in (2, 5, 8)])
+    await store(connection, [notified("Delete", {"id": f"SP-{number}"}, 14 * DAY) for number in (2, 5, 8)])
 
     for day, counts in (await flow(connection)).items():
         midnight = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)

@@ -35,7 +35,7 @@ def at(minute: float) -> datetime:
     return NOON + timedelta(minutes=minute)
 
 
-def heard(kind: str, payload: dict[str, Any], minute: float) -> Entry:
+def notified(kind: str, payload: dict[str, Any], minute: float) -> Entry:
     body = {
         "eventType": f"ServiceProblem{kind}Event",
         "eventTime": at(minute).isoformat(),
@@ -104,22 +104,22 @@ ODD: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[tuple[float, Entry]]:
-    """What is told of two problems in any order, with the minute since when it holds: whole, in part, deleted."""
-    told: list[tuple[float, Entry]] = []
+    """Notifications of two problems in any order, with the minute since when it holds: whole, in part, deleted."""
+    timed: list[tuple[float, Entry]] = []
     for number in range(draw(st.integers(1, 8))):
         minute = draw(st.integers(0, 6)) + number / 100 * draw(st.integers(0, 1))
         problem_id = draw(st.sampled_from(["SP-1", "SP-1", "SP-2"]))
         kind = draw(st.sampled_from(["whole", "whole", "part", "delete"]))
         if kind == "whole":
             status = draw(st.sampled_from(["acknowledged", "held", "resolved", "closed"]))
-            entry = heard("AttributeValueChange", whole(status, minute, problem_id) | draw(ODD), minute)
+            entry = notified("AttributeValueChange", whole(status, minute, problem_id) | draw(ODD), minute)
         elif kind == "part":
             patch: dict[str, Any] = draw(st.sampled_from([{"description": None}, {"status": "held"}, {"priority": 9}]))
-            entry = heard("AttributeValueChange", {"id": problem_id, **patch, "vendor": number}, minute)
+            entry = notified("AttributeValueChange", {"id": problem_id, **patch, "vendor": number}, minute)
         else:
-            entry = heard("Delete", {"id": problem_id}, minute)
-        told.append((minute, entry))
-    return told
+            entry = notified("Delete", {"id": problem_id}, minute)
+        timed.append((minute, entry))
+    return timed
 
 
 def of_then(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -127,45 +127,45 @@ def of_then(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @RELAXED
-@given(told=histories(), minute=st.sampled_from([-1, 0, 1, 2, 3, 4, 5, 6, 7]))
+@given(timed=histories(), minute=st.sampled_from([-1, 0, 1, 2, 3, 4, 5, 6, 7]))
 @example(  # a patch brings no deleted problem back, a whole statement does
-    told=[
-        (0, heard("Create", whole("held", 0), 0)),
-        (1, heard("Delete", {"id": "SP-1"}, 1)),
-        (2, heard("AttributeValueChange", {"id": "SP-1", "priority": 1}, 2)),
-        (3, heard("AttributeValueChange", whole("held", 3), 3)),
+    timed=[
+        (0, notified("Create", whole("held", 0), 0)),
+        (1, notified("Delete", {"id": "SP-1"}, 1)),
+        (2, notified("AttributeValueChange", {"id": "SP-1", "priority": 1}, 2)),
+        (3, notified("AttributeValueChange", whole("held", 3), 3)),
     ],
     minute=2,
 )
 async def test_as_of_a_time_is_a_replay_up_to_that_time(
-    database: Database, told: list[tuple[float, Entry]], minute: float
+    database: Database, timed: list[tuple[float, Entry]], minute: float
 ) -> None:
-    then = await replayed(database, [entry for _, entry in told], THEN, at(minute))
-    assert of_then(then) == of_then(await replayed(database, [e for since, e in told if since <= minute], LIVING))
+    then = await replayed(database, [entry for _, entry in timed], THEN, at(minute))
+    assert of_then(then) == of_then(await replayed(database, [e for since, e in timed if since <= minute], LIVING))
 
 
 @RELAXED
-@given(told=histories())
-async def test_as_of_the_end_is_what_is_now(database: Database, told: list[tuple[float, Entry]]) -> None:
-    entries = [entry for _, entry in told]
+@given(timed=histories())
+async def test_as_of_the_end_is_what_is_now(database: Database, timed: list[tuple[float, Entry]]) -> None:
+    entries = [entry for _, entry in timed]
     assert of_then(await replayed(database, entries, THEN, at(100))) == of_then(
         await replayed(database, entries, LIVING)
     )
 
 
 @RELAXED
-@given(told=histories(), minute=st.sampled_from([-1, 0, 1, 2, 3, 4, 5, 6, 7, 100]))
+@given(timed=histories(), minute=st.sampled_from([-1, 0, 1, 2, 3, 4, 5, 6, 7, 100]))
 @example(  # a patch, and then the older deletion of a problem nothing else is known of
-    told=[
-        (2, heard("AttributeValueChange", {"id": "SP-1", "priority": 1}, 2)),
-        (1, heard("Delete", {"id": "SP-1"}, 1)),
+    timed=[
+        (2, notified("AttributeValueChange", {"id": "SP-1", "priority": 1}, 2)),
+        (1, notified("Delete", {"id": "SP-1"}, 1)),
     ],
     minute=100,
 )
 async def test_the_versions_that_hold_at_a_time_are_the_problems_of_that_time(
-    database: Database, told: list[tuple[float, Entry]], minute: float
+    database: Database, timed: list[tuple[float, Entry]], minute: float
 ) -> None:
-    entries = [entry for _, entry in told]
+    entries = [entry for _, entry in timed]
     problems = await replayed(database, entries, THEN, at(minute))
     assert await replayed(database, entries, VERSIONS, at(minute)) == [
         {name: row[name] for name in ("id", "status", "body")} for row in problems
@@ -184,10 +184,10 @@ async def test_patches_that_an_answer_has_overtaken_were_never_true(
     """Answers to questions among patches; up to any time, what holds until then says the same as all there is."""
     times = [minute for minute, _ in changes]
     assume(len(set(times)) == len(times))
-    told = [(m, answered(whole(status, m), 10 + n)) for n, (m, status) in enumerate(sorted(changes))]
-    told += [(m, heard("AttributeValueChange", {"id": "SP-1", "priority": priority}, m)) for m, priority in patches]
-    then = await replayed(database, [entry for _, entry in told], THEN, at(minute))
-    assert of_then(then) == of_then(await replayed(database, [e for since, e in told if since <= minute], LIVING))
+    timed = [(m, answered(whole(status, m), 10 + n)) for n, (m, status) in enumerate(sorted(changes))]
+    timed += [(m, notified("AttributeValueChange", {"id": "SP-1", "priority": priority}, m)) for m, priority in patches]
+    then = await replayed(database, [entry for _, entry in timed], THEN, at(minute))
+    assert of_then(then) == of_then(await replayed(database, [e for since, e in timed if since <= minute], LIVING))
 
 
 @pytest.fixture
@@ -198,10 +198,10 @@ async def connection(database: Database) -> AsyncIterator[Connection]:
 
 
 async def test_what_became_known_late_was_true_then(connection: Connection) -> None:
-    for entry in (heard("Create", whole("acknowledged", 0), 0), heard("StateChange", whole("resolved", 10), 10)):
+    for entry in (notified("Create", whole("acknowledged", 0), 0), notified("StateChange", whole("resolved", 10), 10)):
         await store(connection, [entry])
     assert [row["status"] for row in await connection.fetch(THEN, at(5))] == ["acknowledged"]
-    await store(connection, [heard("StateChange", whole("held", 4), 4)])
+    await store(connection, [notified("StateChange", whole("held", 4), 4)])
     (row,) = await connection.fetch(THEN, at(5))
     assert (row["status"], row["status_changed_at"], row["last_changed_via"]) == ("held", at(4), "push")
     assert (row["first_seen_at"], row["last_seen_at"]) == (at(60), at(60))
@@ -209,8 +209,8 @@ async def test_what_became_known_late_was_true_then(connection: Connection) -> N
 
 
 async def test_a_deleted_problem_is_listed_until_it_was_deleted(connection: Connection) -> None:
-    await store(connection, [heard("Create", whole("held", 0), 0)])
-    await store(connection, [heard("Delete", {"id": "SP-1"}, 10)])
+    await store(connection, [notified("Create", whole("held", 0), 0)])
+    await store(connection, [notified("Delete", {"id": "SP-1"}, 10)])
     assert [row["id"] for row in await connection.fetch(THEN, at(9.99))] == ["SP-1"]
     assert await connection.fetch(THEN, at(10)) == []
 
@@ -329,7 +329,7 @@ async def test_whole_numbers_are_read_as_the_bridge_reads_them(database: Databas
 
 async def test_a_text_where_a_number_is_expected_agrees_with_the_current_row(connection: Connection) -> None:
     problem = whole("held", 0, priority="7", affectedNumberOfServices="2")
-    await store(connection, [heard("Create", problem, 0)])
+    await store(connection, [notified("Create", problem, 0)])
     (row,) = await connection.fetch(THEN, at(1))
     columns = columns_of(problem)
     assert (row["priority"], row["affected_services"]) == (columns.priority, columns.affected_services) == (7, 2)

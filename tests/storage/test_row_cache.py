@@ -43,7 +43,7 @@ def problem(status: str, at: float, name: str = "SP-1", **more: Any) -> dict[str
     return {"id": name, "status": status, "statusChangeDate": minute(at), "lastUpdate": minute(at), **required, **more}
 
 
-def heard(kind: str, payload: dict[str, Any], at: float, received: float = 60) -> Entry:
+def notified(kind: str, payload: dict[str, Any], at: float, received: float = 60) -> Entry:
     body = {"eventType": f"ServiceProblem{kind}Event", "eventTime": minute(at), "event": {"serviceProblem": payload}}
     notification = wire.read_notification(orjson.dumps(body), received_at=NOON + timedelta(minutes=received))
     return Entry(1, notification.observation, notification)
@@ -91,10 +91,10 @@ async def outcome(database: Database, entry: Entry) -> str:
 
 async def test_a_life_is_followed_without_reading_it_again(processes: list[Database]) -> None:
     database, other = processes
-    created = heard("Create", problem("acknowledged", 1), 1)
+    created = notified("Create", problem("acknowledged", 1), 1)
     assert await guessed(database, created)
     assert await outcome(database, created) == "applied"
-    resolved = heard("StateChange", problem("resolved", 2), 2)
+    resolved = notified("StateChange", problem("resolved", 2), 2)
     assert await guessed(database, resolved)
     assert not await guessed(other, resolved)
     assert await outcome(database, resolved) == "applied"
@@ -106,13 +106,13 @@ async def test_a_life_is_followed_without_reading_it_again(processes: list[Datab
 
 async def test_another_process_was_faster(processes: list[Database]) -> None:
     one, two = processes
-    await outcome(one, heard("Create", problem("acknowledged", 1), 1))
-    assert await outcome(two, heard("StateChange", problem("inProgress", 2), 2)) == "applied"
-    late = heard("StateChange", problem("held", 1.5), 1.5)
+    await outcome(one, notified("Create", problem("acknowledged", 1), 1))
+    assert await outcome(two, notified("StateChange", problem("inProgress", 2), 2)) == "applied"
+    late = notified("StateChange", problem("held", 1.5), 1.5)
     assert await guessed(one, late)  # and wrongly so
     assert await outcome(one, late) == "stale"
     assert await current(one) == ("inProgress", 3)
-    again = heard("StateChange", problem("resolved", 3), 3)
+    again = notified("StateChange", problem("resolved", 3), 3)
     assert not await guessed(one, again)  # it has learnt its lesson
     assert await outcome(one, again) == "applied"
 
@@ -120,7 +120,7 @@ async def test_another_process_was_faster(processes: list[Database]) -> None:
 async def test_what_is_announced_as_new_may_be_known(processes: list[Database]) -> None:
     one, two = processes
     await outcome(one, pulled(problem("held", 2), 3))
-    created = heard("Create", problem("acknowledged", 1), 1)
+    created = notified("Create", problem("acknowledged", 1), 1)
     assert await guessed(two, created)
     assert await outcome(two, created) == "stale"
     assert await current(two) == ("held", 2)
@@ -128,7 +128,7 @@ async def test_what_is_announced_as_new_may_be_known(processes: list[Database]) 
 
 async def test_what_another_process_heard_is_a_duplicate(processes: list[Database]) -> None:
     one, two = processes
-    created, other = heard("Create", problem("held", 1), 1), heard("Create", problem("held", 1, "SP-2"), 1)
+    created, other = notified("Create", problem("held", 1), 1), notified("Create", problem("held", 1, "SP-2"), 1)
     await outcome(one, created)
     stored = await store_items(two, [created, other])
     assert stored.outcomes == ["duplicate", "applied"]
@@ -136,11 +136,11 @@ async def test_what_another_process_heard_is_a_duplicate(processes: list[Databas
 
 async def test_a_row_that_was_deleted_by_hand_begins_anew(processes: list[Database]) -> None:
     database = processes[0]
-    await outcome(database, heard("Create", problem("held", 1), 1))
-    await outcome(database, heard("StateChange", problem("inProgress", 2), 2))
+    await outcome(database, notified("Create", problem("held", 1), 1))
+    await outcome(database, notified("StateChange", problem("inProgress", 2), 2))
     async with database.connection() as connection:
         await connection.execute("delete from bridge.service_problem")
-    changed = heard("StateChange", problem("resolved", 3), 3)
+    changed = notified("StateChange", problem("resolved", 3), 3)
     assert await guessed(database, changed)
     assert await outcome(database, changed) == "applied"
     assert await current(database) == ("resolved", 1)
@@ -148,8 +148,8 @@ async def test_a_row_that_was_deleted_by_hand_begins_anew(processes: list[Databa
 
 async def test_nothing_is_remembered_over_a_new_connection(processes: list[Database]) -> None:
     database = processes[0]
-    await outcome(database, heard("Create", problem("held", 1), 1))
-    changed = heard("StateChange", problem("resolved", 2), 2)
+    await outcome(database, notified("Create", problem("held", 1), 1))
+    changed = notified("StateChange", problem("resolved", 2), 2)
     async with database.connection() as connection:
         assert await guessed(database, changed)
         async with database.connection():  # the first one is lent: it takes another
@@ -164,8 +164,8 @@ async def test_a_transaction_that_is_rolled_back_leaves_nothing_to_remember(proc
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        await store_items(database, [heard("Create", problem("held", 1), 1)], then=refuses)
-    assert not await guessed(database, heard("StateChange", problem("resolved", 2), 2))
+        await store_items(database, [notified("Create", problem("held", 1), 1)], then=refuses)
+    assert not await guessed(database, notified("StateChange", problem("resolved", 2), 2))
 
 
 def current_row(name: str) -> tuple[Any, ...]:
@@ -197,7 +197,7 @@ Step = tuple[int, list[Entry]]
 @st.composite
 def steps(draw: st.DrawFn) -> list[Step]:
     """Batches of events and answers about two problems, each for one of two processes, some of them twice."""
-    told: list[Step] = []
+    drawn: list[Step] = []
     for number in range(draw(st.integers(2, 7))):
         entries = []
         for place in range(draw(st.integers(1, 3))):
@@ -208,14 +208,14 @@ def steps(draw: st.DrawFn) -> list[Step]:
             if kind == "answer":
                 entries.append(pulled(problem(status, at, name), received))
             elif kind == "patch":
-                entries.append(heard("AttributeValueChange", {"id": name, "description": status}, at, received))
+                entries.append(notified("AttributeValueChange", {"id": name, "description": status}, at, received))
             elif kind == "Delete":
-                entries.append(heard("Delete", {"id": name}, at, received))
+                entries.append(notified("Delete", {"id": name}, at, received))
             else:
-                entries.append(heard(kind, problem(status, at, name), at, received))
-        told.append((draw(st.integers(0, 1)), entries))
-    again = draw(st.lists(st.sampled_from(told), max_size=2))
-    return told + [(draw(st.integers(0, 1)), [one for one in entries if one.notification]) for _, entries in again]
+                entries.append(notified(kind, problem(status, at, name), at, received))
+        drawn.append((draw(st.integers(0, 1)), entries))
+    again = draw(st.lists(st.sampled_from(drawn), max_size=2))
+    return drawn + [(draw(st.integers(0, 1)), [one for one in entries if one.notification]) for _, entries in again]
 
 
 async def tables(connection: Connection) -> list[Any]:
@@ -230,9 +230,9 @@ async def tables(connection: Connection) -> list[Any]:
     return [[row[0] for row in await connection.fetch(query)] for query in queries]
 
 
-async def result_of(databases: Sequence[Database], told: Sequence[Step]) -> tuple[list[str], list[Any]]:
+async def result_of(databases: Sequence[Database], drawn: Sequence[Step]) -> tuple[list[str], list[Any]]:
     outcomes = []
-    for place, entries in told:
+    for place, entries in drawn:
         if entries:
             outcomes += (await store_items(databases[place], entries)).outcomes
     async with databases[0].connection() as connection:
@@ -250,28 +250,28 @@ async def result_of(databases: Sequence[Database], told: Sequence[Step]) -> tupl
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(told=steps(), careful=st.sampled_from((0, 1, 100)))
+@given(drawn=steps(), careful=st.sampled_from((0, 1, 100)))
 async def test_processes_that_remember_write_what_one_that_reads_everything_does(
-    processes: list[Database], told: list[Step], careful: int
+    processes: list[Database], drawn: list[Step], careful: int
 ) -> None:
     for database in processes:
         start_over(database, careful)
-    guessing = await result_of(processes, told)
+    guessing = await result_of(processes, drawn)
     start_over(processes[0], 1_000_000).invalidate([], guessed=True)
 
-    assert guessing == await result_of(processes[:1] * 2, told)
+    assert guessing == await result_of(processes[:1] * 2, drawn)
 
 
 async def test_events_that_overtake_each_other_in_one_process(processes: list[Database]) -> None:
     database = processes[0]
-    first = heard("Create", problem("acknowledged", 1), 1)
+    first = notified("Create", problem("acknowledged", 1), 1)
     async with database.session() as connection:
         prepared = await prepare(connection, [first], cache=row_cache_of(database))
         await observation.write(connection, prepared)
-    second = heard("StateChange", problem("held", 2), 2)
+    second = notified("StateChange", problem("held", 2), 2)
     await outcome(database, second)
     cached(row_cache_of(database), prepared)  # its task was slower to go on
-    assert await outcome(database, heard("StateChange", problem("resolved", 3), 3)) == "applied"
+    assert await outcome(database, notified("StateChange", problem("resolved", 3), 3)) == "applied"
     assert await current(database) == ("resolved", 3)
 
 
@@ -286,8 +286,8 @@ async def test_what_would_not_be_checked_is_weighed_on_what_the_tables_hold(
     processes: list[Database], also: str, payload: dict[str, Any], status: str
 ) -> None:
     database = processes[0]
-    await outcome(database, heard("Create", problem("held", 1), 1))
+    await outcome(database, notified("Create", problem("held", 1), 1))
     async with database.connection() as connection:
         await connection.execute(f"truncate bridge.service_problem, bridge.{also}")
-    assert await outcome(database, heard("StateChange", payload, 1)) == "applied"
+    assert await outcome(database, notified("StateChange", payload, 1)) == "applied"
     assert await current(database) == (status, 1)

@@ -1,4 +1,4 @@
-"""Reports say the same with summaries as without, whatever is told, pruned, broken off or forgotten in between."""
+"""Reports say the same with summaries as without, whatever is pushed, pruned, interrupted or removed in between."""
 
 import itertools
 from collections.abc import AsyncIterator, Sequence
@@ -68,7 +68,7 @@ def at(minute: float) -> datetime:
     return NOON + timedelta(minutes=minute)
 
 
-def heard(kind: str, payload: dict[str, Any], minute: float, source_id: int = 1) -> Entry:
+def notified(kind: str, payload: dict[str, Any], minute: float, source_id: int = 1) -> Entry:
     body = {
         "eventType": f"ServiceProblem{kind}Event",
         "eventTime": at(minute).isoformat(),
@@ -77,7 +77,7 @@ def heard(kind: str, payload: dict[str, Any], minute: float, source_id: int = 1)
     return Entry(source_id, wire.read_notification(orjson.dumps(body), received_at=at(minute + 1)).observation)
 
 
-def told(status: str, minute: float, problem_id: str = "SP-1", source_id: int = 1, **more: Any) -> Entry:
+def pushed(status: str, minute: float, problem_id: str = "SP-1", source_id: int = 1, **more: Any) -> Entry:
     problem = {
         "id": problem_id,
         "description": "no light",
@@ -91,7 +91,7 @@ def told(status: str, minute: float, problem_id: str = "SP-1", source_id: int = 
         **more,
     }
     named = {name: value for name, value in problem.items() if value is not None}
-    return heard("AttributeValueChange", named, minute, source_id)
+    return notified("AttributeValueChange", named, minute, source_id)
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ async def do(database: Database, connection: Connection, steps: Sequence[Step]) 
 
 ENTRIES = st.one_of(
     st.builds(
-        told,
+        pushed,
         st.sampled_from(STATUSES),
         st.integers(0, 6).map(lambda half_days: half_days * DAY / 2),
         st.sampled_from(["SP-1", "SP-1", "SP-2"]),
@@ -160,13 +160,13 @@ ENTRIES = st.one_of(
         affectedLocation=st.sampled_from([None, [{"name": "north", "role": "region"}], [{"id": "L1"}]]),
     ),
     st.builds(
-        heard,
+        notified,
         st.just("AttributeValueChange"),
         st.sampled_from([{"id": "SP-1", "status": "held"}, {"id": "SP-2", "status": "closed"}, {"id": "SP-1", "x": 1}]),
         st.integers(0, 6).map(lambda half_days: half_days * DAY / 2),
     ),
     st.builds(
-        heard,
+        notified,
         st.just("Delete"),
         st.sampled_from([{"id": "SP-1"}, {"id": "SP-2"}]),
         st.integers(1, 7).map(lambda half_days: half_days * DAY / 2),
@@ -197,23 +197,23 @@ STEPS = st.one_of(
 @given(steps=st.lists(STEPS, min_size=2, max_size=9))
 @example(  # a late statement changes what was summarised
     steps=[
-        ("tell", [told("acknowledged", 0), told("resolved", DAY)]),
+        ("tell", [pushed("acknowledged", 0), pushed("resolved", DAY)]),
         ("begin", None),
         ("pass", None),
         ("pass", None),
-        ("tell", [told("held", DAY / 2)]),
+        ("tell", [pushed("held", DAY / 2)]),
         ("pass", None),
-        ("tell", [told("inProgress", 2 * DAY), told("closed", 3 * DAY)]),
+        ("tell", [pushed("inProgress", 2 * DAY), pushed("closed", 3 * DAY)]),
         ("pass", None),
     ]
 )
-@example(steps=[("tell", [told("Brewing", 0)]), ("begin", None), ("pass", None)])  # no status that is known
+@example(steps=[("tell", [pushed("Brewing", 0)]), ("begin", None), ("pass", None)])  # no status that is known
 @example(  # raised later than can be meant
-    steps=[("tell", [told("held", 0, creationDate=at(2 * DAY).isoformat())]), ("begin", None), ("pass", None)]
+    steps=[("tell", [pushed("held", 0, creationDate=at(2 * DAY).isoformat())]), ("begin", None), ("pass", None)]
 )
 @example(  # what is pruned leaves the summaries
     steps=[
-        ("tell", [told("acknowledged", 0), told("resolved", DAY), heard("Delete", {"id": "SP-1"}, 2 * DAY)]),
+        ("tell", [pushed("acknowledged", 0), pushed("resolved", DAY), notified("Delete", {"id": "SP-1"}, 2 * DAY)]),
         ("begin", None),
         ("pass", None),
         ("pass", None),
@@ -246,7 +246,7 @@ async def test_reports_are_the_same_with_summaries(
 async def summarised(database: Database, connection: Connection) -> Summariser:
     """Tell two lives, and summarise them."""
     async with connection.transaction():
-        await store(connection, [told("acknowledged", 0), told("resolved", DAY), told("held", DAY, "SP-2")])
+        await store(connection, [pushed("acknowledged", 0), pushed("resolved", DAY), pushed("held", DAY, "SP-2")])
     job = Summariser(database)
     await job.begin()
     while not await job.run_once():
@@ -259,7 +259,7 @@ async def summarised(database: Database, connection: Connection) -> Summariser:
 async def test_what_changed_since_is_told_before_it_is_summarised(database: Database, connection: Connection) -> None:
     await summarised(database, connection)
     async with connection.transaction():
-        await store(connection, [told("closed", 2 * DAY)])
+        await store(connection, [pushed("closed", 2 * DAY)])
         assert await connection.fetchval("select status from report.resolution where id = 'SP-1'") == "closed"
     assert await connection.fetchval("select status from bridge.resolution where id = 'SP-1'") == "resolved"
     await agree(connection)
@@ -268,7 +268,7 @@ async def test_what_changed_since_is_told_before_it_is_summarised(database: Data
 async def test_what_breaks_off_before_the_commit_is_done_again(database: Database, connection: Connection) -> None:
     job = await summarised(database, connection)
     async with connection.transaction():
-        await store(connection, [told("closed", 2 * DAY)])
+        await store(connection, [pushed("closed", 2 * DAY)])
     before = await summary.lock(connection)
     transaction = connection.transaction()
     await transaction.start()
@@ -284,7 +284,7 @@ async def test_what_breaks_off_before_the_commit_is_done_again(database: Databas
 async def test_who_lost_the_lease_writes_nothing(database: Database, connection: Connection) -> None:
     await summarised(database, connection)
     async with connection.transaction():
-        await store(connection, [told("closed", 2 * DAY)])
+        await store(connection, [pushed("closed", 2 * DAY)])
     token = await lease.take(connection, LEADER, "somebody", seconds=60)
     assert token is not None
     with pytest.raises(LeaseLostError):
@@ -297,7 +297,7 @@ async def test_writes_of_a_release_that_notes_no_changes_are_told_and_found(
 ) -> None:
     job = await summarised(database, connection)
     async with connection.transaction():
-        await store(connection, [told("closed", 2 * DAY), told("acknowledged", 0, "SP-3")])
+        await store(connection, [pushed("closed", 2 * DAY), pushed("acknowledged", 0, "SP-3")])
         await connection.execute("delete from bridge.service_problem where id = 'SP-2'")
         await connection.execute("delete from bridge.change")
         await connection.execute("update bridge.source set last_push_at = now() + interval '6 minutes'")
@@ -317,12 +317,12 @@ async def test_what_open_problems_affect_is_told_each_once_by_name_or_else_by_id
 ) -> None:
     named = [{"id": "S2", "name": "Voice"}, {"id": "S1"}, {"id": "S2", "name": "Voice"}, {"id": "S3", "name": None}]
     lists = {"affectedService": named, "affectedResource": "R7", "affectedLocation": [{"name": "north"}, {"id": "L4"}]}
-    gone = heard("Delete", {"id": "SP-4"}, DAY)
+    gone = notified("Delete", {"id": "SP-4"}, DAY)
     entries = [
-        told("held", DAY, **lists),
-        told("resolved", DAY, "SP-2", **lists),
-        told("Brewing", DAY, "SP-3"),
-        told("held", 0, "SP-4", **lists),
+        pushed("held", DAY, **lists),
+        pushed("resolved", DAY, "SP-2", **lists),
+        pushed("Brewing", DAY, "SP-3"),
+        pushed("held", 0, "SP-4", **lists),
         gone,
     ]
     wanted = [
@@ -344,7 +344,7 @@ async def test_what_open_problems_affect_is_told_each_once_by_name_or_else_by_id
     assert await connection.fetchval("select count(*) from bridge.resolution where services is not null") == 2
     assert await found() == wanted
     async with connection.transaction():
-        await store(connection, [told("closed", 2 * DAY), told("held", 2 * DAY, "SP-3", affectedService="S8")])
+        await store(connection, [pushed("closed", 2 * DAY), pushed("held", 2 * DAY, "SP-3", affectedService="S8")])
     assert [(row[1], row[6]) for row in await found()] == [("SP-3", ["S8"])], "changed since"
 
 
@@ -353,7 +353,9 @@ async def test_summaries_of_a_release_that_knows_no_names_are_told_and_filled_in
 ) -> None:
     job = await summarised(database, connection)
     async with connection.transaction():
-        await store(connection, [told("held", 2 * DAY, "SP-2", affectedService="S8"), told("held", 2 * DAY, "SP-3")])
+        await store(
+            connection, [pushed("held", 2 * DAY, "SP-2", affectedService="S8"), pushed("held", 2 * DAY, "SP-3")]
+        )
     # what that release does with them: all but the names and their revision
     await connection.execute(
         """
@@ -385,7 +387,7 @@ async def test_the_dump_of_another_server_is_summarised_anew(database: Database,
     job = await summarised(database, connection)
     await connection.execute("update bridge.summary set committed = '999999999'")
     async with connection.transaction():
-        await store(connection, [told("closed", 2 * DAY)])
+        await store(connection, [pushed("closed", 2 * DAY)])
     assert not await summary.usable(connection)
     await agree(connection)
     await job.begin(again=False)
@@ -400,7 +402,7 @@ async def test_a_change_that_is_not_summarised_is_not_pruned(database: Database,
     job = await summarised(database, connection)
     for status, days in (("closed", 2), ("inProgress", 3)):
         async with connection.transaction():
-            await store(connection, [told(status, days * DAY)])
+            await store(connection, [pushed(status, days * DAY)])
     later = datetime.now(UTC) + timedelta(days=2)
     await retention.delete(connection, "changes", later, 100)
     kept = (
@@ -426,7 +428,7 @@ class Watched(Summariser):
 
 async def test_the_leader_makes_and_keeps_the_summaries(database: Database, connection: Connection) -> None:
     async with connection.transaction():
-        await store(connection, [told("acknowledged", 0, f"SP-{number}") for number in range(50)])
+        await store(connection, [pushed("acknowledged", 0, f"SP-{number}") for number in range(50)])
     send, passes = anyio.create_memory_object_stream[bool]()
     async with send, passes, anyio.create_task_group() as group:
         group.start_soon(Watched(database, every_seconds=0.01, passes=send).run)
@@ -435,7 +437,7 @@ async def test_the_leader_makes_and_keeps_the_summaries(database: Database, conn
                 pass
             assert await summary.usable(connection)
             async with connection.transaction():
-                await store(connection, [told("closed", DAY, "SP-7")])
+                await store(connection, [pushed("closed", DAY, "SP-7")])
             while await connection.fetchval("select status from bridge.resolution where id = 'SP-7'") != "closed":
                 await passes.receive()
         group.cancel_scope.cancel()
@@ -452,7 +454,7 @@ async def test_who_follows_more_slowly_than_it_changes_still_says_that_the_summa
         nonlocal told_of
         told_of += 1
         async with connection.transaction():
-            await store(connection, [told("held", 2 * DAY, f"SP-new-{told_of}")])
+            await store(connection, [pushed("held", 2 * DAY, f"SP-new-{told_of}")])
         return await step(self, how)
 
     monkeypatch.setattr(Summariser, "_step", after_one_more)
@@ -489,7 +491,7 @@ async def test_a_step_is_as_large_as_is_done_in_a_moment(
     async def change(problems: int, minute: float) -> None:
         for first in range(0, problems, 10):
             async with connection.transaction():
-                await store(connection, [told("held", minute, f"SP-new-{first + more}") for more in range(10)])
+                await store(connection, [pushed("held", minute, f"SP-new-{first + more}") for more in range(10)])
 
     monkeypatch.setattr(report_summary, "monotonic", lambda: clock)
     monkeypatch.setattr(report_summary, "_SHARE", 0)

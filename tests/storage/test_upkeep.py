@@ -47,7 +47,7 @@ async def hot_share(dsn: str) -> tuple[int, float]:
 
 
 async def test_being_seen_again_is_a_hot_update(database: Database, dsn: str) -> None:
-    """`touch` changes no column that an index needs, and a page has room for some of its rows to be written anew.
+    """`touch` changes no column that an index needs, and a page has room for some of its rows to be written again.
 
     A problem that changed is another matter: its time of change is indexed for the reports.
     """
@@ -75,7 +75,7 @@ async def test_pruning_waits_for_nobody_and_nobody_waits_for_it(database: Databa
                 for what in retention.WHAT
             }
             assert gone["versions"] > 0
-            heard = wire.read_notification(
+            notification = wire.read_notification(
                 orjson.dumps(
                     {
                         "eventId": "e-1",
@@ -88,7 +88,7 @@ async def test_pruning_waits_for_nobody_and_nobody_waits_for_it(database: Databa
             )
             async with database.transaction() as connection:
                 await connection.execute(f"set local lock_timeout = '{PATIENCE_SECONDS}s'")
-                done = await store(connection, [Entry(1, heard.observation, heard)])
+                done = await store(connection, [Entry(1, notification.observation, notification)])
             assert done.outcomes == ["applied"]
     finally:
         await pruning.close()

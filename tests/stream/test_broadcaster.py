@@ -1,4 +1,4 @@
-"""Following the changes: each is told, in order, whatever becomes of queues, connections and the order of commits."""
+"""Following the changes: each is sent, in order, whatever becomes of queues, connections and the order of commits."""
 
 import math
 from collections.abc import AsyncIterator
@@ -52,27 +52,27 @@ async def broadcaster(database: Database) -> AsyncIterator[Broadcaster]:
         group.cancel_scope.cancel()
 
 
-async def told(follower: Follower, count: int, wish: StreamFilter | None = None) -> list[dict[str, Any]]:
+async def received(follower: Follower, count: int, wish: StreamFilter | None = None) -> list[dict[str, Any]]:
     """The next so many events."""
-    heard: list[dict[str, Any]] = []
+    arrived: list[dict[str, Any]] = []
     with anyio.fail_after(LIMIT_SECONDS):
-        while len(heard) < count:
+        while len(arrived) < count:
             step = await follower.next(LIMIT_SECONDS)
             assert step is not None
-            heard += map(orjson.loads, step.wanted(wish or follower.wish))
-    return heard
+            arrived += map(orjson.loads, step.wanted(wish or follower.wish))
+    return arrived
 
 
 async def test_what_is_committed_is_told_as_it_is_now(database: Database, broadcaster: Broadcaster) -> None:
     async with broadcaster.follow(StreamFilter()) as follower:
         await keep(database, listed("a"), listed("b", "held", priority=2))
-        one, two = sorted(await told(follower, 2), key=lambda event: str(event["id"]))
+        one, two = sorted(await received(follower, 2), key=lambda event: str(event["id"]))
         assert (one["id"], one["status"], one["deleted"]) == ("a", "inProgress", False)
         assert (two["source"], two["id"], two["status"], two["priority"]) == ("snow", "b", "held", 2)
         assert "body" not in two
         await keep(database, listed("a", "resolved", 1))
         wish = StreamFilter(bodies=True)
-        (again,) = await told(follower, 1, wish)
+        (again,) = await received(follower, 1, wish)
         assert (again["status"], again["body"]["status"], again["body"]["id"]) == ("resolved", "resolved", "a")
 
 
@@ -84,8 +84,8 @@ async def test_all_followers_hear_the_same_and_each_what_it_wants(database: Data
         broadcaster.follow(wishes[2]) as other,
     ):
         await keep(database, listed("a"), listed("b", "held"), listed("c", "held"))
-        assert sorted(one["id"] for one in await told(every, 3)) == ["a", "b", "c"]
-        assert sorted(one["id"] for one in await told(held, 2)) == ["b", "c"]
+        assert sorted(one["id"] for one in await received(every, 3)) == ["a", "b", "c"]
+        assert sorted(one["id"] for one in await received(held, 2)) == ["b", "c"]
         with anyio.fail_after(LIMIT_SECONDS):
             step = await other.next(LIMIT_SECONDS)
         assert step is not None
@@ -98,13 +98,13 @@ async def test_who_comes_back_hears_what_it_missed_once_and_then_what_comes(
 ) -> None:
     async with broadcaster.follow(StreamFilter()) as follower:
         await keep(database, listed("a"))
-        await told(follower, 1)
+        await received(follower, 1)
         left_at = follower.position
     await keep(database, listed("b"))
     await keep(database, listed("c"))
     async with broadcaster.follow(StreamFilter(after=left_at)) as follower:
         await keep(database, listed("d"))
-        assert [one["id"] for one in await told(follower, 3)] == ["b", "c", "d"]
+        assert [one["id"] for one in await received(follower, 3)] == ["b", "c", "d"]
         assert not follower.reset
 
 
@@ -112,7 +112,7 @@ async def test_who_comes_back_too_late_is_told_to_begin_anew(database: Database,
     async with broadcaster.follow(StreamFilter()) as follower:
         for problem_id in "abc":
             await keep(database, listed(problem_id))
-        await told(follower, 3)
+        await received(follower, 3)
         left_at = follower.position
     for problem_id in "def":
         await keep(database, listed(problem_id))
@@ -129,11 +129,11 @@ async def test_who_comes_back_too_late_is_told_to_begin_anew(database: Database,
     async with broadcaster.follow(StreamFilter(after=left_at)) as follower:
         assert follower.reset
         await keep(database, listed("g"))
-        heard = ""
-        while heard != "g":  # what was told already may be told again
-            [one] = await told(follower, 1)
+        arrived = ""
+        while arrived != "g":  # what was sent already may be sent again
+            [one] = await received(follower, 1)
             assert one["id"] in {"f", "g"}
-            heard = str(one["id"])
+            arrived = str(one["id"])
     async with broadcaster.follow(StreamFilter(after=Position(2**62, 1))) as follower:
         assert follower.reset, "the position is of another server"
 
@@ -146,11 +146,11 @@ async def test_a_slow_one_loses_its_queue_and_nothing_else(
     async with broadcaster.follow(StreamFilter()) as slow, broadcaster.follow(StreamFilter()) as quick:
         for number in range(30):
             await keep(database, listed(f"p{number:02}", description="x" * 2000))
-            assert [one["id"] for one in await told(quick, 1)] == [f"p{number:02}"]
+            assert [one["id"] for one in await received(quick, 1)] == [f"p{number:02}"]
         assert overflows._value.get() >= 1
         await keep(database, listed("last"))
-        heard = [one["id"] for one in await told(slow, 31)]
-        assert heard == [*(f"p{number:02}" for number in range(30)), "last"]
+        arrived = [one["id"] for one in await received(slow, 31)]
+        assert arrived == [*(f"p{number:02}" for number in range(30)), "last"]
 
 
 async def test_a_large_change_is_told_in_parts_and_left_only_at_its_end(
@@ -170,7 +170,7 @@ async def test_a_large_change_is_told_in_parts_and_left_only_at_its_end(
         assert [len(step.events) for step in steps] == [4, 4, 2]
         assert follower.position == steps[-1].position > stood_at
     async with broadcaster.follow(StreamFilter(after=stood_at)) as follower:
-        assert sorted(one["id"] for one in await told(follower, 10)) == sorted(f"p{number}" for number in range(10))
+        assert sorted(one["id"] for one in await received(follower, 10)) == sorted(f"p{number}" for number in range(10))
 
 
 async def test_a_commit_that_was_overtaken_is_told_as_well(
@@ -179,13 +179,13 @@ async def test_a_commit_that_was_overtaken_is_told_as_well(
     slow = await asyncpg.connect(dsn)
     async with broadcaster.follow(StreamFilter()) as follower:
         await keep(database, listed("slow"))
-        await told(follower, 1)
+        await received(follower, 1)
         transaction = slow.transaction()
         await transaction.start()
         await changed(slow, [(1, "slow")])
         await keep(database, listed("quick"))
         await transaction.commit()
-        assert {one["id"] for one in await told(follower, 2)} == {"slow", "quick"}
+        assert {one["id"] for one in await received(follower, 2)} == {"slow", "quick"}
     await slow.close()
 
 
@@ -195,7 +195,7 @@ async def test_followers_stay_while_postgres_drops_connections(
     admin = await asyncpg.connect(dsn)
     async with broadcaster.follow(StreamFilter()) as follower:
         await keep(database, listed("a"))
-        await told(follower, 1)
+        await received(follower, 1)
         await admin.fetch(
             "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'tmf656%'"
         )
@@ -205,7 +205,7 @@ async def test_followers_stay_while_postgres_drops_connections(
                 break
             except TransientError:
                 await anyio.lowlevel.checkpoint()
-        assert [one["id"] for one in await told(follower, 1)] == ["b"]
+        assert [one["id"] for one in await received(follower, 1)] == ["b"]
     await admin.close()
 
 

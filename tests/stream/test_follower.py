@@ -1,4 +1,4 @@
-"""One follower: live from a queue, and behind, from the table, after an overflow; nothing is lost or told twice."""
+"""One follower: live from a queue, and behind, from the table, after an overflow; nothing is lost or sent twice."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 
@@ -30,7 +30,7 @@ class Table:
                 yield each
 
 
-async def heard(follower: Follower) -> list[int]:
+async def taken(follower: Follower) -> list[int]:
     """What is at hand."""
 
     async def steps() -> AsyncIterator[StreamStep]:
@@ -44,16 +44,16 @@ async def test_who_begins_now_hears_what_comes() -> None:
     follower = Follower(StreamFilter(), Table(1, 2))
     follower.start(Position(2, 1), reset=False)
     follower.offer(step(3))
-    assert await heard(follower) == [3]
+    assert await taken(follower) == [3]
     assert follower.position == Position(3, 1)
 
 
 async def test_who_comes_back_reads_what_it_missed_and_hears_nothing_twice() -> None:
     follower = Follower(StreamFilter(after=Position(1, 1)), Table(1, 2, 3))
-    assert await heard(follower) == [2, 3]
+    assert await taken(follower) == [2, 3]
     follower.offer(step(3))
     follower.offer(step(4))
-    assert await heard(follower) == [4]
+    assert await taken(follower) == [4]
 
 
 async def test_a_queue_that_overflows_is_read_out_of_the_table() -> None:
@@ -65,20 +65,20 @@ async def test_a_queue_that_overflows_is_read_out_of_the_table() -> None:
         table.kept.append(step(number))
         follower.offer(step(number, size_bytes=QUEUE_BYTES))
     assert overflows == [1]
-    assert await heard(follower) == [2, 3]
+    assert await taken(follower) == [2, 3]
 
 
 async def test_one_step_that_is_too_large_is_no_overflow() -> None:
     follower = Follower(StreamFilter(), Table())
     follower.start(Position(0, 0), reset=False)
     follower.offer(step(1, size_bytes=2 * QUEUE_BYTES))
-    assert await heard(follower) == [1]
+    assert await taken(follower) == [1]
 
 
 async def test_who_has_heard_half_a_transaction_stands_before_it() -> None:
     follower = Follower(StreamFilter(), Table())
     follower.start(Position(0, 0), reset=False)
     follower.offer(step(1, last=False))
-    assert await heard(follower) == [1]
+    assert await taken(follower) == [1]
     assert follower.position == Position(0, 0)
     await follower.close()

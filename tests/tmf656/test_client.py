@@ -522,8 +522,8 @@ async def test_secrets_never_stand_in_messages_representations_or_logs(caplog: p
         async with Client("snow", options) as client:
             with pytest.raises(UnauthorisedError, match=r"sources\.snow\.username") as caught:
                 await first_page(client)
-            told = f"{caught.value} {options!r} {client!r}"
-    assert CANARY not in told
+            printed = f"{caught.value} {options!r} {client!r}"
+    assert CANARY not in printed
     ours = [record.getMessage() for record in caplog.records if record.name != "aiohttp.access"]
     assert CANARY not in "".join(ours)
 

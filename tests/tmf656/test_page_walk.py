@@ -371,7 +371,7 @@ def histories(draw: st.DrawFn) -> tuple[Server, set[str], int]:
     kind = draw(st.sampled_from([Server, PageNumberServer, OffsetDeafServer, DeafServer]))
     cap = draw(st.sampled_from([2, 3, 5, 8, 20, 100] if kind is Server else [12, 20, 100]))
     limit = draw(st.integers(2 if kind is Server else 12, 25))
-    told = kind is not OffsetDeafServer and draw(st.booleans())
+    stated = kind is not OffsetDeafServer and draw(st.booleans())
     new_ids = iter(range(1000, 9999))
     dying = [f"P{number}" for number in sorted(mortal, key=lambda n: n * 7919 % 61)]
 
@@ -390,7 +390,7 @@ def histories(draw: st.DrawFn) -> tuple[Server, set[str], int]:
                 places = {"front": 0, "back": len(server.rows), "amid": index * 17 % (len(server.rows) + 1)}
                 server.rows.insert(places[what], row(next(new_ids)))
 
-    totals: Callable[[Server], int | None] = (lambda s: len(s.rows)) if told else (lambda _: None)
+    totals: Callable[[Server], int | None] = (lambda s: len(s.rows)) if stated else (lambda _: None)
     server = kind(rows, cap=cap, totals=totals, meanwhile=meanwhile)
     return server, {one["id"] for one in rows} - {f"P{n}" for n in mortal}, limit
 

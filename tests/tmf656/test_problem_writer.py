@@ -218,7 +218,7 @@ async def test_too_many_requests_are_a_pause_and_no_doubt() -> None:
 async def test_the_answer_to_a_write_is_what_a_poll_reads(version: str) -> None:
     async with writing(version) as (sim, writer):
         made = await writer.create(new(version), KEY)
-        polled = read_problem(sim.told()[made.id], asked_at=made.asked_at, via=Via.WRITE)
+        polled = read_problem(sim.shown()[made.id], asked_at=made.asked_at, via=Via.WRITE)
         assert read_problem(made.item, asked_at=made.asked_at, via=Via.WRITE).content_hash == polled.content_hash
 
 

@@ -1,4 +1,4 @@
-"""What a pass has seen: rows that join pages, ids that were on none, and a filter that is not heeded."""
+"""What a pass has seen: rows that join pages, ids that were on none, and a filter that is not obeyed."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

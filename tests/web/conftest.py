@@ -40,7 +40,7 @@ class Upstream:
 
     async def answer(self, request: web.Request) -> web.Response:
         if self.status != 200:
-            return web.json_response({"code": "1", "reason": "as told"}, status=self.status)
+            return web.json_response({"code": "1", "reason": "as set"}, status=self.status)
         base, found, last = request.path.rstrip("/").rpartition("/serviceProblem")
         if request.method != "GET" or not found:
             return web.json_response({"code": "404", "reason": "no such resource"}, status=404)

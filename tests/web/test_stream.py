@@ -86,21 +86,21 @@ async def bridge(shared_dsn: str, upstream: Any, open_bridge: Any) -> AsyncItera
 
 
 @pytest.fixture
-def tell(bridge: RunningBridge, post: Any) -> Any:
+def push_state(bridge: RunningBridge, post: Any) -> Any:
     """Have the source push a state."""
 
-    async def telling(problem_id: str, status: str, minute: int = 0, running: RunningBridge = bridge) -> None:
+    async def push(problem_id: str, status: str, minute: int = 0, running: RunningBridge = bridge) -> None:
         problem = {"id": problem_id, "status": status, "lastUpdate": f"2026-06-01T12:{minute:02}:00Z", "category": "x"}
         event = {"eventType": "ServiceProblemStateChangeEvent", "event": {"serviceProblem": problem}}
         answer = await post(f"{running.url}/listener/snow/{SECRET}", event)
         assert answer.status == 201
 
-    return telling
+    return push
 
 
-async def test_a_change_is_sent_as_it_is_committed(bridge: RunningBridge, tell: Any) -> None:
+async def test_a_change_is_sent_as_it_is_committed(bridge: RunningBridge, push_state: Any) -> None:
     async with reading(bridge) as plain, reading(bridge, "?body=true") as whole:
-        await tell("SP-1", "inProgress")
+        await push_state("SP-1", "inProgress")
         kind, said = await plain.event()
         assert kind == "service_problem"
         assert (said["source"], said["id"], said["status"], said["deleted"]) == ("snow", "SP-1", "inProgress", False)
@@ -109,20 +109,20 @@ async def test_a_change_is_sent_as_it_is_committed(bridge: RunningBridge, tell: 
         assert (body["id"], body["status"], body["category"]) == ("SP-1", "inProgress", "x")
 
 
-async def test_source_and_status_choose(bridge: RunningBridge, tell: Any) -> None:
+async def test_source_and_status_choose(bridge: RunningBridge, push_state: Any) -> None:
     async with reading(bridge, "?status=held&status=closed&source=snow") as some:
-        await tell("SP-2", "inProgress", 1)
-        await tell("SP-2", "held", 2)
+        await push_state("SP-2", "inProgress", 1)
+        await push_state("SP-2", "held", 2)
         assert (await some.event())[1]["status"] == "held"
 
 
-async def test_who_comes_back_with_the_last_id_misses_nothing(bridge: RunningBridge, tell: Any) -> None:
+async def test_who_comes_back_with_the_last_id_misses_nothing(bridge: RunningBridge, push_state: Any) -> None:
     async with reading(bridge) as before:
-        await tell("SP-3", "inProgress", 1)
+        await push_state("SP-3", "inProgress", 1)
         await before.event()
-    await tell("SP-4", "inProgress", 1)
+    await push_state("SP-4", "inProgress", 1)
     async with reading(bridge, **{"Last-Event-ID": before.last_id}) as again:
-        await tell("SP-5", "inProgress", 1)
+        await push_state("SP-5", "inProgress", 1)
         assert [(await again.event())[1]["id"] for _ in range(2)] == ["SP-4", "SP-5"]
 
 
@@ -169,24 +169,24 @@ async def test_without_a_token_there_is_no_stream(dsn: str, upstream: Any, open_
 
 
 async def test_silence_is_broken_by_the_id_that_is_current(
-    bridge: RunningBridge, tell: Any, monkeypatch: pytest.MonkeyPatch
+    bridge: RunningBridge, push_state: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.05)
     async with reading(bridge, "?status=closed") as reader:
         first = reader.last_id
-        await tell("SP-6", "inProgress", 1)
+        await push_state("SP-6", "inProgress", 1)
         with anyio.fail_after(LIMIT_SECONDS):
             while reader.last_id == first:
                 reader.last_id = ""
                 await reader.placed()
 
 
-async def test_stopping_does_not_wait_for_streams(dsn: str, upstream: Any, open_bridge: Any, tell: Any) -> None:
+async def test_stopping_does_not_wait_for_streams(dsn: str, upstream: Any, open_bridge: Any, push_state: Any) -> None:
     spelled = "postgresql:///" + dsn.removeprefix("postgresql:").lstrip("/")
     async with AsyncExitStack() as stack:
         async with open_bridge(settings(spelled, upstream.url)) as running:
             reader = await stack.enter_async_context(reading(running))
-            await tell("SP-1", "held", running=running)
+            await push_state("SP-1", "held", running=running)
             assert (await reader.event())[1]["id"] == "SP-1"
             began = monotonic()
         assert monotonic() - began < server._SHUTDOWN_SECONDS
@@ -202,7 +202,9 @@ async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
         await reader.readuntil(b"id: ")
 
 
-async def test_a_thousand_who_are_idle_cost_little(bridge: RunningBridge, tell: Any, keep_descriptors: None) -> None:
+async def test_a_thousand_who_are_idle_cost_little(
+    bridge: RunningBridge, push_state: Any, keep_descriptors: None
+) -> None:
     """Both ends of each connection are in this process: what is measured is twice what the bridge needs, at least."""
     parts = urlsplit(bridge.url)
     async with reading(bridge) as watching:
@@ -214,7 +216,7 @@ async def test_a_thousand_who_are_idle_cost_little(bridge: RunningBridge, tell: 
         assert bridge.metrics.stream_followers._value.get() >= IDLE + 1, "those who left may not have been noticed yet"
         grown = _resident_bytes() - before
         assert grown < IDLE * 120_000, f"{grown / IDLE:.0f} bytes each"
-        await tell("SP-7", "inProgress", 1)
+        await push_state("SP-7", "inProgress", 1)
         assert (await watching.event())[1]["id"] == "SP-7"
         for _, writer in opened:
             writer.close()

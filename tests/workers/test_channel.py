@@ -54,17 +54,17 @@ async def test_a_question_that_cannot_be_answered_is_an_answer_too_and_the_line_
 
 
 async def test_metrics_arrive_as_they_were_said() -> None:
-    told = Metrics()
-    told.introduce("snow")
-    told.event_age.labels("snow").observe(3, {"trace_id": "0af7"})
-    families = samples(told.registry)
+    worker = Metrics()
+    worker.introduce("snow")
+    worker.event_age.labels("snow").observe(3, {"trace_id": "0af7"})
+    families = samples(worker.registry)
 
     async def answer(_: Message) -> Message:
         return {"samples": families}
 
     async with talking(answer) as asking:
-        heard = [Family(**family) for family in (await asking.ask(what="metrics"))["samples"]]
-    assert page(total([heard]), OPENMETRICS) == page(total([families]), OPENMETRICS)
+        answered = [Family(**family) for family in (await asking.ask(what="metrics"))["samples"]]
+    assert page(total([answered]), OPENMETRICS) == page(total([families]), OPENMETRICS)
 
 
 async def test_who_waits_for_an_answer_hears_that_the_other_side_is_gone() -> None:

@@ -2,8 +2,8 @@
 
 Notes are a set that only grows. A copy begins with a heading, whose code names its original; the code is computed from
 the link, the side and the note (`key.note_code`), so it is the same after a crash and after a restored backup. A note
-is a copy only where a code of *this* link stands in its headings: somebody who quotes one further down is heard, and a
-note that came from a third system is carried on, but never back to where it began.
+is a copy only where a code of *this* link stands in its headings. A note that quotes a copy further down is an
+original; one that came from a third system is copied on, but never back to where it began.
 """
 
 import re

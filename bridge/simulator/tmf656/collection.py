@@ -129,8 +129,8 @@ class Collection:
         for problem_id, problem in problems.items():
             self._put(problem_id, dict(problem))
 
-    def told(self, problem: Mapping[str, Any]) -> Json:
-        """Return the v4-named problem as the server tells it, its faults applied."""
+    def shown(self, problem: Mapping[str, Any]) -> Json:
+        """Return the v4-named problem as the server shows it, its faults applied."""
         body = dict(problem)
         if self._faults.no_last_update:
             body.pop("lastUpdate", None)
@@ -146,7 +146,7 @@ class Collection:
             self._bodies_made_with = made_with
         body = self._bodies.get(problem_id)
         if body is None:
-            made = orjson.dumps(dialect.encode(self.told(self.problems[problem_id]), self._version))
+            made = orjson.dumps(dialect.encode(self.shown(self.problems[problem_id]), self._version))
             # orjson shrinks an oversized buffer and leaves a hole behind: 2 KB would occupy 8. A copy is exact.
             body = bytes(memoryview(made))
             self._bodies[problem_id] = body
@@ -157,11 +157,11 @@ class Collection:
         before = self._before.get(problem_id)
         if before is None:
             return self.body(problem_id)
-        return orjson.dumps(dialect.encode(self.told(before), self._version))
+        return orjson.dumps(dialect.encode(self.shown(before), self._version))
 
     def reduced(self, problem_id: str, fields: frozenset[str]) -> Json:
         """Return id, href and the wanted `fields` (the version's names) as the version writes them."""
-        problem = self.told(self.problems[problem_id])
+        problem = self.shown(self.problems[problem_id])
         wanted = {"id", "href"} | fields | ({"@type"} if self._version == "5" else set())
         found = {name.split(".")[0]: None for name in sorted(wanted)}
         encoded = {name: dialect.encode_attribute(problem, name, self._version) for name in found}
@@ -225,11 +225,11 @@ class Collection:
         top, _, rest = condition.name.partition(".")
         if top == dialect.wire_name("lastUpdate", self._version) and condition.sign != "=~":
             return ids if self._faults.no_last_update else self._updated_when(ids, condition)
-        problems, version, told = self.problems, self._version, self.told
+        problems, version, shown = self.problems, self._version, self.shown
         return [
             problem_id
             for problem_id in ids
-            if condition.holds(_values(dialect.encode_attribute(told(problems[problem_id]), top, version), rest))
+            if condition.holds(_values(dialect.encode_attribute(shown(problems[problem_id]), top, version), rest))
         ]
 
     def _updated_when(self, ids: Iterable[str], condition: FilterCondition) -> Iterable[str]:

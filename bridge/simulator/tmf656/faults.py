@@ -120,7 +120,7 @@ class Faults:
     thin_rows: bool = False
     """Lists show summaries: id, href, status and the time of the last update. GET by id gives everything."""
     no_last_update: bool = False
-    """The time of the last update is never told and cannot be filtered by."""
+    """The time of the last update is never shown and cannot be filtered by."""
     numbers_as_text: bool = False
     """priority and the number of services are written as text, as in R18.5's samples."""
     array_by_id: bool = False

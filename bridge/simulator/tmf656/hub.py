@@ -52,7 +52,7 @@ class _Delivery:
 
 @dataclass
 class SimulatorSubscription:
-    """One registration. `query` is what the subscriber wants to hear of, in the version's names; None: everything."""
+    """One registration. `query`: which events the subscriber wants, in the version's names; None: everything."""
 
     id: str
     callback: str

@@ -89,7 +89,7 @@ class SimulatorServer:
         received: Callable[[ReceivedRequest], None],
         listening: socket.socket,
     ) -> None:
-        """Serve `world`, written to through `writes`, on the `listening` socket; `received` hears of each request
+        """Serve `world`, written to through `writes`, on the `listening` socket; `received` is called for each request
         before it is looked at.
         """
         self._world = world
@@ -299,8 +299,8 @@ class SimulatorServer:
         if fields is None and faults.thin_rows:
             fields = frozenset(dialect.wire_name(name, world.version) for name in ("status", "lastUpdate"))
         if fields is None:
-            told = collection.body_before if faults.writes.take_stale() else collection.body
-            body = b"[" + b",".join([told(problem_id) for problem_id in page.ids]) + b"]"
+            shown = collection.body_before if faults.writes.take_stale() else collection.body
+            body = b"[" + b",".join([shown(problem_id) for problem_id in page.ids]) + b"]"
         else:
             body = orjson.dumps([collection.reduced(problem_id, fields) for problem_id in page.ids])
         if faults.shift_pages:
@@ -320,8 +320,8 @@ class SimulatorServer:
         problem_id = self._problem_id(request)
         fields = selection.parse(request.rel_url.raw_query_string).fields
         collection = self._world.collection
-        told = collection.body_before if faults.writes.take_stale() else collection.body
-        body = told(problem_id) if fields is None else orjson.dumps(collection.reduced(problem_id, fields))
+        shown = collection.body_before if faults.writes.take_stale() else collection.body
+        body = shown(problem_id) if fields is None else orjson.dumps(collection.reduced(problem_id, fields))
         return self._raw(b"[" + body + b"]" if self._world.faults.array_by_id else body)
 
     async def _create(self, request: web.Request) -> web.StreamResponse:

@@ -156,7 +156,7 @@ class Simulator:
         """
         return {problem_id: dict(problem) for problem_id, problem in self.problems.items()}
 
-    def told(self) -> dict[str, Json]:
+    def shown(self) -> dict[str, Json]:
         """Return id → problem exactly as GET answers it, in the version's own names and spelling."""
         return {problem_id: orjson.loads(self.world.collection.body(problem_id)) for problem_id in self.problems}
 

@@ -152,11 +152,11 @@ class World:
         self.happened()
         if not self.hub.subscriptions:
             return
-        body = self.collection.told(problem)
+        body = self.collection.shown(problem)
         if self.faults.thin:
             body = {"id": body["id"], "href": body.get("href")}
         elif old is not None and self._sends_patches(kind):
-            changes = patch.difference(self.collection.told(old), body)
+            changes = patch.difference(self.collection.shown(old), body)
             body = {"id": body["id"], "href": body.get("href"), **changes}
         event_id, event_time = self._event_head(at)
         self.hub.publish(

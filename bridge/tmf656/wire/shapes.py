@@ -110,8 +110,8 @@ def _timed(part: Any, name: str) -> Any:
 
 
 def _flat(part: Any, nest: str) -> Any:
-    """Merge what is nested with what is around it. `@type` and its kin then speak of what was nested: the wrapper is
-    gone.
+    """Merge what is nested with what is around it. `@type` and similar attributes then describe what was nested: the
+    wrapper is gone.
     """
     inner = part.get(nest) if isinstance(part, dict) else None
     if not isinstance(inner, dict):

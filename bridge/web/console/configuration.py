@@ -149,7 +149,7 @@ def _refused(visit: Visit, found: EditReview, base: int, edit: SettingsEdit, rea
 
 
 async def _conflict(visit: Visit, base: int, edit: SettingsEdit, reason: str) -> web.Response:
-    """Show what somebody else changed meanwhile, and this edit on top of it, to be confirmed once more."""
+    """Show what somebody else changed meanwhile, and this edit on top of it, to be confirmed again."""
     async with visit.reading() as connection:
         overlay = await setting.current(connection)
         since = [each for each in await setting.history(connection, before=2**62, limit=100) if each.id > base]

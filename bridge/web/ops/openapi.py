@@ -35,7 +35,7 @@ def _object(required: list[str], **properties: dict[str, Any]) -> dict[str, Any]
 _TEXT: dict[str, Any] = {"type": "string"}
 _ERROR = {"$ref": "#/components/schemas/Error"}
 _ERRORS = {
-    "400": "The body is no JSON object, or broke off",
+    "400": "The body is not a JSON object, or is incomplete",
     "401": "HTTP basic or a bearer token is needed (callback_username, callback_token)",
     "403": "The address, the client certificate or the signature is another than the configured one",
     "404": "No such source, or another secret",

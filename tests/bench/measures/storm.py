@@ -12,7 +12,7 @@ _CONNECTIONS = 200
 
 @asynccontextmanager
 async def storm(bench: Bench) -> AsyncIterator[Measure]:
-    """Notifications in a burst over 200 connections, until each is answered: seconds per 1,000. The sender heeds
+    """Notifications in a burst over 200 connections, until each is answered: seconds per 1,000. The sender honours
     Retry-After; one refused without it, or one that is lost, ends the run.
     """
     count = 50_000 if bench.long else 20_000

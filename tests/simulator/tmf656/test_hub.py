@@ -41,11 +41,11 @@ async def test_before_v5_events_carry_the_whole_problem(
     async with open_receiver() as receiver, Simulator(version=version, concurrency=1) as sim:
         await subscribe(sim, receiver.url)
         problem = await sim.create()
-        told = [sim.told()[problem["id"]]]
+        shown = [sim.shown()[problem["id"]]]
         await sim.transition(problem["id"], "held")
-        told.append(sim.told()[problem["id"]])
+        shown.append(sim.shown()[problem["id"]])
         await sim.settle()
-        assert receiver.problems == told
+        assert receiver.problems == shown
 
 
 async def test_in_v5_a_state_change_carries_what_changed_and_a_delete_only_the_id(
@@ -56,12 +56,12 @@ async def test_in_v5_a_state_change_carries_what_changed_and_a_delete_only_the_i
         problem = await sim.create(priority=1)
         await sim.transition(problem["id"], "held")
         await sim.patch(problem["id"], priority=4)
-        told = sim.told()[problem["id"]]
+        shown = sim.shown()[problem["id"]]
         await sim.delete(problem["id"])
         await sim.settle()
         moved, altered, gone = receiver.problems[1:]
         assert moved.keys() == {"id", "href", "@type", "status", "statusChangeDate", "lastUpdate"}
-        assert altered == told
+        assert altered == shown
         assert gone == {"id": problem["id"], "href": problem["href"], "@type": "ServiceProblem"}
 
 

@@ -169,16 +169,16 @@ envelopes = anything | st.fixed_dictionaries(
 )
 
 
-def holds_together(told: Notification) -> bool:
+def holds_together(notification: Notification) -> bool:
     """Every notification leads to something, and everything in it can be stored."""
-    json.loads(told.body)
-    seen = told.observation
+    json.loads(notification.body)
+    seen = notification.observation
     if seen is None:
-        return bool(told.refetch or told.poll_reason)
+        return bool(notification.refetch or notification.poll_reason)
     body = json.loads(seen.body)
     return (
         isinstance(body, dict)
-        and seen.problem_id == told.problem_id
+        and seen.problem_id == notification.problem_id
         and seen.effective_at.tzinfo is UTC
         and len(seen.content_hash) == 16
         and (seen.kind is not Kind.TOMBSTONE or seen.body == b"{}")
@@ -193,12 +193,12 @@ def holds_together(told: Notification) -> bool:
 def test_any_json_becomes_a_notification_or_the_named_error(envelope: Any) -> None:
     raw = json.dumps(envelope).encode()
     try:
-        told = read(raw)
+        notification = read(raw)
     except UnreadableError as error:
         assert error.reason  # noqa: PT017 -- whatever it is, it names its reason
     else:
-        assert holds_together(told)
-        assert b"\\u0000" not in told.body.replace(b"\\\\", b"")
+        assert holds_together(notification)
+        assert b"\\u0000" not in notification.body.replace(b"\\\\", b"")
 
 
 @QUICK

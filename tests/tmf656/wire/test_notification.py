@@ -48,16 +48,21 @@ def read(envelope: dict[str, Any], hint: str | None = None) -> Notification:
 
 
 def test_a_whole_problem_becomes_a_full_observation() -> None:
-    told = read(event(STATE, WHOLE))
-    assert (told.event_id, told.event_type, told.event_time) == ("e1", STATE, EVENT_AT)
-    assert (told.problem_id, told.refetch, told.poll_reason, told.dedupable) == ("P1", (), None, True)
-    seen = told.observation
+    notification = read(event(STATE, WHOLE))
+    assert (notification.event_id, notification.event_type, notification.event_time) == ("e1", STATE, EVENT_AT)
+    assert (notification.problem_id, notification.refetch, notification.poll_reason, notification.dedupable) == (
+        "P1",
+        (),
+        None,
+        True,
+    )
+    seen = notification.observation
     assert seen is not None
     assert (seen.problem_id, seen.kind, seen.via, seen.event_type) == ("P1", Kind.FULL, Via.PUSH, STATE)
     assert (seen.status, seen.status_raw, seen.status_at) == (Status.IN_PROGRESS, "inProgress", STATUS_AT)
     assert (seen.observed_at, seen.effective_at, seen.stamped) == (RECEIVED_AT, UPDATED_AT, True)
     assert json.loads(seen.body) == WHOLE
-    assert json.loads(told.body) == event(STATE, WHOLE)
+    assert json.loads(notification.body) == event(STATE, WHOLE)
 
 
 # Since when.
@@ -85,9 +90,9 @@ def test_an_observation_holds_since_the_update_then_the_state_change_then_the_ev
 
 @pytest.mark.parametrize("name", ["eventTime", "timeOccurred", "timeOcurred"])
 def test_the_event_time_has_three_names(name: str) -> None:
-    told = read({name: EVENT_AT.isoformat(), "eventType": VALUE, "event": {"serviceProblem": {"id": "P1"}}})
-    assert told.event_time == EVENT_AT
-    assert told.dedupable
+    notification = read({name: EVENT_AT.isoformat(), "eventType": VALUE, "event": {"serviceProblem": {"id": "P1"}}})
+    assert notification.event_time == EVENT_AT
+    assert notification.dedupable
 
 
 def test_event_time_comes_before_the_time_of_occurrence_unless_it_is_unusable() -> None:
@@ -96,10 +101,10 @@ def test_event_time_comes_before_the_time_of_occurrence_unless_it_is_unusable() 
 
 
 def test_a_problem_without_any_time_is_asked_for() -> None:
-    told = read(without(event(VALUE, without(WHOLE, "lastUpdate")), "eventTime"))
-    assert told.observation is not None
-    assert (told.observation.effective_at, told.observation.stamped) == (RECEIVED_AT, False)
-    assert told.refetch == (("P1", "unstamped"),)
+    notification = read(without(event(VALUE, without(WHOLE, "lastUpdate")), "eventTime"))
+    assert notification.observation is not None
+    assert (notification.observation.effective_at, notification.observation.stamped) == (RECEIVED_AT, False)
+    assert notification.refetch == (("P1", "unstamped"),)
 
 
 def test_an_event_without_id_and_time_may_be_repeated_and_not_be_a_repeat() -> None:
@@ -116,27 +121,34 @@ def test_an_event_without_id_and_time_may_be_repeated_and_not_be_a_repeat() -> N
 @pytest.mark.parametrize("missing", ["description", "category", "priority", "reason", "status"])
 def test_a_change_is_partial_when_it_lacks_what_every_problem_has(event_type: str, missing: str) -> None:
     for problem in (without(WHOLE, missing), WHOLE | {missing: None}):
-        told = read(event(event_type, problem))
-        assert told.observation is not None
-        assert told.observation.kind is Kind.PARTIAL
-        assert told.refetch == (("P1", "partial"),)
+        notification = read(event(event_type, problem))
+        assert notification.observation is not None
+        assert notification.observation.kind is Kind.PARTIAL
+        assert notification.refetch == (("P1", "partial"),)
 
 
 def test_a_created_problem_is_whole_unless_it_is_only_named() -> None:
     assert read(event(CREATE, {"id": "P1", "status": "held"})).observation.kind is Kind.FULL
-    told = read(event(CREATE, {"id": "P1", "href": "/x/P1", "@type": "ServiceProblem"}))
-    assert told.observation is not None
-    assert (told.observation.kind, told.observation.body) == (Kind.PARTIAL, b'{"@type":"ServiceProblem"}')
-    assert told.refetch == (("P1", "partial"),)
+    notification = read(event(CREATE, {"id": "P1", "href": "/x/P1", "@type": "ServiceProblem"}))
+    assert notification.observation is not None
+    assert (notification.observation.kind, notification.observation.body) == (
+        Kind.PARTIAL,
+        b'{"@type":"ServiceProblem"}',
+    )
+    assert notification.refetch == (("P1", "partial"),)
 
 
 def test_a_partial_body_is_a_merge_patch_in_the_newest_names() -> None:
-    told = read(
+    notification = read(
         event(VALUE, {"id": "P1", "href": "/x", "timeChanged": "2026-11-23T09:00:00Z", "comment": None, "name": None})
     )
-    assert told.observation is not None
-    assert json.loads(told.observation.body) == {"lastUpdate": "2026-11-23T09:00:00Z", "note": None, "name": None}
-    assert (told.observation.status, told.observation.status_raw) == (None, None)
+    assert notification.observation is not None
+    assert json.loads(notification.observation.body) == {
+        "lastUpdate": "2026-11-23T09:00:00Z",
+        "note": None,
+        "name": None,
+    }
+    assert (notification.observation.status, notification.observation.status_raw) == (None, None)
 
 
 def test_a_whole_problem_in_older_names_is_whole() -> None:
@@ -152,30 +164,34 @@ def test_a_whole_problem_in_older_names_is_whole() -> None:
 
 @pytest.mark.parametrize("event_type", [DELETE, "serviceProblemRemoveNotification", "ServiceProblemDeletionEvent"])
 def test_a_deletion_is_a_tombstone_as_of_the_event(event_type: str) -> None:
-    told = read(event(event_type, WHOLE))
-    seen = told.observation
+    notification = read(event(event_type, WHOLE))
+    seen = notification.observation
     assert seen is not None
     assert (seen.kind, seen.body, seen.content_hash) == (Kind.TOMBSTONE, b"{}", TOMBSTONE_HASH)
     assert (seen.effective_at, seen.stamped, seen.status, seen.event_type) == (EVENT_AT, True, None, DELETE)
-    assert (told.refetch, told.poll_reason) == ((), None)
+    assert (notification.refetch, notification.poll_reason) == ((), None)
 
 
 def test_a_deletion_without_a_time_is_asked_for() -> None:
-    told = read({"eventType": DELETE, "event": {"serviceProblem": WHOLE}})
-    assert told.observation is not None
-    assert (told.observation.effective_at, told.observation.stamped) == (RECEIVED_AT, False)
-    assert told.refetch == (("P1", "unstamped"),)
+    notification = read({"eventType": DELETE, "event": {"serviceProblem": WHOLE}})
+    assert notification.observation is not None
+    assert (notification.observation.effective_at, notification.observation.stamped) == (RECEIVED_AT, False)
+    assert notification.refetch == (("P1", "unstamped"),)
 
 
 def test_information_required_of_a_named_problem_is_asked_for() -> None:
-    told = read(event(ASKED, {"id": "P1", "name": "Flood", "@referredType": "x"}))
-    assert (told.observation, told.problem_id, told.refetch) == (None, "P1", (("P1", "information_required"),))
+    notification = read(event(ASKED, {"id": "P1", "name": "Flood", "@referredType": "x"}))
+    assert (notification.observation, notification.problem_id, notification.refetch) == (
+        None,
+        "P1",
+        (("P1", "information_required"),),
+    )
 
 
 def test_information_required_with_the_whole_problem_is_taken_as_a_change() -> None:
-    told = read(event(ASKED, WHOLE))
-    assert told.observation is not None
-    assert (told.observation.kind, told.refetch) == (Kind.FULL, ())
+    notification = read(event(ASKED, WHOLE))
+    assert notification.observation is not None
+    assert (notification.observation.kind, notification.refetch) == (Kind.FULL, ())
 
 
 # Which problem.
@@ -192,9 +208,9 @@ def test_information_required_with_the_whole_problem_is_taken_as_a_change() -> N
 )
 def test_without_an_id_the_last_segment_of_the_link_is_it(href: str, problem_id: str) -> None:
     for unusable in (None, "", " ", 1.5, {}):
-        told = read(event(VALUE, WHOLE | {"id": unusable, "href": href}))
-        assert told.problem_id == problem_id
-        assert told.observation is not None
+        notification = read(event(VALUE, WHOLE | {"id": unusable, "href": href}))
+        assert notification.problem_id == problem_id
+        assert notification.observation is not None
 
 
 def test_a_whole_problem_known_by_its_link_gets_its_id() -> None:
@@ -221,8 +237,13 @@ def test_a_whole_problem_known_by_its_link_gets_its_id() -> None:
 )
 @pytest.mark.parametrize("event_type", EVERY)
 def test_without_a_usable_id_the_source_is_polled(event_type: str, href: object) -> None:
-    told = read(event(event_type, without(WHOLE, "id") | {"href": href}))
-    assert (told.problem_id, told.observation, told.refetch, told.poll_reason) == (None, None, (), "no usable id")
+    notification = read(event(event_type, without(WHOLE, "id") | {"href": href}))
+    assert (notification.problem_id, notification.observation, notification.refetch, notification.poll_reason) == (
+        None,
+        None,
+        (),
+        "no usable id",
+    )
 
 
 @pytest.mark.parametrize(
@@ -232,8 +253,12 @@ def test_without_a_usable_id_the_source_is_polled(event_type: str, href: object)
 def test_a_known_event_without_a_problem_still_says_that_something_changed(
     event_type: str, content: dict[str, Any]
 ) -> None:
-    told = read({"eventType": event_type} | content)
-    assert (told.event_type, told.observation, told.poll_reason) == (event_type, None, "no usable id")
+    notification = read({"eventType": event_type} | content)
+    assert (notification.event_type, notification.observation, notification.poll_reason) == (
+        event_type,
+        None,
+        "no usable id",
+    )
 
 
 # Where the problem is.
@@ -251,24 +276,26 @@ def test_a_known_event_without_a_problem_still_says_that_something_changed(
     ],
 )
 def test_the_problem_is_found_in_every_envelope_seen(envelope: dict[str, Any]) -> None:
-    told = read(envelope)
-    assert told.observation is not None
-    assert json.loads(told.observation.body) == WHOLE
-    assert told.event_type == STATE
+    notification = read(envelope)
+    assert notification.observation is not None
+    assert json.loads(notification.observation.body) == WHOLE
+    assert notification.event_type == STATE
 
 
 def test_a_problem_without_envelope_is_a_change_of_attributes() -> None:
-    told = read(WHOLE)
-    assert told.event_type == VALUE
-    assert told.observation is not None
-    assert (told.observation.kind, told.observation.effective_at) == (Kind.FULL, UPDATED_AT)
+    notification = read(WHOLE)
+    assert notification.event_type == VALUE
+    assert notification.observation is not None
+    assert (notification.observation.kind, notification.observation.effective_at) == (Kind.FULL, UPDATED_AT)
     assert read(WHOLE, hint="serviceProblemStateChangeEvent").event_type == STATE
     assert read({"id": "P1", "status": "held"}).refetch == (("P1", "partial"),)
 
 
 def test_the_id_of_an_event_is_not_taken_for_the_id_of_a_problem() -> None:
-    told = read({"eventType": STATE, "id": "E1", "href": "/event/E1", "description": "x", "priority": "1", "event": {}})
-    assert (told.problem_id, told.poll_reason) == (None, "no usable id")
+    notification = read(
+        {"eventType": STATE, "id": "E1", "href": "/event/E1", "description": "x", "priority": "1", "event": {}}
+    )
+    assert (notification.problem_id, notification.poll_reason) == (None, "no usable id")
 
 
 # Which event.
@@ -285,16 +312,21 @@ def test_the_stated_type_comes_before_the_path_and_the_path_before_the_content()
 
 
 def test_a_type_name_never_decides_what_an_event_is() -> None:
-    told = read(event(STATE, WHOLE | {"@type": "ServiceProblemDeleteEvent"}, **{"@type": "ServiceProblemDeleteEvent"}))
-    assert told.observation is not None
-    assert (told.event_type, told.observation.kind) == (STATE, Kind.FULL)
+    notification = read(
+        event(STATE, WHOLE | {"@type": "ServiceProblemDeleteEvent"}, **{"@type": "ServiceProblemDeleteEvent"})
+    )
+    assert notification.observation is not None
+    assert (notification.event_type, notification.observation.kind) == (STATE, Kind.FULL)
 
 
 def test_an_unknown_event_about_a_problem_is_taken_as_a_change_under_its_own_name() -> None:
-    told = read(event("ServiceProblemEscalatedEvent", WHOLE))
-    assert (told.event_type, told.problem_id) == ("ServiceProblemEscalatedEvent", "P1")
-    assert told.observation is not None
-    assert (told.observation.kind, told.observation.event_type) == (Kind.FULL, "ServiceProblemEscalatedEvent")
+    notification = read(event("ServiceProblemEscalatedEvent", WHOLE))
+    assert (notification.event_type, notification.problem_id) == ("ServiceProblemEscalatedEvent", "P1")
+    assert notification.observation is not None
+    assert (notification.observation.kind, notification.observation.event_type) == (
+        Kind.FULL,
+        "ServiceProblemEscalatedEvent",
+    )
 
 
 @pytest.mark.parametrize(
@@ -339,20 +371,25 @@ def test_a_task_has_the_problems_it_names_fetched(
     task: str, change: str, content: dict[str, Any], named: list[str]
 ) -> None:
     name = f"{task[0].upper()}{task[1:]}{change}Event"
-    told = read({"eventType": name, "event": {task: {"id": "T1"} | content}})
-    assert told.refetch == tuple((one, "task") for one in named)
-    assert (told.event_type, told.observation, told.problem_id, told.poll_reason) == (name, None, None, None)
-    assert read({"event": {task: {"id": "T1"} | content}}, hint=f"{task}{change}Event").refetch == told.refetch
+    notification = read({"eventType": name, "event": {task: {"id": "T1"} | content}})
+    assert notification.refetch == tuple((one, "task") for one in named)
+    assert (notification.event_type, notification.observation, notification.problem_id, notification.poll_reason) == (
+        name,
+        None,
+        None,
+        None,
+    )
+    assert read({"event": {task: {"id": "T1"} | content}}, hint=f"{task}{change}Event").refetch == notification.refetch
 
 
 @pytest.mark.parametrize(
     "content", [{"id": "T1"}, {"problem": []}, {"problem": ["1", None]}, {"childProblem": refs("", True)}]
 )
 def test_a_task_that_names_no_problem_has_the_source_polled(content: dict[str, Any]) -> None:
-    told = read({"eventType": "ProblemGroupStateChangeEvent", "event": {"problemGroup": content}})
-    assert (told.refetch, told.poll_reason) == ((), "task event names no problem")
+    notification = read({"eventType": "ProblemGroupStateChangeEvent", "event": {"problemGroup": content}})
+    assert (notification.refetch, notification.poll_reason) == ((), "task event names no problem")
 
 
 def test_a_task_without_a_known_type_is_known_by_its_key() -> None:
-    told = read({"event": {"problemGroup": {"childProblem": refs("1")}}})
-    assert (told.event_type, told.refetch) == ("ProblemGroupStateChangeEvent", (("1", "task"),))
+    notification = read({"event": {"problemGroup": {"childProblem": refs("1")}}})
+    assert (notification.event_type, notification.refetch) == ("ProblemGroupStateChangeEvent", (("1", "task"),))

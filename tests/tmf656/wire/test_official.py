@@ -155,27 +155,31 @@ def test_every_official_payload_is_accounted_for() -> None:
 @pytest.mark.parametrize("file", PROBLEM_EVENTS)
 def test_version_5_events_about_problems(file: str) -> None:
     (event_type, event_time, problem_id), observed, asked = PROBLEM_EVENTS[file]
-    told = notified(spec(V5, file))
-    assert (told.event_type, told.event_time, told.problem_id) == (event_type, event_time, problem_id)
-    assert (told.refetch, told.poll_reason) == asked
-    seen = told.observation
+    notification = notified(spec(V5, file))
+    assert (notification.event_type, notification.event_time, notification.problem_id) == (
+        event_type,
+        event_time,
+        problem_id,
+    )
+    assert (notification.refetch, notification.poll_reason) == asked
+    seen = notification.observation
     assert (seen and (seen.kind, seen.effective_at, seen.status)) == observed
-    assert told.dedupable
+    assert notification.dedupable
 
 
 @pytest.mark.parametrize("name", TASK_EVENTS)
 def test_version_5_events_about_tasks(name: str) -> None:
-    told = notified(spec(V5, f"{name}_request.json"))
-    assert (told.event_type, told.problem_id, told.observation) == (name, None, None)
-    assert (told.refetch, told.poll_reason) == TASK_EVENTS[name]
+    notification = notified(spec(V5, f"{name}_request.json"))
+    assert (notification.event_type, notification.problem_id, notification.observation) == (name, None, None)
+    assert (notification.refetch, notification.poll_reason) == TASK_EVENTS[name]
 
 
 @pytest.mark.parametrize("file", PROBLEM_EVENTS)
 def test_version_5_events_without_event_type_are_known_by_their_path(file: str) -> None:
     envelope = spec(V5, file)
     name = envelope.pop("eventType")
-    told = notified(envelope, f"{name[0].lower()}{name[1:]}")
-    assert (told.event_type, told.problem_id) == (name, PROBLEM_EVENTS[file][0][2])
+    notification = notified(envelope, f"{name[0].lower()}{name[1:]}")
+    assert (notification.event_type, notification.problem_id) == (name, PROBLEM_EVENTS[file][0][2])
 
 
 @pytest.mark.parametrize(("folder", "file"), PROBLEMS)
@@ -210,7 +214,7 @@ def test_samples_in_the_envelopes_of_their_versions(
 ) -> None:
     problem = spec(folder, file)
     for word in ("AttributeValueChange", "Create", "StateChange"):
-        told = notified(
+        notification = notified(
             {
                 "eventId": "1",
                 "eventTime": "2026-11-23T09:59:00Z",
@@ -218,10 +222,10 @@ def test_samples_in_the_envelopes_of_their_versions(
                 "event": {"serviceProblem": problem},
             }
         )
-        seen = told.observation
+        seen = notification.observation
         assert seen is not None
-        assert told.event_type == f"ServiceProblem{word}Event"
-        assert (told.problem_id, seen.kind) == (problem["id"], Kind.FULL if word == "Create" else kind)
+        assert notification.event_type == f"ServiceProblem{word}Event"
+        assert (notification.problem_id, seen.kind) == (problem["id"], Kind.FULL if word == "Create" else kind)
         only_status_date = word == "StateChange" and "lastUpdate" not in problem and "timeChanged" not in problem
         stated = (
             at(problem["statusChangeDate"].removesuffix("Z"))
@@ -236,10 +240,10 @@ def test_requests_to_a_server_are_no_notifications(folder: str, file: str) -> No
     with pytest.raises(UnreadableError) as caught:
         notified(spec(folder, file))
     assert caught.value.reason == "no_problem"
-    told = notified(
+    notification = notified(
         {"eventType": "ServiceProblemAttributeValueChangeEvent", "event": {"serviceProblem": spec(folder, file)}}
     )
-    assert (told.observation, told.poll_reason) == (None, "no usable id")
+    assert (notification.observation, notification.poll_reason) == (None, "no usable id")
 
 
 @pytest.mark.parametrize(
@@ -252,11 +256,15 @@ def test_requests_to_a_server_are_no_notifications(folder: str, file: str) -> No
 def test_the_notification_in_an_event_record_is_read(folder: str, file: str) -> None:
     answer = spec(folder, file)
     for record in answer if isinstance(answer, list) else [answer]:
-        told = notified(record["notification"])
-        assert (told.event_type, told.problem_id, told.event_id) == ("ServiceProblemCreateEvent", "sp_001", "92775")
-        assert told.event_time == at("2016-08-08T10:45:25")
-        assert told.observation is not None
-        assert told.observation.kind is Kind.FULL
+        notification = notified(record["notification"])
+        assert (notification.event_type, notification.problem_id, notification.event_id) == (
+            "ServiceProblemCreateEvent",
+            "sp_001",
+            "92775",
+        )
+        assert notification.event_time == at("2016-08-08T10:45:25")
+        assert notification.observation is not None
+        assert notification.observation.kind is Kind.FULL
 
 
 def test_an_alarm_in_an_event_record_is_no_problem() -> None:

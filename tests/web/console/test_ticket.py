@@ -36,7 +36,7 @@ def at(minutes: float) -> str:
 def hear(database: Database, source_id: int) -> Callable[..., Any]:
     """Store a version of a problem of the source *sim*, as if a notification had brought it."""
 
-    async def heard(problem_id: str, minutes: float, via: Via = Via.PUSH, **attributes: Any) -> None:
+    async def store(problem_id: str, minutes: float, via: Via = Via.PUSH, **attributes: Any) -> None:
         problem = {"id": problem_id, "lastUpdate": at(minutes), "status": "held", **attributes}
         received_at = START + timedelta(minutes=minutes, seconds=2)
         if via is not Via.PUSH:
@@ -48,7 +48,7 @@ def hear(database: Database, source_id: int) -> Callable[..., Any]:
         read = wire.read_notification(orjson.dumps(event), received_at=received_at)
         await store_items(database, [Entry(source_id, read.observation, read)])
 
-    return heard
+    return store
 
 
 async def test_each_version_shows_what_changed_and_how_it_was_learned(browser: Any, hear: Any) -> None:

@@ -1,4 +1,4 @@
-"""What a callback can demand besides its secret: each demand alone, together, and what is told to whom."""
+"""What a callback can demand besides its secret: each demand alone, together, and what each sender is answered."""
 
 import base64
 import ssl

@@ -271,8 +271,8 @@ async def test_an_event_that_names_no_problem_makes_the_source_be_polled(
 ) -> None:
     before = upstream.lists.total()
     assert (await post(callback, event(UNATTRIBUTABLE[what], eventId=what))).status == 201
-    (told,) = await query("select problem_id, outcome from report.notification where event_id = $1", what)
-    assert tuple(told) == (None, "unchanged")
+    (row,) = await query("select problem_id, outcome from report.notification where event_id = $1", what)
+    assert tuple(row) == (None, "unchanged")
     await eventually(lambda: upstream.lists.total() > before)
 
 

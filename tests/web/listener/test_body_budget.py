@@ -1,4 +1,4 @@
-"""Bodies may take so much room at a time, all requests together; what would be too much is told to come again."""
+"""Bodies may take so much room at a time, all requests together; what is too much is answered 503 with Retry-After."""
 
 from collections.abc import Callable
 from typing import Any

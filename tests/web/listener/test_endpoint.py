@@ -199,8 +199,8 @@ async def test_no_field_of_the_envelope_is_needed(
     problem_id = f"lacks-{'-'.join(missing)}"
     assert (await post(callback(), without(event(problem_id), *missing))).status == 201
     assert await query("select 1 from report.service_problem where id = $1", problem_id)
-    (told,) = await query("select event_id, event_time from report.notification where problem_id = $1", problem_id)
-    assert (told["event_id"] is None, told["event_time"] is None) == ("eventId" in missing, "eventTime" in missing)
+    (row,) = await query("select event_id, event_time from report.notification where problem_id = $1", problem_id)
+    assert (row["event_id"] is None, row["event_time"] is None) == ("eventId" in missing, "eventTime" in missing)
 
 
 @pytest.mark.parametrize("content_type", [None, "text/plain", "application/x-www-form-urlencoded", "rubbish", ""])

@@ -64,43 +64,43 @@ def shown(get: Callable[..., Any]) -> Shown:
 
 
 @pytest.fixture
-def tell(post: Callable[..., Any]) -> Callable[..., Awaitable[None]]:
+def push(post: Callable[..., Any]) -> Callable[..., Awaitable[None]]:
     """Push an event that happened just now."""
 
-    async def telling(bridge: RunningBridge, problem_id: str, **headers: str) -> None:
+    async def push_event(bridge: RunningBridge, problem_id: str, **headers: str) -> None:
         answer = await post(f"{bridge.url}/listener/snow/{SECRET}", just_now(problem_id), **headers)
         assert answer.status == 201
 
-    return telling
+    return push_event
 
 
-async def test_a_problem_and_its_trace_stand_behind_a_bucket(opened: Opened, shown: Shown, tell: Any) -> None:
+async def test_a_problem_and_its_trace_stand_behind_a_bucket(opened: Opened, shown: Shown, push: Any) -> None:
     async with opened(True) as bridge:
-        await tell(bridge, "SP-1", traceparent=PARENT)
+        await push(bridge, "SP-1", traceparent=PARENT)
         assert await shown(bridge) == [{"problem_id": "SP-1", "trace_id": TRACE}]
 
 
-async def test_off_nothing_is_said(opened: Opened, shown: Shown, tell: Any) -> None:
+async def test_off_nothing_is_said(opened: Opened, shown: Shown, push: Any) -> None:
     async with opened(False) as bridge:
-        await tell(bridge, "SP-1", traceparent=PARENT)
+        await push(bridge, "SP-1", traceparent=PARENT)
         assert await shown(bridge) == []
 
 
 @pytest.mark.parametrize("problem_id", ["#", "é" * 60, "x" * 118, "🚒} # {", "a='b'"], ids=ascii)
 async def test_whatever_a_problem_is_called_the_page_can_be_read(
-    opened: Opened, shown: Shown, tell: Any, problem_id: str
+    opened: Opened, shown: Shown, push: Any, problem_id: str
 ) -> None:
     async with opened(True) as bridge:
-        await tell(bridge, problem_id)
+        await push(bridge, problem_id)
         assert await shown(bridge) == [{"problem_id": problem_id}]
 
 
-async def test_what_does_not_fit_or_has_to_be_escaped_is_left_out(opened: Opened, shown: Shown, tell: Any) -> None:
+async def test_what_does_not_fit_or_has_to_be_escaped_is_left_out(opened: Opened, shown: Shown, push: Any) -> None:
     async with opened(True) as bridge:
         for problem_id in ("x" * 119, "a\nb", "a\rb", "\x1b[2J", 'a"b', "a\\b"):
-            await tell(bridge, problem_id)
+            await push(bridge, problem_id)
         assert await shown(bridge) == []
-        await tell(bridge, "x" * 79, traceparent=PARENT)
+        await push(bridge, "x" * 79, traceparent=PARENT)
         assert await shown(bridge) == [{"trace_id": TRACE}]
 
 

@@ -110,7 +110,7 @@ def configuration(dsn: str, url: str, names: list[str]) -> dict[str, Any]:
     return {"database": {"dsn": dsn}, "http": {"port": 0}, "sources": sources}
 
 
-class Told:
+class StoredTables:
     """What the tables hold of one source."""
 
     def __init__(self, bridge: RunningBridge, source: str) -> None:
@@ -148,23 +148,23 @@ async def test_official_version_5_events_posted_verbatim(
     eventually: Callable[..., Any],
 ) -> None:
     outcome, problem_id, refetched, polled = EXPECTED[file.removesuffix("_request.json")]
-    told = Told(bridge, source_name(file))
+    tables = StoredTables(bridge, source_name(file))
     document = spec(V5, file)
-    polls = upstream.lists[f"/{told.source}"]
+    polls = upstream.lists[f"/{tables.source}"]
     name = document["eventType"]
-    path = f"/listener/{told.source}/{SECRET}/listener/{name[0].lower()}{name[1:]}"
+    path = f"/listener/{tables.source}/{SECRET}/listener/{name[0].lower()}{name[1:]}"
     answer = await post(bridge.url + path, (Path(SPEC_DIR) / V5 / file).read_bytes())
     assert answer.status in (201, 204)
 
-    (heard,) = await told.notifications()
-    assert (heard["outcome"], heard["problem_id"], heard["event_type"]) == (outcome, problem_id, name)
-    assert heard["event_id"] == document["eventId"]
-    assert heard["event_time"] == datetime.fromisoformat(document["eventTime"])
-    assert json.loads(heard["body"]) == document
-    assert await told.refetches() == refetched
+    (logged,) = await tables.notifications()
+    assert (logged["outcome"], logged["problem_id"], logged["event_type"]) == (outcome, problem_id, name)
+    assert logged["event_id"] == document["eventId"]
+    assert logged["event_time"] == datetime.fromisoformat(document["eventTime"])
+    assert json.loads(logged["body"]) == document
+    assert await tables.refetches() == refetched
     if polled:
-        await eventually(lambda: upstream.lists[f"/{told.source}"] > polls)
-    problems = await told.problems()
+        await eventually(lambda: upstream.lists[f"/{tables.source}"] > polls)
+    problems = await tables.problems()
     assert [row["id"] for row in problems] == (["sp_001"] if outcome == "applied" else [])
     for problem in problems:
         stated = {} if name == "ServiceProblemDeleteEvent" else document["event"]["serviceProblem"]
@@ -172,7 +172,7 @@ async def test_official_version_5_events_posted_verbatim(
             stated.get("status", "unknown"),
             stated.get("description"),
         )
-        assert problem["deleted_at"] == (None if stated else heard["event_time"])
+        assert problem["deleted_at"] == (None if stated else logged["event_time"])
         assert problem["last_changed_via"] == "push"
 
 
@@ -181,7 +181,7 @@ async def test_official_version_5_events_posted_verbatim(
 async def test_official_version_3_and_4_problems_in_their_envelopes(
     folder: str, file: str, word: str, bridge: RunningBridge, post: Callable[..., Any]
 ) -> None:
-    told = Told(bridge, source_name(file, word))
+    tables = StoredTables(bridge, source_name(file, word))
     suffix = "Notification" if folder == V3 else "Event"
     whole = SAMPLES[folder, file] or word == "Create"
     answer = spec(folder, file)
@@ -193,12 +193,12 @@ async def test_official_version_3_and_4_problems_in_their_envelopes(
             "eventType": f"ServiceProblem{word}{suffix}",
             "event": {"serviceProblem": problem},
         }
-        assert (await post(f"{bridge.url}/listener/{told.source}/{SECRET}", event)).status == 201
+        assert (await post(f"{bridge.url}/listener/{tables.source}/{SECRET}", event)).status == 201
 
-    heard = await told.notifications()
-    assert {(row["outcome"], row["event_type"]) for row in heard} == {("applied", f"ServiceProblem{word}Event")}
-    assert await told.refetches() == ({} if whole else {problem["id"]: "partial" for problem in problems})
-    stored = await told.problems()
+    logged = await tables.notifications()
+    assert {(row["outcome"], row["event_type"]) for row in logged} == {("applied", f"ServiceProblem{word}Event")}
+    assert await tables.refetches() == ({} if whole else {problem["id"]: "partial" for problem in problems})
+    stored = await tables.problems()
     assert [row["id"] for row in stored] == [problem["id"] for problem in problems]
     for row, problem in zip(stored, problems, strict=True):
         body = json.loads(row["body"])
@@ -212,14 +212,14 @@ async def test_official_version_3_and_4_problems_in_their_envelopes(
 async def test_events_within_official_event_records(
     bridge: RunningBridge, upstream: Any, post: Callable[..., Any], eventually: Callable[..., Any]
 ) -> None:
-    told = Told(bridge, "records")
+    tables = StoredTables(bridge, "records")
     callback = f"{bridge.url}/listener/records/{SECRET}"
     record = spec(V5, "ServiceProblemEventRecord_retrieve_example_response.json")
     assert (await post(callback, record["notification"])).status in (201, 204)
     (alarm,) = spec(V4, "ServiceProblemEventRecord.example.json")
     polls = upstream.lists["/records"]
     assert (await post(callback, alarm["notification"])).status in (201, 204)
-    outcomes = [(row["outcome"], row["problem_id"]) for row in await told.notifications()]
+    outcomes = [(row["outcome"], row["problem_id"]) for row in await tables.notifications()]
     assert sorted(outcomes) == [("applied", "sp_001"), ("dead_letter", None)]
     await eventually(lambda: upstream.lists["/records"] > polls)
 
@@ -240,14 +240,14 @@ async def test_what_official_events_do_not_say_is_fetched_and_polled(
         server.problems |= {problem["id"]: problem for problem in listed}
 
         async def settled(source: str, ids: list[str], via: str) -> bool:
-            told = Told(bridge, source)
-            rows = await told.problems()
+            tables = StoredTables(bridge, source)
+            rows = await tables.problems()
             return [row["id"] for row in rows] == ids and {row["last_changed_via"] for row in rows} == {via}
 
         for source, file in (("a", "StateChange_request.json"), ("b", "AttributeValueChange_request.json")):
             await post(f"{bridge.url}/listener/{source}/{SECRET}", (Path(SPEC_DIR) / V5 / file).read_bytes())
         await eventually(lambda: settled("a", ["sp_001"], "refetch"))
         await eventually(lambda: settled("b", ["sp_001", "sp_002"], "poll"))
-        (fetched,) = await Told(bridge, "a").problems()
+        (fetched,) = await StoredTables(bridge, "a").problems()
         assert (fetched["status"], fetched["description"]) == (listed[0]["status"], listed[0]["description"])
-        assert await Told(bridge, "a").refetches() == {}
+        assert await StoredTables(bridge, "a").refetches() == {}

@@ -96,7 +96,9 @@ def value(found: Series, name: str, **labels: str) -> float:
     return found[name, frozenset(labels.items())]
 
 
-def told(problem_id: str, *, kind: str = "ServiceProblemCreateEvent", at: int = 0, **more: Any) -> dict[str, Any]:
+def created_event(
+    problem_id: str, *, kind: str = "ServiceProblemCreateEvent", at: int = 0, **more: Any
+) -> dict[str, Any]:
     problem = {
         "id": problem_id,
         "category": "supplier.originated",
@@ -168,17 +170,17 @@ async def test_known_traffic_gives_known_counts(
         await bridge.sources["snow"].first_pass.wait()
     callback = f"{bridge.url}/listener/snow/{SECRET}"
     for body in (
-        told("p", at=5),
-        told("p", at=5),
-        told("p", at=1, kind="serviceProblemStatusChangeNotification"),
-        told("p", at=5, eventId="again"),
-        told("q"),
+        created_event("p", at=5),
+        created_event("p", at=5),
+        created_event("p", at=1, kind="serviceProblemStatusChangeNotification"),
+        created_event("p", at=5, eventId="again"),
+        created_event("q"),
         b"{",
         b'{"eventType": "Odd"}',
         b"x" * 4097,
     ):
         await post(callback, body)
-    await post(f"{bridge.url}/listener/snow/wrong", told("p"))
+    await post(f"{bridge.url}/listener/snow/wrong", created_event("p"))
 
     async def counted() -> bool:
         return value(series(await scrape()), "dead_letters", source="snow") == 2
@@ -229,7 +231,7 @@ async def test_no_series_appears_later_and_nothing_that_is_sent_becomes_a_label(
     names = set(series(await scrape()))
     for number in range(30):
         kind = ("Odd{}", "ServiceProblemCreateEvent{}", "problemGroupStateChangeEvent", "x" * 500 + "{}")[number % 4]
-        body = told(f"canary-{number}", kind=kind.format(number), eventId=f"canary-{number}")
+        body = created_event(f"canary-{number}", kind=kind.format(number), eventId=f"canary-{number}")
         assert (await post(f"{callback}/listener/canary{number}", body)).status == 201
     for body in (b"", b"{}", b"[]", b'{"eventType": "canary"}', b"x" * 9000):
         await post(callback, body)
