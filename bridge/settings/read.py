@@ -11,7 +11,6 @@ from pydantic_core import ErrorDetails
 from bridge.errors import ConfigurationError
 from bridge.settings import toml_file
 from bridge.settings.check import check_shape, check_together
-from bridge.settings.check_links import check_links
 from bridge.settings.draft import Draft, Layer, Origin, printable, suggestion
 from bridge.settings.environment import PREFIX, apply_environment, named_file
 from bridge.settings.kinds import KINDS
@@ -102,7 +101,10 @@ def _finished(draft: Draft, env: Mapping[str, str], cwd: Path, overlay: Mapping[
     apply_environment(draft, env)
     apply_secret_files(draft, cwd)
     check_together(draft)
-    check_links(draft)
+    if draft.get(("links",)):
+        from bridge.settings.check_links import check_links  # noqa: PLC0415 -- imports what only links need
+
+        check_links(draft)
     settings = None
     try:
         settings = Settings.model_validate(draft.tree, context={"cwd": cwd})
