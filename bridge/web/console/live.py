@@ -35,7 +35,7 @@ _CHANGED: Final = b"event: changed\ndata: {}\n\n"
 
 @dataclass(slots=True)
 class ChangeSignal:
-    """Counts what was heard; everybody may wait for the next."""
+    """Counts the changes announced; any request may wait for the next."""
 
     heard: int = 0
     _event: anyio.Event = field(default_factory=anyio.Event)
@@ -47,7 +47,7 @@ class ChangeSignal:
         self._event = anyio.Event()
 
     async def after(self, heard: int) -> None:
-        """Return once more than that was heard."""
+        """Return once there were more changes than that."""
         while self.heard == heard:
             await self._event.wait()
 

@@ -1,4 +1,4 @@
-"""Browsers are told that something changed."""
+"""Browsers receive an event when something changed."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
