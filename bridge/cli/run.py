@@ -55,7 +55,7 @@ def _process(settings: Settings, count: int, config: Path | None, *, unsubscribe
     bridge = Bridge(settings, unsubscribe=unsubscribe, reread=reread)
     if not settings.console.enabled:
         return bridge
-    both = WithFront(bridge, FrontProcess(settings))
+    both = WithFront(bridge, FrontProcess(settings), reread)
     bridge.on_ready = lambda running: both.found(running.postgres.dsn)
     return both
 

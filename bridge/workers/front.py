@@ -11,16 +11,18 @@ import base64
 import pickle  # nosec B403
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import anyio
 import structlog
 from anyio.abc import Process
-from pydantic import SecretStr
 
 from bridge.bootstrap import Stoppable
+from bridge.errors import ConfigurationError
 from bridge.schedule import Backoff
 from bridge.settings import Settings
+from bridge.settings.changes import change_of
 from bridge.workers import channel, spawn
 from bridge.workers.channel import Channel, FailedError, GoneError, Message
 
@@ -30,6 +32,7 @@ _ASK_SECONDS = 5.0
 _SILENT_ASKS = 6
 _STEADY_SECONDS = 60.0
 _STOP_SECONDS = 5.0
+_UPDATE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ class FrontTask:
 
     settings: Settings
     demo: bool
+    dsn: str
 
     def packed(self) -> str:
         """Return it as text."""
@@ -59,16 +63,31 @@ class FrontProcess:
     demo: bool = False
     on_ready: Callable[[str], None] = lambda _: None
     pid: int | None = None
+    _channel: Channel | None = None
+    _dsn: str = ""
+
+    async def update(self, read: Settings) -> None:
+        """Take over what can be of settings that were read again; a process that is just starting gets them, too."""
+        self.settings = change_of(self.settings, read).settings
+        if self._channel is None:
+            return
+        try:
+            with anyio.fail_after(_UPDATE_SECONDS):
+                await self._channel.ask(what="settings", task=self._task().packed())
+        except (FailedError, GoneError, TimeoutError) as error:
+            log.warning("the console has not reloaded", error=str(error) or "no answer in time")
+
+    def _task(self) -> FrontTask:
+        return FrontTask(self.settings, self.demo, self._dsn)
 
     async def run(self, dsn: str) -> None:
         """Keep a front process on this database until cancelled; then stop it."""
         backoff = Backoff(first_seconds=0.2, last_seconds=10)
-        database = self.settings.database.model_copy(update={"dsn": SecretStr(dsn)})
-        task = FrontTask(self.settings.model_copy(update={"database": database}), self.demo)
+        self._dsn = dsn
         while True:
             started = anyio.current_time()
             try:
-                status = await self._run_process(task)
+                status = await self._run_process()
                 log.error("the console ended, starting another", status=status)
             except OSError as error:  # too many processes or open files, say, which may pass
                 log.warning("the console cannot be started, trying again later", error=str(error))
@@ -76,17 +95,18 @@ class FrontProcess:
                 backoff.reset()
             await anyio.sleep(backoff.next_seconds())
 
-    async def _run_process(self, task: FrontTask) -> int:
+    async def _run_process(self) -> int:
         """Start a process, serve it until it ends, and return its status."""
 
         async def answer(question: Message) -> Message:
             if question["what"] == "ready":
                 self.on_ready(question["url"])
-            return {"task": task.packed()}
+            return {"task": self._task().packed()}
 
         ours, process = await spawn.started("front")
         self.pid = process.pid
         async with channel.opened(ours, answer) as opened_channel:
+            self._channel = opened_channel
             try:
                 async with anyio.create_task_group() as serving:
                     serving.start_soon(opened_channel.run)
@@ -94,7 +114,7 @@ class FrontProcess:
                     status = await process.wait()
                     serving.cancel_scope.cancel()
             finally:
-                self.pid = None
+                self.pid = self._channel = None
                 with anyio.CancelScope(shield=True):
                     await _end(process)
         return status
@@ -141,6 +161,7 @@ class WithFront:
 
     bridge: Stoppable
     front: FrontProcess
+    reread: Callable[[], Settings] | None = None
     _dsn: str = ""
     _found: anyio.Event = field(default_factory=anyio.Event)
 
@@ -154,8 +175,11 @@ class WithFront:
         self.bridge.stop()
 
     async def reload(self) -> None:
-        """Read the configuration again; the console keeps its settings until the next start."""
+        """Read the configuration again, for both; a faulty one changes nothing, and the bridge says why."""
         await self.bridge.reload()
+        if self.reread is not None:
+            with suppress(ConfigurationError):
+                await self.front.update(self.reread())
 
     async def run(self) -> None:
         """Run until `stop`."""

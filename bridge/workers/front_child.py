@@ -25,10 +25,14 @@ async def run() -> None:
     """Serve the console until stopped."""
     end = socket.socket(fileno=os.dup(0))
 
-    async def alive(_: Message) -> Message:
+    front: Front | None = None
+
+    async def answer(question: Message) -> Message:
+        if question["what"] == "settings" and front is not None:
+            front.take_over(FrontTask.unpacked(question["task"]).settings)
         return {}
 
-    async with channel.opened(end, alive) as parent, anyio.create_task_group() as tasks:
+    async with channel.opened(end, answer) as parent, anyio.create_task_group() as tasks:
 
         async def listen() -> None:
             await parent.run()
@@ -46,7 +50,13 @@ async def run() -> None:
             tasks.start_soon(_report_ready, parent, url)
 
         metrics = Metrics()
-        front = Front(task.settings, task.demo, ready, lambda name, source: client_for(name, source, metrics))
+        front = Front(
+            task.settings,
+            task.demo,
+            ready,
+            lambda name, source: client_for(name, source, metrics),
+            task.dsn,
+        )
         await run_until_signal(front)
         tasks.cancel_scope.cancel()
 

@@ -84,6 +84,7 @@ class Workers:
     _ended: list[Family] = field(default_factory=list)
     """Counters and histograms of processes that have ended."""
     _workers: list[_Worker] = field(default_factory=list)
+    _front: FrontProcess | None = None
     _stopping: anyio.Event = field(default_factory=anyio.Event)
     _killed: list[int] = field(default_factory=list)
     """Numbers of the workers that did not stop in time."""
@@ -102,7 +103,8 @@ class Workers:
             self._workers = [_Worker(number, self.unsubscribe and number == 1) for number in range(1, self.count + 1)]
             async with anyio.create_task_group() as keeping:
                 if settings.console.enabled:
-                    keeping.start_soon(FrontProcess(settings).run, settings.database.dsn.get_secret_value())
+                    self._front = FrontProcess(self.settings)
+                    keeping.start_soon(self._front.run, settings.database.dsn.get_secret_value())
                 try:
                     await self._start(keeping)
                     await self._stopping.wait()
@@ -132,6 +134,8 @@ class Workers:
             for worker in self._workers:
                 if worker.channel is not None:
                     sending.start_soon(self._send_settings, worker, worker.channel)
+            if self._front is not None:
+                sending.start_soon(self._front.update, read)
 
     async def _send_settings(self, worker: _Worker, to: Channel) -> None:
         try:

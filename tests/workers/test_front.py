@@ -28,7 +28,7 @@ def settings(dsn: str, place: Path) -> Settings:
 
 
 def test_what_the_parent_packs_is_what_the_process_runs_by(tmp_path: Path) -> None:
-    task = FrontTask(settings("postgresql://u:C4nary@h/d", tmp_path), demo=True)
+    task = FrontTask(settings("postgresql://u:C4nary@h/d", tmp_path), demo=True, dsn="postgresql:///x")
     assert FrontTask.unpacked(task.packed()) == task
 
 
@@ -50,6 +50,13 @@ async def test_a_killed_front_is_replaced_and_the_last_one_ends_with_us(dsn: str
                 assert answer.status == 200
             last = front.pid
             assert last not in (None, killed)
+            slower = {"noc": {"url": "http://127.0.0.1:9/v4", "poll_interval_seconds": 77}}
+            await front.update(Settings.model_validate(given.model_dump() | {"sources": slower}))
+            status, text = 503, ""
+            while status == 503:  # until Postgres is reached
+                async with session.get(f"{second}/configuration") as answer:
+                    status, text = answer.status, await answer.text()
+            assert "sources.noc.poll_interval_seconds" in text
             tasks.cancel_scope.cancel()
         assert not psutil.pid_exists(last or 0)
 

@@ -9,6 +9,7 @@ import structlog
 from bridge.settings import Settings
 from bridge.storage.database import opened
 from bridge.storage.session_settings import FRONT
+from bridge.telemetry import logs
 from bridge.web.connections import ConnectionLimit, raise_file_limit
 from bridge.web.console import audit_page, configuration, dead_letters, frame, sources, ticket
 from bridge.web.console.live import ChangeSignal, LivePages
@@ -44,8 +45,8 @@ def console_routes(authenticator: Authenticator, changes: ChangeSignal) -> Route
 
 @dataclass(slots=True)
 class Front:
-    """Serves the console until `stop`. `settings.database.dsn` is set, also for an embedded Postgres. `demo`: everybody
-    on this machine is admin. `on_ready` is called with the address once pages are served; Postgres may be away then.
+    """Serves the console until `stop`. `demo`: everybody on this machine is admin. `on_ready` is called with the
+    address once pages are served; Postgres may be away then. `dsn`: where Postgres is, when the settings do not say it.
     """
 
     settings: Settings
@@ -53,6 +54,8 @@ class Front:
     on_ready: Callable[[str], None] | None = None
     client_for: ClientFor | None = None
     """Makes clients of sources, for tries of a connection."""
+    dsn: str = ""
+    _site: Site | None = None
     _changes: ChangeSignal = field(default_factory=ChangeSignal)
     _stop: anyio.Event = field(default_factory=anyio.Event)
 
@@ -61,7 +64,16 @@ class Front:
         self._stop.set()
 
     async def reload(self) -> None:
-        """Do nothing: the parent starts another process when settings of the console change."""
+        """Do nothing: the parent reads the configuration, and what is new comes by `take_over`."""
+
+    def take_over(self, settings: Settings) -> None:
+        """Show these settings from now on."""
+        for secret in settings.secrets():
+            logs.hide(secret)
+        logs.set_level(settings.log.level)
+        self.settings = settings
+        if self._site is not None:
+            self._site.base = settings
 
     async def run(self) -> None:
         """Run until `stop`. PermanentError for an address that is taken, or a database that can never work."""
@@ -69,7 +81,7 @@ class Front:
         certificates = Certificates(http.tls_cert_file, http.tls_key_file) if http.tls_cert_file is not None else None
         authenticator = Authenticator(self.settings, demo=self.demo)
         routes = console_routes(authenticator, self._changes)
-        site = Site(
+        site = self._site = Site(
             "",
             routes,
             authenticator,
@@ -100,7 +112,7 @@ class Front:
 
     async def _keep_database(self, site: Site) -> None:
         """Connect as soon as Postgres can be reached; the pool comes back by itself afterwards."""
-        dsn = self.settings.database.dsn.get_secret_value()
+        dsn = self.dsn or self.settings.database.dsn.get_secret_value()
         async with opened(dsn, min_size=0, max_size=_POOL, session=FRONT) as database:
             site.database = database
             try:

@@ -64,7 +64,7 @@ async def test_each_version_shows_what_changed_and_how_it_was_learned(browser: A
     assert 'data-attribute="note 2"' in entries[0]
     assert '<del class="removed">light</del>' in entries[1]
     assert '<ins class="added">power</ins>' in entries[1]
-    assert "known 2 s later" in entries[1]
+    assert "known here 2 s later" in entries[1]
     assert "&lt;b&gt;S1&lt;/b&gt;" in entries[1]
     assert "First known version" in entries[2]
     assert shown.text.count('<rect class="bar-') == 2
