@@ -71,7 +71,8 @@ async def test_a_database_of_the_development_version_keeps_everything(developmen
     before = await contents(development)
     assert len(before["now"]) == 4
     made = await migrations.migrate(development)
-    assert [one.name for one in made] == ["core", "summary", "reports", "roles"]
+    assert tuple(one.name for one in made[: len(carry_over.MADE)]) == carry_over.MADE
+    assert len(made) == len(migrations.available())
     assert await contents(development) == before
     await migrations.check(development)
     assert await migrations.migrate(development) == []

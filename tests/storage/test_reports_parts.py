@@ -15,6 +15,8 @@ from bridge.tmf656 import wire
 pytestmark = pytest.mark.anyio
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
+OF_LINKS = {"link", "outbox", "write", "conflict", "link_note", "sync_quality", "linked_problem"}
+"""Views of two-way synchronisation, in which two tickets stand side by side."""
 CHILDREN = {
     "affected_location",
     "affected_resource",
@@ -164,7 +166,8 @@ async def test_g5_every_view_about_problems_names_them_by_source_and_id(connecti
     columns = {row["view"]: set(row["columns"]) for row in rows}
     assert set(columns) >= CHILDREN
     counted = {"daily_flow", "hourly_change", "push_quality"}
-    assert {view for view, names in columns.items() if not {"source", "id"} <= names} == counted
+    assert {view for view, names in columns.items() if not {"source", "id"} <= names} == counted | OF_LINKS
+    assert all("rule" in columns[view] for view in OF_LINKS)
 
 
 async def test_g6_every_view_says_what_its_key_is_and_what_to_join_it_with(connection: Connection) -> None:
@@ -177,4 +180,5 @@ async def test_g6_every_view_says_what_its_key_is_and_what_to_join_it_with(conne
         "daily_flow",
         "service_problem",
     }
-    assert {row["relname"] for row in rows if "Key: source" not in row["remark"]} == {"notification"}
+    assert {row["relname"] for row in rows if "Key: source" not in row["remark"]} == {"notification"} | OF_LINKS
+    assert all("Key: " in row["remark"] for row in rows if row["relname"] in OF_LINKS)
