@@ -9,9 +9,9 @@
     ask     `requests.worker` does, in the process that leads, what operators asked for in `bridge.request`
     state   `maintenance.source_report` writes how each source is; `maintenance.leader_election` lets one process ask
 
-What is true is decided in `domain.problem_history`, without I/O: every statement is a fact with the time since when it
-holds, facts are a set, and the current row follows from them. `app` composes all of it. The glossary is in
-docs/architecture.md, the promises with their tests in docs/guarantees.md.
+What is true is decided in `domain.decision`, without I/O: every statement is a fact with the time since when it holds,
+facts are a set, and the current row follows from them. `app` composes a process, `leader_jobs` what only the leader
+runs. The glossary is in docs/architecture.md, the promises with their tests in docs/guarantees.md.
 """
 
 from importlib.util import find_spec
