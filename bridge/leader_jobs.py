@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import anyio
 
+from bridge.links.rule_jobs import RuleJobs
 from bridge.maintenance.extra_columns import ExtraColumns
 from bridge.maintenance.report_summary import Summariser
 from bridge.maintenance.retention import RetentionJob
@@ -41,6 +42,7 @@ class LeaderJobs:
         async with anyio.create_task_group() as jobs:
             jobs.start_soon(Summariser(self.database, self.fence).run)
             jobs.start_soon(ExtraColumns(self.database, self._extra_columns, self.fence).run)
+            jobs.start_soon(RuleJobs(self.database, self.metrics, self.fence, self.settings).run)
             jobs.start_soon(RequestWorker(handlers, self.database, self.metrics, self.fence).run)
             if self.retention is not None:
                 jobs.start_soon(self.retention.run)

@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 from bridge.settings.model import Settings
 
-_RELOADED = frozenset({"log.level", "retention"})
+_RELOADED = frozenset({"links", "log.level", "retention"})
 """Keys and tables, beside the sources, that a running bridge takes over."""
 
 
@@ -33,7 +33,7 @@ def change_of(before: Settings, read: Settings) -> SettingsChange:
     for key in _different_keys(before, read):
         (reloaded if key in _RELOADED or key.partition(".")[0] in _RELOADED else restart).append(key)
     log = before.log.model_copy(update={"level": read.log.level})
-    taken = {"sources": read.sources, "log": log, "retention": read.retention}
+    taken = {"sources": read.sources, "links": read.links, "log": log, "retention": read.retention}
     return SettingsChange(
         settings=before.model_copy(update=taken),
         added=tuple(name for name in read.sources if name not in before.sources),

@@ -17,6 +17,7 @@ from prometheus_client.process_collector import ProcessCollector
 
 from bridge import __version__
 from bridge.telemetry.exposition import encoder
+from bridge.telemetry.link_metrics import LinkMetrics
 
 MODES = ("push", "fallback", "poll", "disabled")
 OUTCOMES = ("applied", "unchanged", "duplicate", "stale", "filtered", "dead_letter")
@@ -367,6 +368,7 @@ class Metrics:
         self.duplicates = Counter(
             f"{prefix}_duplicates", "Tickets that carry the key of another", ["rule"], registry=registry
         )
+        self.links = LinkMetrics(prefix, registry)
         self.build = Gauge(
             f"{prefix}_build_info", "1, with the version as label", ["version", "python"], registry=registry
         )

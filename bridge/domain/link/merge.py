@@ -17,6 +17,7 @@ from bridge.domain.link.field import (
     FieldWrite,
     Policy,
     Value,
+    Verdict,
     decide,
 )
 from bridge.domain.link.rule import LinkRule, MappedField, Tickets
@@ -74,6 +75,8 @@ def _merge_field(mapped: MappedField, tickets: Tickets, result: LinkMerge, choic
     if newest and choice is None and verdict.conflict is not None and verdict.conflict.kind is ConflictKind.OVERRULED:
         values = {side: Value(text, since(mapped, side)) for side, text in says.items()}
         verdict = decide(rule, values, base, choice)
+    if base is None and choice is None and verdict.write is not None and not verdict.write.text:
+        verdict = Verdict(base=dict(says))  # at the first comparison nothing is erased
     if verdict.base is not None:
         result.base[name] = (verdict.base[Side.LEFT], verdict.base[Side.RIGHT])
     if verdict.agreed:

@@ -14,7 +14,8 @@ ENDED: Final = frozenset({"resolved", "closed", "cancelled", "rejected"})
 class SideTicket(Struct, frozen=True):
     """What is known of a ticket. `key`: that of its link. `status`: ours (`domain.status`).
 
-    `revision`: counts what was stored of it; `observed_at`: our clock when that was said, `via` the way it came.
+    `keys`: texts in it that look like keys of ours. `revision`: counts what was stored of it; `observed_at`: our clock
+    when that was said, `via` the way it came.
     """
 
     id: str
@@ -30,6 +31,7 @@ class SideTicket(Struct, frozen=True):
     updated_at: datetime | None = None
     status_changed_at: datetime | None = None
     observed_at: datetime | None = None
+    keys: frozenset[str] = frozenset()
 
     @property
     def ended(self) -> bool:

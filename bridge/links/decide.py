@@ -1,0 +1,215 @@
+"""Follows what changed and decides by one rule: which tickets belong together, and what is to be written.
+
+Runs in the process that leads, for rules that are on. Each step is one fenced transaction: links, outbox, conflicts and
+the position in `bridge.change` move together, so a crash repeats a step or nothing. A walk over all tickets comes
+first, after changed settings, when changes are missing (the database was restored, or nobody led for a day), and every
+few hours, for what no change tells: a pair that has been quiet for long enough.
+
+Counterparts are made only when both sources have been read completely since the rule exists, so that what is already
+there is matched first. A rule that would make or change too much at once is held until a person has looked.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from bridge.domain.link.life import RULE_ON, LinkState
+from bridge.domain.link.word_map import Side
+from bridge.links.rule_batch import BatchResult, RuleBatch
+from bridge.links.rule_run import RuleRun
+from bridge.schedule import Job, Wake, now, run_job
+from bridge.storage import change, conflict, link_rule, link_ticket, outbox
+from bridge.storage import link as link_table
+from bridge.storage.database import Connection, Database
+from bridge.storage.errors import ConcurrentUpdateError
+from bridge.storage.lease import LeaderFence
+from bridge.storage.link_rule import RulePosition
+from bridge.telemetry.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+_EVERY_SECONDS: Final = 1.0
+_CHANGES: Final = 20
+"""Change rows that a step takes at most."""
+_TICKETS: Final = 200
+"""Tickets that a step decides, and the rest of the last change."""
+_PAGE: Final = 1000
+_WALK_AGAIN: Final = timedelta(hours=6)
+_HOUR: Final = timedelta(hours=1)
+FEWEST_CHANGES: Final = 50
+"""A walk that changes no more links than this never holds a rule."""
+
+
+@dataclass(slots=True)
+class Decider:
+    """Decides by one rule. `on_wanted` is called when something new is to be written."""
+
+    run_of_rule: RuleRun
+    database: Database
+    metrics: Metrics
+    fence: LeaderFence = field(default_factory=LeaderFence)
+    on_wanted: Callable[[], None] = lambda: None
+    wake: Wake = field(default_factory=Wake)
+    _indexed: bool = False
+    _changed_by_walk: int = 0
+    _last_wanted: int = 0
+
+    async def run(self) -> None:
+        """Decide what changed, then wait for a call or a second."""
+        job = Job(f"links {self.run_of_rule.rule.name}", self.metrics)
+
+        async def wait() -> None:
+            await self.wake.wait(_EVERY_SECONDS)
+
+        await run_job(job, self.run_once, wait)
+
+    async def run_once(self) -> bool:
+        """Decide until nothing is left; return whether the rule is on."""
+        if not await self._begin():
+            return False
+        if not self._indexed:
+            await self._index()
+        while True:
+            try:
+                done = await self._step()
+            except ConcurrentUpdateError:
+                continue  # a sender, or a command, was faster
+            if done is None:
+                return False
+            if done:
+                return True
+
+    async def _begin(self) -> bool:
+        """Start a walk where the position cannot be followed; False: the rule is not on."""
+        async with self.database.transaction() as connection:
+            await self.fence.hold(connection)
+            position = await link_rule.lock(connection, self.run_of_rule.rule_id)
+            if position is None or position.state != RULE_ON:
+                self._indexed = False
+                return False
+            due = position.walked_at is not None and position.walked_at + _WALK_AGAIN <= now()
+            followed = not position.from_other_server and await change.complete(connection, position.position)
+            if due or not followed or (position.walked_at is None and position.walked == (0, "")):
+                await link_rule.begin_walk(connection, self.run_of_rule.rule_id)
+                self._changed_by_walk = 0
+        return True
+
+    async def _index(self) -> None:
+        """Read all tickets once, for matching; what changes meanwhile is followed."""
+        run, count = self.run_of_rule, 0
+        for side in Side:
+            after = ""
+            while True:
+                async with self.database.connection() as connection:
+                    rows = await link_ticket.page(connection, run.source_ids[side], after, limit=_PAGE)
+                for row in rows:
+                    run.index.put(side, run.ticket(side, row))
+                count += len(rows)
+                if len(rows) < _PAGE:
+                    break
+                after = rows[-1].id
+        self._indexed = True
+        log.info("rule ready", rule=run.rule.name, tickets=count)
+
+    async def _step(self) -> bool | None:
+        """Decide the next changes, a part of a walk, and what people chose; return whether nothing is left, None: the
+        rule is not on any more.
+        """
+        run, at = self.run_of_rule, now()
+        async with self.database.transaction() as connection:
+            await self.fence.hold(connection)
+            position = await link_rule.lock(connection, run.rule_id)
+            if position is None or position.state != RULE_ON:
+                return None
+            changed, followed = await self._changes(connection, position)
+            walked, walk_done = await self._walk(connection, position, at)
+            links = set(await conflict.undone(connection, run.rule_id, limit=_TICKETS))
+            waiting = await link_table.in_state(
+                connection, run.rule_id, LinkState.WANTED, after=self._last_wanted, limit=_TICKETS
+            )
+            self._last_wanted = waiting[-1] if len(waiting) == _TICKETS else 0
+            batch = RuleBatch(run, connection, at, *await self._may_create(connection, at))
+            result = await batch.decide(changed | walked, links | set(waiting))
+            if walked or not walk_done:
+                self._changed_by_walk += result.changes
+            await self._hold_where_too_much(connection, result)
+        self._count(result)
+        if result.wrote:
+            self.on_wanted()
+        return followed and walk_done
+
+    async def _changes(self, connection: Connection, position: RulePosition) -> tuple[set[tuple[Side, str]], bool]:
+        """The tickets that the next changes name; the position moves behind them. True: no further change is there."""
+        run = self.run_of_rule
+        rows = await change.after(connection, position.position, limit=_CHANGES)
+        found: set[tuple[Side, str]] = set()
+        taken = 0
+        while taken < len(rows) and len(found) < _TICKETS:
+            side = run.side_of(rows[taken].source_id)
+            if side is not None:
+                found |= {(side, ticket_id) for ticket_id in rows[taken].problem_ids}
+            taken += 1
+        if taken:
+            await link_rule.write_position(connection, run.rule_id, rows[taken - 1].position)
+        return found, taken == len(rows) < _CHANGES
+
+    async def _walk(
+        self, connection: Connection, position: RulePosition, at: datetime
+    ) -> tuple[set[tuple[Side, str]], bool]:
+        """The next tickets of a walk, those of the left first. True: no walk is under way, or it has ended."""
+        if position.walked_at is not None:
+            return set(), True
+        run = self.run_of_rule
+        source_id, after = position.walked
+        side = run.side_of(source_id) or Side.LEFT
+        ids = await link_rule.tickets(connection, run.source_ids[side], after, limit=_TICKETS)
+        if len(ids) == _TICKETS:
+            await link_rule.write_walk(connection, run.rule_id, (run.source_ids[side], ids[-1]))
+        elif side is Side.LEFT:
+            await link_rule.write_walk(connection, run.rule_id, (run.source_ids[Side.RIGHT], ""))
+        else:
+            await link_rule.end_walk(connection, run.rule_id, at)
+            log.info("all tickets compared", rule=run.rule.name, changed=self._changed_by_walk)
+        return {(side, ticket_id) for ticket_id in ids}, side is Side.RIGHT and len(ids) < _TICKETS
+
+    async def _may_create(self, connection: Connection, at: datetime) -> tuple[frozenset[Side], int]:
+        """Sides on which counterparts may be made, and how many within this hour."""
+        run = self.run_of_rule
+        if not run.rule.creates:
+            return frozenset(), 0
+        [row] = await link_rule.find(connection, run.rule.name)
+        for source_id in run.source_ids.values():
+            if not await link_rule.complete_since(connection, source_id, row.created_at):
+                return frozenset(), 0
+        begun = await outbox.begun_since(connection, run.rule_id, max(at - _HOUR, row.state_since))
+        return run.rule.creates, max(run.rule.limits.creates_per_hour - begun, 0)
+
+    async def _hold_where_too_much(self, connection: Connection, result: BatchResult) -> None:
+        """The circuit breaker: nothing more is decided or sent until a person releases the rule."""
+        run, limits = self.run_of_rule, self.run_of_rule.rule.limits
+        reason = None
+        if result.over:
+            reason = f"more than {limits.creates_per_hour} counterparts would be made within an hour"
+        elif self._changed_by_walk > FEWEST_CHANGES:
+            links = await link_table.count_linked(connection, run.rule_id)
+            if self._changed_by_walk > limits.changes_at_once * links:
+                reason = f"{self._changed_by_walk} of {links} links would change at once"
+        if reason is not None:
+            await link_rule.write_state(connection, run.rule_id, "held", reason, only_from=[RULE_ON])
+            log.error(
+                "rule held",
+                rule=run.rule.name,
+                reason=reason,
+                remedy=f"look at `tmf656-bridge links plan {run.rule.name}`, then `links release {run.rule.name}`",
+            )
+            self._changed_by_walk = 0
+
+    def _count(self, result: BatchResult) -> None:
+        name = self.run_of_rule.rule.name
+        for kind, times in result.conflicts.items():
+            self.metrics.conflicts.labels(name, kind.value).inc(times)
+        for unmapped in result.unmapped:
+            self.metrics.links.unmapped.labels(name, unmapped).inc()

@@ -1,0 +1,177 @@
+"""What follows for one link from what both tickets say now. Pure: the caller has read everything, and applies it.
+
+A link whose write is not settled is left alone, and so is one of whose tickets we have older news than what its system
+answered to our last write: it is to be read again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from msgspec.structs import replace
+
+from bridge.domain.link.field import ConflictKind
+from bridge.domain.link.life import LinkState, settled_state
+from bridge.domain.link.merge import LinkMerge, Since, merge
+from bridge.domain.link.rule import LinkRule
+from bridge.domain.link.side_ticket import SideTicket
+from bridge.domain.link.word_map import Side
+from bridge.storage.conflict import POLICY, NewConflict
+from bridge.storage.link import LinkRow
+from bridge.storage.outbox import Wanted, WriteKind
+
+_STALE_FOR = timedelta(minutes=10)
+"""How long after the answer to a write older news of a ticket is not believed."""
+_PERSON = "choice"
+"""`decided_by` of a value that lost because a person chose the other one."""
+
+
+@dataclass(slots=True)
+class LinkOutcome:
+    """What is to be written for one link. `link`: the row as it is from now on.
+
+    `settled`: fields whose open conflicts are over, with whether both sides agree. `dropped`: sides to which nothing is
+    to be written any more. `stale`: tickets to be read again, as side → id; nothing else is decided then.
+    """
+
+    link: LinkRow
+    wanted: list[Wanted] = field(default_factory=list)
+    dropped: list[tuple[Side, WriteKind]] = field(default_factory=list)
+    conflicts: list[NewConflict] = field(default_factory=list)
+    settled: dict[str, bool] = field(default_factory=dict)
+    stale: dict[Side, str] = field(default_factory=dict)
+    merged: LinkMerge | None = None
+
+
+Pair = Mapping[Side, SideTicket]
+
+
+def decide_link(
+    rule: LinkRule,
+    link: LinkRow,
+    pair: Pair,
+    source_ids: Mapping[Side, int],
+    at: datetime,
+    choices: Mapping[str, Side] | None = None,
+    since: Since = lambda _field, _side: None,
+) -> LinkOutcome | None:
+    """Decide a link of two tickets; None: there is nothing to decide now."""
+    if link.intent is not None or link.state not in (LinkState.LINKED, LinkState.ENDED, LinkState.ORPHANED):
+        return None
+    stale = {side: ticket.id for side, ticket in pair.items() if _is_older(ticket, link.mark(side), at)}
+    if stale:
+        return LinkOutcome(link, stale=stale)
+    state, reason = _state(rule, link, pair, at)
+    decided = replace(
+        link,
+        state=state,
+        state_reason=reason,
+        left_revision=pair[Side.LEFT].revision,
+        right_revision=pair[Side.RIGHT].revision,
+        checked_at=at,
+    )
+    if state is not LinkState.LINKED:
+        return LinkOutcome(replace(decided, behind_since=None), dropped=[(side, WriteKind.UPDATE) for side in Side])
+    found = merge(rule, pair, link.base, choices, since)
+    outcome = LinkOutcome(replace(decided, base=found.base), merged=found)
+    _add_writes(outcome, pair, source_ids)
+    _add_conflicts(outcome, pair, link.base, choices or {})
+    behind = (link.behind_since or at) if outcome.wanted else None
+    outcome.link = replace(outcome.link, behind_since=behind)
+    return outcome
+
+
+def cause_of(ticket: SideTicket) -> dict[str, Any]:
+    """Return the observation that a write follows from, for people."""
+    changed_at = ticket.updated_at or ticket.observed_at
+    return {
+        "source": ticket.source,
+        "id": ticket.id,
+        "revision": ticket.revision,
+        "via": ticket.via,
+        "changed_at": None if changed_at is None else changed_at.isoformat(),
+        "observed_at": None if ticket.observed_at is None else ticket.observed_at.isoformat(),
+    }
+
+
+def _state(rule: LinkRule, link: LinkRow, pair: Pair, at: datetime) -> tuple[LinkState, str | None]:
+    gone = [ticket.source for ticket in pair.values() if ticket.deleted]
+    ended_early = [side for side, end in rule.ends.items() if end.met(pair[side])]
+    last = max((moved for ticket in pair.values() if (moved := _moved_at(ticket)) is not None), default=None)
+    state = settled_state(
+        link.state,
+        deleted=bool(gone),
+        ended=all(ticket.ended for ticket in pair.values()) or bool(ended_early),
+        quiet=bool(ended_early) or (last is not None and last + rule.settle <= at),
+    )
+    if state is LinkState.ORPHANED:
+        return state, f"deleted at {' and '.join(gone)}"
+    if state is LinkState.ENDED and ended_early:
+        return state, f"filter.end_{ended_early[0].value} is met"
+    return state, None
+
+
+def _moved_at(ticket: SideTicket) -> datetime | None:
+    return ticket.status_changed_at or ticket.updated_at or ticket.observed_at
+
+
+def _is_older(ticket: SideTicket, mark: Mapping[str, Any] | None, at: datetime) -> bool:
+    """Is what we know of the ticket from before the answer to our last write? A system whose clock was set back after
+    it is believed in the end.
+    """
+    if mark is None or mark.get("updated_at") is None or ticket.updated_at is None or ticket.deleted:
+        return False
+    answered_at = datetime.fromisoformat(mark["answered_at"])
+    return ticket.updated_at < datetime.fromisoformat(mark["updated_at"]) and at < answered_at + _STALE_FOR
+
+
+def _add_writes(outcome: LinkOutcome, pair: Pair, source_ids: Mapping[Side, int]) -> None:
+    found, link = outcome.merged, outcome.link
+    assert found is not None  # noqa: S101 -- the caller has merged
+    for side, writes in found.writes.items():
+        if not writes:
+            outcome.dropped.append((side, WriteKind.UPDATE))
+            continue
+        fields = {name: {"from": found.before[name][side], "to": write.text} for name, write in sorted(writes.items())}
+        outcome.wanted.append(
+            Wanted(
+                link.id,
+                link.rule_id,
+                source_ids[side],
+                side,
+                WriteKind.UPDATE,
+                ends_ticket=pair[side.other].ended and not pair[side].ended,
+                fields=fields,
+                cause=cause_of(pair[side.other]),
+            )
+        )
+
+
+def _add_conflicts(
+    outcome: LinkOutcome, pair: Pair, base: Mapping[str, tuple[str, str]], choices: Mapping[str, Side]
+) -> None:
+    found = outcome.merged
+    assert found is not None  # noqa: S101 -- as above
+    for name, pair_of_texts in found.base.items():
+        written = any(name in writes for writes in found.writes.values())
+        if name in found.agreed or (not written and pair_of_texts != base.get(name)):
+            outcome.settled[name] = name in found.agreed
+    for name, conflict in found.conflicts.items():
+        known = base.get(name, (None, None))
+        lost = conflict.kind is ConflictKind.OVERRULED
+        outcome.conflicts.append(
+            NewConflict(
+                outcome.link.id,
+                name,
+                conflict.kind,
+                conflict.left,
+                conflict.right,
+                known[0],
+                known[1],
+                pair[Side.LEFT].updated_at,
+                pair[Side.RIGHT].updated_at,
+                winner=found.winners.get(name) if lost else None,
+                decided_by=_PERSON if name in choices else POLICY,
+            )
+        )

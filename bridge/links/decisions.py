@@ -1,0 +1,110 @@
+"""What a sender asks of the rules (`bridge.links.decided_write.WriteDecisions`), answered from the tables."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
+
+from bridge.domain.link.field import FieldRule, FieldWrite
+from bridge.domain.link.life import LinkState
+from bridge.domain.link.rule import LinkLimits
+from bridge.domain.link.sent_write import SentField, SentWrite
+from bridge.domain.link.word_map import Side
+from bridge.domain.ticket_system import Record
+from bridge.links.decide_link import LinkOutcome
+from bridge.links.decided_write import DecidedWrite
+from bridge.links.rule_batch import decide_pair, store_outcomes
+from bridge.links.rule_run import RuleRun
+from bridge.links.tickets import version_of
+from bridge.schedule import now
+from bridge.storage import conflict
+from bridge.storage import link as link_table
+from bridge.storage.database import Connection
+from bridge.storage.link import LinkRow
+from bridge.storage.outbox import OutboxRow, WriteKind
+
+
+@dataclass(slots=True)
+class RuleDecisions:
+    """The rules that run, by their keys."""
+
+    runs: dict[int, RuleRun] = field(default_factory=dict)
+
+    async def decide(self, connection: Connection, row: OutboxRow) -> DecidedWrite | None:
+        """See `WriteDecisions.decide`."""
+        link = (await link_table.lock(connection, [row.link_id])).get(row.link_id)
+        run = self.runs.get(row.rule_id)
+        if link is None or run is None:
+            return None
+        if row.kind is WriteKind.CREATE:
+            return await _create(run, connection, link, row.side)
+        if row.kind is WriteKind.UPDATE:
+            return await self._update(run, connection, link, row.side)
+        return None
+
+    async def again(self, connection: Connection, link_id: int) -> None:
+        """See `WriteDecisions.again`."""
+        link = (await link_table.lock(connection, [link_id])).get(link_id)
+        run = None if link is None else self.runs.get(link.rule_id)
+        if link is not None and run is not None:
+            await self._decided(run, connection, link)
+
+    def name(self, rule_id: int) -> str:
+        """See `WriteDecisions.name`."""
+        run = self.runs.get(rule_id)
+        return "" if run is None else run.rule.name
+
+    def fields(self, rule_id: int) -> Mapping[str, FieldRule]:
+        """See `WriteDecisions.fields`."""
+        run = self.runs.get(rule_id)
+        return {} if run is None else {mapped.name: mapped.rule for mapped in run.rule.fields}
+
+    def says(self, rule_id: int, side: Side, record: Record) -> dict[str, str]:
+        """See `WriteDecisions.says`."""
+        run = self.runs.get(rule_id)
+        return {} if run is None else run.rule.found_in(side, record)
+
+    def most_attempts(self, rule_id: int) -> int:
+        """See `WriteDecisions.most_attempts`."""
+        run = self.runs.get(rule_id)
+        return LinkLimits().attempts if run is None else run.rule.limits.attempts
+
+    async def _update(self, run: RuleRun, connection: Connection, link: LinkRow, side: Side) -> DecidedWrite | None:
+        outcome = await self._decided(run, connection, link)
+        writes = {} if outcome is None or outcome.merged is None else outcome.merged.writes[side]
+        if outcome is None or outcome.merged is None or not writes:
+            return None
+        pair = run.pair(link, await run.tickets_of(connection, [link]))
+        assert pair is not None  # noqa: S101 -- it was decided on a moment ago, in this transaction
+        before = {name: outcome.merged.before[name][side] for name in writes}
+        sent = SentWrite(WriteKind.UPDATE.value, side, _sent(writes, before), version_of(pair[side], run.kinds[side]))
+        saved = replace(outcome.link, revision=link.revision + 1)
+        return DecidedWrite(saved, sent, run.rule.changes(side, writes, pair))
+
+    async def _decided(self, run: RuleRun, connection: Connection, link: LinkRow) -> LinkOutcome | None:
+        """Decide a link and keep what follows; None: nothing is decided for it now."""
+        pair = run.pair(link, await run.tickets_of(connection, [link]))
+        if pair is None:
+            return None
+        chosen = (await conflict.choices(connection, [link.id])).get(link.id, {})
+        at = now()
+        outcome = await decide_pair(run, connection, link, pair, chosen, at)
+        if outcome is not None:
+            await store_outcomes(connection, run, [outcome], at)
+        return outcome
+
+
+async def _create(run: RuleRun, connection: Connection, link: LinkRow, side: Side) -> DecidedWrite | None:
+    """The counterpart that is to be made; None: it is there already, or its origin is gone."""
+    origin_id = link.ticket(side.other)
+    if link.state is not LinkState.CREATING or link.ticket(side) is not None or origin_id is None:
+        return None
+    origin = (await run.tickets(connection, [(side.other, origin_id)])).get((side.other, origin_id))
+    if origin is None or origin.deleted:
+        return None
+    values, writes = run.rule.draft(side, replace(origin, key=link.key))
+    return DecidedWrite(link, SentWrite(WriteKind.CREATE.value, side, _sent(writes, {})), values)
+
+
+def _sent(writes: Mapping[str, FieldWrite], before: Mapping[str, str]) -> dict[str, SentField]:
+    return {name: SentField(write.text, write.derived_from, before.get(name)) for name, write in writes.items()}

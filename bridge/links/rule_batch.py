@@ -1,0 +1,348 @@
+"""Decides a batch of tickets and links of one rule in the caller's transaction.
+
+Tickets that begin to be linked are matched before a counterpart is made for them. Whatever came before this batch, and
+in whatever order, the same tables follow: a pair that was found twice is joined once, and a link that another writer
+changed meanwhile is decided again with the whole batch.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from bridge.domain.link.field import ConflictKind
+from bridge.domain.link.life import LinkState
+from bridge.domain.link.side_ticket import SideTicket
+from bridge.domain.link.word_map import Side
+from bridge.links.counterpart_index import Match
+from bridge.links.decide_link import LinkOutcome, cause_of, decide_link
+from bridge.links.rule_run import RuleRun, Tickets
+from bridge.storage import conflict, outbox, refetch
+from bridge.storage import link as link_table
+from bridge.storage.conflict import NewConflict
+from bridge.storage.database import Connection
+from bridge.storage.link import LinkRow, NewLink
+from bridge.storage.outbox import Wanted, WriteKind
+
+SINGLE = (LinkState.WANTED, LinkState.CREATING, LinkState.BLOCKED)
+"""States in which a link may have one ticket, and nothing is being sent for it."""
+
+
+@dataclass(slots=True)
+class BatchResult:
+    """What a batch came to. `changes`: links to which something is to be written that was not before.
+
+    `creates`: counterparts that are to be made. `over`: there would have been more than were allowed. `conflicts`: by
+    kind.
+    """
+
+    linked: int = 0
+    changes: int = 0
+    creates: int = 0
+    over: bool = False
+    wrote: bool = False
+    unmapped: list[str] = field(default_factory=list)
+    conflicts: dict[ConflictKind, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class RuleBatch:
+    """One batch. `may_create`: sides on which counterparts may be made now, `allowed` of them at most."""
+
+    run: RuleRun
+    connection: Connection
+    at: datetime
+    may_create: frozenset[Side] = frozenset()
+    allowed: int = 0
+    result: BatchResult = field(default_factory=BatchResult)
+    _tickets: Tickets = field(default_factory=dict)
+    _links: dict[int, LinkRow] = field(default_factory=dict)
+    _of_ticket: dict[tuple[Side, str], LinkRow] = field(default_factory=dict)
+    _separated: set[tuple[Side, str]] = field(default_factory=set)
+    _added: list[NewLink] = field(default_factory=list)
+    _removed: set[int] = field(default_factory=set)
+    _saved: dict[int, LinkOutcome] = field(default_factory=dict)
+
+    async def decide(self, changed: Iterable[tuple[Side, str]], link_ids: Iterable[int] = ()) -> BatchResult:
+        """Decide these tickets, with the links they are in, and these links."""
+        changed = set(changed)
+        self._tickets = await self.run.tickets(self.connection, changed)
+        for side, ticket_id in changed:
+            if (ticket := self._tickets.get((side, ticket_id))) is not None:
+                self.run.index.put(side, ticket)
+            else:
+                self.run.index.remove(side, ticket_id)
+        await self._load(changed, link_ids)
+        matches = self._matches()
+        await self._load({(side.other, one) for (side, _), match in matches.items() for one in match.tickets}, ())
+        for key, match in matches.items():
+            self._begin(*key, match)
+        await self._add()
+        await self._decide_pairs()
+        await self._store()
+        return self.result
+
+    async def _load(self, tickets: Iterable[tuple[Side, str]], link_ids: Iterable[int]) -> None:
+        """Lock the links of tickets, and read what both their sides say."""
+        wanted = set(tickets)
+        ids = {side: [one for each, one in wanted if each is side] for side in Side}
+        found = await link_table.of_tickets(self.connection, self.run.rule_id, ids[Side.LEFT], ids[Side.RIGHT])
+        new = await link_table.lock(self.connection, {*found, *link_ids} - self._links.keys())
+        self._links |= {number: one for number, one in new.items() if one.rule_id == self.run.rule_id}
+        for one in new.values():
+            for side in Side:
+                if (ticket_id := one.ticket(side)) is None:
+                    continue
+                if one.state is LinkState.UNLINKED:
+                    self._separated.add((side, ticket_id))
+                else:
+                    self._of_ticket[side, ticket_id] = one
+        linked = {(side, ticket_id) for row in new.values() for side in Side if (ticket_id := row.ticket(side))}
+        self._tickets |= await self.run.tickets(self.connection, (wanted | linked) - self._tickets.keys())
+
+    def _matches(self) -> dict[tuple[Side, str], Match]:
+        """What is found for tickets without a counterpart; those of the left first, so that a batch has one order."""
+        found = {}
+        for side, ticket_id in sorted(self._tickets, key=lambda key: (key[0] is Side.RIGHT, key[1])):
+            link, ticket = self._of_ticket.get((side, ticket_id)), self._tickets[side, ticket_id]
+            if link is not None and (link.state not in SINGLE or link.ticket(side.other) is not None):
+                continue
+            if link is None and (side, ticket_id) in self._separated:
+                continue
+            key = link.key if link is not None else self.run.key_of(side, ticket_id)
+            found[side, ticket_id] = self.run.index.find(side, ticket, key)
+        return found
+
+    def _begin(self, side: Side, ticket_id: str, match: Match) -> None:
+        """Join a ticket with what was found, or have its counterpart made, or forget it."""
+        link, ticket = self._of_ticket.get((side, ticket_id)), self._tickets[side, ticket_id]
+        if link is not None and link.ticket(side.other) is not None:
+            return  # joined a moment ago, from the other side
+        if ticket.deleted or not (link is not None or self.run.rule.filter(side).met(ticket)):
+            if link is not None and ticket.deleted:
+                self._forget(link)
+            return
+        other = match.unique
+        if other is not None and self._join(side, ticket, other):
+            return
+        if other is None and match.tickets:
+            self._block(side, ticket, link, match)
+        elif link is not None and link.state is not LinkState.BLOCKED and not self.run.rule.filter(side).met(ticket):
+            self._forget(link)
+        elif link is None or link.state is LinkState.WANTED:
+            self._want(side, ticket, link)
+
+    def _join(self, side: Side, ticket: SideTicket, other: str) -> bool:
+        """Join two tickets; False: the other one is not known, not to be linked, or linked otherwise."""
+        there = self._tickets.get((side.other, other))
+        theirs, mine = self._of_ticket.get((side.other, other)), self._of_ticket.get((side, ticket.id))
+        if there is None or there.deleted or (side.other, other) in self._separated:
+            return False
+        if mine is None and theirs is None and not self.run.rule.filter(side.other).met(there):
+            return False
+        if theirs is not None and (theirs.state not in SINGLE or theirs.ticket(side) is not None):
+            return False
+        ids = {side: ticket.id, side.other: other}
+        self.result.linked += 1
+        if mine is None and theirs is None:
+            self._added.append(
+                NewLink(
+                    self.run.rule_id,
+                    self._joined_key(ids, ticket, there),
+                    "match",
+                    LinkState.LINKED,
+                    ids[Side.LEFT],
+                    ids[Side.RIGHT],
+                    linked_at=self.at,
+                )
+            )
+            return True
+        kept = theirs if theirs is not None else mine
+        assert kept is not None  # noqa: S101 -- one of them is there
+        if mine is not None and mine is not kept:
+            self._forget(mine)
+        joined = replace(
+            kept,
+            left_id=ids[Side.LEFT],
+            right_id=ids[Side.RIGHT],
+            state=LinkState.LINKED,
+            state_reason=None,
+            linked_at=self.at,
+        )
+        self._links[kept.id] = joined
+        for each in Side:
+            self._of_ticket[each, ids[each]] = joined
+        self._saved[kept.id] = LinkOutcome(joined, dropped=[(each, WriteKind.CREATE) for each in Side])
+        return True
+
+    def _joined_key(self, ids: Mapping[Side, str], ticket: SideTicket, there: SideTicket) -> str:
+        """The key of a matched pair: the one that one of them carries, else that of the counterpart of the left one."""
+        for side in Side:
+            key = self.run.key_of(side, ids[side])
+            if key in ticket.keys | there.keys:
+                return key
+        return self.run.key_of(Side.LEFT, ids[Side.LEFT])
+
+    def _block(self, side: Side, ticket: SideTicket, link: LinkRow | None, match: Match) -> None:
+        """Several tickets match: a person has to join the right ones."""
+        here, there = [ticket.id, *match.rivals], list(match.tickets)
+        reason = f"{match.by} matches {', '.join(there)} and {', '.join(here)}"[:500]
+        if link is None:
+            self._add_single(side, ticket, LinkState.BLOCKED, reason)
+        elif link.state is not LinkState.BLOCKED or link.state_reason != reason:
+            blocked = replace(link, state=LinkState.BLOCKED, state_reason=reason, behind_since=None)
+            texts = {side: ", ".join(here), side.other: ", ".join(there)}
+            kept = NewConflict(link.id, "", ConflictKind.AMBIGUOUS, texts[Side.LEFT], texts[Side.RIGHT])
+            self._saved[link.id] = LinkOutcome(blocked, dropped=[(side.other, WriteKind.CREATE)], conflicts=[kept])
+
+    def _want(self, side: Side, ticket: SideTicket, link: LinkRow | None) -> None:
+        """Have the counterpart made, where it may be."""
+        if side.other not in self.run.rule.creates:
+            if link is not None:
+                self._forget(link)
+            return
+        may = side.other in self.may_create and self.result.creates < self.allowed
+        if side.other in self.may_create and not may:
+            self.result.over = True
+        if link is None:
+            self._add_single(side, ticket, LinkState.CREATING if may else LinkState.WANTED, None)
+        elif may:
+            self._saved[link.id] = self._create(side, ticket, link)
+        if may:
+            self.result.creates += 1
+
+    def _add_single(self, side: Side, ticket: SideTicket, state: LinkState, reason: str | None) -> None:
+        ids: dict[Side, str | None] = {side: ticket.id, side.other: None}
+        self._added.append(
+            NewLink(
+                self.run.rule_id,
+                self.run.key_of(side, ticket.id),
+                side.value,
+                state,
+                ids[Side.LEFT],
+                ids[Side.RIGHT],
+                state_reason=reason,
+            )
+        )
+
+    def _create(self, side: Side, ticket: SideTicket, link: LinkRow) -> LinkOutcome:
+        """A link whose counterpart is to be made now."""
+        keyed = replace(ticket, key=link.key)
+        _, writes = self.run.rule.draft(side.other, keyed)
+        wanted = Wanted(
+            link.id,
+            link.rule_id,
+            self.run.source_ids[side.other],
+            side.other,
+            WriteKind.CREATE,
+            fields={name: {"from": None, "to": write.text} for name, write in sorted(writes.items())},
+            cause=cause_of(ticket),
+        )
+        creating = replace(
+            link,
+            state=LinkState.CREATING,
+            state_reason=None,
+            checked_at=self.at,
+            behind_since=link.behind_since or self.at,
+        )
+        return LinkOutcome(creating, wanted=[wanted])
+
+    def _forget(self, link: LinkRow) -> None:
+        """A ticket alone is no longer to be linked."""
+        if link.state in SINGLE and not (link.left_id and link.right_id):
+            self._removed.add(link.id)
+
+    async def _add(self) -> None:
+        """Add new links; what belongs to them follows their numbers."""
+        made = await link_table.add(self.connection, self._added)
+        rows = await link_table.lock(self.connection, made.values())
+        for row in rows.values():
+            self._links[row.id] = row
+            side = Side.LEFT if row.left_id is not None else Side.RIGHT
+            ticket = self._tickets[side, row.ticket(side) or ""]
+            if row.state is LinkState.CREATING:
+                self._saved[row.id] = self._create(side, ticket, row)
+            elif row.state is LinkState.BLOCKED:
+                kept = NewConflict(row.id, "", ConflictKind.AMBIGUOUS, row.left_id, row.right_id)
+                self._saved[row.id] = LinkOutcome(row, conflicts=[kept])
+
+    async def _decide_pairs(self) -> None:
+        """Decide all links of two tickets."""
+        both = {number: one for number, one in self._links.items() if one.left_id and one.right_id}
+        missing = {(side, one.ticket(side) or "") for one in both.values() for side in Side} - self._tickets.keys()
+        self._tickets |= await self.run.tickets(self.connection, missing)
+        chosen = await conflict.choices(self.connection, both)
+        for number, row in both.items():
+            pair = self.run.pair(row, self._tickets)
+            if pair is None:
+                continue
+            outcome = await decide_pair(self.run, self.connection, row, pair, chosen.get(number, {}), self.at)
+            if outcome is None or (number not in chosen and number not in self._saved and _is_same(row, outcome)):
+                continue
+            if number in self._saved:
+                outcome.dropped += self._saved[number].dropped
+            if outcome.wanted and row.behind_since is None:
+                self.result.changes += 1
+            self._saved[number] = outcome
+
+    async def _store(self) -> None:
+        outcomes = [one for number, one in self._saved.items() if number not in self._removed]
+        if self._removed:
+            await self._remove()
+        await store_outcomes(self.connection, self.run, outcomes, self.at)
+        for outcome in outcomes:
+            self.result.wrote |= bool(outcome.wanted)
+            for found in outcome.conflicts:
+                self.result.conflicts[found.kind] = self.result.conflicts.get(found.kind, 0) + 1
+                if found.kind is ConflictKind.UNMAPPED:
+                    self.result.unmapped.append(found.field)
+
+    async def _remove(self) -> None:
+        """Forget single tickets; a create of theirs that waits goes with them."""
+        rows = [self._links[number] for number in sorted(self._removed)]
+        await link_table.save(self.connection, [replace(row, state=LinkState.WANTED) for row in rows])
+        await link_table.remove(self.connection, [row.id for row in rows])
+
+
+def _is_same(row: LinkRow, outcome: LinkOutcome) -> bool:
+    """Is a link as it was, so that nothing has to be written? Most are, when all of them are looked at."""
+    nothing = not (outcome.wanted or outcome.conflicts or outcome.stale)
+    return nothing and row.behind_since is None and replace(outcome.link, checked_at=row.checked_at) == row
+
+
+async def decide_pair(
+    run: RuleRun,
+    connection: Connection,
+    row: LinkRow,
+    pair: Mapping[Side, SideTicket],
+    choices: Mapping[str, Side],
+    at: datetime,
+) -> LinkOutcome | None:
+    """Decide a link of two tickets; since when they say what they say is read only where it matters."""
+    asked = False
+
+    def ask(*_: object) -> None:
+        nonlocal asked
+        asked = True
+
+    outcome = decide_link(run.rule, row, pair, run.source_ids, at, choices, ask)
+    if asked:
+        times = await run.times(connection, pair)
+        outcome = decide_link(run.rule, row, pair, run.source_ids, at, choices, times)
+    return outcome
+
+
+async def store_outcomes(connection: Connection, run: RuleRun, outcomes: Iterable[LinkOutcome], at: datetime) -> None:
+    """Write what was decided; ConcurrentUpdateError when another writer changed one of these links first."""
+    decided = list(outcomes)
+    await link_table.save(connection, [one.link for one in decided])
+    await outbox.put(connection, [wanted for one in decided for wanted in one.wanted])
+    await outbox.drop(connection, [(one.link.id, *dropped) for one in decided for dropped in one.dropped])
+    for agreed in (True, False):
+        fields = [(one.link.id, name) for one in decided for name, same in one.settled.items() if same is agreed]
+        await conflict.settle(connection, fields, at, agreed=agreed)
+    await conflict.keep(connection, [found for one in decided for found in one.conflicts])
+    stale = sorted({(run.source_ids[side], ticket_id) for one in decided for side, ticket_id in one.stale.items()})
+    if stale:
+        await refetch.request(connection, [(source_id, one, "older than our write", at) for source_id, one in stale])

@@ -1,0 +1,140 @@
+"""Runs the rules of the configuration in the process that leads, and shows how they are.
+
+Rules become rows (`bridge.link_rule`) when they are first read, and are marked as gone when they are taken out. After a
+reload with other rules the deciders start again, each with its walk where its settings changed.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import anyio
+import structlog
+
+from bridge.domain.link.word_map import Side
+from bridge.links.decide import Decider
+from bridge.links.decisions import RuleDecisions
+from bridge.links.rule_run import RuleRun
+from bridge.links.rules import hash_of_settings, rule_of, state_of
+from bridge.schedule import Job, every, run_job
+from bridge.settings import LinkSettings, Settings
+from bridge.storage import conflict, link_rule, outbox
+from bridge.storage import link as link_table
+from bridge.storage import source as source_table
+from bridge.storage.database import Connection, Database
+from bridge.storage.lease import LeaderFence
+from bridge.telemetry.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+_RELOAD_SECONDS: Final = 2.0
+_REPORT_SECONDS: Final = 15.0
+RULE_STATES: Final = ("on", "plan", "off", "paused", "held", "gone")
+
+
+@dataclass(slots=True)
+class RuleJobs:
+    """All rules. `settings` returns the configuration as it is now; `on_wanted` is called when something is to be
+    written. `decisions`: what senders ask.
+    """
+
+    database: Database
+    metrics: Metrics
+    fence: LeaderFence
+    settings: Callable[[], Settings]
+    on_wanted: Callable[[], None] = lambda: None
+    decisions: RuleDecisions = field(default_factory=RuleDecisions)
+
+    async def run(self) -> None:
+        """Run the rules until cancelled, again with others after a reload."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._report)
+            job = Job("links", self.metrics)
+            await run_job(job, self._run_rules, every(_RELOAD_SECONDS))
+
+    async def register(self) -> list[RuleRun]:
+        """Write the rules as configured, and return those that may run: both sources are known."""
+        settings = self.settings()
+        runs = []
+        async with self.database.transaction() as connection:
+            await self.fence.hold(connection)
+            for name, rule in settings.links.items():
+                run = await run_of(connection, name, rule, kinds_of(settings))
+                if run is None:
+                    log.warning("rule waits for its sources", rule=name, left=rule.left, right=rule.right)
+                    continue
+                rule_id = await link_rule.ensure(
+                    connection,
+                    name,
+                    (run.source_ids[Side.LEFT], run.source_ids[Side.RIGHT]),
+                    state=state_of(rule),
+                    settings=rule.describe(),
+                    settings_hash=hash_of_settings(rule),
+                )
+                run.rule_id = rule_id
+                runs.append(run)
+            await link_rule.mark_gone(connection, list(settings.links))
+        return runs
+
+    async def _run_rules(self) -> None:
+        """Run what is configured now until that changes."""
+        configured = self.settings().links
+        if not configured and not self.decisions.runs:
+            async with self.database.connection() as connection:
+                if not await link_rule.find(connection):
+                    return
+        runs = await self.register()
+        self.decisions.runs = {run.rule_id: run for run in runs}
+        async with anyio.create_task_group() as group:
+            for run in runs:
+                group.start_soon(Decider(run, self.database, self.metrics, self.fence, self.on_wanted).run)
+            while self.settings().links == configured and len(runs) == len(configured):  # noqa: ASYNC110 -- settings change without a signal
+                await anyio.sleep(_RELOAD_SECONDS)
+            group.cancel_scope.cancel()
+
+    async def _report(self) -> None:
+        await run_job(Job("link report", self.metrics), self.report_once, every(_REPORT_SECONDS))
+
+    async def report_once(self) -> None:
+        """Show how many links there are in each state, and what waits."""
+        figures = self.metrics.links
+        async with self.database.connection() as connection:
+            rules = await link_rule.find(connection)
+            if not rules:
+                return
+            counts, waiting = await link_table.count(connection), await outbox.figures(connection)
+            conflicts = await conflict.waiting(connection)
+        for gauge in (figures.links, figures.waiting, figures.blocked, figures.oldest):
+            gauge.clear()
+        for rule in rules:
+            for state in RULE_STATES:
+                figures.rule_state.labels(rule.name, state).set(rule.state == state)
+            figures.conflicts_waiting.labels(rule.name).set(conflicts.get(rule.name, 0))
+            for target in (rule.left_source, rule.right_source):
+                figures.oldest.labels(target).set(0)
+        for name, state, links in counts:
+            figures.links.labels(name, state).set(links)
+        oldest: dict[str, float] = {}
+        for one in waiting:
+            if one.state == "blocked":
+                figures.blocked.labels(one.rule, one.kind).inc(one.writes)
+                continue
+            figures.waiting.labels(one.target, one.kind).inc(one.writes)
+            oldest[one.target] = min(oldest.get(one.target, one.oldest_at.timestamp()), one.oldest_at.timestamp())
+        for target, at in oldest.items():
+            figures.oldest.labels(target).set(at)
+
+
+def kinds_of(settings: Settings) -> dict[str, str]:
+    """The kind of system of each source."""
+    return {name: source.kind for name, source in settings.sources.items()}
+
+
+async def run_of(connection: Connection, name: str, settings: LinkSettings, kinds: Mapping[str, str]) -> RuleRun | None:
+    """Return a rule ready to run, without its key; None: the tables do not know one of its sources yet."""
+    rule = rule_of(name, settings)
+    ids = {side: await source_table.find(connection, source) for side, source in rule.sources.items()}
+    known = {side: number for side, number in ids.items() if number is not None}
+    if len(known) < len(ids):
+        return None
+    return RuleRun(rule, 0, known, {side: kinds[source] for side, source in rule.sources.items()})

@@ -1,0 +1,74 @@
+"""A rule while it runs: its key, its sources, and how their tickets are read."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
+
+from bridge.domain.link.key import link_key
+from bridge.domain.link.merge import Since
+from bridge.domain.link.rule import LinkRule
+from bridge.domain.link.side_ticket import SideTicket
+from bridge.domain.link.word_map import Side
+from bridge.links.counterpart_index import CounterpartIndex
+from bridge.links.tickets import ticket_of_row, value_since
+from bridge.storage import link_ticket
+from bridge.storage.database import Connection
+from bridge.storage.link import LinkRow
+from bridge.storage.link_ticket import TicketRow
+
+Tickets = dict[tuple[Side, str], SideTicket]
+
+
+@dataclass(slots=True)
+class RuleRun:
+    """One rule on one database. `kinds`: of the systems on both sides."""
+
+    rule: LinkRule
+    rule_id: int
+    source_ids: Mapping[Side, int]
+    kinds: Mapping[Side, str]
+    index: CounterpartIndex = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin with an empty index."""
+        self.index = CounterpartIndex(self.rule)
+
+    def side_of(self, source_id: int) -> Side | None:
+        """The side of a source; None: it is not one of this rule."""
+        return next((side for side, own in self.source_ids.items() if own == source_id), None)
+
+    def ticket(self, side: Side, row: TicketRow) -> SideTicket:
+        """Return a row as a ticket of a side."""
+        return ticket_of_row(row, self.rule.sources[side], self.kinds[side])
+
+    def key_of(self, side: Side, ticket_id: str, generation: int = 0) -> str:
+        """Return the key of the counterpart of a ticket."""
+        return link_key(self.rule.name, self.rule.sources[side], ticket_id, generation)
+
+    async def tickets(self, connection: Connection, wanted: Iterable[tuple[Side, str]]) -> Tickets:
+        """Read tickets; those that are not known are left out."""
+        sides = {(self.source_ids[side], ticket_id): side for side, ticket_id in wanted}
+        rows = await link_ticket.read(connection, sides)
+        return {(sides[key], key[1]): self.ticket(sides[key], row) for key, row in rows.items()}
+
+    async def tickets_of(self, connection: Connection, links: Iterable[LinkRow]) -> Tickets:
+        """Read the tickets of links."""
+        return await self.tickets(
+            connection, {(side, one) for link in links for side in Side if (one := link.ticket(side)) is not None}
+        )
+
+    def pair(self, link: LinkRow, tickets: Tickets) -> dict[Side, SideTicket] | None:
+        """Return both tickets of a link with its key; None: one is not known."""
+        found = {side: tickets.get((side, link.ticket(side) or "")) for side in Side}
+        if any(ticket is None for ticket in found.values()):
+            return None
+        return {side: replace(ticket, key=link.key) for side, ticket in found.items() if ticket is not None}
+
+    async def times(self, connection: Connection, pair: Mapping[Side, SideTicket]) -> Since:
+        """Read since when both tickets say what they say."""
+        versions = {
+            side: await link_ticket.versions(connection, self.source_ids[side], ticket.id)
+            for side, ticket in pair.items()
+        }
+        return lambda mapped, side: value_since(mapped, side, pair[side], versions[side], self.kinds[side]).since

@@ -1,0 +1,97 @@
+"""What a sender writes is decided on the tables as they are then, not as they were when it was put there."""
+
+import pytest
+
+from bridge.domain.link.word_map import Side
+from bridge.links.decisions import RuleDecisions
+from bridge.storage import outbox
+from bridge.storage.database import Database
+from tests.links.rule_rig import RuleRig, problem
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def rig(database: Database) -> RuleRig:
+    return RuleRig(database, {"match": {"by": ["externalId = id"]}})
+
+
+async def in_step(rig: RuleRig) -> tuple[RuleDecisions, object]:
+    decider = await rig.start()
+    await rig.say(Side.RIGHT, problem("R1", name="x"))
+    await rig.say(Side.LEFT, problem(1, name="x", externalId="R1"))
+    await decider.run_once()
+    run = decider.run_of_rule
+    return RuleDecisions({run.rule_id: run}), decider
+
+
+async def test_an_update_has_what_is_missing_now(rig: RuleRig) -> None:
+    decisions, decider = await in_step(rig)
+    await rig.say(Side.LEFT, problem(1, name="y", externalId="R1"))
+    await decider.run_once()  # type: ignore[attr-defined]
+    [row] = await rig.open_writes()
+    await rig.say(Side.LEFT, problem(1, name="z", status="held", externalId="R1"))
+    async with rig.database.transaction() as connection:
+        decided = await decisions.decide(connection, row)
+    assert decided is not None
+    assert decided.values == {"name": "z", "status": "held"}
+    sent = decided.sent.fields["title"]
+    assert (sent.text, sent.derived_from, sent.before) == ("z", "z", "x")
+    assert decided.sent.version is not None
+    [stored] = await rig.links()
+    assert stored.revision == decided.link.revision
+
+
+async def test_what_is_not_missing_any_more_is_not_written(rig: RuleRig) -> None:
+    decisions, decider = await in_step(rig)
+    await rig.say(Side.LEFT, problem(1, name="y", externalId="R1"))
+    await decider.run_once()  # type: ignore[attr-defined]
+    [row] = await rig.open_writes()
+    await rig.say(Side.RIGHT, problem("R1", name="y"))
+    async with rig.database.transaction() as connection:
+        assert await decisions.decide(connection, row) is None
+    [link] = await rig.links()
+    assert link.base["title"] == ("y", "y")
+
+
+async def test_a_create_has_the_fields_of_its_origin_as_they_are_now(rig: RuleRig) -> None:
+    decider = await rig.start()
+    await rig.say(Side.LEFT, problem(1, name="a"))
+    await decider.run_once()
+    [row] = await rig.open_writes()
+    await rig.say(Side.LEFT, problem(1, name="b"))
+    decisions = RuleDecisions({row.rule_id: decider.run_of_rule})
+    async with rig.database.transaction() as connection:
+        decided = await decisions.decide(connection, row)
+    assert decided is not None
+    assert decided.values == {"name": "b", "status": "inProgress"}
+    assert decided.sent.fields["title"].before is None
+
+
+async def test_after_a_write_its_link_is_decided_again(rig: RuleRig) -> None:
+    decisions, _ = await in_step(rig)
+    await rig.say(Side.LEFT, problem(1, name="y", externalId="R1"))
+    [link] = await rig.links()
+    async with rig.database.transaction() as connection:
+        await decisions.again(connection, link.id)
+        await decisions.again(connection, 999)
+    [row] = await rig.open_writes()
+    assert row.fields["title"]["to"] == "y"
+
+
+async def test_a_rule_that_does_not_run_writes_nothing(rig: RuleRig) -> None:
+    decisions, _ = await in_step(rig)
+    [rule_id] = decisions.runs
+    assert decisions.name(rule_id) == "one"
+    assert set(decisions.fields(rule_id)) == {"title", "status", "number"}
+    assert decisions.says(rule_id, Side.RIGHT, {"name": "x"}) == {"title": "x", "status": ""}
+    assert decisions.most_attempts(rule_id) == 8
+    gone = RuleDecisions()
+    assert (gone.name(1), gone.fields(1), gone.says(1, Side.LEFT, {}), gone.most_attempts(1)) == ("", {}, {}, 8)
+    await rig.say(Side.LEFT, problem(2))
+    async with rig.database.transaction() as connection:
+        [link] = await rig.links()
+        await outbox.put(connection, [outbox.Wanted(link.id, rule_id, 1, Side.RIGHT, outbox.WriteKind.NOTE)])
+        [row] = (await outbox.open_of(connection, [link.id]))[link.id]
+        assert await decisions.decide(connection, row) is None
+        assert await gone.decide(connection, row) is None

@@ -1,0 +1,82 @@
+"""A plan names what would be done and why, agrees with what is then decided, and writes nothing."""
+
+import pytest
+
+from bridge.domain.link.word_map import Side
+from bridge.links.plan import RulePlan, plan_rule
+from bridge.links.rule_jobs import kinds_of, run_of
+from bridge.schedule import now
+from bridge.storage import link_rule
+from bridge.storage.database import Database
+from tests.links.rule_rig import RuleRig, problem
+
+pytestmark = pytest.mark.anyio
+
+TABLES = "select (select count(*) from bridge.link) + (select count(*) from bridge.outbox)"
+
+
+async def planned(rig: RuleRig) -> RulePlan:
+    settings = rig.configuration()
+    async with rig.database.transaction() as connection:
+        run = await run_of(connection, "one", settings.links["one"], kinds_of(settings))
+        assert run is not None
+        known = await link_rule.find(connection, "one")
+        run.rule_id = known[0].id if known else 0
+        return await plan_rule(run, connection, now())
+
+
+async def test_each_step_is_named_with_its_reason_and_nothing_is_written(database: Database) -> None:
+    rig = RuleRig(database, {"match": {"by": ["key", "externalId = id"]}, "mode": "plan"})
+    await rig.start()
+    await rig.say(Side.RIGHT, problem("R1", name="y"), problem("R2"), problem("R3", name="alone"))
+    await rig.say(
+        Side.LEFT,
+        problem(1, name="x", externalId="R1"),
+        problem(2, externalId="R2"),
+        problem(3, externalId="R2"),
+        problem(4, name="new", status="rejected"),
+    )
+    plan = await planned(rig)
+    shown = {(step.action, step.left, step.right, step.field, step.text) for step in plan.steps}
+    assert shown == {
+        ("match", "1", "R1", None, None),
+        ("write", "1", "R1", "title", "x"),
+        ("ambiguous", "2", "R2", None, None),
+        ("ambiguous", "3", "R2", None, None),
+        ("ambiguous", "2, 3", "R2", None, None),
+        ("create", "4", None, None, "title 'new'"),
+    }
+    assert plan.unmapped == {("status", "left", "rejected"): 1}
+    assert ("status", "left", ["held", "pending"]) in plan.lumped
+    assert (plan.linked, plan.unlinked) == (0, 1)
+    assert plan.as_json()["counts"] == {"match": 1, "write": 1, "ambiguous": 3, "create": 1}
+    async with database.connection() as connection:
+        assert await connection.fetchval(TABLES) == 0
+
+
+async def test_a_plan_says_what_is_then_decided(database: Database) -> None:
+    rig = RuleRig(database, {"match": {"by": ["externalId = id"]}})
+    decider = await rig.start()
+    await rig.say(Side.RIGHT, *[problem(f"R{n}", name="y", status="held") for n in range(4)])
+    await rig.say(Side.LEFT, *[problem(n, name="y", externalId=f"R{n}") for n in range(3)], problem(9, name="new"))
+    plan = await planned(rig)
+    await decider.run_once()
+    writes = await rig.open_writes()
+    assert plan.counts()["create"] == sum(write.kind == "create" for write in writes)
+    updates = [
+        (write.side.value, change) for write in writes for change in write.fields.values() if write.kind == "update"
+    ]
+    fields = {(change["from"], change["to"], side) for side, change in updates}
+    assert {(step.before, step.text, step.side) for step in plan.steps if step.action == "write"} == fields
+    after = await planned(rig)
+    assert (after.counts().get("match"), after.linked) == (None, 3)
+
+
+async def test_where_both_are_in_step_there_is_nothing_to_do(database: Database) -> None:
+    rig = RuleRig(database, {"match": {"by": ["externalId = id"]}, "create": "none"})
+    decider = await rig.start()
+    await rig.say(Side.RIGHT, problem("R1"))
+    await rig.say(Side.LEFT, problem(1, externalId="R1"), problem(2))
+    await decider.run_once()
+    plan = await planned(rig)
+    assert (plan.steps, plan.linked, plan.unlinked) == ([], 1, 1)
