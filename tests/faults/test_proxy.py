@@ -16,7 +16,7 @@ LIMIT_SECONDS = 20
 
 
 class Echo:
-    """A server that says back what it hears, and remembers it; `heard_end` once a client has ended its half."""
+    """A server that says back what it has_received, and remembers it; `heard_end` once a client has ended its half."""
 
     def __init__(self) -> None:
         self.received = bytearray()
@@ -36,7 +36,7 @@ class Echo:
         finally:
             writer.close()
 
-    async def hears(self, wanted: bytes) -> None:
+    async def has_received(self, wanted: bytes) -> None:
         async with self.news, asyncio.timeout(LIMIT_SECONDS):
             await self.news.wait_for(lambda: self.received == wanted)
 
@@ -123,7 +123,7 @@ async def test_half_closed_the_far_side_says_nothing_more_and_still_hears(proxy:
         assert proxy.half_close() == 1
         assert await reader.read() == b""
         writer.write(b" more")
-        await echo.hears(b"hello more")
+        await echo.has_received(b"hello more")
 
 
 @pytest.mark.parametrize("ending", [Link.abort, Link.half_close, Link.reset])

@@ -26,7 +26,7 @@ def later() -> datetime:
     return datetime.now(UTC) + HOUR
 
 
-async def hear(rig: Any, kind: str, problem: dict[str, Any]) -> str:
+async def notify(rig: Any, kind: str, problem: dict[str, Any]) -> str:
     """A notification that was received before the clock was set back; return its outcome."""
     event = {"eventType": f"ServiceProblem{kind}Event", "event": {"serviceProblem": problem}}
     notification = wire.read_notification(orjson.dumps(event), received_at=later())
@@ -44,7 +44,7 @@ async def test_polls_win_over_what_was_heard_by_the_later_clock(rig_for: RigFor,
         await rig.poller.run_once()
         problem_id = next(iter(sim.problems))
         stamp = (datetime.now(UTC) + timedelta(seconds=5)).isoformat()
-        await hear(rig, "AttributeValueChange", sim.problems[problem_id] | {"priority": 1, "lastUpdate": stamp})
+        await notify(rig, "AttributeValueChange", sim.problems[problem_id] | {"priority": 1, "lastUpdate": stamp})
         for _ in range(2):
             await rig.reconciler.run_once()
         assert await rig.rows() != shown(sim), "answers lose to what seems to come after them"
@@ -61,7 +61,7 @@ async def test_a_patch_heard_by_the_later_clock_is_overtaken_by_the_next_answer(
         rig = await rig_for(sim)
         await rig.poller.run_once()
         problem_id = next(iter(sim.problems))
-        await hear(rig, "AttributeValueChange", {"id": problem_id, "description": "never so"})
+        await notify(rig, "AttributeValueChange", {"id": problem_id, "description": "never so"})
         await rig.reconciler.run_once()
         assert await rig.rows() != shown(sim)
 
@@ -77,7 +77,7 @@ async def test_what_was_asked_for_by_the_later_clock_is_fetched_now(rig_for: Rig
     async with Simulator(population=3, seed=1) as sim:
         rig = await rig_for(sim)
         await rig.poller.run_once()
-        await hear(rig, "AttributeValueChange", {"id": next(iter(sim.problems)), "priority": 1})
+        await notify(rig, "AttributeValueChange", {"id": next(iter(sim.problems)), "priority": 1})
         assert await rig.refetcher.run_once() == 0, "due in an hour"
 
         assert await watch(rig).run_once()
@@ -91,7 +91,9 @@ async def test_a_problem_that_is_gone_is_buried_after_two_passes(rig_for: RigFor
         rig = await rig_for(sim)
         await rig.poller.run_once()
         problem_id = next(iter(sim.problems))
-        await hear(rig, "AttributeValueChange", sim.problems[problem_id] | {"description": "the last that was pushed"})
+        await notify(
+            rig, "AttributeValueChange", sim.problems[problem_id] | {"description": "the last that was pushed"}
+        )
         await sim.delete(problem_id)
         assert await watch(rig).run_once()
         for _ in range(2):
@@ -103,7 +105,7 @@ async def test_mending_twice_changes_nothing_more(rig_for: RigFor) -> None:
     async with Simulator(population=3, seed=1) as sim:
         rig = await rig_for(sim)
         await rig.poller.run_once()
-        await hear(rig, "AttributeValueChange", {"id": next(iter(sim.problems)), "priority": 1})
+        await notify(rig, "AttributeValueChange", {"id": next(iter(sim.problems)), "priority": 1})
         at = datetime.now(UTC)
         assert await watch(rig, wall=lambda: at).run_once()
         rows = "select array_agg(p.revision order by p.id) from bridge.service_problem as p"

@@ -21,7 +21,7 @@ OUTCOMES = "select array_agg(outcome order by event_id) from bridge.notification
 CHANGE = "ServiceProblemAttributeValueChangeEvent"
 
 
-async def hear(rig: Any, **event: Any) -> None:
+async def notify(rig: Any, **event: Any) -> None:
     """Store a notification as the receiver does."""
     items = read(rig.source.source_id, orjson.dumps(event), None, datetime.now(UTC), chosen=rig.source.filter)
     await store_items(rig.database, [each.item for each in items])
@@ -42,7 +42,7 @@ async def test_only_what_the_filter_keeps_is_stored_whatever_way_it_comes(rig_fo
         assert await rig.rows() == expected
         for number, problem_id in enumerate((kept["id"], other["id"])):
             body = await sim.patch(problem_id, description="changed")
-            await hear(rig, eventType=CHANGE, eventId=str(number), event={"serviceProblem": body})
+            await notify(rig, eventType=CHANGE, eventId=str(number), event={"serviceProblem": body})
         assert await rig.value(OUTCOMES) == ["applied", "filtered"]
         assert await rig.value("select body from bridge.notification where outcome = 'filtered'") is None
         assert set(await rig.rows()) == set(expected)
@@ -72,7 +72,7 @@ async def test_a_part_that_does_not_say_is_fetched_and_then_decided(rig_for: Rig
         await sim.patch(second, category="other")
         for number, problem_id in enumerate((first, second)):
             event = {"serviceProblem": {"id": problem_id, "status": "held"}}
-            await hear(rig, eventType="ServiceProblemStateChangeEvent", eventId=str(number), event=event)
+            await notify(rig, eventType="ServiceProblemStateChangeEvent", eventId=str(number), event=event)
         assert await rig.value("select count(*) from bridge.refetch") == 2
         await rig.execute("update bridge.refetch set due_at = now()")
         await rig.refetcher.run_once()

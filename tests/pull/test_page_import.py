@@ -101,7 +101,7 @@ async def test_a_problem_made_again_while_its_deletion_is_looked_into_lives(
         await rig.poller.run_once()
         (problem_id,) = sim.problems
         problem = sim.shown()[problem_id]
-        await rig.hear(eventType=DELETE, eventTime="2001-01-01T00:00:00Z", **about(id=problem_id))
+        await rig.notify(eventType=DELETE, eventTime="2001-01-01T00:00:00Z", **about(id=problem_id))
         await sim.delete(problem_id)
         getting = Client.get
 
@@ -110,7 +110,7 @@ async def test_a_problem_made_again_while_its_deletion_is_looked_into_lives(
                 return await getting(client, wanted)
             except NotFoundError:
                 again = problem | {"lastUpdate": datetime.now(UTC).isoformat(), "description": "made again"}
-                await rig.hear(eventType=CREATE, **about(**again))
+                await rig.notify(eventType=CREATE, **about(**again))
                 raise
 
         monkeypatch.setattr(Client, "get", meanwhile)
@@ -142,7 +142,7 @@ async def test_a_problem_that_comes_back_under_a_wrong_clock_is_followed_again_w
                 await sim.patch(problem_id, lastUpdate=stamp, description=f"again {number}")
             else:
                 await sim.create(**again)
-            await rig.hear(eventType=CREATE, **about(**sim.shown()[problem_id]))
+            await rig.notify(eventType=CREATE, **about(**sim.shown()[problem_id]))
             for _ in range(3):
                 await rig.execute("update bridge.refetch set due_at = now()")
                 await rig.refetcher.run_once()

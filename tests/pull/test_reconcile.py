@@ -125,7 +125,7 @@ async def test_what_was_pushed_is_read_once(rig_for: RigFor, shown: Shown, read:
         await rig.poller.run_once()
         problem_id = next(iter(sim.problems))
         body = await sim.patch(problem_id, description="pushed")
-        await rig.hear(eventType="ServiceProblemAttributeValueChangeNotification", event={"serviceProblem": body})
+        await rig.notify(eventType="ServiceProblemAttributeValueChangeNotification", event={"serviceProblem": body})
         read.clear()
         for passed in ([problem_id], []):
             await rig.reconciler.run_once()
@@ -309,16 +309,16 @@ async def test_a_row_that_a_notification_overtakes_while_it_is_compared(
         problem_id = list(sim.problems)[2]
         current = list_digest.current_digests
 
-        async def hears() -> None:
+        async def push_during_pass() -> None:
             body = await sim.patch(problem_id, description="meanwhile")
-            await rig.hear(eventType="ServiceProblemAttributeValueChangeEvent", event={"serviceProblem": body})
+            await rig.notify(eventType="ServiceProblemAttributeValueChangeEvent", event={"serviceProblem": body})
 
         async def overtaken(*arguments: Any) -> Any:
             if first == "the notification":
-                await hears()
+                await push_during_pass()
                 return await current(*arguments)
             found = await current(*arguments)
-            await hears()
+            await push_during_pass()
             return found
 
         with monkeypatch.context() as patched:
@@ -477,7 +477,9 @@ async def test_a_notification_of_a_missed_problem_saves_it(rig_for: RigFor) -> N
         said = sim.shown()[problem_id] | {"lastUpdate": long_ago(-1), "description": "alive"}
         await sim.delete(problem_id)
         await rig.reconciler.run_once()
-        await rig.hear(eventType="ServiceProblemAttributeValueChangeEvent", eventId="1", event={"serviceProblem": said})
+        await rig.notify(
+            eventType="ServiceProblemAttributeValueChangeEvent", eventId="1", event={"serviceProblem": said}
+        )
         await rig.reconciler.run_once()
         assert await rig.value(TOMBSTONES) == 0
         await rig.reconciler.run_once()

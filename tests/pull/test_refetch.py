@@ -66,7 +66,7 @@ async def test_what_another_process_asks_for_is_fetched_by_the_one_that_leads(
         first = next(iter(sim.problems))
         problem = await sim.transition(first, "held", statusChangeReason="waiting")
         said = {name: problem[name] for name in ("id", "status", "lastUpdate")}
-        await other.hear(eventType=STATE_CHANGE, eventId="1", **problem_of(**said))
+        await other.notify(eventType=STATE_CHANGE, eventId="1", **problem_of(**said))
         await eventually(lambda: leader.value("select count(*) = 0 from bridge.refetch"))
         assert await leader.rows() == shown(sim)
 
@@ -78,7 +78,7 @@ async def test_a_partial_statement_is_completed_by_asking(rig_for: RigFor, shown
         first = next(iter(sim.problems))
         problem = await sim.transition(first, "held", statusChangeReason="waiting")
         at = problem["lastUpdate"]
-        await rig.hear(eventType=STATE_CHANGE, eventTime=at, eventId="1", **problem_of(id=first, status="held"))
+        await rig.notify(eventType=STATE_CHANGE, eventTime=at, eventId="1", **problem_of(id=first, status="held"))
         assert (await rig.rows())[first]["status"] == "held"
         assert await reason_of(rig) == "partial"
         assert await fetch_due(rig) == 1
@@ -89,7 +89,7 @@ async def test_a_partial_statement_is_completed_by_asking(rig_for: RigFor, shown
 async def test_a_thin_event_brings_the_whole_problem(rig_for: RigFor, shown: Shown) -> None:
     async with Simulator(population=1, seed=1) as sim:
         rig = await rig_for(sim)
-        await rig.hear(eventType=CHANGE, eventId="1", **problem_of(id=next(iter(sim.problems))))
+        await rig.notify(eventType=CHANGE, eventId="1", **problem_of(id=next(iter(sim.problems))))
         await fetch_due(rig)
         assert await rig.rows() == shown(sim)
         assert await rig.value(WAITING) == 0
@@ -101,7 +101,7 @@ async def test_two_statements_of_one_moment_are_settled_by_the_server(rig_for: R
         (said,) = sim.shown().values()
         for number, text in enumerate(("zzz", "aaa")):
             event = problem_of(**said | {"description": text})
-            await rig.hear(eventType=CHANGE, eventId=str(number), eventTime=said["lastUpdate"], **event)
+            await rig.notify(eventType=CHANGE, eventId=str(number), eventTime=said["lastUpdate"], **event)
         assert await reason_of(rig) == "tie"
         await fetch_due(rig)
         assert await rig.rows() == shown(sim)
@@ -114,7 +114,7 @@ async def test_a_statement_without_any_time_is_confirmed(rig_for: RigFor, shown:
         await rig.poller.run_once()
         (said,) = sim.shown().values()
         body = {name: value for name, value in said.items() if name not in ("lastUpdate", "statusChangeDate")}
-        await rig.hear(eventType=CHANGE, eventId="1", **problem_of(**body | {"description": "old news"}))
+        await rig.notify(eventType=CHANGE, eventId="1", **problem_of(**body | {"description": "old news"}))
         assert await rig.value(WAITING) == 1
         await fetch_due(rig)
         for _ in range(2):
@@ -130,10 +130,10 @@ async def test_a_patch_after_a_deletion_is_settled_by_the_server(rig_for: RigFor
         first, second = sim.problems
         later = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
         for problem_id in (first, second):
-            await rig.hear(eventType=DELETE, eventTime=datetime.now(UTC).isoformat(), **problem_of(id=problem_id))
+            await rig.notify(eventType=DELETE, eventTime=datetime.now(UTC).isoformat(), **problem_of(id=problem_id))
         assert await rig.rows() == {}
         for problem_id in (first, second):
-            await rig.hear(eventType=STATE_CHANGE, eventTime=later, **problem_of(id=problem_id, status="held"))
+            await rig.notify(eventType=STATE_CHANGE, eventTime=later, **problem_of(id=problem_id, status="held"))
         assert await rig.rows() == {}
         assert await reason_of(rig) == "after_delete"
         await sim.delete(first)
@@ -149,7 +149,7 @@ async def test_a_deletion_older_than_what_is_known_is_settled_by_the_server(rig_
         await rig.poller.run_once()
         first, second = sim.problems
         for problem_id in (first, second):
-            await rig.hear(eventType=DELETE, eventTime="2001-01-01T00:00:00Z", **problem_of(id=problem_id))
+            await rig.notify(eventType=DELETE, eventTime="2001-01-01T00:00:00Z", **problem_of(id=problem_id))
         assert len(await rig.rows()) == 2
         assert await reason_of(rig) == "deleted"
         await sim.delete(first)
@@ -163,7 +163,7 @@ async def test_what_is_not_to_be_had_by_id_is_dropped_after_some_tries_and_not_d
         rig = await rig_for(sim)
         await rig.poller.run_once()
         (first,) = sim.problems
-        await rig.hear(eventType=STATE_CHANGE, eventId="1", **problem_of(id=first, status="held"))
+        await rig.notify(eventType=STATE_CHANGE, eventId="1", **problem_of(id=first, status="held"))
         await sim.delete(first)
         tries = 0
         while await rig.value(WAITING):
@@ -175,7 +175,7 @@ async def test_what_is_not_to_be_had_by_id_is_dropped_after_some_tries_and_not_d
 async def test_a_postponed_fetch_is_not_due_at_once(rig_for: RigFor) -> None:
     async with Simulator() as sim:
         rig = await rig_for(sim)
-        await rig.hear(eventType=STATE_CHANGE, eventId="1", **problem_of(id="SP-1", status="held"))
+        await rig.notify(eventType=STATE_CHANGE, eventId="1", **problem_of(id="SP-1", status="held"))
         assert await fetch_due(rig) == 1
         assert await rig.refetcher.run_once() == 0
         assert await rig.value("select due_at > now() + interval '2 seconds' from bridge.refetch")
@@ -187,12 +187,12 @@ async def test_news_of_a_problem_that_was_postponed_is_asked_for_afresh(rig_for:
         backup = sim.snapshot()
         await sim.delete(first)
         rig = await rig_for(sim)
-        await rig.hear(eventType=STATE_CHANGE, eventId="1", **problem_of(id=first, status="held"))
+        await rig.notify(eventType=STATE_CHANGE, eventId="1", **problem_of(id=first, status="held"))
         for _ in range(3):
             await fetch_due(rig)
         assert await rig.value("select attempts from bridge.refetch") == 3
         sim.restore(backup)
-        await rig.hear(eventType=STATE_CHANGE, eventId="2", **problem_of(id=first, status="closed"))
+        await rig.notify(eventType=STATE_CHANGE, eventId="2", **problem_of(id=first, status="closed"))
         assert await rig.value("select due_at < now() + interval '1 second' and attempts = 0 from bridge.refetch")
 
 
@@ -200,7 +200,7 @@ async def test_a_permanent_refusal_is_dropped_after_its_tries(rig_for: RigFor, m
     answers(monkeypatch, selection.SelectionError("not like this"))
     async with Simulator(population=1, seed=1) as sim:
         rig = await rig_for(sim)
-        await rig.hear(eventType=CHANGE, eventId="1", **problem_of(id=next(iter(sim.problems))))
+        await rig.notify(eventType=CHANGE, eventId="1", **problem_of(id=next(iter(sim.problems))))
         for _ in range(4):
             assert await fetch_due(rig) == 1
         assert await rig.value(WAITING) == 0
@@ -214,7 +214,7 @@ async def test_problems_the_server_stumbles_over_hold_up_no_others_and_are_dropp
         answers(monkeypatch, PagingDefectError("a bug of the server"), of=bad.__contains__)
         rig = await rig_for(sim)
         for problem_id in sim.problems:
-            await rig.hear(eventType=CHANGE, eventId=problem_id, **problem_of(id=problem_id))
+            await rig.notify(eventType=CHANGE, eventId=problem_id, **problem_of(id=problem_id))
         await rig.execute("update bridge.refetch set due_at = now() - interval '1 second'")
         for _ in range(10):
             try:
@@ -236,7 +236,7 @@ async def test_a_source_that_is_down_loses_no_request(rig_for: RigFor, shown: Sh
     async with Simulator(population=30, seed=1) as sim:
         rig = await rig_for(sim)
         for problem_id in sim.problems:
-            await rig.hear(eventType=CHANGE, eventId=problem_id, **problem_of(id=problem_id))
+            await rig.notify(eventType=CHANGE, eventId=problem_id, **problem_of(id=problem_id))
         sim.faults.down = True
         for _ in range(10):
             with pytest.raises(TransientError):
@@ -261,7 +261,7 @@ async def test_what_a_round_that_failed_had_in_hand_is_let_go_of_at_once(
         rig = await rig_for(sim)
         await rig.poller.run_once()
         for problem_id in sim.problems:
-            await rig.hear(eventType=STATE_CHANGE, **problem_of(id=problem_id, status="held"))
+            await rig.notify(eventType=STATE_CHANGE, **problem_of(id=problem_id, status="held"))
         monkeypatch.setattr(rig.source.client, "get", fails)
         gc.collect()
         gc.disable()
@@ -280,7 +280,7 @@ async def test_an_answer_postgres_refuses_is_not_asked_for_again_at_once(rig_for
         await sim.create(id="bad", description="poison")
         rig = await rig_for(sim)
         await rig.refuse_poison()
-        await rig.hear(eventType=CHANGE, eventId="1", **problem_of(id="bad"))
+        await rig.notify(eventType=CHANGE, eventId="1", **problem_of(id="bad"))
         assert await fetch_due(rig) == 1
         assert await rig.refetcher.run_once() == 0
         for _ in range(3):
@@ -292,7 +292,7 @@ async def test_an_answer_postgres_refuses_is_not_asked_for_again_at_once(rig_for
 async def test_a_request_survives_a_restart(rig_for: RigFor, shown: Shown, eventually: Eventually) -> None:
     async with Simulator(population=1, seed=1) as sim:
         rig = await rig_for(sim)
-        await rig.hear(eventType=CHANGE, eventId="1", **problem_of(id=next(iter(sim.problems))))
+        await rig.notify(eventType=CHANGE, eventId="1", **problem_of(id=next(iter(sim.problems))))
         again = await rig_for(sim)
         async with background() as tasks:
             tasks.start_soon(again.refetcher.run)
@@ -308,7 +308,7 @@ async def test_a_storm_is_left_to_a_poll(rig_for: RigFor, shown: Shown) -> None:
         rig = await rig_for(sim)
         async with anyio.create_task_group() as group:
             for problem_id in sim.problems:
-                group.start_soon(lambda one=problem_id: rig.hear(eventType=CHANGE, eventId=one, **problem_of(id=one)))
+                group.start_soon(lambda one=problem_id: rig.notify(eventType=CHANGE, eventId=one, **problem_of(id=one)))
         assert await rig.value(WAITING) == 400
         assert await fetch_due(rig) == 64
         assert await rig.source.poll_wake.wait(0) == "refetch backlog"
@@ -322,7 +322,7 @@ async def test_postgres_going_away_meanwhile_is_a_transient_error(
 ) -> None:
     async with Simulator() as sim:
         rig = await rig_for(sim)
-        await rig.hear(eventType=CHANGE, eventId="1", **problem_of(id="SP-1"))
+        await rig.notify(eventType=CHANGE, eventId="1", **problem_of(id="SP-1"))
         await rig.execute("update bridge.refetch set due_at = now() - interval '1 second'")
         sim.faults.slow_seconds = 1.0
         async with background() as tasks:

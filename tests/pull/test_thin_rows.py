@@ -74,7 +74,7 @@ async def test_c1_a_whole_problem_that_was_pushed_loses_no_attribute_at_the_next
             sim.faults.by_id_status = 500 if by_id == "failing" else 405
         problem_id = list(sim.problems)[2]
         body = await sim.patch(problem_id, description="pushed", reason="all of it")
-        await rig.hear(eventType=CHANGE, eventId="1", event={"serviceProblem": body})
+        await rig.notify(eventType=CHANGE, eventId="1", event={"serviceProblem": body})
         for _ in range(2):
             await rig.poller.run_once()
             await rig.reconciler.run_once()

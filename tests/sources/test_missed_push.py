@@ -81,7 +81,7 @@ async def test_a_notification_that_comes_a_little_later_is_late_and_speaks_for_p
         now_so = await changed(sim, description="pushed late")
         await rig.poller.run_once()
         keys = {"whole": now_so.keys(), "part": ("id", "description", "lastUpdate")}.get(how, ("id", "description"))
-        await rig.hear(**event({key: now_so[key] for key in keys}))
+        await rig.notify(**event({key: now_so[key] for key in keys}))
         assert await overdue(rig) == 0
         assert await counts(rig) == (0, 1, [(0, 1)])
         assert rig.source.mode == "push"
@@ -94,7 +94,7 @@ async def test_what_a_poll_adds_to_a_part_that_was_pushed_is_not_missed(rig_for:
         await expecting(rig)
         now_so = await changed(sim, description="pushed in part", reason="not pushed")
         keys = ("id", "description", "lastUpdate") if how == "part" else ("id", "description")
-        await rig.hear(**event({key: now_so[key] for key in keys}))
+        await rig.notify(**event({key: now_so[key] for key in keys}))
         await rig.poller.run_once()
         assert await rig.value(AWAITED) == 0
 
@@ -106,7 +106,7 @@ async def test_another_change_of_the_same_problem_does_not_stand_for_the_one_tha
         earlier = await changed(sim, description="pushed", lastUpdate=stamp(-3))
         await changed(sim, description="lost", lastUpdate=stamp(-1))
         await rig.poller.run_once()
-        await rig.hear(**event(earlier))
+        await rig.notify(**event(earlier))
         assert await overdue(rig) == 1
 
 
@@ -135,7 +135,7 @@ async def test_a_server_that_states_no_times_is_judged_by_content(rig_for: RigFo
         await expecting(rig)
         now_so = await changed(sim, description="pushed late")
         await rig.poller.run_once()
-        await rig.hear(**event(now_so))
+        await rig.notify(**event(now_so))
         await changed(sim, description="unheard")
         await rig.poller.run_once()
         await overdue(rig)
