@@ -122,6 +122,10 @@ dashboards: $(installed_tests) ## build grafana/dashboards/*.json from grafana/*
 	@if command -v prometheus >/dev/null; then "$(venv)" -m grafana.render; \
 		else echo 'prometheus is not here (Debian, Ubuntu: apt install prometheus): the pictures stay as they are.'; fi
 
+.PHONY: screenshots
+screenshots: $(installed_tests) ## draw the pictures of docs/console.md, with Chromium
+	"$(venv)" -m tests.browser.screenshots
+
 .PHONY: clean
 clean: ## remove what was installed or built; data (.bridge) stays
 	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist \

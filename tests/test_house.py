@@ -105,7 +105,7 @@ def test_every_make_target_that_is_promised_exists() -> None:
     targets = set(re.findall(r"^  make ([a-z-]+)", shown, re.MULTILINE))
     assert {
         *("demo", "run", "install", "test", "test-long", "bench", "bench-long"),
-        *("check", "format", "lock", "dashboards", "audit", "sbom", "clean", "help"),
+        *("check", "format", "lock", "dashboards", "screenshots", "audit", "sbom", "clean", "help"),
     } == targets
 
 

@@ -125,9 +125,10 @@ class ProblemListPages:
             except CursorError as error:
                 message = "after= is no place in this list: leave it out to begin with the first page."
                 raise Refusal(400, "bad_parameter", message) from error
-            counted = await problem_list.count(connection, query, now)
-        if counted > MOST_COUNTED and facets is not None:
-            counted = max(counted, total(facets, query))
+            if facets is None:
+                counted = await problem_list.count(connection, query, now)
+            else:
+                counted = total(facets, query)
         response = visit.page(
             "problems.html",
             query=query,
