@@ -185,7 +185,9 @@ class TicketRoutesClient:
         self._refuse_unless_writable()
         body = {"key": key, "fields": await self._body(fields)}
         request = self._request("create", "POST", "tickets", (), body)
-        return self._written(request, await send_write(self.http, request))
+        response = await send_write(self.http, request, returned=(404,))
+        self._require_route(request, response)
+        return self._written(request, response)
 
     async def change(self, ticket_id: str, changes: Mapping[str, Any], *, version: str | None = None) -> Ticket:
         """Change fields and return the ticket as it is now. VersionChangedError, with the ticket, where it no longer
@@ -233,6 +235,12 @@ class TicketRoutesClient:
         return About(_names(document.get("writable")), _names(document.get("fields")))
 
     async def _body(self, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what is sent; for a name that is not known the system is asked once more."""
+        about = await self.about()
+        try:
+            return routes_wire.body_of(fields, about.writable, about.custom)
+        except WriteRefusedError:
+            self._about = None
         about = await self.about()
         try:
             return routes_wire.body_of(fields, about.writable, about.custom)

@@ -67,6 +67,13 @@ def written(values: Mapping[str, Any], fields: Mapping[str, TicketField]) -> lis
     return [_written(fields[name], value) for name, value in values.items()]
 
 
+def as_written(ticket: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the fields of a ticket that was read as UpdateTicket takes them, with the values that they have."""
+    fields = ticket.get("Fields")
+    named = [each for each in fields if isinstance(each, dict) and "Name" in each] if isinstance(fields, list) else []
+    return [{name: each.get(name) for name in ("Name", "Type", "Value", "DisplayValue")} for each in named]
+
+
 def _value(field: Mapping[str, Any]) -> Any:
     number, shown, kind = field.get("Value"), field.get("DisplayValue"), field.get("Type")
     if kind == "Boolean":

@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 import anyio
 from pydantic import SecretStr
 
-from bridge.dataminer.field_values import STATE, TicketField, fields_in, written
+from bridge.dataminer.field_values import STATE, TicketField, as_written, fields_in, written
 from bridge.dataminer.session import ServiceRefusedError, WebSession
 from bridge.dataminer.ticket_pass import TicketPass
 from bridge.dataminer.web_pages import ServicePage, WebPages
@@ -163,6 +163,11 @@ class WebServicesClient:
 
     async def fetch(self, ticket_id: str) -> Ticket:
         """Read one ticket; NotFoundError where DataMiner answers that it has none with this id."""
+        ticket, asked_at, server_at = await self._fetch(ticket_id)
+        return self._ticket(ticket, asked_at, server_at)
+
+    async def _fetch(self, ticket_id: str) -> tuple[dict[str, Any], datetime, datetime | None]:
+        """Return a DMATicket as it came, with `asked_at` and `server_at`."""
         wanted = number_of(ticket_id)
         if wanted is None:
             raise NotFoundError(f"source {self._name}: {ticket_id[:50]!r} is no number of a ticket, DataMinerID/ID")
@@ -180,7 +185,7 @@ class WebServicesClient:
             raise PermanentError(f"source {self._name}: GetTicketV2 answered something that is no ticket")
         if found != wanted:
             raise NotFoundError(f"source {self._name}: ticket {wanted.number} belongs to DataMiner {found.agent} now")
-        return self._ticket(ticket, answer.response.asked_at, answer.response.server_at)
+        return ticket, answer.response.asked_at, answer.response.server_at
 
     async def find(self, key: str, *, since: datetime | None = None) -> list[Ticket]:
         """Find the tickets that carry our key, oldest first: among the active ones, and in the history `since`."""
@@ -230,12 +235,12 @@ class WebServicesClient:
                 f"Text, or set sources.{self._name}.key_field"
             )
         values = {state.name: next(iter(state.choices), None), **fields, self._key_field: key}
-        ticket = {"Fields": self._written(values, kind), "LinkFields": [], "TicketTypeID": kind.id}
+        ticket = {"Fields": await self._written(values), "LinkFields": [], "TicketTypeID": kind.id}
         made = (await self.session.call_to_write("create", "CreateTicket", {"ticket": ticket})).value
         place = number_of("/".join(map(str, made[:2]))) if isinstance(made, list) and len(made) > 1 else None
         if place is None:
             raise OutcomeUnknownError(f"source {self._name}: CreateTicket answered no number of a ticket")
-        return await self._as_it_is(place)
+        return await self._as_it_is(str(place))
 
     async def change(self, ticket_id: str, changes: Mapping[str, Any], *, version: str | None = None) -> Ticket:  # noqa: ARG002
         """Change fields and return the ticket as it is now. Versions do not exist here.
@@ -246,21 +251,18 @@ class WebServicesClient:
         self._refuse_unless_writable()
         kind = await self.ticket_type()
         state = self._state_of(kind)
-        before = await self.fetch(ticket_id)
-        place = number_of(before.id)
-        assert place is not None, "a ticket that was fetched has a number"  # noqa: S101 - a defect of ours
+        before, _, _ = await self._fetch(ticket_id)
         whole = self._settings.update_sends == "whole"
-        kept = {name: value for name, value in before.record.items() if name in kind.fields}
-        values = kept if whole else {state.name: kept.get(state.name)}
+        kept = [each for each in as_written(before) if each["Name"] not in changes]
         ticket = {
-            "DataMinerID": place.agent,
-            "ID": place.number,
+            "DataMinerID": before["DataMinerID"],
+            "ID": before["ID"],
             "TicketTypeID": kind.id,
-            "LinkFields": [],
-            "Fields": self._written(values | dict(changes), kind),
+            "LinkFields": before.get("LinkFields") or [],
+            "Fields": [each for each in kept if whole or each["Name"] == state.name] + await self._written(changes),
         }
         await self.session.call_to_write("change", "UpdateTicket", {"ticket": ticket})
-        return await self._as_it_is(place)
+        return await self._as_it_is(ticket_id)
 
     async def add_note(self, ticket_id: str, text: str, *, code: str) -> None:  # noqa: ARG002 - the protocol has them
         """Refuse: legacy tickets have no notes."""
@@ -295,16 +297,21 @@ class WebServicesClient:
             raise WriteRefusedError(f"source {self._name}: the ticket type has no field of type {STATE}")
         return kind.state
 
-    def _written(self, values: Mapping[str, Any], kind: TicketType) -> list[dict[str, Any]]:
+    async def _written(self, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Write values as Web Services have them; for one that is not known the ticket type is read once more."""
         try:
-            return written(values, kind.fields)
+            return written(values, (await self.ticket_type()).fields)
+        except WriteRefusedError:
+            self._type = None
+        try:
+            return written(values, (await self.ticket_type()).fields)
         except WriteRefusedError as error:
             raise WriteRefusedError(f"source {self._name}: {error}") from error
 
-    async def _as_it_is(self, place: TicketNumber) -> Ticket:
+    async def _as_it_is(self, ticket_id: str) -> Ticket:
         """Read a ticket that was just written. OutcomeUnknownError where it cannot be read."""
         try:
-            return await self.fetch(str(place))
+            return await self.fetch(ticket_id)
         except BridgeError as error:
             raise OutcomeUnknownError(f"written, but not read afterwards: {error}") from error
 
@@ -324,8 +331,9 @@ def _milliseconds(at: datetime) -> int:
 
 
 def _says_missing(text: str) -> bool:
-    """Whether a refusal says that there is no such ticket. Web Services v1 has no status or code for it."""
+    """Whether a refusal says that there is no such ticket, for which Web Services v1 has no status and no code. A
+    ticket type or an Agent that is not found says nothing about the ticket.
+    """
     folded = text.casefold()
-    return any(
-        word in folded for word in ("not found", "could not be found", "not exist", "no ticket", "unknown ticket")
-    )
+    missing = "ticket" in folded and any(words in folded for words in _MISSING)
+    return missing and not any(word in folded for word in ("agent", "ticket type"))

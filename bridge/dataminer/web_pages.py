@@ -80,7 +80,9 @@ class WebPages:
         page = await self._client.page(method, self._number, times)
         self._number += 1
         for each in page.tickets:
-            self._note(each)
+            number = number_in(each) if isinstance(each, dict) else None
+            if number is not None:
+                self._note(number, closed=each.get("IsClosed"))
         if not page.more:
             self._lists.pop(0)
             self._number = 0
@@ -90,22 +92,21 @@ class WebPages:
         found: list[Ticket] = []
         for number in missing[:BY_ID]:
             try:
-                found.append(await self._client.fetch(str(number)))
+                ticket = await self._client.fetch(str(number))
             except NotFoundError:
                 continue  # two complete passes decide that it was deleted
             except PermanentError as error:
                 self._active.add(number)  # asked for again with the next pass
                 log.warning("a ticket that left the list cannot be read", ticket_id=str(number), error=str(error))
+                continue
+            found.append(ticket)
+            self._note(number, closed=ticket.record.get("IsClosed"))
         del missing[:BY_ID]
-        for ticket in found:
-            self._note(ticket.record)
         if not found:
             return ServicePage([], now(), None, [])
         return ServicePage([each.item for each in found], found[0].asked_at, found[0].server_at, [])
 
-    def _note(self, ticket: object) -> None:
-        number = number_in(ticket) if isinstance(ticket, dict) else None
-        if number is not None:
-            self._seen.add(number)
-            if isinstance(ticket, dict) and not ticket.get("IsClosed"):
-                self._active.add(number)
+    def _note(self, number: TicketNumber, *, closed: object) -> None:
+        self._seen.add(number)
+        if not closed:
+            self._active.add(number)

@@ -238,3 +238,23 @@ async def test_nothing_is_written_where_the_settings_do_not_say_so(sim: Datamine
         with pytest.raises(WriteRefusedError, match="write = true"):
             await client.add_note(ticket.guid, "x", code="k")
         assert len(sim.requests) == before
+
+
+async def test_a_field_that_was_added_since_can_be_written(
+    sim: DataminerSimulator, routes: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with sim, routes(sim) as client:
+        ticket = sim.create()
+        await client.about()
+        monkeypatch.setattr("bridge.simulator.dataminer.routes.CUSTOM", ("Region",))
+        changed = await client.change(ticket.guid, {"fields.Region": "north"})
+        assert changed.record["fields"] == {"Region": "north"}
+
+
+async def test_a_create_at_a_route_that_is_not_there_is_no_ticket_that_is_gone(
+    sim: DataminerSimulator, routes: Open
+) -> None:
+    async with sim, routes(sim, url=f"{sim.url}/wrong") as lost:
+        with pytest.raises(PermanentError, match="is the route") as wrong:
+            await lost.create({"name": "x"}, "tb-1")
+        assert not isinstance(wrong.value, NotFoundError)

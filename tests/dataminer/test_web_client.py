@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from bridge.dataminer.web_client import ACTIVE
+from bridge.dataminer.web_client import ACTIVE, _says_missing
 from bridge.domain.ticket_system import OutcomeUnknownError, TicketWriter, WriteRefusedError
 from bridge.errors import PermanentError, TransientError
 from bridge.http.errors import NotFoundError
+from bridge.simulator.dataminer.field_values import FieldKind
 from bridge.simulator.dataminer.simulator import DataminerSimulator
 from bridge.sources.client import SourceClient
 
@@ -203,3 +204,38 @@ async def test_nothing_is_written_where_the_settings_do_not_say_so(sim: Datamine
         with pytest.raises(WriteRefusedError, match="write = true"):
             await client.change(f"101/{ticket.number}", {"Name": "x"})
         assert len(sim.requests) == before
+
+
+async def test_a_change_leaves_values_that_the_type_no_longer_has(sim: DataminerSimulator, services: Open) -> None:
+    """Only what is changed is written anew; the rest goes back as it came."""
+    async with sim, services(sim) as client:
+        ticket = sim.create(Owner="eva")
+        await client.ticket_type()
+        assert client._type is not None
+        del client._type.fields["Priority"].choices["Critical"]  # type: ignore[attr-defined]
+        ticket.values["Priority"] = 1
+        await client.change(f"101/{ticket.number}", {"State": "In Progress"})
+        assert (ticket.values["Priority"], ticket.values["State"]) == (1, 3)
+
+
+async def test_a_field_that_was_added_since_can_be_written(sim: DataminerSimulator, services: Open) -> None:
+    async with sim, services(sim) as client:
+        ticket = sim.create()
+        await client.ticket_type()
+        sim.ticket_kind.fields["Region"] = FieldKind("Region", "Text")
+        await client.change(f"101/{ticket.number}", {"Region": "north"})
+        assert ticket.values["Region"] == "north"
+
+
+@pytest.mark.parametrize(
+    ("words", "missing"),
+    [
+        ("The ticket could not be found.", True),
+        ("Ticket 101/7 does not exist", True),
+        ("The DataMiner Agent of the ticket was not found.", False),
+        ("The ticket type does not exist.", False),
+        ("User not found", False),
+    ],
+)
+def test_only_a_ticket_that_is_missing_counts_as_missing(words: str, missing: bool) -> None:
+    assert _says_missing(words) is missing
