@@ -18,6 +18,7 @@ import structlog
 from anyio.abc import TaskGroup, TaskStatus
 
 from bridge.dataminer.api_client import TicketRoutesClient
+from bridge.dataminer.inspection import inspect_routes, inspect_services
 from bridge.dataminer.web_client import WebServicesClient
 from bridge.domain.notice import Notice
 from bridge.domain.ticket_system import TicketWriter
@@ -191,7 +192,15 @@ def writer_for(source: SourceState) -> TicketWriter:
 
 async def notices_of(client: SourceClient) -> list[Notice]:
     """Look at what only this kind of system has, and what its settings rely on, for `check`."""
-    return await inspect(client) if isinstance(client, TableClient) else []
+    match client:
+        case TableClient():
+            return await inspect(client)
+        case TicketRoutesClient():
+            return await inspect_routes(client)
+        case WebServicesClient():
+            return await inspect_services(client)
+        case _:
+            return []
 
 
 def intervals(settings: SourceSettings) -> dict[str, float]:

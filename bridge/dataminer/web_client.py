@@ -86,7 +86,7 @@ class WebServicesClient:
         self.http = HttpClient(name, plain, on_request=on_request, clock=clock)
         self.session = WebSession(name, settings, self.http, clock)
         self._name = name
-        self._settings = settings
+        self.settings = settings
         self._key_field = settings.key_field or KEY_FIELD
         self.names = FieldNames(
             name=settings.name_field,
@@ -137,7 +137,7 @@ class WebServicesClient:
         """Call a method that answers a page of tickets; `number` counts from 0."""
         kind = await self.ticket_type()
         wanted = {"TicketTypeID": kind.id, "Filters": list(filters), "Affecting": None, "SearchText": ""}
-        arguments = {**times, "pageNumber": number, "count": self._settings.page_size, "filter": wanted}
+        arguments = {**times, "pageNumber": number, "count": self.settings.page_size, "filter": wanted}
         answer = await self.session.call("list", method, arguments)
         page = answer.value
         tickets = tickets_in(page) if isinstance(page, dict) else None
@@ -147,7 +147,7 @@ class WebServicesClient:
                 "the answer, whose layout Skyline does not publish"
             )
         # where HasNextPage is missing, a full page has another one behind it
-        more = bool(page.get("HasNextPage", len(tickets) >= self._settings.page_size))
+        more = bool(page.get("HasNextPage", len(tickets) >= self.settings.page_size))
         return ServicePage(
             [item_of(each, self.names) if isinstance(each, dict) else each for each in tickets],
             answer.response.asked_at,
@@ -252,7 +252,7 @@ class WebServicesClient:
         kind = await self.ticket_type()
         state = self._state_of(kind)
         before, _, _ = await self._fetch(ticket_id)
-        whole = self._settings.update_sends == "whole"
+        whole = self.settings.update_sends == "whole"
         kept = [each for each in as_written(before) if each["Name"] not in changes]
         ticket = {
             "DataMinerID": before["DataMinerID"],
@@ -272,7 +272,7 @@ class WebServicesClient:
 
     def _refuse_unless_writable(self) -> None:
         """Nothing is sent that changes anything, unless the settings say so."""
-        if not self._settings.write:
+        if not self.settings.write:
             raise WriteRefusedError(
                 f"source {self._name}: nothing is written there: set sources.{self._name}.write = true to allow it"
             )
@@ -280,7 +280,7 @@ class WebServicesClient:
     async def _learn_type(self) -> TicketType:
         listed = (await self.session.call("types", "GetTicketTypes", {})).value
         types = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
-        wanted = self._settings.ticket_type
+        wanted = self.settings.ticket_type
         found = [each for each in types if wanted in ("", each.get("Name"), each.get("ID"))]
         if len(found) != 1 or not isinstance(found[0].get("ID"), str):
             known = ", ".join(sorted(str(each.get("Name")) for each in types)) or "none"

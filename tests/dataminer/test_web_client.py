@@ -31,7 +31,7 @@ async def test_it_is_what_sources_and_links_need(sim: DataminerSimulator, servic
         source: SourceClient = client
         writer: TicketWriter = client
         assert (source.hub, list(source.filters), writer.capabilities.notes) == (None, [], "none")
-        assert client._settings.untimed_filter == ACTIVE
+        assert client.settings.untimed_filter == ACTIVE
         assert source.list_address.endswith("/API/v1/Json.asmx/GetActiveTicketsV2")
         assert await source.elsewhere() == {}
 
