@@ -21,8 +21,9 @@ _EVERY_KIND = frozenset(
 _WRITES = ("servicenow", "dataminer", "dataminer-api")
 _SOME = {
     **dict.fromkeys(("client_id", "client_secret", "hourly_limit"), ("servicenow",)),
-    **dict.fromkeys(("lose_answers", "late_writes", "late_seconds", "normalise"), _WRITES),
+    **dict.fromkeys(("lose_answers", "late_writes", "late_seconds", "normalise", "stale"), _WRITES),
     **dict.fromkeys(("ticket_type", "update"), ("dataminer",)),
+    "refuse": ("dataminer", "dataminer-api"),
     "token": ("tmf656", "dataminer-api"),
 }
 """Options that some kinds have; what is neither here nor above belongs to tmf656."""
@@ -87,6 +88,12 @@ def simulate(
     normalise: Annotated[
         bool, typer.Option("--normalise", metavar="", help="Store texts with single blanks only.")
     ] = False,
+    stale: Annotated[
+        bool, typer.Option("--stale", metavar="", help="Lists are those from before the last change.")
+    ] = False,
+    refuse: Annotated[
+        list[str] | None, typer.Option("--refuse", help="DataMiner: a field nobody may write; may be repeated.")
+    ] = None,
     lose: Annotated[float, typer.Option("--lose", min=0, max=1, help="Share of notifications never sent.")] = 0,
     duplicate: Annotated[float, typer.Option("--duplicate", min=0, max=1, help="Share sent twice.")] = 0,
     delay: Annotated[float, typer.Option("--delay", min=0, max=1, help="Share sent late.")] = 0,
@@ -145,13 +152,14 @@ def simulate(
         "late": late_writes,
         "late_seconds": late_seconds,
         "normalise": normalise,
+        "stale": stale,
     }
     if kind in ("dataminer", "dataminer-api"):
         system = DataminerSimulator(
             kind,
             rate=rate,
             population=population,
-            faults=DataminerFaults(**troubles),
+            faults=DataminerFaults(**troubles, refuse=frozenset(refuse or ())),
             seed=seed,
             username=username,
             password=password,

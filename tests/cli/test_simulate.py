@@ -60,7 +60,7 @@ async def test_a_dataminer_is_another_kind_and_its_tickets_are_synchronised(
 ) -> None:
     login = {"token": "dataminer-t0ken"} if kind == "dataminer-api" else {"username": "u", "password": "passw0rd-dma"}
     options = [part for name, value in login.items() for part in (f"--{name}", value)]
-    options += ["--population", "7", "--rate", "0"]
+    options += ["--population", "7", "--rate", "0", "--refuse", "severity", "--normalise", "--lose-answers", "0.1"]
     async with start("simulate", "--kind", kind, "--port", "0", *options) as program:
         url = re.findall(r"http://\S+", await program.said("DataMiner System"))[0]
         config = configured(dsn=dsn, sources={"dma": {"kind": kind, "url": url, **login}})

@@ -207,7 +207,7 @@ async def test_nothing_is_written_where_the_settings_do_not_say_so(sim: Datamine
 
 
 async def test_a_change_leaves_values_that_the_type_no_longer_has(sim: DataminerSimulator, services: Open) -> None:
-    """Only what is changed is written anew; the rest goes back as it came."""
+    """Only what is changed is encoded; the rest goes back as it came."""
     async with sim, services(sim) as client:
         ticket = sim.create(Owner="eva")
         await client.ticket_type()
