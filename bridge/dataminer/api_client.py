@@ -60,6 +60,7 @@ class TicketRoutesClient:
     """
 
     filters = (SINCE,)
+    whole_rows = True
     hub = None
 
     def __init__(

@@ -69,6 +69,7 @@ class WebServicesClient:
     """
 
     filters = ()
+    whole_rows = False
     hub = None
 
     def __init__(

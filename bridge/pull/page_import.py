@@ -152,7 +152,8 @@ class PageImport:
 
     async def run(self, pages: AsyncIterator[ListPage], tally: Tally) -> None:
         """Store all pages of a pass."""
-        self._thin = None if self.via is Via.RECONCILE else self.source.thin_rows
+        learns = self.via is Via.RECONCILE and not self.source.client.whole_rows
+        self._thin = None if learns else self.source.thin_rows
         rows = _CHUNK_ROWS_KNOWN if self.read_before else ROWS
         try:
             await run_pipeline(pages, partial(self._store_chunk, tally), chunk_rows=rows)

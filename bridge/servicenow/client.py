@@ -39,6 +39,8 @@ class TableClient:
 
     filters: Final = ("sysparm_query",)
     """The one way to request only what changed."""
+    whole_rows: Final = True
+    """A list has the columns that a request by id has."""
     hub: Final = None
     """An instance has no hub: it is polled, and a business rule may call our listener."""
 

@@ -81,6 +81,11 @@ class SourceClient(Protocol):
         ...
 
     @property
+    def whole_rows(self) -> bool:
+        """Are the rows of its list whole tickets for certain? Else `bridge.pull.thin_rows` finds it out."""
+        ...
+
+    @property
     def hub(self) -> HubClient | None:
         """Where notifications are ordered; None: this kind of system has no hub, and is polled."""
         ...

@@ -122,6 +122,7 @@ class SourceState:
         """Begin to learn what is usual."""
         self.push_settings = self.settings.hub
         self.hub_offered = self.client.hub is not None
+        self.thin_rows = False if self.client.whole_rows else None
         self.arrivals = ArrivalInterval(self.push_settings.silence_min_seconds, self.push_settings.silence_max_seconds)
         self.vocabulary = vocabulary_of(self.settings)
         self.by_id_pace = RequestPace(self.settings.by_id_rate_per_second)

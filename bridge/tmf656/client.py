@@ -62,6 +62,8 @@ class Client:
 
     filters: Final = (FilterStyle.DOT_GTE.value, FilterStyle.OPERATOR.value, FilterStyle.JSONPATH.value)
     """The ways to request only what changed, the likeliest first."""
+    whole_rows: Final = False
+    """Many servers list summaries."""
 
     def __init__(
         self,

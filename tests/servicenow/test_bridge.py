@@ -62,6 +62,7 @@ async def test_an_unchanged_table_is_known_word_for_word(rig_for: RigFor) -> Non
         await rig.reconciler.run_once()
         tally = await rig.reconciler.run_once()
         assert (tally.skipped, tally.outcomes["unchanged"]) == (12, 12)
+        assert all(request.path.endswith("/incident") for request in sim.requests), "a list has whole tickets"
 
 
 async def test_a_deletion_takes_two_passes_and_a_404(rig_for: RigFor) -> None:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 import pytest
 
 from bridge.domain.observation import Via
@@ -68,6 +69,8 @@ def test_people_and_places_have_their_names_and_the_record_is_kept_whole() -> No
     assert [each["id"] for each in item["externalIdentifier"]] == ["INC0010001", "tb-1"]
     assert item["description"] == "Line down"
     assert record_of(item) == record_in(PLAIN).values
+    stored = read_problem(item, asked_at=datetime(2026, 11, 30, 11, tzinfo=UTC), via=Via.POLL).body
+    assert record_of(orjson.loads(stored)) == record_in(PLAIN).values
 
 
 def test_an_unknown_state_stays_and_is_counted() -> None:
