@@ -27,6 +27,7 @@ from bridge.postgres.embedded import embedded
 from bridge.schedule import until_available
 from bridge.servicenow.client import TableClient
 from bridge.servicenow.inspection import inspect
+from bridge.servicenow.trouble_ticket import TroubleTicketWriter
 from bridge.servicenow.writer import TableWriter
 from bridge.settings import (
     DataminerApiSettings,
@@ -183,7 +184,7 @@ def writer_for(source: SourceState) -> TicketWriter:
             seen = partial(getattr, source, "version")
             return ProblemWriter(client, settings, version=seen, vocabulary=source.vocabulary)
         case TableClient() as client, _:
-            return TableWriter(client)
+            return TroubleTicketWriter(client) if client.settings.write_by == "trouble_ticket" else TableWriter(client)
         case (WebServicesClient() | TicketRoutesClient()) as client, _:
             return client
         case _:

@@ -161,6 +161,12 @@ class TableClient:
             case "sys_journal_field":
                 return (await self._journals([ticket_id])).get(ticket_id, [])
 
+    async def noted(self, text: str) -> list[str]:
+        """Return the tickets that have this work note, word for word."""
+        query = joined(condition("element", "=", "work_notes"), condition("value", "STARTSWITH", text))
+        rows, _, _ = await self._list("find", JOURNAL_TABLE, query, "element_id,value", limit=20)
+        return list(dict.fromkeys(row.values["element_id"] for row in rows if row.values.get("value") == text))
+
     @property
     def key_column(self) -> str:
         """The column that keeps the key of a link."""

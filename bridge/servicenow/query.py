@@ -8,7 +8,7 @@ from typing import Final
 from bridge.errors import PermanentError
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
-_OPERATORS: Final = frozenset({"=", "!=", ">", ">=", "<", "<=", "IN"})
+_OPERATORS: Final = frozenset({"=", "!=", ">", ">=", "<", "<=", "IN", "STARTSWITH"})
 
 
 def condition(field: str, operator: str, value: str) -> str:

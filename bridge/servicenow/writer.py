@@ -30,15 +30,14 @@ _SYSTEM: Final = ("sys_id", "sys_mod_count", "sys_created_on", "sys_created_by",
 """Columns that nobody writes."""
 
 
-class TableWriter:
-    """Writes to one table; a `bridge.domain.ticket_system.TicketWriter`. May be used by many tasks at once."""
+class InstanceWriter:
+    """What the ways of writing to an instance have in common: reading, and what is refused before anything is sent."""
 
     def __init__(self, client: TableClient) -> None:
         """Write by the session of a client."""
         self._client = client
         self._http = client.http
         self._settings = client.settings
-        self._columns: frozenset[str] = frozenset()
 
     @property
     def capabilities(self) -> Capabilities:
@@ -56,6 +55,33 @@ class TableWriter:
     async def notes(self, ticket_id: str) -> list[RemoteNote]:
         """Read the notes of a ticket, oldest first."""
         return await self._client.notes(ticket_id)
+
+    async def as_it_is(self, ticket_id: str) -> Ticket:
+        """Read a ticket whose write is done."""
+        try:
+            return await self.fetch(ticket_id)
+        except BridgeError as error:
+            raise OutcomeUnknownError(
+                f"source {self._http.name}: ticket {ticket_id} was written, and could not be read afterwards: {error}"
+            ) from error
+
+    def require_write(self, what: str) -> None:
+        """WriteRefusedError unless the settings allow writing."""
+        if not self._settings.write:
+            raise self.refusal(what, f"set sources.{self._http.name}.write = true to have tickets written there")
+
+    def refusal(self, what: str, why: str) -> WriteRefusedError:
+        """Return the error for what is not sent at all."""
+        return WriteRefusedError(f"source {self._http.name}: {what} was not sent: {why}")
+
+
+class TableWriter(InstanceWriter):
+    """Writes to one table by the Table API; a `bridge.domain.ticket_system.TicketWriter`. Many tasks may use it."""
+
+    def __init__(self, client: TableClient) -> None:
+        """Write by the session of a client."""
+        super().__init__(client)
+        self._columns: frozenset[str] = frozenset()
 
     async def create(self, fields: Mapping[str, Any], key: str) -> Ticket:
         """Make a ticket, by POST or through the import set."""
@@ -76,7 +102,7 @@ class TableWriter:
 
     async def add_note(self, ticket_id: str, text: str, *, code: str) -> None:
         """Add a note, alone, unless one with this code in its first line is there."""
-        self._require_write(f"a note to {ticket_id}")
+        self.require_write(f"a note to {ticket_id}")
         if any(code in note.text.partition("\n")[0] for note in await self.notes(ticket_id)):
             return
         body = _body({self._settings.notes_field: text})
@@ -93,17 +119,15 @@ class TableWriter:
     async def _move(self, ticket_id: str, changes: Mapping[str, Any]) -> Ticket:
         path = self._settings.state_path
         if not path:
-            raise self._refusal(
+            raise self.refusal(
                 f"change {ticket_id}", "the Table API does not move the state of a problem: set state_path"
             )
         ticket = await self.fetch(ticket_id)
-        named = path.format(
-            number=ticket.record.get("number", ""), sys_id=ticket_id, state=str(changes["state"]), table="problem"
-        )
-        url = below(self._http.base, *(part for part in named.split("/") if part))
+        values = {"{number}": ticket.record.get("number", ""), "{sys_id}": ticket_id, "{state}": str(changes["state"])}
+        url = below(self._http.base, *(values.get(part, part) for part in path.split("/") if part))
         rest = {name: value for name, value in changes.items() if name != "state"}
         await send_write(self._http, HttpRequest("change", "PATCH", url, _body(rest)))
-        return await self._as_it_is(ticket_id)
+        return await self.as_it_is(ticket_id)
 
     async def _import(self, fields: Mapping[str, Any]) -> Ticket:
         """Insert a row into the staging table; the instance transforms it before it answers."""
@@ -111,7 +135,7 @@ class TableWriter:
         request = HttpRequest("create", "POST", url, _body(fields))
         response = await send_write(self._http, request)
         sys_id = self._imported(request, response)
-        return await self._as_it_is(sys_id)
+        return await self.as_it_is(sys_id)
 
     def _imported(self, request: HttpRequest, response: HttpResponse) -> str:
         """Return the ticket that a row became; WriteRefusedError in the words of the transform map."""
@@ -119,44 +143,29 @@ class TableWriter:
         results = document.get("result") if isinstance(document, dict) else None
         rows = [row for row in results if isinstance(row, dict)] if isinstance(results, list) else []
         ours = next((row for row in rows if row.get("table") == self._settings.table), rows[0] if rows else {})
-        if ours.get("status") in ("error", "ignored", "skipped"):
-            words = ours.get("error_message") or ours.get("status_message") or ours["status"]
-            raise self._refusal("create", f"the import set {self._settings.import_set} did not take it: {words}")
         sys_id = ours.get("sys_id")
+        if ours.get("status") == "error" or (ours.get("status") in ("ignored", "skipped") and not sys_id):
+            words = ours.get("error_message") or ours.get("status_message") or ours["status"]
+            raise WriteRefusedError(
+                f"source {self._http.name}: the import set {self._settings.import_set} did not take it: {words}", 201
+            )
         if not isinstance(sys_id, str) or not sys_id:
             raise unreadable_answer(self._http, request, response, "no ticket")
         return sys_id
 
-    async def _as_it_is(self, ticket_id: str) -> Ticket:
-        """Read a ticket whose write is done."""
-        try:
-            return await self.fetch(ticket_id)
-        except BridgeError as error:
-            raise OutcomeUnknownError(
-                f"source {self._http.name}: ticket {ticket_id} was written, and could not be read afterwards: {error}"
-            ) from error
-
-    def _require_write(self, what: str) -> None:
-        """WriteRefusedError unless the settings allow writing."""
-        if not self._settings.write:
-            raise self._refusal(what, f"set sources.{self._http.name}.write = true to have tickets written there")
-
     async def _check(self, what: str, fields: Mapping[str, Any]) -> None:
         """WriteRefusedError for what must not be written, and for what the instance would ignore."""
-        self._require_write(what)
+        self.require_write(what)
         for name in fields:
             if name in JOURNALS:
-                raise self._refusal(what, f"{name} is a journal: a note is added, not written with other columns")
+                raise self.refusal(what, f"{name} is a journal: a note is added, not written with other columns")
             if name in _SYSTEM:
-                raise self._refusal(what, f"{name} is written by the instance alone")
+                raise self.refusal(what, f"{name} is written by the instance alone")
         if not self._columns.issuperset(fields):
             self._columns |= await self._client.columns()
         unknown = [] if not self._columns else sorted(set(fields) - self._columns)
         if unknown:
-            raise self._refusal(what, f"{self._settings.table} has no column {', '.join(unknown)} that we may read")
-
-    def _refusal(self, what: str, why: str) -> WriteRefusedError:
-        return WriteRefusedError(f"source {self._http.name}: {what} was not sent: {why}")
+            raise self.refusal(what, f"{self._settings.table} has no column {', '.join(unknown)} that we may read")
 
 
 def _body(fields: Mapping[str, Any]) -> bytes:

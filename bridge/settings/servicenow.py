@@ -30,13 +30,10 @@ def _encoded_query(query: str) -> str:
 
 
 def _path(path: str) -> str:
-    if path and (not path.startswith("/") or "{state}" not in path or not {"{number}", "{sys_id}"} & _fields_in(path)):
+    segments = set(path.split("/"))
+    if path and (not path.startswith("/") or "{state}" not in segments or not {"{number}", "{sys_id}"} & segments):
         raise ValueError("should be a path such as /api/x_acme/problem/{number}/new_state/{state}")
     return path
-
-
-def _fields_in(path: str) -> set[str]:
-    return set(re.findall(r"{[a-z_]+}", path))
 
 
 TableName = Annotated[str, AfterValidator(_column)]
@@ -61,6 +58,9 @@ class ServiceNowSettings(SourceSettings):
     display values of a ticket: their times are not known)"""
     notes_field: Literal["work_notes", "comments"] = "work_notes"
     """journal that notes are written to: work_notes, or comments, which the caller sees"""
+    write_by: Literal["table", "trouble_ticket"] = "table"
+    """how tickets are written: table (Table API), or trouble_ticket (the TMF621 API of ServiceNow, for an account that
+    may write by nothing else); they are read by the Table API in both"""
     import_set: str = ""
     """staging table whose transform map coalesces on the key, through which tickets are created; empty: by POST"""
     state_path: Annotated[str, AfterValidator(_path)] = ""

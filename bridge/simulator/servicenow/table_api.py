@@ -10,6 +10,7 @@ import orjson
 from aiohttp import web
 
 from bridge.simulator.gate import Reply, ReplyError, Write
+from bridge.simulator.servicenow import trouble_ticket
 from bridge.simulator.servicenow.accounts import Accounts, platform_error
 from bridge.simulator.servicenow.encoded_query import ParsedQuery, parse
 from bridge.simulator.servicenow.faults import ServiceNowFaults
@@ -33,6 +34,7 @@ class TableApi:
         self._accounts = accounts
         self._faults = faults
         self._zone = zone
+        self._trouble_tickets = trouble_ticket.TroubleTickets(store, lambda: accounts.user, zone)
 
     def failed(self) -> Reply:
         """Return the answer of an instance that failed."""
@@ -51,6 +53,8 @@ class TableApi:
         refused = self._accounts.refusal(request)
         if refused is not None:
             return refused
+        if request.path.startswith(trouble_ticket.PATH):
+            return self._trouble_tickets.handle(request, body)
         moved = _STATE_PATH.fullmatch(request.path)
         if moved is not None and request.method == "PATCH":
             return self._move(moved[1], moved[2], _given(body))
