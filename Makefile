@@ -46,9 +46,12 @@ run: $(installed) ## run the bridge with ./bridge.toml
 .PHONY: install
 install: $(installed) ## only install, into .venv
 
+# One more than there are cores, of which a machine for CI has two: half of the time a test waits for what it started.
+workers ?= 3
+
 .PHONY: test
 test: check $(peers) ## all checks, then all tests but the long ones
-	"$(venv)" -m pytest -n 2 --dist worksteal -m 'not long' $(ARGS)
+	"$(venv)" -m pytest -n $(workers) --dist worksteal -m 'not long' $(ARGS)
 
 .PHONY: test-long
 test-long: $(installed_tests) $(peers) ## the tests that take minutes

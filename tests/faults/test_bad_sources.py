@@ -158,7 +158,7 @@ class Fuzzed:
         problem = f'{{"id":"G-{self.posted}","status":"held","lastUpdate":"2026-06-01T12:00:00Z"}}'
         body = f'{{"eventType":"ServiceProblemCreateEvent","event":{{"serviceProblem":{problem}}}}}'
         url = f"{self.running.url}/listener/good/{SECRET}"
-        with anyio.fail_after(10):
+        with anyio.fail_after(PATIENCE_SECONDS):
             async with self.session.post(url, data=body) as answer:
                 assert answer.status == 201
 
@@ -218,6 +218,7 @@ async def fuzzed(dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> A
 
 
 @pytest.mark.early
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")  # it would hide what failed
 @given(answers=st.lists(raw_answers(), min_size=ANSWERS_AT_ONCE, max_size=ANSWERS_AT_ONCE))
 @settings(
     max_examples=EXAMPLES,
