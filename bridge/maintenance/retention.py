@@ -3,7 +3,7 @@
 `[retention]` sets how long each kind of row is kept. The log is dropped by whole days; other rows are deleted in
 batches, a transaction each, with pauses, so that notifications never wait for it. The digests that identify repeated
 notifications are kept as long as the log, and at least seven days. The change log for followers (`bridge.change`) is
-kept for a day. What a crash leaves undone, the next round does.
+kept for a day, the audit of the console for 400. What a crash leaves undone, the next round does.
 """
 
 from dataclasses import dataclass, field
@@ -26,6 +26,7 @@ _BATCH = 2000
 _PAUSE_SECONDS = 0.05
 _DEDUPE_DAYS = 7
 _CHANGES_DAYS = 1
+_AUDIT_DAYS = 400
 
 
 @dataclass(slots=True)
@@ -55,6 +56,7 @@ class RetentionJob:
             ("tombstones", self.keep.deleted_days),
             ("dead_letters", self.keep.dead_letters_days),
             ("changes", _CHANGES_DAYS),
+            ("audit", _AUDIT_DAYS),
             ("writes", self.keep.writes_days),
             ("conflicts", self.keep.conflicts_days),
             ("ended_links", self.keep.ended_links_days),

@@ -12,6 +12,7 @@ WHAT = (
     "tombstones",
     "dead_letters",
     "changes",
+    "audit",
     "writes",
     "conflicts",
     "ended_links",

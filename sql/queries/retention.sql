@@ -189,3 +189,12 @@ where
             limit $2
         )
     );
+
+-- name: audit
+delete from bridge.audit as a
+where a.id in (
+    select o.id from bridge.audit as o
+    where o.at < $1
+    order by o.at
+    limit $2
+);

@@ -19,7 +19,7 @@ from bridge.storage import change
 from bridge.storage.database import Database
 from bridge.web.console.route import ConsoleRoute
 from bridge.web.console.site import PAGE_HEADERS
-from bridge.web.console.visit import Visit
+from bridge.web.console.visit import Visit, refuse_head
 from bridge.web.refusal import Refusal
 
 log = structlog.get_logger(__name__)
@@ -81,6 +81,7 @@ class LivePages:
         )
 
     async def _stream(self, visit: Visit) -> web.StreamResponse:
+        refuse_head(visit)
         if self._streams >= MOST_STREAMS:
             raise Refusal(503, "streams_full", "Too many pages are live: load yours again.", retry_after_seconds=30)
         self._streams += 1

@@ -31,7 +31,7 @@ from bridge.web.console.exports import ExportSlots
 from bridge.web.console.problem_counts import FACETS, Numbers, ProblemCounts, has_numbers, numbers, total
 from bridge.web.console.route import ConsoleRoute
 from bridge.web.console.site import PAGE_HEADERS
-from bridge.web.console.visit import Visit
+from bridge.web.console.visit import Visit, refuse_head
 from bridge.web.refusal import Refusal
 
 HEADINGS: Final[Mapping[str, str]] = {
@@ -154,6 +154,7 @@ class ProblemListPages:
         return response
 
     async def _export(self, visit: Visit) -> web.StreamResponse:
+        refuse_head(visit)
         query, now = _query_of(visit).first_page(), datetime.now(UTC)
         user = visit.principal.name if visit.principal else ""
         with self._exports.taken(user):

@@ -17,14 +17,15 @@ from aiohttp import hdrs, web
 from bridge.domain.access import Login, Permission, Principal, allows
 from bridge.errors import TransientError
 from bridge.settings import Settings
+from bridge.storage import audit
 from bridge.storage.database import Database
-from bridge.storage.errors import sqlstate_of
+from bridge.storage.errors import RefusedError, sqlstate_of
 from bridge.web.answer import HEADERS
 from bridge.web.console.assets import Assets
 from bridge.web.console.layout import Layout
 from bridge.web.console.route import SAFE_METHODS, ConsoleRoute, Found, RouteTable
 from bridge.web.console.same_origin import FIELD, is_form_token, is_same_origin, origin_of
-from bridge.web.console.visit import ClientFor, Fields, Visit, read_form
+from bridge.web.console.visit import CONNECT_SECONDS, QUERY_SECONDS, ClientFor, Fields, Visit, read_form
 from bridge.web.refusal import Refusal
 from bridge.web.routes import prefix_of
 
@@ -139,7 +140,11 @@ class Site:
             )
             return await found.route.handler(visit)
         except Refusal as refusal:
+            await self._audit(request, path, principal, refusal)
             return self._refused(request, principal, refusal)
+        except RefusedError:
+            message = "Postgres cannot take a value of this request: a character that no text may have, say."
+            return self._refused(request, principal, Refusal(400, "refused", message))
         except TransientError as error:
             return self._refused(request, principal, _unavailable(error))
         except (ConnectionError, web.RequestPayloadError):
@@ -182,6 +187,19 @@ class Site:
         if key and not is_form_token(form.get(FIELD, [""])[-1], key):
             raise Refusal(403, "no_form_token", "The page is of an earlier session: load it again, then try again.")
         return form
+
+    async def _audit(self, request: web.BaseRequest, path: str, principal: Principal | None, refusal: Refusal) -> None:
+        """Keep that somebody who is logged in was not let do something. While Postgres is away it is only logged."""
+        if refusal.status != 403 or request.method in SAFE_METHODS or principal is None or self.database is None:
+            return
+        entry = audit.by(principal, self.address_of(request), refusal.reason, path, outcome="refused")
+        try:
+            async with self.database.transaction(
+                limit_seconds=QUERY_SECONDS, connect_seconds=CONNECT_SECONDS
+            ) as connection:
+                await audit.record(connection, entry)
+        except TransientError as error:
+            log.warning("a refusal is not in the audit", user=principal.name, path=path, error=str(error))
 
     def _to_login(self, request: web.BaseRequest) -> web.Response:
         there = quote(request.raw_path.removeprefix(self.layout.prefix), safe="")

@@ -101,6 +101,12 @@ class Visit:
         return web.Response(status=303, headers={hdrs.LOCATION: f"{self.layout.prefix}{path}"})
 
 
+def refuse_head(visit: Visit) -> None:
+    """Refuse HEAD for an answer that is written piece by piece: its length is known only at the end."""
+    if visit.request.method == hdrs.METH_HEAD:
+        raise Refusal(405, "no_such_method", "Only GET is possible here.", headers={hdrs.ALLOW: hdrs.METH_GET})
+
+
 def raw_query(request: web.BaseRequest) -> str:
     """The query as it was sent."""
     return request.raw_path.partition("?")[2]

@@ -237,6 +237,12 @@ async def test_as_of_shows_the_list_as_it_was(list_browser: Browser) -> None:
     assert len(list(csv.DictReader(io.StringIO(read.text)))) >= len(then.rows) > 0
 
 
+async def test_head_is_refused_where_the_length_is_not_known(list_browser: Browser) -> None:
+    for path, status in (("/problems", 200), ("/problems.csv", 405), ("/live", 405)):
+        async with list_browser.session.head(f"{list_browser.url}{path}") as answer:
+            assert answer.status == status
+
+
 @pytest.mark.parametrize(
     "query", ["stauts=held", "status=hold", "after=x", "after=WyJ1cGRhdGVkIl0", "sort=urgency&state=all", "limit=1"]
 )

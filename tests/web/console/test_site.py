@@ -204,3 +204,27 @@ async def test_more_requests_than_there_are_slots_are_told_to_come_back() -> Non
             leave.set()
         assert statuses == [200] * 16
         assert (await browser.get("/page")).status == 200
+
+
+async def test_what_somebody_was_not_let_do_is_kept(dsn: str) -> None:
+    async with (
+        opened(dsn, wait=False, max_size=4, session=FRONT) as database,
+        site(CHANGE, database=database) as browser,
+    ):
+        assert (await browser.post("/page", {FIELD: form_token(KEY)})).status == 403
+        browser.headers["X-Role"] = "admin"
+        assert (await browser.post("/page", {FIELD: "of another session"})).status == 403
+        async with database.connection() as connection:
+            rows = await connection.fetch("select actor, role, action, object, outcome from bridge.audit order by id")
+    assert [tuple(row) for row in rows] == [
+        ("anna", "viewer", "no_permission", "/page", "refused"),
+        ("anna", "admin", "no_form_token", "/page", "refused"),
+    ]
+
+
+async def test_a_value_that_postgres_cannot_take_is_no_defect(dsn: str) -> None:
+    async with (
+        opened(dsn, wait=False, max_size=4, session=FRONT) as database,
+        site(READING, database=database) as browser,
+    ):
+        assert (await browser.get("/reading?sql=select+chr(0)")).status == 400
