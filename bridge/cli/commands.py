@@ -56,6 +56,7 @@ _COMMANDS = {
         },
     ),
     "dead-letters": _Command("dead_letters", "app"),
+    "links": _Command("links", "app"),
 }
 
 

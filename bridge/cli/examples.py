@@ -46,6 +46,52 @@ _EXAMPLES: dict[str, dict[str, str]] = {
     "user list": {
         "user list --json": "for a script",
     },
+    "links plan": {
+        "links plan": "what every rule would match, create and write now; exit status 3 when that is anything",
+        "links plan noc-carrier --json": "the same of one rule for a script, every ticket by its id",
+    },
+    "links list": {
+        "links list --behind": "where something waits to be written",
+        "links list --state blocked --json": "for a script",
+    },
+    "links show": {
+        "links show 17": "both tickets field by field, writes and conflicts; by number, key or either ticket",
+    },
+    "links conflicts": {
+        "links conflicts": "what waits for a person",
+        "links conflicts --settled": "also what was overruled or is over",
+    },
+    "links resolve": {
+        "links resolve 17 title left": "what the left says is written to the right",
+        "links resolve 17 title dismiss": "both stay as they are",
+    },
+    "links pause": {
+        "links pause noc-carrier --reason 'carrier moves its server'": "before the next request",
+        "links pause --all": "every rule",
+    },
+    "links resume": {
+        "links resume noc-carrier": "what changed meanwhile is decided then",
+    },
+    "links release": {
+        "links release noc-carrier": "after a look at `links plan`",
+    },
+    "links retry": {
+        "links retry 17": "what is blocked of one link",
+        "links retry --rule noc-carrier --error 'Data Policy'": "all of a rule with that in the error",
+    },
+    "links ignore": {
+        "links ignore 17": "this ticket gets no counterpart",
+    },
+    "links unlink": {
+        "links unlink 17": "both tickets stay as they are, and are not joined again",
+    },
+    "links link": {
+        "links link noc-carrier 4711 SP-9": "the left one, then the right one",
+    },
+    "links preset": {
+        "links preset": "which there are",
+        "links preset ses": "as TOML, to begin with or to copy from",
+    },
     "rotate-secret": {
         "rotate-secret snow": "the secret before stays accepted until the next time",
     },

@@ -7,6 +7,7 @@ open, too, until its write was answered, and is not kept twice however often it 
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
 from msgspec import Struct
 
@@ -136,3 +137,11 @@ async def of_links(connection: Connection, link_ids: Iterable[int]) -> dict[int,
 async def waiting(connection: Connection) -> dict[str, int]:
     """Return how many wait for a person, by rule."""
     return {row["rule"]: row["conflicts"] for row in await connection.fetch(queries("conflict")["waiting"])}
+
+
+async def listed(
+    connection: Connection, *, rule: str | None = None, settled: bool = False, limit: int
+) -> list[dict[str, Any]]:
+    """Return conflicts for people, as `report.conflict` has them, the latest first."""
+    rows = await connection.fetch(queries("conflict")["listed"], rule, settled, limit)
+    return [dict(row) for row in rows]

@@ -183,6 +183,21 @@ async def count_linked(connection: Connection, rule_id: int) -> int:
     return int(await connection.fetchval(queries("link")["count_linked"], rule_id))
 
 
+async def listed(
+    connection: Connection,
+    *,
+    rule: str | None = None,
+    state: str | None = None,
+    behind: bool = False,
+    conflicts: bool = False,
+    after: int = 0,
+    limit: int,
+) -> list[dict[str, Any]]:
+    """Return links for people, as `report.link` has them."""
+    rows = await connection.fetch(queries("link")["listed"], rule, state, behind, conflicts, after, limit)
+    return [dict(row) for row in rows]
+
+
 def _read(row: Iterable[tuple[str, Any]]) -> LinkRow:
     values = dict(row)
     values["state"] = LinkState(values["state"])

@@ -213,6 +213,20 @@ async def begun_since(connection: Connection, rule_id: int, at: datetime) -> int
     return int(await connection.fetchval(queries("outbox")["begun_since"], rule_id, at))
 
 
+async def drop_all(connection: Connection, link_ids: Sequence[int]) -> None:
+    """Nothing is to be written for these links any more, but what is being sent."""
+    await connection.execute(queries("outbox")["drop_all"], list(link_ids))
+
+
+async def history(connection: Connection, link_id: int, *, limit: int = 50) -> list[dict[str, Any]]:
+    """Return the latest writes of a link for people, `fields` and `cause` as JSON values."""
+    rows = await connection.fetch(queries("outbox")["history"], link_id, limit)
+    return [
+        dict(row) | {name: None if row[name] is None else orjson.loads(row[name]) for name in ("fields", "cause")}
+        for row in rows
+    ]
+
+
 def _read(row: Iterable[tuple[str, Any]]) -> OutboxRow:
     values = dict(row)
     values["side"] = Side(values["side"])

@@ -119,3 +119,12 @@ inner join bridge.link as l on c.link_id = l.id
 inner join bridge.link_rule as r on l.rule_id = r.id
 where c.outcome = 'waiting'
 group by r.name;
+
+-- name: listed
+-- At most $3 conflicts, the latest first: of a rule, all of them or only those that wait.
+select
+    v.rule, v.link_id, v.field, v.kind, v.left_value, v.right_value, v.left_at, v.right_at, v.outcome, v.decided_by, v.opened_at, v.decided_at
+from report.conflict as v
+where ($1::text is null or v.rule = $1) and ($2::boolean or v.outcome = 'waiting')
+order by v.conflict_id desc
+limit $3;

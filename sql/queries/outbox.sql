@@ -167,3 +167,19 @@ group by s.name, r.name, o.kind, o.state;
 -- How many counterparts of a rule were begun since.
 select count(*) as creates from bridge.outbox as o
 where o.rule_id = $1 and o.kind = 'create' and o.created_at >= $2;
+
+-- name: drop_all
+-- A person separated these links: nothing is to be written for them any more. Rows that are being sent stay.
+update bridge.outbox as o set state = 'dropped', outcome = 'dropped', ended_at = now()
+where o.link_id = any($1::bigint[]) and o.state in ('waiting', 'blocked');
+
+-- name: history
+-- The latest $2 writes of a link, open ones too.
+select
+    o.id, s.name as target, o.side, o.kind, o.item, o.state, o.outcome, o.attempts, o.fields, o.cause, o.status, o.error, o.created_at, o.sent_at,
+    o.ended_at
+from bridge.outbox as o
+inner join bridge.source as s on o.source_id = s.id
+where o.link_id = $1
+order by o.id desc
+limit $2;

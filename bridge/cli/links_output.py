@@ -1,0 +1,141 @@
+"""Plans, links and conflicts as people read them, made to fit into 80 columns."""
+
+from itertools import groupby
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bridge.cli.terminal import safe_line
+from bridge.links.plan import PlanStep, RulePlan
+
+_LONGEST = 60
+_HEADINGS = {
+    "match": "would be matched",
+    "create": "would be created",
+    "write": "would be written",
+    "ambiguous": "match several tickets: join the right ones with `links link`",
+    "conflict": "would wait for a person",
+}
+
+
+def print_plan(plan: RulePlan) -> None:
+    """Print what a rule would do, by kind, and what its maps do not carry over."""
+    counts = plan.counts()
+    parts = [f"{plan.linked} linked"]
+    parts += [f"{counts[kind]} to {kind}" for kind in ("match", "create", "write") if kind in counts]
+    parts += [f"{counts[kind]} {kind}" for kind in ("ambiguous", "conflict") if kind in counts]
+    typer.echo(f"rule {safe_line(plan.rule)}: {', '.join(parts)}, {plan.unlinked} left alone")
+    order = list(_HEADINGS)
+    for kind, steps in groupby(sorted(plan.steps, key=lambda step: order.index(step.action)), lambda step: step.action):
+        typer.echo(f"\n{_HEADINGS[kind]}:")
+        for step in steps:
+            typer.echo(f"  {_line(step)}")
+    if plan.unmapped:
+        typer.echo("\nno row of a map says what to write for:")
+        for (name, side, word), tickets in sorted(plan.unmapped.items()):
+            typer.echo(f"  {safe_line(name)}, {side} {_short(word)!r}: {tickets} tickets")
+    if plan.lumped:
+        typer.echo("\nthe same to the other side, so moves between them stay where they are:")
+        for name, side, words in plan.lumped:
+            typer.echo(f"  {safe_line(name)}, {side}: {safe_line(', '.join(words))}")
+    typer.echo("")
+
+
+def _line(step: PlanStep) -> str:
+    tickets = f"{safe_line(step.left or '-')} ↔ {safe_line(step.right or '-')}"
+    before, text, why = repr(_short(step.before)), repr(_short(step.text)), _short(step.why)
+    if step.action == "write":
+        return f"{tickets}  {step.side} {safe_line(step.field)}: {before} → {text} ({why})"
+    if step.action == "create":
+        return f"{tickets}  {step.side}: {_short(step.text)}"
+    if step.action == "conflict":
+        return f"{tickets}  {safe_line(step.field)}: {before} / {text} ({why})"
+    return f"{tickets}  {why}"
+
+
+def _short(text: str | None) -> str:
+    shown = safe_line(text or "")
+    return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"
+
+
+def table_of_links(rows: list[dict[str, Any]]) -> Table:
+    """A link a line."""
+    table = _table("link", "state", "left", "right")
+    table.add_column("waits", overflow="fold")
+    for row in rows:
+        facts = [f"{row['open_writes']} writes"] if row["open_writes"] else []
+        facts += [f"{row['waiting_conflicts']} conflicts"] if row["waiting_conflicts"] else []
+        facts += [f"since {row['behind_since']:%m-%d %H:%M}"] if row["behind_since"] else []
+        facts += [_short(row["last_error"])] if row["last_error"] else []
+        table.add_row(
+            str(row["link_id"]),
+            row["state"],
+            Text(_ticket(row["left_id"], row["left_status"])),
+            Text(_ticket(row["right_id"], row["right_status"])),
+            Text(", ".join(facts)),
+        )
+    return table
+
+
+def table_of_conflicts(rows: list[dict[str, Any]]) -> Table:
+    """A conflict a line."""
+    table = _table("link", "field", "kind", "outcome")
+    table.add_column("left / right", overflow="fold")
+    for row in rows:
+        table.add_row(
+            str(row["link_id"]),
+            Text(safe_line(row["field"] or "-")),
+            row["kind"],
+            row["outcome"],
+            Text(f"{_short(row['left_value'])!r} / {_short(row['right_value'])!r}"),
+        )
+    return table
+
+
+def print_link(link: dict[str, Any]) -> None:
+    """Print one link with all that belongs to it."""
+    typer.echo(f"link {link['link_id']} of rule {safe_line(link['rule'])}: {link['state']}, key {link['key']}")
+    for side in ("left", "right"):
+        ticket = _ticket(link[f"{side}_id"], link[f"{side}_status"])
+        typer.echo(f"{side:>6}: {safe_line(link[f'{side}_source'])} {ticket}")
+    if link["last_error"]:
+        typer.echo(f"        {safe_line(link['last_error'])}")
+    if link["fields"]:
+        typer.echo("")
+        Console(highlight=False).print(_table_of_fields(link["fields"]))
+    for write in link["writes"]:
+        changes = ", ".join(f"{name} → {_short(str(change.get('to')))!r}" for name, change in write["fields"].items())
+        facts = [write["kind"], write["outcome"] or write["state"], safe_line(changes), _short(write["error"])]
+        at = write["ended_at"] or write["created_at"]
+        typer.echo(f"{at:%m-%d %H:%M:%S} {safe_line(write['target'])}: {', '.join(filter(None, facts))}")
+    for kept in link["conflicts"]:
+        values = f"{_short(kept['left_value'])!r} / {_short(kept['right_value'])!r}"
+        facts = [kept["kind"], kept["outcome"], values]
+        typer.echo(f"{kept['opened_at']:%m-%d %H:%M:%S} {safe_line(kept['field'] or 'link')}: {', '.join(facts)}")
+
+
+def _table_of_fields(fields: list[dict[str, Any]]) -> Table:
+    table = _table("field")
+    for heading in ("left", "right", "last agreed"):
+        table.add_column(heading, overflow="fold")
+    for one in fields:
+        shown = {name: repr(_short(one[name])) for name in ("left", "right", "left_base", "right_base")}
+        base = "-" if one["left_base"] is None else f"{shown['left_base']} / {shown['right_base']}"
+        table.add_row(Text(safe_line(one["field"])), Text(shown["left"]), Text(shown["right"]), Text(base))
+    return table
+
+
+def _ticket(ticket_id: str | None, status: str | None) -> str:
+    if ticket_id is None:
+        return "-"
+    return safe_line(f"{ticket_id} {status}" if status else ticket_id)
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in headings:
+        table.add_column(heading, no_wrap=True)
+    return table
