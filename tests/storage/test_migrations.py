@@ -210,7 +210,7 @@ async def test_d9_a_migration_that_deadlocks_with_a_loaded_bridge_is_tried_again
     migrated: Connection, dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A writer holds `source` and then wants `refetch`; the migration takes them the other way round."""
-    await migrated.execute("set deadlock_timeout = '10ms'")
+    await migrated.execute("set deadlock_timeout = '500ms'")  # it looks once, and must find the writer waiting
     for file in (migrations.sql_dir() / "migrations").glob("*.sql"):
         (tmp_path / file.name).write_text(file.read_text())
     (tmp_path / "9999_more.sql").write_text(
