@@ -390,7 +390,7 @@ def converge(dsn: str, examples: int, steps: int, *, explore: bool) -> None:
         run_state_machine_as_test(machine, settings=relaxed)
         assert set(tables.fate.met) == set(product(("BEGIN;", "COMMIT;", "a statement"), (False, True)))
         assert tables.fate.met.total() > examples
-        assert tables.passed_over > examples
+        assert tables.passed_over > examples // 2
 
 
 @pytest.mark.early
