@@ -71,10 +71,11 @@ async def _schema(connection: Connection, *, embedded: bool) -> list[Finding]:
     except SchemaError as error:
         return [Finding("database", "schema", False, str(error))]
     if missing:
-        names = ", ".join(migration.title for migration in missing)
+        is_new = len(missing) == len(migrations.available())
+        what = "not made yet" if is_new else f"lacks {', '.join(migration.title for migration in missing)}"
         if embedded:
-            return [Finding("database", "schema", None, f"lacks {names}", "made by `tmf656-bridge run`")]
-        return [Finding("database", "schema", False, f"lacks {names}", "run `tmf656-bridge migrate`")]
+            return [Finding("database", "schema", None, what, "made by `tmf656-bridge run`")]
+        return [Finding("database", "schema", False, what, "run `tmf656-bridge migrate`")]
     found = [Finding("database", "schema", True, "current")]
     if not await rights.reader_exists(connection):
         remedy = "to let others read: `create role bridge_reader`, then `tmf656-bridge migrate`"
