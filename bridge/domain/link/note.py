@@ -9,18 +9,21 @@ original; one that came from a third system is copied on, but never back to wher
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import html_text
 
 from bridge.domain.link.key import note_code
+from bridge.domain.link.template import TextTemplate
 from bridge.domain.link.word_map import Side
 from bridge.domain.ticket_system import RemoteNote
 
 MOST_READ: Final = 65_536
 """Characters of a note that are looked at."""
 _NAME_CHARACTERS: Final = 80
+_LINE_CHARACTERS: Final = 400
+_CLOCKS_DIFFER: Final = timedelta(seconds=2)
 _CODE: Final = re.compile(r"\[(n:[a-z2-7]{8})\]")
 _HEADING: Final = re.compile(r".{0,600}\[n:[a-z2-7]{8}\]\s*")
 _MARK: Final = re.compile(r"\[(/?code)\]", re.IGNORECASE)
@@ -29,6 +32,33 @@ _TAG: Final = re.compile(
 )
 """What stands in HTML, and not in a sentence that compares a with b."""
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class NoteRule:
+    """Which notes are copied. `into`: sides that get copies; `since_link`: none from before both were joined;
+    `template`: of the first line, from system, ticket, author and at.
+    """
+
+    into: frozenset[Side] = frozenset()
+    since_link: bool = True
+    template: TextTemplate | None = None
+
+    def is_old(self, note: RemoteNote, linked_at: datetime | None, *, first_look: bool) -> bool:
+        """Is this note from before the link? One without a time is, where it stands there at the first look."""
+        if not self.since_link or linked_at is None:
+            return False
+        return first_look if note.at is None else note.at < linked_at - _CLOCKS_DIFFER
+
+    def first_line(self, system: str, ticket: str, note: RemoteNote, code: str) -> str:
+        """Return the first line of a copy."""
+        at = "" if note.at is None else _written(note.at)
+        line = self.template and self.template.render(system=system, ticket=ticket, author=note.author, at=at)
+        return (
+            f"{_one_line(line, _LINE_CHARACTERS)} [{code}]"
+            if line
+            else heading(system, ticket, note.author, note.at, code)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +111,7 @@ def leading_codes(text: str) -> list[str]:
 
 def heading(system: str, ticket: str, author: str, at: datetime | None, code: str) -> str:
     """Return the first line of a copy: where the note comes from, who wrote it and when, and its code."""
-    written = "" if at is None else at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    parts = [f"{_one_line(system)} {_one_line(ticket)}".strip(), _one_line(author), written]
+    parts = [f"{_one_line(system)} {_one_line(ticket)}".strip(), _one_line(author), "" if at is None else _written(at)]
     return " · ".join(part for part in parts if part) + f" [{code}]"
 
 
@@ -122,6 +151,10 @@ def _of_html(text: str) -> str:
     return html_text.extract_text(text) if "<" in text or "&" in text else text
 
 
-def _one_line(text: str) -> str:
-    """A name within a heading: no line breaks, and nothing that reads like a code."""
-    return " ".join(_CONTROL.sub(" ", text).replace("[", "(").replace("]", ")").split())[:_NAME_CHARACTERS]
+def _written(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _one_line(text: str, most_characters: int = _NAME_CHARACTERS) -> str:
+    """A part of a heading: no line breaks, and nothing that reads like a code."""
+    return " ".join(_CONTROL.sub(" ", text).replace("[", "(").replace("]", ")").split())[:most_characters]

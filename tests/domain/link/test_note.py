@@ -1,14 +1,15 @@
 """Each original stands once on the other side, whatever is quoted, repeated, or goes round."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.domain.link.key import note_code
-from bridge.domain.link.note import copy_text, heading, leading_codes, plain, seen, uncopied
+from bridge.domain.link.note import NoteRule, copy_text, heading, leading_codes, plain, seen, uncopied
+from bridge.domain.link.template import read_template
 from bridge.domain.link.word_map import Side
 from bridge.domain.ticket_system import RemoteNote
 
@@ -119,3 +120,16 @@ def test_no_text_raises_and_nothing_that_serves_as_html_is_left(text: str) -> No
 def test_a_long_hostile_note_is_cut(part: str) -> None:
     assert len(copy_text("h [n:aaaaaaaa]", part * 100_000)) <= 4000
     assert len(leading_codes(part * 100_000)) < 100_000
+
+
+def test_a_rule_says_what_the_first_line_is_and_which_notes_are_from_before() -> None:
+    template = read_template("{{ system }}/{{ ticket }} by {{ author }}", "system", "ticket", "author", "at")
+    rule = NoteRule(BOTH, template=template)
+    assert rule.first_line("noc", "7", note(1, "x"), "n:abcdefgh") == "noc/7 by Eve [n:abcdefgh]"
+    assert NoteRule().first_line("noc", "7", note(1, "x"), "n:a") == "noc 7 · Eve · 2026-11-30 01:00 UTC [n:a]"
+    linked = AT + timedelta(minutes=1)
+    stampless = RemoteNote("1", "Eve", None, "x")
+    assert rule.is_old(note(1, "x"), linked, first_look=False)
+    assert not rule.is_old(note(1, "x"), AT, first_look=True)
+    assert [rule.is_old(stampless, linked, first_look=first) for first in (True, False)] == [True, False]
+    assert not NoteRule(since_link=False).is_old(stampless, linked, first_look=True)
