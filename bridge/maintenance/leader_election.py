@@ -88,7 +88,8 @@ class LeaderElection:
         """
         try:
             async with self.database.connection() as connection:
-                token = await lease.take(connection, LEADER, self.database.identity, seconds=self.lease_seconds)
+                with self.fence.renewal():
+                    token = await lease.take(connection, LEADER, self.database.identity, seconds=self.lease_seconds)
         except DatabaseUnavailableError as error:
             log.debug("lease cannot be renewed", error=str(error))
             return False

@@ -8,12 +8,18 @@ token is still the current one, and keeps the lease from changing hands until th
 keeps it for as long as Postgres lets a transaction idle (`bridge.storage.database`).
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+
+import anyio
 
 from bridge.errors import TransientError
 from bridge.storage.database import Connection
 from bridge.storage.queries import queries
 
+_RENEWAL_SECONDS = 1.0
+"""A renewal that takes longer waits for a transaction that waits for us."""
 LEADER = "jobs"
 """Name of the lease that the leader holds."""
 
@@ -62,8 +68,25 @@ class LeaderFence:
     """What keeps writes under a lost lease out. Without a token (commands that run once) everything passes."""
 
     token: int | None = None
+    _renewal: anyio.Event | None = None
+
+    @contextmanager
+    def renewal(self) -> Iterator[None]:
+        """While the lease is renewed, transactions that do not hold it yet wait a moment: Postgres lets one after the
+        other share the row, and the renewal would never get it.
+        """
+        self._renewal = done = anyio.Event()
+        try:
+            yield
+        finally:
+            self._renewal = None
+            done.set()
 
     async def hold(self, connection: Connection) -> None:
         """Inside a transaction: LeaseLostError unless the lease is still ours; it stays ours until the commit."""
-        if self.token is not None:
-            await hold(connection, LEADER, self.token)
+        if self.token is None:
+            return
+        if (renewal := self._renewal) is not None:
+            with anyio.move_on_after(_RENEWAL_SECONDS):
+                await renewal.wait()
+        await hold(connection, LEADER, self.token)

@@ -1,6 +1,7 @@
 """A lease has one holder, changes hands when that one is gone or late, and fences off the one who lost it."""
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from bridge.errors import DatabaseUnavailableError
@@ -147,3 +148,30 @@ async def test_f1_a_lease_that_was_released_is_held_by_nobody(database: Database
         last = await lease.find_holder(connection, "jobs")
         assert last is not None
         assert not last.held
+
+
+async def test_transactions_that_begin_while_the_lease_is_renewed_hold_it_afterwards(database: Database) -> None:
+    """One after the other would share the row, and the renewal would never get it."""
+    fence, order = lease.LeaderFence(await take(database)), list[str]()
+
+    async def write() -> None:
+        async with database.transaction() as connection:
+            await fence.hold(connection)
+            order.append("held")
+
+    async with anyio.create_task_group() as writing:
+        with fence.renewal():
+            writing.start_soon(write)
+            while database.figures()["used"] == 0:
+                await anyio.lowlevel.checkpoint()
+            await anyio.lowlevel.checkpoint()
+            order.append("renewed")
+    assert order == ["renewed", "held"]
+
+
+async def test_a_transaction_waits_a_moment_only_for_a_renewal(database: Database) -> None:
+    """The renewal may be waiting for a transaction that waits for this one."""
+    fence = lease.LeaderFence(await take(database))
+    with fence.renewal():
+        async with database.transaction() as connection:
+            await fence.hold(connection)
