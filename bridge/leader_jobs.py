@@ -1,11 +1,15 @@
 """What only the process that leads does: jobs for the whole database, and jobs for each source."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import anyio
 
+from bridge.bootstrap import writer_for
+from bridge.links.decisions import RuleDecisions
 from bridge.links.rule_jobs import RuleJobs
+from bridge.links.send import WriteSender
+from bridge.links.target import WriteTarget
 from bridge.maintenance.extra_columns import ExtraColumns
 from bridge.maintenance.report_summary import Summariser
 from bridge.maintenance.retention import RetentionJob
@@ -14,6 +18,7 @@ from bridge.pull.reconcile import Reconciler
 from bridge.pull.refetch import Refetcher
 from bridge.requests.handlers import RequestHandlers
 from bridge.requests.worker import RequestWorker
+from bridge.schedule import Wake
 from bridge.settings import Settings
 from bridge.sources.runner import RunJob, SourceRunners
 from bridge.sources.silence_watch import SilenceWatch
@@ -35,6 +40,8 @@ class LeaderJobs:
     fence: LeaderFence
     settings: Callable[[], Settings]
     retention: RetentionJob | None
+    decisions: RuleDecisions = field(default_factory=RuleDecisions)
+    send_wakes: dict[str, Wake] = field(default_factory=dict)
 
     async def run(self, sources: SourceRunners) -> None:
         """Run until cancelled, when this process leads no more."""
@@ -42,7 +49,7 @@ class LeaderJobs:
         async with anyio.create_task_group() as jobs:
             jobs.start_soon(Summariser(self.database, self.fence).run)
             jobs.start_soon(ExtraColumns(self.database, self._extra_columns, self.fence).run)
-            jobs.start_soon(RuleJobs(self.database, self.metrics, self.fence, self.settings).run)
+            jobs.start_soon(self._rule_jobs().run)
             jobs.start_soon(RequestWorker(handlers, self.database, self.metrics, self.fence).run)
             if self.retention is not None:
                 jobs.start_soon(self.retention.run)
@@ -61,7 +68,20 @@ class LeaderJobs:
             ]
         if source.wants_push:
             jobs.append(SilenceWatch(source, metrics).run)
+        if source.settings.enabled and source.settings.write:
+            target = WriteTarget(source, writer_for(source))
+            due = self.send_wakes.setdefault(source.name, Wake())
+            jobs.append(WriteSender(target, self.decisions, database, metrics, due).run)
         return jobs
+
+    def _rule_jobs(self) -> RuleJobs:
+        """The deciders; what they want written wakes the senders."""
+
+        def wake_senders() -> None:
+            for wake in self.send_wakes.values():
+                wake.call("wanted")
+
+        return RuleJobs(self.database, self.metrics, self.fence, self.settings, wake_senders, self.decisions)
 
     def _extra_columns(self) -> dict[str, dict[str, str]]:
         """What is configured now for report.service_problem_extra."""

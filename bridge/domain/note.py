@@ -12,7 +12,8 @@ from bridge.domain.ticket_system import RemoteNote
 def notes_of(record: Mapping[str, Any]) -> list[RemoteNote]:
     """Return the notes of a version 4 body in its order.
 
-    A note without an id is named by its author, time and text, and by how many of these came before.
+    A note without an id is named by its author, time and text. No two have the same: of equal names the later ones say
+    how many came before.
     """
     listed = record.get("note")
     parts = listed if isinstance(listed, list) else [listed]
@@ -23,11 +24,9 @@ def notes_of(record: Mapping[str, Any]) -> list[RemoteNote]:
             continue
         author, date, text = _name(part.get("author")), part.get("date"), part.get("text")
         text = text if isinstance(text, str) else ""
-        note_id = _text_of(part.get("id"))
-        if not note_id:
-            named = _digest(author, str(date), text)
-            seen[named] += 1
-            note_id = named if seen[named] == 1 else f"{named}-{seen[named]}"
+        named = _text_of(part.get("id")) or _digest(author, str(date), text)
+        seen[named] += 1
+        note_id = named if seen[named] == 1 else f"{named}-{seen[named]}"
         found = timestamp.read(date)
         at = None if found is None or found.unset else found.at
         notes.append(RemoteNote(note_id, author, at, text, _text_of(part.get("journal"))))

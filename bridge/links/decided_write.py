@@ -40,6 +40,10 @@ class WriteDecisions(Protocol):
         """
         ...
 
+    def knows(self, rule_id: int) -> bool:
+        """Does the rule run here? What waits for another one is left alone."""
+        ...
+
     def name(self, rule_id: int) -> str:
         """The name of a rule, for metrics."""
         ...

@@ -11,6 +11,7 @@ from bridge.domain.link.rule import LinkLimits
 from bridge.domain.link.sent_write import SentField, SentWrite
 from bridge.domain.link.word_map import Side
 from bridge.domain.ticket_system import Record
+from bridge.links.copy_notes import decide_copy, want_copies
 from bridge.links.decide_link import LinkOutcome
 from bridge.links.decided_write import DecidedWrite
 from bridge.links.rule_batch import decide_pair, store_outcomes
@@ -40,7 +41,7 @@ class RuleDecisions:
             return await _create(run, connection, link, row.side)
         if row.kind is WriteKind.UPDATE:
             return await self._update(run, connection, link, row.side)
-        return None
+        return await decide_copy(connection, run, link, row) if row.kind is WriteKind.NOTE else None
 
     async def again(self, connection: Connection, link_id: int) -> None:
         """See `WriteDecisions.again`."""
@@ -48,6 +49,11 @@ class RuleDecisions:
         run = None if link is None else self.runs.get(link.rule_id)
         if link is not None and run is not None:
             await self._decided(run, connection, link)
+            await want_copies(connection, run, link)
+
+    def knows(self, rule_id: int) -> bool:
+        """See `WriteDecisions.knows`."""
+        return rule_id in self.runs
 
     def name(self, rule_id: int) -> str:
         """See `WriteDecisions.name`."""
@@ -64,10 +70,10 @@ class RuleDecisions:
         run = self.runs.get(rule_id)
         return {} if run is None else run.rule.found_in(side, record)
 
-    def most_attempts(self, rule_id: int) -> int:
-        """See `WriteDecisions.most_attempts`."""
+    def limits(self, rule_id: int) -> LinkLimits:
+        """See `WriteDecisions.limits`."""
         run = self.runs.get(rule_id)
-        return LinkLimits().attempts if run is None else run.rule.limits.attempts
+        return LinkLimits() if run is None else run.rule.limits
 
     async def _update(self, run: RuleRun, connection: Connection, link: LinkRow, side: Side) -> DecidedWrite | None:
         outcome = await self._decided(run, connection, link)

@@ -15,6 +15,7 @@ from bridge.domain.link.field import ConflictKind
 from bridge.domain.link.life import LinkState
 from bridge.domain.link.side_ticket import SideTicket
 from bridge.domain.link.word_map import Side
+from bridge.links.copy_notes import want_copies
 from bridge.links.counterpart_index import Match
 from bridge.links.decide_link import LinkOutcome, cause_of, decide_link
 from bridge.links.rule_run import RuleRun, Tickets
@@ -63,6 +64,7 @@ class RuleBatch:
     _added: list[NewLink] = field(default_factory=list)
     _removed: set[int] = field(default_factory=set)
     _saved: dict[int, LinkOutcome] = field(default_factory=dict)
+    _noted: list[LinkRow] = field(default_factory=list)
 
     async def decide(self, changed: Iterable[tuple[Side, str]], link_ids: Iterable[int] = ()) -> BatchResult:
         """Decide these tickets, with the links they are in, and these links."""
@@ -278,6 +280,8 @@ class RuleBatch:
             if pair is None:
                 continue
             outcome = await decide_pair(self.run, self.connection, row, pair, chosen.get(number, {}), self.at)
+            if outcome is not None and outcome.merged is not None and _is_news(row, pair):
+                self._noted.append(row)
             if outcome is None or (number not in chosen and number not in self._saved and _is_same(row, outcome)):
                 continue
             if number in self._saved:
@@ -291,6 +295,8 @@ class RuleBatch:
         if self._removed:
             await self._remove()
         await store_outcomes(self.connection, self.run, outcomes, self.at)
+        for row in self._noted:
+            self.result.wrote |= await want_copies(self.connection, self.run, row) > 0
         for outcome in outcomes:
             self.result.wrote |= bool(outcome.wanted)
             for found in outcome.conflicts:
@@ -303,6 +309,11 @@ class RuleBatch:
         rows = [self._links[number] for number in sorted(self._removed)]
         await link_table.save(self.connection, [replace(row, state=LinkState.WANTED) for row in rows])
         await link_table.remove(self.connection, [row.id for row in rows])
+
+
+def _is_news(row: LinkRow, pair: Mapping[Side, SideTicket]) -> bool:
+    """Did one of the tickets change since the link was last decided?"""
+    return (row.left_revision, row.right_revision) != (pair[Side.LEFT].revision, pair[Side.RIGHT].revision)
 
 
 def _is_same(row: LinkRow, outcome: LinkOutcome) -> bool:

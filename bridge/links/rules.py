@@ -8,6 +8,7 @@ import orjson
 
 from bridge.domain.link.comparison import Comparison, InstantComparison, MapComparison, TextComparison
 from bridge.domain.link.field import Direction, FieldRule
+from bridge.domain.link.note import NoteRule
 from bridge.domain.link.path import read_path
 from bridge.domain.link.rule import LinkLimits, LinkRule, MappedField, Matcher, Values
 from bridge.domain.link.template import read_template
@@ -18,6 +19,13 @@ from bridge.settings.check_links import read_matcher
 from bridge.settings.links import Constant
 
 _KEY = "key"
+_INTO = {
+    "none": frozenset[Side](),
+    "both": frozenset(Side),
+    "left_to_right": frozenset((Side.RIGHT,)),
+    "right_to_left": frozenset((Side.LEFT,)),
+}
+"""Direction of notes → sides that get copies."""
 
 
 def rule_of(name: str, settings: LinkSettings) -> LinkRule:
@@ -47,6 +55,11 @@ def rule_of(name: str, settings: LinkSettings) -> LinkRule:
             for side in Side
         },
         created_with={side: _values(getattr(settings, f"create_{side.value}"), side.other.value) for side in Side},
+        notes=NoteRule(
+            into=_INTO[settings.notes.direction],
+            since_link=settings.notes.since == "link",
+            template=read_template(settings.notes.template, "system", "ticket", "author", "at"),
+        ),
         limits=LinkLimits(
             writes_per_minute=settings.limits.writes_per_minute,
             writes_per_ticket_per_hour=settings.limits.writes_per_ticket_per_hour,

@@ -132,7 +132,7 @@ class WriteSender:
             return True
 
     async def _send_expected(self, row: OutboxRow) -> bool:
-        if not await self._within_limits(row):
+        if not self.decisions.knows(row.rule_id) or not await self._within_limits(row):
             return False
         if row.kind is WriteKind.UPDATE and not await self._read_target(row):
             return True

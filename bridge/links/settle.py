@@ -47,7 +47,8 @@ class Settler:
         """
         async with self.database.connection() as connection:
             ripe = set(await link_table.unsettled(connection, self.target.source_id, now()))
-            rows = [row for row in await outbox.sending(connection, self.target.source_id) if row.link_id in ripe]
+            sending = await outbox.sending(connection, self.target.source_id)
+            rows = [row for row in sending if row.link_id in ripe and self.decisions.knows(row.rule_id)]
             links = await link_table.read(connection, ripe)
         for row in rows:
             await self._settle(row, links[row.link_id])

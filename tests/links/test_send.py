@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -229,7 +230,7 @@ async def test_too_many_requests_are_a_pause_for_the_target_and_no_attempt(datab
 
 async def test_a_rule_writes_no_more_than_it_may_and_goes_on_later(database: Database) -> None:
     async with linked(database) as (pair, left, right):
-        pair.rule.allowed = LinkLimits(writes_per_minute=1_000, writes_per_ticket_per_hour=1)
+        pair.run.rule = replace(pair.run.rule, limits=LinkLimits(1_000, writes_per_ticket_per_hour=1))
         for status in ("held", "pending"):
             await pair.sims[LEFT].patch(left, status=status)
             await settle_down(pair, rounds=2)
@@ -240,7 +241,7 @@ async def test_a_rule_writes_no_more_than_it_may_and_goes_on_later(database: Dat
         error = await pair.value("select error from bridge.outbox where state = 'waiting'")
         assert waits
         assert "more than 1 writes to this ticket within an hour" in error
-        pair.rule.allowed = LinkLimits(writes_per_minute=1_000)
+        pair.run.rule = replace(pair.run.rule, limits=LinkLimits(1_000))
         await settle_down(pair)
         assert pair.says(RIGHT, right)["status"] == "pending"
 
@@ -288,7 +289,9 @@ async def creates(pair: Pair, number: int) -> None:
     writes = right.faults.writes
     writes.lose_answer, writes.lose_request, writes.late, writes.late_seconds = 0.15, 0.10, 0.05, None
     await pair.want(RIGHT, *wanted)
-    while await pair.open_writes():
+    for _ in range(number):
+        if not await pair.open_writes():
+            break
         await pair.ripen()
         try:
             await pair.send()

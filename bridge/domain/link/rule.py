@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from bridge.domain.link.comparison import Comparison
 from bridge.domain.link.field import Direction, FieldRule, FieldWrite
+from bridge.domain.link.note import NoteRule
 from bridge.domain.link.path import RecordPath, text_of
 from bridge.domain.link.side_ticket import SideTicket
 from bridge.domain.link.template import TextTemplate
@@ -136,6 +137,7 @@ class LinkRule:
     created_within: timedelta = timedelta(days=30)
     companions: Mapping[Side, Companions] = field(default_factory=dict)
     created_with: Mapping[Side, Values] = field(default_factory=dict)
+    notes: NoteRule = field(default_factory=NoteRule)
     limits: LinkLimits = LinkLimits()
     settle: timedelta = timedelta(days=7)
 
