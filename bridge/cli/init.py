@@ -24,6 +24,9 @@ def init(
     config: Config = None,
     name: Annotated[str | None, typer.Option("--name", help="Name of the source: a-z, 0-9, _ and -.")] = None,
     url: Annotated[str | None, typer.Option("--url", help="API base path of the source.")] = None,
+    kind: Annotated[
+        str | None, typer.Option("--kind", help="Kind of system, as `kind` of a source. Default: by the address.")
+    ] = None,
     username: Annotated[str | None, typer.Option("--username", help="User for HTTP basic.")] = None,
     password_file: Annotated[str | None, typer.Option("--password-file", help="File with its password.")] = None,
     token_file: Annotated[str | None, typer.Option("--token-file", help="File with a bearer token.")] = None,
@@ -40,7 +43,7 @@ def init(
     if path.exists():
         raise PermanentError(f"{path} is there already and is left as it is: edit it, or name another with --config")
     given = {"username": username, "password_file": password_file, "token_file": token_file}
-    tree = _tree(name, url, {key: value for key, value in given.items() if value}, dsn, dsn_file, public_url)
+    tree = _tree(name, url, kind, {key: value for key, value in given.items() if value}, dsn, dsn_file, public_url)
     assemble(_copy(tree), {}, Path.cwd())
     _write(path, _toml(tree))
     typer.echo(f"{path} is written")
@@ -55,6 +58,7 @@ def init(
 def _tree(
     name: str | None,
     url: str | None,
+    kind: str | None,
     login: dict[str, str],
     dsn: str | None,
     dsn_file: str | None,
@@ -67,7 +71,8 @@ def _tree(
             raise typer.BadParameter("--url is needed where nobody can be asked: the API base path of the source")
         url = _asked("API base path of the source (https://…/serviceProblemManagement/v4)", _fault_of_url)
     name = name or (_asked("Name for this source", _fault_of_name, _likely_name(url)) if asks else _likely_name(url))
-    source = {"url": url, **(login or (_asked_login() if asks else {}))}
+    kind = kind or ("servicenow" if _host(url).endswith(".service-now.com") else None)
+    source = {**({"kind": kind} if kind else {}), "url": url, **(login or (_asked_login() if asks else {}))}
     database = {"dsn": dsn} if dsn else {"dsn_file": dsn_file} if dsn_file else {}
     if asks and dsn is None and dsn_file is None:
         answer = _asked("Postgres, postgresql://user:password@host:5432/database (empty: embedded)", _fault_of_dsn, "")
@@ -134,12 +139,15 @@ def _fault(tree: dict[str, Any]) -> str | None:
 
 def _likely_name(url: str) -> str:
     """The first word of the host, where it is one."""
-    try:
-        host = urlsplit(url).hostname or ""
-    except ValueError:
-        host = ""
-    word = host.partition(".")[0].lower()
+    word = _host(url).partition(".")[0]
     return word if re.fullmatch(r"[a-z][a-z0-9_-]*", word) and word not in ("localhost", "www", "api") else "main"
+
+
+def _host(url: str) -> str:
+    try:
+        return (urlsplit(url).hostname or "").lower()
+    except ValueError:
+        return ""
 
 
 def _copy(tree: dict[str, Any]) -> dict[str, Any]:

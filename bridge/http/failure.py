@@ -47,7 +47,7 @@ class Failures:
                 return "malformed", MalformedAnswerError(f"{where} was answered with {limit}")
             case aiohttp.ServerDisconnectedError():
                 return "unreachable", TransientError(
-                    f"{where} was not answered ({_text(error)}): is {key}.url a TMF656 server, and not overloaded?"
+                    f"{where} was not answered ({_text(error)}): is {key}.url right, and the server not overloaded?"
                 )
             case aiohttp.ClientConnectionError() | OSError():
                 never = isinstance(error, aiohttp.ClientConnectorError)

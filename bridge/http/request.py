@@ -10,9 +10,9 @@ from bridge.http.quotation import quoted
 OnRequest = Callable[[str, str], None]
 """Called with (operation, outcome) of each HTTP request.
 
-Operations: list, get, register, deregister, find_subscriptions, probe_subscription, token; of DataMiner also about,
-types, login, logout, notes, create, change, note. Outcomes: ok, client_error, server_error, unauthorised, rate_limited,
-timeout, unreachable, too_large, malformed.
+Operations: list, get, find, create, change, note, token; of TMF656 also register, deregister, find_subscriptions,
+probe_subscription; of DataMiner about, types, login, logout, notes; of ServiceNow notes, count, columns. Outcomes: ok,
+client_error, server_error, unauthorised, rate_limited, timeout, unreachable, too_large, malformed.
 """
 
 

@@ -213,7 +213,7 @@ class TableClient:
             raise PermanentError(f"source {self._name}: {sys_id!r} cannot be requested: no address holds it")
         url = self._table if sys_id is None else below(self._table, sys_id)
         query = _query({**self._shape, "sysparm_fields": self._fields})
-        return HttpRequest(operation, method, with_query(url, query), body, query=query)
+        return HttpRequest(operation, method, with_query(url, query), body)
 
     def record_in(self, request: HttpRequest, response: HttpResponse) -> TableRecord:
         """Read the record in an answer."""
@@ -300,7 +300,7 @@ class TableClient:
             parameters["sysparm_display_value"] = "false"
         text = _query(parameters)
         url = with_query(below(self.http.base, "api", "now", "table", table), text)
-        request = HttpRequest(operation, "GET", url, query=text, closes=True)
+        request = HttpRequest(operation, "GET", url, query=f"sysparm_query={query}", closes=True)
         response = await self.http.send(request)
         self.http.require_ok(request, response)
         result = self._result(request, response)

@@ -61,7 +61,7 @@ class TroubleTicketWriter(InstanceWriter):
         if any(code in note.text.partition("\n")[0] for note in await self.notes(ticket_id)):
             return
         note = {"text": text, "@type": self._settings.notes_field}
-        await send_write(self._http, self._request("add_note", "PATCH", {"note": [note]}, ticket_id))
+        await send_write(self._http, self._request("note", "PATCH", {"note": [note]}, ticket_id))
 
     async def find(self, key: str, *, since: datetime | None = None) -> list[Ticket]:  # noqa: ARG002 -- the journal is searched
         """Find the tickets whose first work note has the key, oldest first."""

@@ -106,7 +106,7 @@ class TableWriter(InstanceWriter):
         if any(code in note.text.partition("\n")[0] for note in await self.notes(ticket_id)):
             return
         body = _body({self._settings.notes_field: text})
-        await send_write(self._http, self._client.request("add_note", "PATCH", ticket_id, body))
+        await send_write(self._http, self._client.request("note", "PATCH", ticket_id, body))
 
     async def _written(self, request: HttpRequest) -> Ticket:
         """Send a write that is answered with the record."""

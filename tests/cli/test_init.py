@@ -98,3 +98,25 @@ async def test_wrong_usage_is_status_2_and_writes_nothing(
     assert answer.status == 2
     assert said in " ".join(answer.err.split())
     assert not (tmp_path / "bridge.toml").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "kind"),
+    [
+        (["--url", "https://acme.service-now.com"], "servicenow"),
+        (["--url", "https://itsm.acme.example", "--kind", "servicenow"], "servicenow"),
+        (["--url", URL], None),
+    ],
+)
+async def test_the_kind_is_said_or_seen_in_the_address(
+    call: Any, tmp_path: Path, options: list[str], kind: str | None
+) -> None:
+    assert (await call("init", "--no-check", "--name", "one", *options)).status == 0
+    assert tomllib.loads((tmp_path / "bridge.toml").read_text())["sources"]["one"].get("kind") == kind
+
+
+async def test_a_kind_that_there_is_not_is_refused_before_anything_is_written(call: Any, tmp_path: Path) -> None:
+    answer = await call("init", "--url", URL, "--kind", "jira")
+    assert answer.status == 2
+    assert "should be one of tmf656, servicenow" in answer.err
+    assert not (tmp_path / "bridge.toml").exists()
