@@ -19,11 +19,12 @@ from bridge.http.address import below, with_query
 from bridge.http.client import HttpClient
 from bridge.http.errors import MalformedAnswerError
 from bridge.http.list_page import NO_FILTER, Fetched
+from bridge.http.offload import run_by_size
 from bridge.http.request import HttpRequest, OnRequest
 from bridge.http.response import HttpResponse
-from bridge.http.row import rows_of
+from bridge.http.row import Row, rows_of
 from bridge.servicenow.journal import JOURNALS, as_items, note_of, notes_in
-from bridge.servicenow.query import condition, is_in, joined
+from bridge.servicenow.query import condition, encoded, is_in, joined
 from bridge.servicenow.table_pages import TableAnswer, TablePages, TableWindow
 from bridge.servicenow.wire import NEEDED, TableRecord, item_of, record_in
 from bridge.settings import ServiceNowSettings
@@ -106,7 +107,7 @@ class TableClient:
 
     async def count(self, query: str) -> int:
         """Return how many tickets meet an encoded query, as far as the instance understands it."""
-        text = _query({"sysparm_count": "true", "sysparm_query": query})
+        text = encoded({"sysparm_count": "true", "sysparm_query": query})
         url = with_query(below(self.http.base, "api", "now", "stats", self.settings.table), text)
         request = HttpRequest("count", "GET", url, query=text)
         response = await self.http.send(request)
@@ -121,7 +122,7 @@ class TableClient:
 
     async def columns(self) -> frozenset[str]:
         """Return the columns that some record has, as far as the account may read them; none where there is none."""
-        text = _query({"sysparm_limit": "1", "sysparm_exclude_reference_link": "true"})
+        text = encoded({"sysparm_limit": "1", "sysparm_exclude_reference_link": "true"})
         request = HttpRequest("columns", "GET", with_query(self._table, text), query=text)
         response = await self.http.send(request)
         self.http.require_ok(request, response)
@@ -212,7 +213,7 @@ class TableClient:
         if (sys_id is not None and usable_id(sys_id) is None) or sys_id in {".", ".."}:
             raise PermanentError(f"source {self._name}: {sys_id!r} cannot be requested: no address holds it")
         url = self._table if sys_id is None else below(self._table, sys_id)
-        query = _query({**self._shape, "sysparm_fields": self._fields})
+        query = encoded({**self._shape, "sysparm_fields": self._fields})
         return HttpRequest(operation, method, with_query(url, query), body)
 
     def record_in(self, request: HttpRequest, response: HttpResponse) -> TableRecord:
@@ -245,9 +246,14 @@ class TableClient:
         )
         ids = [record.values.get("sys_id", "") for record in records]
         notes = await self._notes_of(zip(ids, records, strict=True))
-        items = [self.item(record, notes.get(sys_id, ())) for sys_id, record in zip(ids, records, strict=True)]
+
+        def rows() -> list[Row]:
+            return rows_of(
+                self.item(record, notes.get(sys_id, ())) for sys_id, record in zip(ids, records, strict=True)
+            )
+
         return TableAnswer(
-            rows_of(items),
+            await run_by_size(len(response.body), rows),
             [(record.values.get("sys_updated_on", ""), sys_id) for sys_id, record in zip(ids, records, strict=True)],
             more='rel="next"' in ",".join(response.headers.getall("Link", [])),
             total=total,
@@ -298,17 +304,22 @@ class TableClient:
         }
         if table == JOURNAL_TABLE:
             parameters["sysparm_display_value"] = "false"
-        text = _query(parameters)
+        text = encoded(parameters)
         url = with_query(below(self.http.base, "api", "now", "table", table), text)
         request = HttpRequest(operation, "GET", url, query=f"sysparm_query={query}", closes=True)
         response = await self.http.send(request)
         self.http.require_ok(request, response)
-        result = self._result(request, response)
-        if not isinstance(result, list) or not all(isinstance(each, dict) for each in result):
-            raise self.http.malformed(request, "something else than a list of records")
+
+        def records() -> list[TableRecord]:
+            result = self._result(request, response)
+            if not isinstance(result, list) or not all(isinstance(each, dict) for each in result):
+                raise self.http.malformed(request, "something else than a list of records")
+            return list(map(record_in, result))
+
+        found = await run_by_size(len(response.body), records)
         self.http.count(operation, "ok")
         total = response.headers.get("X-Total-Count", "")
-        return list(map(record_in, result)), response, int(total) if total.isascii() and total.isdigit() else None
+        return found, response, int(total) if total.isascii() and total.isdigit() else None
 
     def _result(self, request: HttpRequest, response: HttpResponse) -> Any:
         """Return what is in the envelope; TransientError where an error stands beside it."""
@@ -329,8 +340,3 @@ class TableClient:
     def _no_json(self, request: HttpRequest, response: HttpResponse) -> MalformedAnswerError:
         """A page of HTML comes from an instance that sleeps, or from the gateway before it."""
         return self.http.malformed(request, f"no result ({response.excerpt()}): is the instance asleep?")
-
-
-def _query(parameters: Mapping[str, str]) -> str:
-    """Return the query part of an address, percent-encoded; parameters without a value are left out."""
-    return "&".join(f"{name}={quote(value, safe='')}" for name, value in parameters.items() if value)

@@ -1,9 +1,10 @@
 """Encoded queries (`sysparm_query`). ServiceNow drops a part that it does not understand and answers without it."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Final
+from urllib.parse import quote
 
 from bridge.errors import PermanentError
 
@@ -36,3 +37,8 @@ def joined(*parts: str) -> str:
 def time_literal(at: datetime) -> str:
     """Write an instant as the Table API has it: UTC, to the second, rounded down."""
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def encoded(parameters: Mapping[str, str]) -> str:
+    """Return the query part of an address, percent-encoded; parameters without a value are left out."""
+    return "&".join(f"{name}={quote(value, safe='')}" for name, value in parameters.items() if value)

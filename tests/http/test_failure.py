@@ -60,7 +60,7 @@ def test_a_pause_that_the_server_asks_for_is_kept_and_a_secret_is_not_repeated()
     ("raised", "outcome", "kind", "says"),
     [
         (TimeoutError(), "timeout", TransientError, "within 7 s"),
-        (aiohttp.ServerDisconnectedError(), "unreachable", TransientError, "sources.snow.url a TMF656 server"),
+        (aiohttp.ServerDisconnectedError(), "unreachable", TransientError, "sources.snow.url right"),
         (ConnectionRefusedError(111, "refused"), "unreachable", TransientError, "check sources.snow.url"),
         (aiohttp.ClientPayloadError("cut\x1b off"), "malformed", MalformedAnswerError, "cut\\x1b off"),
     ],

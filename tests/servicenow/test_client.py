@@ -29,6 +29,15 @@ async def test_pages_and_single_tickets_say_the_same(reading: Reading, source: d
         assert all("sysparm_fields" in each.query for each in sim.requests) is bool(source.get("fields"))
 
 
+async def test_a_large_page_is_read_like_a_small_one(reading: Reading) -> None:
+    async with ServiceNowSimulator(population=3, seed=1) as sim, reading(sim) as client:
+        sim.create(description="long " * 300_000)
+        listed = await items(client)
+        assert listed.keys() == sim.incidents.keys()
+        for sys_id, record in sim.incidents.items():
+            assert listed[sys_id]["description"] == record["description"]
+
+
 async def test_only_tickets_that_meet_the_query_are_read(reading: Reading) -> None:
     async with ServiceNowSimulator(population=7, seed=1) as sim, reading(sim, query="state=2^impact=1") as client:
         assert await items(client) == {}

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.errors import PermanentError
-from bridge.servicenow.query import condition, is_in, joined, time_literal
+from bridge.servicenow.query import condition, encoded, is_in, joined, time_literal
 from bridge.simulator.servicenow.encoded_query import parse
 from bridge.simulator.servicenow.tables import TABLES
 
@@ -47,3 +47,9 @@ def test_times_are_utc_and_rounded_down() -> None:
     at = datetime(2026, 11, 30, 12, 0, 59, 999999, tzinfo=timezone(timedelta(hours=2)))
     assert time_literal(at) == "2026-11-30 10:00:59"
     assert time_literal(datetime(2026, 1, 1, tzinfo=UTC)) == "2026-01-01 00:00:00"
+
+
+def test_parameters_are_percent_encoded_and_empty_ones_left_out() -> None:
+    assert encoded({"sysparm_query": "a=b&c^d", "sysparm_fields": "", "sysparm_limit": "1"}) == (
+        "sysparm_query=a%3Db%26c%5Ed&sysparm_limit=1"
+    )
