@@ -4,7 +4,7 @@ from typing import Any
 
 import typer
 
-from bridge.bootstrap import ensure_schema, open_database, source_of
+from bridge.bootstrap import ensure_schema, open_database, source_of, with_overlay
 from bridge.cli.options import Config, Json, SourceName, on_loop, require_data, settings_for
 from bridge.cli.terminal import json_text, safe_line
 from bridge.errors import PermanentError
@@ -19,9 +19,8 @@ def callback(source: SourceName, config: Config = None, as_json: Json = False) -
     Who knows the address may post notifications: it holds the source's secret.
     """
     settings = settings_for(config, quiet=True)
-    source_of(settings, source)
     require_data(settings)
-    found = on_loop(lambda: _callback(settings, source))
+    settings, found = on_loop(lambda: _callback(settings, source))
     if as_json:
         typer.echo(json_text(found))
         return
@@ -29,9 +28,11 @@ def callback(source: SourceName, config: Config = None, as_json: Json = False) -
         typer.echo(line)
 
 
-async def _callback(settings: Settings, name: str) -> dict[str, Any]:
+async def _callback(settings: Settings, name: str) -> tuple[Settings, dict[str, Any]]:
     async with open_database(settings, join=True, wait=False) as place:
         await ensure_schema(place)
+        settings = await with_overlay(settings, place.database)
+        source_of(settings, name)
         async with place.database.connection() as connection:
             source_id = await source_table.find(connection, name)
             if source_id is None:
@@ -40,7 +41,7 @@ async def _callback(settings: Settings, name: str) -> dict[str, Any]:
             held = await subscription.active(connection, source_id)
     http = settings.http
     known = "public_url" in http.model_fields_set or http.port != 0
-    return {
+    return settings, {
         "source": name,
         "registered": None if held is None else held.callback,
         "hub_id": None if held is None else held.hub_id,

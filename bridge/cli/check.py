@@ -14,6 +14,7 @@ from bridge.cli.finding import Finding, table_of
 from bridge.cli.options import Config, Json, on_loop, settings_for
 from bridge.cli.terminal import json_text
 from bridge.settings import Settings
+from bridge.settings.overlay import LayeredSettings
 
 
 def check(
@@ -53,6 +54,10 @@ async def _check(settings: Settings, push_seconds: float | None) -> list[Finding
     findings = [Finding("configuration", "read", True, number)]
     database = await check_database(settings)
     findings += database.findings
+    layers = LayeredSettings(settings, database.overlay)
+    settings = layers.resolved()
+    remedy = "correct it in the console or in the file, or run `tmf656-bridge config --drop-overlay`"
+    findings += [Finding("configuration", "console", False, fault, remedy) for fault in layers.faults]
     findings += check_listener(settings, running=database.running)
     if not settings.sources:
         findings.append(

@@ -12,7 +12,8 @@ from bridge.bootstrap import OpenDatabase, open_database
 from bridge.cli.finding import Finding
 from bridge.errors import BridgeError, DatabaseUnavailableError, SchemaError
 from bridge.settings import Settings
-from bridge.storage import lease, migrations, rights
+from bridge.settings.overlay import SettingsOverlay
+from bridge.storage import lease, migrations, rights, setting
 from bridge.storage import source as source_table
 from bridge.storage.database import Connection
 
@@ -21,11 +22,14 @@ _NOTIFY_SECONDS = 5.0
 
 @dataclass(slots=True)
 class DatabaseCheck:
-    """What was found. `running`: a bridge leads on this database; `passes`: by source, what its last passes missed."""
+    """What was found. `running`: a bridge leads on this database; `passes`: by source, what its last passes missed;
+    `overlay`: what was set in the console.
+    """
 
     findings: list[Finding]
     running: bool = False
     passes: dict[str, list[Finding]] = field(default_factory=dict)
+    overlay: SettingsOverlay = field(default_factory=SettingsOverlay)
 
 
 async def check_database(settings: Settings) -> DatabaseCheck:
@@ -45,6 +49,7 @@ async def check_database(settings: Settings) -> DatabaseCheck:
                 if Finding("database", "schema", True, "current") in check.findings:
                     leader = await lease.find_holder(connection, lease.LEADER)
                     check.running = leader is not None and leader.held
+                    check.overlay = await setting.current(connection)
                     check.passes = {row["name"]: list(_passes(row)) for row in await source_table.status(connection)}
             check.findings.append(await _notify(postgres))
             return check

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from bridge.bootstrap import OpenDatabase, client_for, ensure_schema, open_database
+from bridge.bootstrap import OpenDatabase, client_for, ensure_schema, open_database, with_overlay
 from bridge.cli.options import Config, known_sources, on_loop, require_data, settings_for
 from bridge.cli.terminal import safe_line
 from bridge.errors import BridgeError, PermanentError
@@ -32,13 +32,12 @@ def forget(
     settings = settings_for(config, quiet=True)
     require_data(settings)
     on_loop(lambda: _forget(settings, source, ask=not yes))
-    if source in settings.sources:
-        typer.echo(f"take [sources.{source}] out of the configuration, or the next `run` begins with it again")
 
 
 async def _forget(settings: Settings, name: str, *, ask: bool) -> None:
     async with open_database(settings, join=True, wait=False) as place:
         await ensure_schema(place)
+        settings = await with_overlay(settings, place.database)
         async with place.database.connection() as connection:
             source_id = await source_table.find(connection, name)
             if source_id is None:
@@ -59,6 +58,8 @@ async def _forget(settings: Settings, name: str, *, ask: bool) -> None:
             typer.echo(await _deregister(settings, name, place, one))
         removed = await source_removal.remove(place.database, source_id)
     typer.echo(f"{name}: {removed:,} rows removed")
+    if name in settings.sources:
+        typer.echo(f"take [sources.{name}] out of the configuration, or the next `run` begins with it again")
 
 
 async def _deregister(settings: Settings, name: str, place: OpenDatabase, held: HubSubscription) -> str:

@@ -2,7 +2,7 @@
 
 import typer
 
-from bridge.bootstrap import ensure_schema, open_database, source_of
+from bridge.bootstrap import ensure_schema, open_database, source_of, with_overlay
 from bridge.cli.options import Config, SourceName, on_loop, require_data, settings_for
 from bridge.settings import Settings
 from bridge.sources.callback_secret import refuse_configured_secret, rotate
@@ -18,7 +18,6 @@ def rotate_secret(
     410. After a leak run it twice, the second time when `status` shows the new registration.
     """
     settings = settings_for(config, quiet=True)
-    refuse_configured_secret(source, source_of(settings, source))
     require_data(settings)
     on_loop(lambda: _renew(settings, source))
     typer.echo(
@@ -30,5 +29,7 @@ def rotate_secret(
 async def _renew(settings: Settings, name: str) -> None:
     async with open_database(settings, join=True, wait=False) as place:
         await ensure_schema(place)
+        in_force = await with_overlay(settings, place.database)
+        refuse_configured_secret(name, source_of(in_force, name))
         async with place.database.transaction() as connection:
             await rotate(connection, name)

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bridge.bootstrap import ensure_schema, open_database
+from bridge.bootstrap import ensure_schema, open_database, with_overlay
 from bridge.cli.options import Config, Json, on_loop, require_data, settings_for
 from bridge.cli.terminal import json_text, safe_line
 from bridge.domain.service_problem import readable
@@ -68,6 +68,8 @@ async def _status(settings: Settings) -> tuple[dict[str, Any], list[dict[str, An
             rows = await source_table.status(connection)
             leader = await lease.find_holder(connection, lease.LEADER)
 
+        settings = await with_overlay(settings, place.database)
+        async with place.database.connection() as connection:
             unmapped = {row["id"]: await unmapped_value.of_source(connection, row["id"]) for row in rows}
     now = datetime.now(UTC)
     for row in rows:

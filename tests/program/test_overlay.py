@@ -69,3 +69,6 @@ async def test_an_overlay_that_does_not_fit_ends_nothing_and_is_named(
         await program.logged("ready")
         assert await program.stopped(signal.SIGTERM) == 0
     assert "not in force: sources.gone.url" in (await shown(call, config))["said"]
+    checked = orjson.loads((await call("check", "--json", "--config", config)).out)["findings"]
+    [found] = [one for one in checked if one["aspect"] == "console"]
+    assert (found["works"], "sources.gone.url: is missing" in found["found"]) == (False, True)
