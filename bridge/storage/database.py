@@ -15,7 +15,7 @@ import random
 import secrets
 import socket
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from time import monotonic
@@ -27,9 +27,10 @@ import structlog
 from asyncpg.pool import PoolConnectionProxy
 from asyncpg.transaction import Transaction
 
-from bridge.errors import ConfigurationError, DatabaseUnavailableError
+from bridge.errors import DatabaseUnavailableError
 from bridge.settings.dsn import Dsn, read_dsn
 from bridge.storage.errors import OutdatedConnectionError, Phase, TooSlowError, meaning_of
+from bridge.storage.pool_inspection import close_soon, inspect
 from bridge.storage.session_settings import BRIDGE, SessionSettings
 from bridge.telemetry.redaction import hide
 
@@ -38,21 +39,10 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProx
 log = structlog.get_logger(__name__)
 
 _LOG_AGAIN_SECONDS = 60.0
-_CLOSE_SECONDS = 2.0
 _FAILURE_SECONDS = 60.0
 """Then a failure to store says nothing any more: what waits in the journal is tried again more often."""
 _READ_ONLY = "select pg_is_in_recovery() or current_setting('default_transaction_read_only')::boolean"
 _READ_ONLY_REMEDY = "name the primary in database.dsn, or several hosts with target_session_attrs=read-write"
-
-_WHERE = "select pg_catalog.getdatabaseencoding(), pg_catalog.current_database(), pg_catalog.pg_backend_pid()"
-_UTF8 = "UTF8"
-_TOKEN = "tmf656_bridge.session"  # noqa: S105 -- the name of a setting
-_POOLED = """database.dsn leads to a pooler that lends a server connection for one transaction: LISTEN, prepared \
-statements and settings do not work there. Set pool_mode = session for this database, or name Postgres itself"""
-
-_NO_SECOND = """the pooler that database.dsn leads to has no second connection for us: raise its pool_size for this \
-database above database.pool_max_size"""
-
 
 _JSONB_VERSION = b"\x01"
 _POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
@@ -152,10 +142,10 @@ class Database:
                 with anyio.move_on_after(limit_seconds) as limit:
                     yield connection
             except TimeoutError:  # the operating system's own
-                await _close_soon(connection)
+                await close_soon(connection)
                 raise
             if limit.cancelled_caught:
-                await _close_soon(connection)
+                await close_soon(connection)
                 raise TooSlowError(f"{self.address} took longer than {limit_seconds:g} s")
             connection.leave_clean()  # type: ignore[union-attr]  # a _Session, behind the pool's proxy
 
@@ -293,7 +283,7 @@ async def _connect(wanted: _Pool) -> Database:
         "server_settings": named.server_settings | {"application_name": identity},
     }
     with translated(Phase.CONNECTING, named.address):
-        await _inspect(arguments)
+        await inspect(arguments)
 
         async def prepare(connection: Connection) -> None:
             database.connections_made += 1
@@ -396,62 +386,3 @@ def _instant(microseconds: tuple[int]) -> datetime:
         return _POSTGRES_EPOCH + timedelta(0, 0, microseconds[0])
     except OverflowError:
         return _FIRST if microseconds[0] < 0 else _LAST
-
-
-async def _inspect(arguments: dict[str, Any]) -> None:
-    """Refuse, with the remedy, a database that cannot hold every text, and a pooler that lends by transaction."""
-    arguments = arguments | {"statement_cache_size": 0}
-    one = await asyncpg.connect(**arguments)
-    try:
-        async with one.transaction():
-            encoding, name, pid = await one.fetchrow(_WHERE)
-        if encoding != _UTF8:
-            raise ConfigurationError([_encoding_fault(name, encoding)])
-        if pid != one.get_server_pid():
-            await _inspect_pooler(one, pid, arguments)
-    finally:
-        await _close_soon(one)
-
-
-def _encoding_fault(name: str, encoding: str) -> str:
-    return (
-        f"database.dsn: database {name} has the encoding {encoding}, which cannot hold every text: "
-        "`create database … encoding 'UTF8' template template0`, and name that one"
-    )
-
-
-async def _inspect_pooler(one: Connection, pid: int, arguments: dict[str, Any]) -> None:
-    """Refuse a pooler that has no second connection for us, or that lends them by transaction."""
-    token = secrets.token_hex(8)
-    await one.execute(f"select set_config('{_TOKEN}', '{token}', false)")
-    two = await asyncpg.connect(**arguments)
-    try:
-        with anyio.move_on_after(arguments["timeout"]) as limit:
-            await _inspect_pooling(one, two, pid, token)
-        if limit.cancelled_caught:
-            raise DatabaseUnavailableError(_NO_SECOND)
-    finally:
-        await _close_soon(two)
-
-
-async def _inspect_pooling(one: Connection, two: Connection, pid: int, token: str) -> None:
-    """Clients that see each other's settings, or whose server connection changes, were lent it for a transaction."""
-    async with two.transaction():
-        if token == await two.fetchval("select pg_catalog.current_setting($1, true)", _TOKEN):
-            raise ConfigurationError([_POOLED])
-        async with one.transaction():
-            if pid != await one.fetchval("select pg_catalog.pg_backend_pid()"):
-                raise ConfigurationError([_POOLED])
-
-
-async def _close_soon(connection: Connection) -> None:
-    """Have Postgres end what is under way, then close the connection; one that leads nowhere is not waited for long.
-
-    Closed at once, it would go on there: Postgres does not look at its client while it waits for a lock, and would hold
-    all other locks of the statement meanwhile, and a second try would wait for them.
-    """
-    with (
-        anyio.move_on_after(_CLOSE_SECONDS, shield=True),
-        suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError),
-    ):
-        await connection.close()  # which cuts it off when it is cancelled
