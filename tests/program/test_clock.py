@@ -1,5 +1,6 @@
 """The real program while the clock of its machine is set: libfaketime (Debian package faketime) sets it."""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,10 @@ async def test_polls_bring_the_tables_home_after_the_clock_was_set_ahead_and_bac
             sim.faults = Faults(lose=1.0)
             await sim.patch(problem["id"], description="known only by polling", lastUpdate=problem["lastUpdate"])
             await eventually(lambda: ask(dsn, description, problem["id"], "known only by polling"))
+            # libfaketime takes its shared memory away when a process ends in order
+            assert await program.stopped(signal.SIGTERM) == 0
         async with start("run", "--config", config, env=env) as again:
             await again.logged("ready")
             await sim.patch(problem["id"], description="after a restart")
             await eventually(lambda: ask(dsn, description, problem["id"], "after a restart"))
+            assert await again.stopped(signal.SIGTERM) == 0
