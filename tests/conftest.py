@@ -9,11 +9,13 @@ import itertools
 import os
 import shutil
 from collections.abc import AsyncIterator, Generator
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import asyncpg
+import psutil
 import pytest
 from hypothesis import settings
 
@@ -44,6 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Place temporary directories in memory, unless somebody said where they are to be."""
     if config.option.basetemp is None and _has_room_in_memory():
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_IN_MEMORY))
+        _remove_abandoned()
 
 
 def _has_room_in_memory() -> bool:
@@ -51,6 +54,14 @@ def _has_room_in_memory() -> bool:
     if not os.access(_IN_MEMORY, os.W_OK | os.X_OK) or os.statvfs(_IN_MEMORY).f_flag & os.ST_NOEXEC:
         return False
     return shutil.disk_usage(_IN_MEMORY).free >= _ROOM_BYTES
+
+
+def _remove_abandoned() -> None:
+    """Remove what sessions left that were killed: pytest waits three days, which is long for memory."""
+    for lock in _IN_MEMORY.glob("pytest-of-*/pytest-*/.lock"):
+        with suppress(OSError, ValueError):
+            if not psutil.pid_exists(int(lock.read_text())):
+                shutil.rmtree(lock.parent)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
