@@ -63,7 +63,8 @@ begin
             return null;
         end if;
         seconds := written::numeric;
-        if abs(seconds) >= 100000000000 then
+        -- milliseconds, but for 9999-12-31 in seconds
+        if abs(seconds) >= 100000000000 and not (seconds >= 253402214400 and seconds < 253402300801) then
             seconds := seconds / 1000;
         end if;
         if seconds not between -62135596800 and 253402300800 then

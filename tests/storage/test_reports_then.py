@@ -296,6 +296,7 @@ COUNTS = st.one_of(
 @example(
     values=[True, None, {}, [], "", "soon", " 2026-06-01T12:00:00Z ", 1e300, -1e300, 99_999_999_999, 100_000_000_000]
 )
+@example(values=[253_402_214_399, 253_402_214_400, "253402300799", 253_402_300_800.5, 253_402_300_801])
 async def test_instants_are_read_as_the_bridge_reads_them(database: Database, values: list[Any]) -> None:
     """A body holds odd times in the plain form that `time` gives them."""
     found_in = [timestamp.read(value) for value in values]
