@@ -8,8 +8,9 @@ target that is away or asks for a pause costs no attempt: nothing else is sent t
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
+from itertools import product
 from time import monotonic
 from typing import Final
 
@@ -29,7 +30,7 @@ from bridge.errors import (
 from bridge.http.errors import NotFoundError
 from bridge.links.conclude import Failure, begin, ended, failed, unknown
 from bridge.links.decided_write import DecidedWrite, WriteDecisions
-from bridge.links.settle import Settler
+from bridge.links.settle import SETTLED, Settler
 from bridge.links.target import WriteTarget
 from bridge.links.write_limit import WriteLimit
 from bridge.schedule import Wake, now, run_job
@@ -47,6 +48,7 @@ log = structlog.get_logger(__name__)
 _BATCH: Final = 64
 _IDLE_SECONDS: Final = 2.0
 """Another process that writes to the outbox (a command) wakes nobody here."""
+_OUTCOMES: Final = (*(outcome.value for outcome in WriteOutcome), "blocked", "retried", "unsure")
 _TICKET_GONE: Final = "the ticket is not there any more"
 
 
@@ -63,7 +65,11 @@ class WriteSender:
     _limits: dict[int, WriteLimit] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Settle with the same target."""
+        """Settle with the same target; have every series exist at 0."""
+        for kind, outcome in product(WriteKind, _OUTCOMES):
+            self.metrics.writes.labels(self.target.name, kind.value, outcome)
+        for settled in SETTLED:
+            self.metrics.intents_settled.labels(self.target.name, settled)
         self._settler = Settler(self.target, self.decisions, self.database, self.metrics)
 
     async def run(self) -> None:
@@ -248,8 +254,17 @@ class WriteSender:
 
         await store_items(self.database, [self.target.written(ticket)], then=end)
         self._count(row, outcome.value)
+        self._measure(row)
         for found in result.conflicts.values():
             self.metrics.conflicts.labels(self.decisions.name(row.rule_id), found.kind.value).inc()
+
+    def _measure(self, row: OutboxRow) -> None:
+        """How long the change took that is on the other side now."""
+        figures, labels = self.metrics.links, (self.decisions.name(row.rule_id), row.side.value)
+        for name, seconds in (("observed_at", figures.sync_seconds), ("changed_at", figures.sync_age_seconds)):
+            if row.cause is not None and (text := row.cause.get(name)) is not None:
+                passed = (now() - datetime.fromisoformat(text)).total_seconds()
+                seconds.labels(*labels).observe(max(passed, 0.0))
 
     async def _unknown(self, row: OutboxRow, error: OutcomeUnknownError) -> None:
         log.warning("outcome of a write not known", link=row.link_id, target=self.target.name, error=str(error))

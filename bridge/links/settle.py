@@ -29,6 +29,8 @@ from bridge.telemetry.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
+SETTLED = ("ours", "not_done", "uncertain")
+"""What reading the target showed of a write without an answer."""
 _NOT_ARRIVED = "an earlier request was not carried out"
 
 

@@ -1,6 +1,8 @@
 """Figures about two-way synchronisation, which the process that leads writes."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 21600, 86400)
 
 
 class LinkMetrics:
@@ -26,6 +28,20 @@ class LinkMetrics:
         )
         self.conflicts_waiting = Gauge(
             f"{prefix}_conflicts_waiting", "Conflicts that wait for a person", ["rule"], registry=registry
+        )
+        self.sync_seconds = Histogram(
+            f"{prefix}_sync_seconds",
+            "From the observation of a change to the answer of the other side",
+            ["rule", "to"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.sync_age_seconds = Histogram(
+            f"{prefix}_sync_age_seconds",
+            "From the time of a change at its source to the answer of the other side",
+            ["rule", "to"],
+            buckets=_SECONDS,
+            registry=registry,
         )
         self.unmapped = Counter(
             f"{prefix}_unmapped_link_values",

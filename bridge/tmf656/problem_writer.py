@@ -147,10 +147,10 @@ class ProblemWriter:
         name = "note" if "note" in body else "comment"
         held = item.get(name)
         listed = held if isinstance(held, list) else []
-        if version == "5" and self._json_patch:
-            path, value = (f"/{name}/-", body[name][0]) if isinstance(held, list) else (f"/{name}", body[name])
+        if version == "5" and self._json_patch and isinstance(held, list):  # without a list there is nothing to add to
+            patch = [{"op": "add", "path": f"/{name}/-", "value": body[name][0]}]
             try:
-                written = await self._patched(ticket_id, [{"op": "add", "path": path, "value": value}], _JSON_PATCH)
+                written = await self._patched(ticket_id, patch, _JSON_PATCH)
             except WriteRefusedError as error:
                 log.info("JSON patch not supported, merge patch used", source=self._http.name, error=str(error))
                 self._json_patch = False

@@ -66,6 +66,10 @@ async def test_a_change_is_carried_over_once_and_its_echo_is_no_change(
             await pair.decide()
             await pair.send()
         assert pair.written() == 2
+        passed = pair.metrics.registry.get_sample_value
+        assert passed("tmf656_bridge_sync_seconds_count", {"rule": "pair", "to": "right"}) == 1
+        assert passed("tmf656_bridge_writes_total", {"target": "left", "kind": "update", "outcome": "done"}) == 1
+        assert passed("tmf656_bridge_writes_total", {"target": "left", "kind": "note", "outcome": "blocked"}) == 0
         assert await pair.value("select count(*) from bridge.service_problem_version where via = 'write'") == 2
 
 
