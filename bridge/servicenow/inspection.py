@@ -2,12 +2,16 @@
 keys that there is not. An instance answers such requests as if all were well.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
 
 from bridge.domain.notice import Notice
 from bridge.errors import BridgeError
 from bridge.servicenow.client import TableClient
+
+_LEAVING: Final = re.compile(r"(?:^|\^(?:OR)?)(active|state|closed_at|resolved_at)(?=[=!<>]|IN|NOT|IS)")
+"""A condition on what changes when a ticket ends."""
 
 
 async def inspect(client: TableClient) -> list[Notice]:
@@ -24,6 +28,14 @@ async def inspect(client: TableClient) -> list[Notice]:
 
 def _without_requests(client: TableClient) -> Iterator[Notice]:
     settings = client.settings
+    leaving = sorted({found[1] for found in _LEAVING.finditer(settings.query)})
+    if leaving:
+        yield Notice(
+            "query",
+            None,
+            f"a ticket that ends no longer meets it ({', '.join(leaving)}): its end is found by id, two passes later",
+            f"take {' and '.join(leaving)} out of sources.{client.http.name}.query",
+        )
     if settings.write and settings.table == "problem" and not settings.state_path:
         yield Notice(
             "state",

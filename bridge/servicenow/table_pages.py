@@ -76,7 +76,7 @@ class TablePages:
         self._number = 0
         self._total: int | None = None
         self._ids: set[int] = set()
-        self._places: frozenset[tuple[str, str]] = frozenset()
+        self._places: dict[tuple[str, str], bytes] = {}
         self._gap: Gap | None = Gap.UNFINISHED
         self._honoured: bool | None = None
 
@@ -110,18 +110,25 @@ class TablePages:
                 break
             answer = await self._ask(self._window)
             self._left -= 1
-            fresh = [row for row, place in zip(answer.rows, answer.places, strict=True) if place not in self._places]
+            moved = any(place not in self._places for place in answer.places)
+            rows = self._rows_to_read(answer)
             self._note(answer)
-            self._gap = self._disorder(self._window, answer, fresh)
-            self._window = None if self._gap is not None else self._following(self._window, answer, fresh)
-            if fresh or self._number == 0:
+            disorder = self._disorder(self._window, answer, moved=moved)
+            self._window = None if disorder is not None else self._following(self._window, answer, moved=moved)
+            self._gap = disorder if self._window is None else Gap.UNFINISHED
+            if rows or self._number == 0:
                 self._number += 1
                 self._total = answer.total if self._number == 1 else self._total
-                return ListPage(fresh, answer.asked_at, answer.server_at, self._number, self._total)
+                return ListPage(rows, answer.asked_at, answer.server_at, self._number, self._total)
         raise StopAsyncIteration
 
+    def _rows_to_read(self, answer: TableAnswer) -> list[Row]:
+        """Return the rows that are not on the page before, word for word: a second may hold two changes of a record."""
+        pairs = zip(answer.places, answer.rows, strict=True)
+        return [row for place, row in pairs if self._places.get(place) != bytes(row.text)]
+
     def _note(self, answer: TableAnswer) -> None:
-        self._places = frozenset(answer.places)
+        self._places = {place: bytes(row.text) for place, row in zip(answer.places, answer.rows, strict=True)}
         self._ids.update(hash(sys_id) for _, sys_id in answer.places)
         if self._since is None:
             return
@@ -130,17 +137,19 @@ class TablePages:
             if found is not None and not found.unset and found.at < self._since - _COARSENESS:
                 self._honoured = False
 
-    def _disorder(self, window: TableWindow, answer: TableAnswer, fresh: list[Row]) -> Gap | None:
-        """Return why going on from this answer would miss rows or never end; None: it would not."""
+    def _disorder(self, window: TableWindow, answer: TableAnswer, *, moved: bool) -> Gap | None:
+        """Return why going on from this answer would miss rows or never end; None: it would not. `moved`: it has a row
+        that the page before had not.
+        """
         times = [window.since, *(at for at, _ in answer.places)]
         if times != sorted(times) and all(times[1:]):
             return Gap.ORDER_CHANGED
-        return Gap.NOT_JOINED if window.second and answer.places and not fresh else None
+        return Gap.NOT_JOINED if window.second and answer.places and not moved else None
 
     def _full(self, answer: TableAnswer) -> bool:
         return answer.more or len(answer.places) >= self._page_size
 
-    def _following(self, window: TableWindow, answer: TableAnswer, fresh: list[Row]) -> TableWindow | None:
+    def _following(self, window: TableWindow, answer: TableAnswer, *, moved: bool) -> TableWindow | None:
         """Return the window behind this one; None: the pass is over."""
         if not answer.places:
             if answer.more:
@@ -151,7 +160,7 @@ class TablePages:
             return replace(window, offset=window.offset + self._page_size) if self._full(answer) else None
         if not self._full(answer):
             return self._at(">", last_at) if window.second else None
-        if window.second or first_at == last_at or not fresh:
+        if window.second or first_at == last_at or not moved:
             return self._at("=", last_at, condition("sys_id", ">", last_id))
         return self._at(">=", last_at)
 

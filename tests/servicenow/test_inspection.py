@@ -27,6 +27,22 @@ async def test_a_query_that_filters_nothing_is_worth_a_look(reading: Reading) ->
         assert "left out silently" in remedy
 
 
+@pytest.mark.parametrize(
+    ("query", "columns"),
+    [
+        ("active=true", "active"),
+        ("impact=1^stateNOT IN7,8^ORclosed_atISEMPTY", "closed_at, state"),
+        ("u_state=1^short_descriptionLIKEactive=true", None),
+    ],
+)
+async def test_a_query_that_tickets_leave_when_they_end_is_worth_a_look(
+    reading: Reading, query: str, columns: str | None
+) -> None:
+    async with ServiceNowSimulator(population=1) as sim, reading(sim, query=query) as client:
+        texts = [each.found for each in await inspect(client) if each.aspect == "query"]
+    assert any(f"({columns})" in text for text in texts) is (columns is not None)
+
+
 async def test_journals_that_may_not_be_read_fail_with_both_ways_out(reading: Reading) -> None:
     async with ServiceNowSimulator(population=1) as sim:
         assert (await found(reading, sim, journals="sys_journal_field"))["journals"][0] is True

@@ -36,7 +36,7 @@ class Table:
         found = parsed.sorted([each for each in self.records.values() if parsed.meets(each)], TABLES["incident"])
         page = [each for each in found[window.offset :][: self.size] if each["sys_id"] not in self.hidden]
         return TableAnswer(
-            rows_of([{"id": each["sys_id"], "lastUpdate": each["sys_updated_on"] + "Z"} for each in page]),
+            rows_of([{"id": each["sys_id"], "lastUpdate": each["sys_updated_on"] + "Z"} | each for each in page]),
             [(each["sys_updated_on"], each["sys_id"]) for each in page],
             more=window.offset + self.size < len(found),
             total=len(found),
@@ -80,6 +80,19 @@ async def test_a_record_that_changes_meanwhile_comes_again_and_hides_no_other() 
     rest = await seen(pages)
     assert {str(row.id) for row in first.items} | set(rest) == {record(number, 0)["sys_id"] for number in range(9)}
     assert rest[-1] == record(0, 0)["sys_id"]
+
+
+async def test_a_second_change_within_the_second_is_read_though_the_time_is_the_same() -> None:
+    table = Table([record(number, number) for number in range(4)], 2)
+    pages = table.pages()
+    first = await anext(pages)
+    assert not pages.completeness.complete
+    changed = record(1, 1) | {"description": "again"}
+    table.records[changed["sys_id"]] = changed
+    again = [row for page in [page async for page in pages] for row in page.items if row.id == changed["sys_id"]]
+    assert [row.id for row in first.items][-1] == changed["sys_id"]
+    assert [row.read()["description"] for row in again] == ["again"]
+    assert pages.completeness.complete
 
 
 async def test_only_what_changed_since_is_asked_for() -> None:
