@@ -39,6 +39,8 @@ SINCE: Final = "since"
 
 _LARGEST_PAGE: Final = 1000
 _AUTHOR: Final = "tmf656-bridge"
+_CODE_MARK: Final = "n:"
+"""What codes begin with where they stand in a text; the routes take the rest."""
 _CONFLICT: Final = 409
 _DEFINITION_NOT_FOUND: Final = 5
 """DataMiner's code for a route that leads to no script."""
@@ -206,7 +208,12 @@ class TicketRoutesClient:
     async def add_note(self, ticket_id: str, text: str, *, code: str) -> None:
         """Add a note; one with this code that is there already counts as added."""
         self._refuse_unless_writable()
-        body = {"code": code, "author": _AUTHOR, "at": now().isoformat().replace("+00:00", "Z"), "text": text}
+        body = {
+            "code": code.removeprefix(_CODE_MARK),
+            "author": _AUTHOR,
+            "at": now().isoformat().replace("+00:00", "Z"),
+            "text": text,
+        }
         request = self._request("note", "POST", "notes", [("id", ticket_id)], body)
         self._require_route(request, await send_write(self.http, request, returned=(404,)))
 

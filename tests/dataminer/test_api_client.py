@@ -168,7 +168,8 @@ async def test_notes_are_read_and_added_once(sim: DataminerSimulator, routes: Op
         ticket = sim.create()
         sim.add_note(ticket, "by hand")
         for _ in range(2):
-            await client.add_note(ticket.guid, "snow INC1 [n:k3]\ncopy", code="k3")
+            await client.add_note(ticket.guid, "snow INC1 [n:k3]\ncopy", code="n:k3")
+        assert ticket.notes[-1].code == "k3"
         notes = await client.notes(ticket.guid)
         assert [(note.author, note.text) for note in notes] == [
             ("dispatcher", "by hand"),

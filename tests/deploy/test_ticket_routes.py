@@ -17,6 +17,10 @@ import anyio
 import pytest
 import yaml
 
+from bridge.dataminer.api_client import TicketRoutesClient
+from bridge.domain.ticket_system import VersionChangedError, WriteRefusedError
+from bridge.settings import DataminerApiSettings
+
 pytestmark = pytest.mark.anyio
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -146,3 +150,26 @@ async def test_a_change_expects_a_version_and_a_note_is_added_once(ask: Ask) -> 
     _, read = await ask("GET", f"ticket?id={ticket['id']}")
     assert [(each["code"], each["text"]) for each in read["notes"]] == [("k3v9x2qa", note["text"])]
     assert read["version"] != changed["version"]
+
+
+@needs_mono
+async def test_the_client_reads_and_writes_by_the_script(url: str) -> None:
+    settings = DataminerApiSettings.model_validate({"url": url, "token": TOKEN, "write": True, "page_size": 2})
+    async with TicketRoutesClient("dma", settings) as client:
+        made = [
+            await client.create({"name": f"line {number}", "type": "Incident Report"}, f"tb-{number}")
+            for number in range(5)
+        ]
+        assert [ticket.id for ticket in await client.find("tb-3")] == [made[3].id]
+        changed = await client.change(made[0].id, {"state": "In Progress"}, version=made[0].version)
+        with pytest.raises(VersionChangedError) as conflict:
+            await client.change(made[0].id, {"state": "Resolved"}, version=made[0].version)
+        assert conflict.value.ticket is not None
+        assert conflict.value.ticket.record == changed.record
+        for _ in range(2):
+            await client.add_note(made[0].id, "snow INC1 [n:k3v9x2qa]\nSpare part ordered.", code="n:k3v9x2qa")
+        assert [note.text for note in await client.notes(made[0].id)] == ["snow INC1 [n:k3v9x2qa]\nSpare part ordered."]
+        listed = [row.id async for page in client.pages() for row in page.items]
+        assert listed == [ticket.id for ticket in (*made[1:], made[0])]
+        with pytest.raises(WriteRefusedError, match="type must be one of Incident Report"):
+            await client.create({"name": "x", "type": "Other"}, "tb-9")
