@@ -132,7 +132,7 @@ class Decider:
             )
             self._last_wanted = waiting[-1] if len(waiting) == _TICKETS else 0
             batch = RuleBatch(run, connection, at, *await self._may_create(connection, at))
-            result = await batch.decide(changed | walked, links | set(waiting))
+            result = await batch.decide(changed, links | set(waiting), walked)
             if walked or not walk_done:
                 self._changed_by_walk += result.changes
             await self._hold_where_too_much(connection, result)

@@ -14,7 +14,7 @@ from bridge.domain.ticket_system import Record
 from bridge.links.copy_notes import decide_copy, want_copies
 from bridge.links.decide_link import LinkOutcome
 from bridge.links.decided_write import DecidedWrite
-from bridge.links.rule_batch import decide_pair, store_outcomes
+from bridge.links.outcome import decide_pair, store_outcomes
 from bridge.links.rule_run import RuleRun
 from bridge.links.tickets import version_of
 from bridge.schedule import now

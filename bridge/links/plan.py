@@ -20,7 +20,7 @@ from bridge.domain.link.merge import LinkMerge, merge
 from bridge.domain.link.side_ticket import SideTicket
 from bridge.domain.link.word_map import Side
 from bridge.links.counterpart_index import Match
-from bridge.links.rule_batch import decide_pair
+from bridge.links.outcome import decide_pair
 from bridge.links.rule_run import RuleRun, Tickets
 from bridge.storage import conflict, link_ticket
 from bridge.storage import link as link_table

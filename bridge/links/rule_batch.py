@@ -17,9 +17,10 @@ from bridge.domain.link.side_ticket import SideTicket
 from bridge.domain.link.word_map import Side
 from bridge.links.copy_notes import want_copies
 from bridge.links.counterpart_index import Match
-from bridge.links.decide_link import LinkOutcome, cause_of, decide_link
+from bridge.links.decide_link import LinkOutcome, cause_of
+from bridge.links.outcome import decide_pair, is_same, store_outcomes
 from bridge.links.rule_run import RuleRun, Tickets
-from bridge.storage import conflict, outbox, refetch
+from bridge.storage import conflict
 from bridge.storage import link as link_table
 from bridge.storage.conflict import NewConflict
 from bridge.storage.database import Connection
@@ -65,17 +66,30 @@ class RuleBatch:
     _removed: set[int] = field(default_factory=set)
     _saved: dict[int, LinkOutcome] = field(default_factory=dict)
     _noted: list[LinkRow] = field(default_factory=list)
+    _decided_before: set[tuple[Side, str]] = field(default_factory=set)
+    _named: set[int] = field(default_factory=set)
 
-    async def decide(self, changed: Iterable[tuple[Side, str]], link_ids: Iterable[int] = ()) -> BatchResult:
-        """Decide these tickets, with the links they are in, and these links."""
-        changed = set(changed)
-        self._tickets = await self.run.tickets(self.connection, changed)
+    async def decide(
+        self,
+        changed: Iterable[tuple[Side, str]],
+        link_ids: Iterable[int] = (),
+        walked: Iterable[tuple[Side, str]] = (),
+    ) -> BatchResult:
+        """Decide these tickets, with the links they are in, and these links.
+
+        `walked`: tickets that nothing is known to have happened to. Of the right, only those without a counterpart are
+        decided: the walk over the left has decided all pairs.
+        """
+        changed, link_ids, walked = set(changed), set(link_ids), set(walked)
+        self._decided_before = {key for key in walked if key[0] is Side.RIGHT} - changed
+        self._named = link_ids
+        self._tickets = await self.run.tickets(self.connection, changed | walked)
         for side, ticket_id in changed:
             if (ticket := self._tickets.get((side, ticket_id))) is not None:
                 self.run.index.put(side, ticket)
             else:
                 self.run.index.remove(side, ticket_id)
-        await self._load(changed, link_ids)
+        await self._load(changed | walked, link_ids)
         matches = self._matches()
         await self._load({(side.other, one) for (side, _), match in matches.items() for one in match.tickets}, ())
         for key, match in matches.items():
@@ -100,8 +114,20 @@ class RuleBatch:
                     self._separated.add((side, ticket_id))
                 else:
                     self._of_ticket[side, ticket_id] = one
-        linked = {(side, ticket_id) for row in new.values() for side in Side if (ticket_id := row.ticket(side))}
+        linked = {
+            (side, ticket_id)
+            for row in new.values()
+            if not self._is_decided(row)
+            for side in Side
+            if (ticket_id := row.ticket(side))
+        }
         self._tickets |= await self.run.tickets(self.connection, (wanted | linked) - self._tickets.keys())
+
+    def _is_decided(self, row: LinkRow) -> bool:
+        """Has the walk over the left decided this pair?"""
+        if row.left_id is None or row.id in self._named:
+            return False
+        return (Side.RIGHT, row.right_id) in self._decided_before and (Side.LEFT, row.left_id) not in self._tickets
 
     def _matches(self) -> dict[tuple[Side, str], Match]:
         """What is found for tickets without a counterpart; those of the left first, so that a batch has one order."""
@@ -271,7 +297,11 @@ class RuleBatch:
 
     async def _decide_pairs(self) -> None:
         """Decide all links of two tickets."""
-        both = {number: one for number, one in self._links.items() if one.left_id and one.right_id}
+        both = {
+            number: one
+            for number, one in self._links.items()
+            if one.left_id and one.right_id and not self._is_decided(one)
+        }
         missing = {(side, one.ticket(side) or "") for one in both.values() for side in Side} - self._tickets.keys()
         self._tickets |= await self.run.tickets(self.connection, missing)
         chosen = await conflict.choices(self.connection, both)
@@ -282,7 +312,7 @@ class RuleBatch:
             outcome = await decide_pair(self.run, self.connection, row, pair, chosen.get(number, {}), self.at)
             if outcome is not None and outcome.merged is not None and _is_news(row, pair):
                 self._noted.append(row)
-            if outcome is None or (number not in chosen and number not in self._saved and _is_same(row, outcome)):
+            if outcome is None or (number not in chosen and number not in self._saved and is_same(row, outcome)):
                 continue
             if number in self._saved:
                 outcome.dropped += self._saved[number].dropped
@@ -314,46 +344,3 @@ class RuleBatch:
 def _is_news(row: LinkRow, pair: Mapping[Side, SideTicket]) -> bool:
     """Did one of the tickets change since the link was last decided?"""
     return (row.left_revision, row.right_revision) != (pair[Side.LEFT].revision, pair[Side.RIGHT].revision)
-
-
-def _is_same(row: LinkRow, outcome: LinkOutcome) -> bool:
-    """Is a link as it was, so that nothing has to be written? Most are, when all of them are looked at."""
-    nothing = not (outcome.wanted or outcome.conflicts or outcome.stale)
-    return nothing and row.behind_since is None and replace(outcome.link, checked_at=row.checked_at) == row
-
-
-async def decide_pair(
-    run: RuleRun,
-    connection: Connection,
-    row: LinkRow,
-    pair: Mapping[Side, SideTicket],
-    choices: Mapping[str, Side],
-    at: datetime,
-) -> LinkOutcome | None:
-    """Decide a link of two tickets; since when they say what they say is read only where it matters."""
-    asked = False
-
-    def ask(*_: object) -> None:
-        nonlocal asked
-        asked = True
-
-    outcome = decide_link(run.rule, row, pair, run.source_ids, at, choices, ask)
-    if asked:
-        times = await run.times(connection, pair)
-        outcome = decide_link(run.rule, row, pair, run.source_ids, at, choices, times)
-    return outcome
-
-
-async def store_outcomes(connection: Connection, run: RuleRun, outcomes: Iterable[LinkOutcome], at: datetime) -> None:
-    """Write what was decided; ConcurrentUpdateError when another writer changed one of these links first."""
-    decided = list(outcomes)
-    await link_table.save(connection, [one.link for one in decided])
-    await outbox.put(connection, [wanted for one in decided for wanted in one.wanted])
-    await outbox.drop(connection, [(one.link.id, *dropped) for one in decided for dropped in one.dropped])
-    for agreed in (True, False):
-        fields = [(one.link.id, name) for one in decided for name, same in one.settled.items() if same is agreed]
-        await conflict.settle(connection, fields, at, agreed=agreed)
-    await conflict.keep(connection, [found for one in decided for found in one.conflicts])
-    stale = sorted({(run.source_ids[side], ticket_id) for one in decided for side, ticket_id in one.stale.items()})
-    if stale:
-        await refetch.request(connection, [(source_id, one, "older than our write", at) for source_id, one in stale])

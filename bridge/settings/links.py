@@ -157,12 +157,12 @@ class LinkSettings(Section):
     """who wins when both changed within clock_tolerance_seconds: left or right"""
     clock_tolerance_seconds: Seconds = Field(default=2, ge=0, le=3600)
     """how far the clocks of both sides may differ, 0 to 3600"""
-    on_delete: Literal["leave", "end", "recreate"] = "leave"
-    """what a deleted ticket means for the other: leave, end or recreate"""
-    reopen: Literal["reopen", "follow_up"] = "reopen"
-    """what a reopened ticket means for an ended counterpart: reopen it, or make a follow_up"""
-    duplicates: Literal["report", "cancel"] = "report"
-    """a second ticket with the same key: report or cancel"""
+    on_delete: Literal["leave"] = "leave"
+    """what a deleted ticket means for the other: leave (it stays as it is)"""
+    reopen: Literal["reopen"] = "reopen"
+    """what a reopened ticket means for an ended counterpart: reopen (it is reopened, too)"""
+    duplicates: Literal["report"] = "report"
+    """a second ticket with the same key: report (a person has to look)"""
     settle_days: Whole = Field(default=7, ge=0, le=36_500)
     """days after which two ended tickets are no longer looked at, 0 to 36500"""
     filter: LinkFilterSettings = LinkFilterSettings()

@@ -1,5 +1,8 @@
 """Every fault of a rule is named at once, with its key and what would be right."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from tests.settings.conftest import Faults, Load
@@ -172,3 +175,13 @@ def test_all_faults_of_all_rules_are_named_at_once(faults: Faults) -> None:
     )
     keys = sorted(one.partition(":")[0].partition(" ")[0] for one in found)
     assert keys == ["links.one.fields.t.left", "links.one.fields.t.map", "links.two.colour"]
+
+
+def test_the_examples_of_the_page_are_rules(configured: Load, tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs/links.md").read_text()
+    examples = re.findall(r"```toml\n(.*?)```", page, flags=re.DOTALL)
+    assert len(examples) == 2
+    secret = tmp_path / "secret"
+    secret.write_text("x")
+    for example in examples:
+        assert configured(re.sub(r'"/run/secrets/[a-z-]+"', f'"{secret}"', example)).links

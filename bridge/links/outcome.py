@@ -1,0 +1,58 @@
+"""One link decided, and what was decided written: shared by the decider, the senders and the plan."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from bridge.domain.link.side_ticket import SideTicket
+from bridge.domain.link.word_map import Side
+from bridge.links.decide_link import LinkOutcome, decide_link
+from bridge.links.rule_run import RuleRun
+from bridge.storage import conflict, outbox, refetch
+from bridge.storage import link as link_table
+from bridge.storage.database import Connection
+from bridge.storage.link import LinkRow
+
+
+def is_same(row: LinkRow, outcome: LinkOutcome) -> bool:
+    """Is a link as it was, so that nothing has to be written? Most are, when all of them are looked at."""
+    nothing = not (outcome.wanted or outcome.conflicts or outcome.stale)
+    return nothing and row.behind_since is None and replace(outcome.link, checked_at=row.checked_at) == row
+
+
+async def decide_pair(
+    run: RuleRun,
+    connection: Connection,
+    row: LinkRow,
+    pair: Mapping[Side, SideTicket],
+    choices: Mapping[str, Side],
+    at: datetime,
+) -> LinkOutcome | None:
+    """Decide a link of two tickets; since when they say what they say is read only where it matters."""
+    asked = False
+
+    def ask(*_: object) -> None:
+        nonlocal asked
+        asked = True
+
+    outcome = decide_link(run.rule, row, pair, run.source_ids, at, choices, ask)
+    if asked:
+        times = await run.times(connection, pair)
+        outcome = decide_link(run.rule, row, pair, run.source_ids, at, choices, times)
+    return outcome
+
+
+async def store_outcomes(connection: Connection, run: RuleRun, outcomes: Iterable[LinkOutcome], at: datetime) -> None:
+    """Write what was decided; ConcurrentUpdateError when another writer changed one of these links first."""
+    decided = list(outcomes)
+    await link_table.save(connection, [one.link for one in decided])
+    await outbox.put(connection, [wanted for one in decided for wanted in one.wanted])
+    await outbox.drop(connection, [(one.link.id, *dropped) for one in decided for dropped in one.dropped])
+    for agreed in (True, False):
+        fields = [(one.link.id, name) for one in decided for name, same in one.settled.items() if same is agreed]
+        await conflict.settle(connection, fields, at, agreed=agreed)
+    await conflict.keep(connection, [found for one in decided for found in one.conflicts])
+    stale = sorted({(run.source_ids[side], ticket_id) for one in decided for side, ticket_id in one.stale.items()})
+    if stale:
+        await refetch.request(connection, [(source_id, one, "older than our write", at) for source_id, one in stale])
