@@ -104,7 +104,10 @@ class _Demo:
         port = await _free_port(_LOOPBACK, self.settings.console.port) or await _any_port(_LOOPBACK)
         console = {"enabled": True, "host": _LOOPBACK, "port": port, "public_url": None}
         pages = self.settings.console.model_copy(update=console)
-        return self.settings.model_copy(update={"sources": {_SOURCE: source}, "http": http, "console": pages})
+        level = "warning" if self.settings.log.level == "info" else self.settings.log.level
+        quiet = self.settings.log.model_copy(update={"level": level})  # the front process logs by it
+        update = {"sources": {_SOURCE: source}, "http": http, "console": pages, "log": quiet}
+        return self.settings.model_copy(update=update)
 
     async def _show(self, both: WithFront, ready: MemoryObjectReceiveStream[RunningBridge], console: Console) -> None:
         running = await ready.receive()

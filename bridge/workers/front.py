@@ -164,6 +164,7 @@ class WithFront:
     reread: Callable[[], Settings] | None = None
     _dsn: str = ""
     _found: anyio.Event = field(default_factory=anyio.Event)
+    _front_runs: anyio.CancelScope = field(default_factory=anyio.CancelScope)
 
     def found(self, dsn: str) -> None:
         """Start the front process on this database."""
@@ -171,7 +172,8 @@ class WithFront:
         self._found.set()
 
     def stop(self) -> None:
-        """End both."""
+        """End both at once: the console is gone before an embedded Postgres is."""
+        self._front_runs.cancel()
         self.bridge.stop()
 
     async def reload(self) -> None:
@@ -192,5 +194,6 @@ class WithFront:
             tasks.cancel_scope.cancel()
 
     async def _run_front(self) -> None:
-        await self._found.wait()
-        await self.front.run(self._dsn)
+        with self._front_runs:
+            await self._found.wait()
+            await self.front.run(self._dsn)
