@@ -4,7 +4,8 @@ table opens no session.
 
 import hashlib
 import secrets
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Final
 
 from msgspec import Struct
@@ -24,6 +25,18 @@ class ConsoleSession(Struct, frozen=True):
     user: str
     role: Role
     login: Login
+
+
+class ListedSession(Struct, frozen=True):
+    """A session as lists show one; `key` opens nothing."""
+
+    key: str
+    user: str
+    role: Role
+    login: Login
+    address: str
+    made_at: datetime
+    seen_at: datetime
 
 
 async def find(connection: Connection, token: str) -> ConsoleSession | None:
@@ -46,6 +59,29 @@ async def make(connection: Connection, session: ConsoleSession, address: str) ->
 async def end(connection: Connection, token: str) -> None:
     """End a session, if there is one."""
     await connection.execute(queries("console_session")["end"], _hash(token))
+
+
+async def listed(connection: Connection) -> Sequence[ListedSession]:
+    """Return the sessions that go on, the last used first, 500 at most."""
+    rows = await connection.fetch(queries("console_session")["list"], IDLE)
+    return [
+        ListedSession(
+            row["key"],
+            row["user_name"],
+            Role(row["role"]),
+            Login(row["login"]),
+            row["address"],
+            row["made_at"],
+            row["seen_at"],
+        )
+        for row in rows
+    ]
+
+
+async def end_listed(connection: Connection, key: str) -> str | None:
+    """End the session with the key of a list; return whose it was, None when there is none."""
+    user: str | None = await connection.fetchval(queries("console_session")["end_listed"], key)
+    return user
 
 
 async def end_of_user(connection: Connection, name: str) -> None:

@@ -27,3 +27,16 @@ where s.user_name = $1;
 -- name: remove_over
 delete from bridge.console_session as s
 where s.ends_at <= now() or s.seen_at <= now() - $1::interval;
+
+-- name: list
+-- The sessions that go on, neither over nor unused for $1, the last used first.
+select encode(s.token_hash, 'hex') as key, s.user_name, s.role, s.login, s.address, s.made_at, s.seen_at
+from bridge.console_session as s
+where s.ends_at > now() and s.seen_at > now() - $1::interval
+order by s.seen_at desc
+limit 500;
+
+-- name: end_listed
+delete from bridge.console_session as s
+where encode(s.token_hash, 'hex') = $1
+returning s.user_name;

@@ -11,7 +11,7 @@ from bridge.storage.database import opened
 from bridge.storage.session_settings import FRONT
 from bridge.telemetry import logs
 from bridge.web.connections import ConnectionLimit, raise_file_limit
-from bridge.web.console import audit_page, configuration, dead_letters, frame, sources, ticket
+from bridge.web.console import audit_page, configuration, dead_letters, frame, sources, ticket, users
 from bridge.web.console.live import ChangeSignal, LivePages
 from bridge.web.console.login import Authenticator
 from bridge.web.console.login_page import LoginPages
@@ -31,7 +31,7 @@ _KEEPALIVE_SECONDS = 60
 
 def console_routes(authenticator: Authenticator, changes: ChangeSignal) -> RouteTable:
     """Return every route of the console, in the order of the links to its pages."""
-    pages = (ticket, sources, dead_letters, configuration, audit_page)
+    pages = (ticket, sources, dead_letters, configuration, audit_page, users)
     return RouteTable(
         [
             *ProblemListPages().routes(),
