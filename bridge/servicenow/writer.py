@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any, Final
 
 import orjson
-import structlog
 
 from bridge.domain.ticket_system import Capabilities, OutcomeUnknownError, RemoteNote, Ticket, WriteRefusedError
 from bridge.errors import BridgeError, PermanentError, TransientError
@@ -21,8 +20,6 @@ from bridge.http.response import HttpResponse
 from bridge.http.write import send_write, unreadable_answer
 from bridge.servicenow.client import TableClient
 from bridge.servicenow.journal import JOURNALS
-
-log = structlog.get_logger(__name__)
 
 _OURS: Final = "tmf656-bridge"
 """`correlation_display` of a ticket that we create."""
