@@ -8,6 +8,7 @@ it, says that a route is not defined, not that a ticket is gone.
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self, TypeGuard
 from urllib.parse import quote
@@ -26,6 +27,7 @@ from bridge.http.address import below, with_query
 from bridge.http.client import HttpClient
 from bridge.http.errors import MalformedAnswerError, NotFoundError
 from bridge.http.list_page import Fetched
+from bridge.http.offload import run_by_size
 from bridge.http.request import HttpRequest, OnRequest
 from bridge.http.response import HttpResponse
 from bridge.http.write import send_write, unreadable_answer
@@ -125,11 +127,15 @@ class TicketRoutesClient:
         query += [("key", key)] if key is not None else []
         request = self._request("list", "GET", "tickets", query)
         response = await self.http.send(request)
+        page = await run_by_size(len(response.body), partial(self._page, request, response))
+        self.http.count(request.operation, "ok")
+        return page
+
+    def _page(self, request: HttpRequest, response: HttpResponse) -> RoutesPage:
         document = self._read(request, response)
         tickets, following = document.get("tickets"), document.get("next")
         if not isinstance(tickets, list) or not isinstance(following, str | None):
             raise self.http.malformed(request, "something that is no page of tickets")
-        self.http.count(request.operation, "ok")
         items = [routes_wire.item_of(each) if isinstance(each, dict) else each for each in tickets]
         return RoutesPage(items, response.asked_at, response.server_at, tickets, following or None)
 
@@ -201,7 +207,7 @@ class TicketRoutesClient:
         request = self._request("change", "PUT", "ticket", query, await self._body(changes))
         response = await send_write(self.http, request, returned=(_CONFLICT, 404))
         if response.status == _CONFLICT:
-            raise VersionChangedError(self._refusal_text(request, response), self._in_conflict(response))
+            raise VersionChangedError(str(self.http.refusal(request, response)), self._in_conflict(response))
         self._require_route(request, response)
         return self._written(request, response)
 
@@ -308,9 +314,6 @@ class TicketRoutesClient:
         document = response.small_document()
         ticket = document.get("ticket") if isinstance(document, dict) else None
         return _ticket_of(ticket, response.asked_at, response.server_at) if _is_ticket(ticket) else None
-
-    def _refusal_text(self, request: HttpRequest, response: HttpResponse) -> str:
-        return str(self.http.refusal(request, response))
 
 
 def _is_ticket(value: object) -> TypeGuard[dict[str, Any]]:

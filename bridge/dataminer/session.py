@@ -8,6 +8,7 @@ is refused twice in a row waits before the next one, because more of them could 
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 import anyio
@@ -22,6 +23,7 @@ from bridge.http.address import below
 from bridge.http.circuit_breaker import CircuitBreaker
 from bridge.http.client import HttpClient
 from bridge.http.errors import NotSentError, TooLargeError, UnauthorisedError
+from bridge.http.offload import run_by_size
 from bridge.http.quotation import quoted
 from bridge.http.request import HttpRequest
 from bridge.http.response import HttpResponse
@@ -77,7 +79,7 @@ class WebSession:
         request, response, fault = await self._exchange(operation, method, arguments)
         if fault is None:
             self._http.require_ok(request, response)
-            value = self._answered(request, response)
+            value = await run_by_size(len(response.body), partial(self._answered, request, response))
             self._http.count(operation, "ok")
             return Called(value, response)
         self._http.count(operation, "client_error" if fault.of_dataminer else "server_error")

@@ -8,6 +8,7 @@ one source and may be used by many tasks at once.
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -32,6 +33,7 @@ from bridge.errors import BridgeError, PermanentError
 from bridge.http.client import HttpClient
 from bridge.http.errors import NotFoundError
 from bridge.http.list_page import Fetched
+from bridge.http.offload import run_by_size
 from bridge.http.request import OnRequest
 from bridge.settings import DataminerSettings
 from bridge.telemetry.redaction import hide
@@ -150,7 +152,7 @@ class WebServicesClient:
         # where HasNextPage is missing, a full page has another one behind it
         more = bool(page.get("HasNextPage", len(tickets) >= self.settings.page_size))
         return ServicePage(
-            [item_of(each, self.names) if isinstance(each, dict) else each for each in tickets],
+            await run_by_size(len(answer.response.body), partial(_items, tickets, self.names)),
             answer.response.asked_at,
             answer.response.server_at,
             tickets,
@@ -325,6 +327,10 @@ class WebServicesClient:
             asked_at=asked_at,
             server_at=server_at,
         )
+
+
+def _items(tickets: list[Any], names: FieldNames) -> list[Any]:
+    return [item_of(each, names) if isinstance(each, dict) else each for each in tickets]
 
 
 def _milliseconds(at: datetime) -> int:

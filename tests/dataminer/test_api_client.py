@@ -259,3 +259,10 @@ async def test_a_create_at_a_route_that_is_not_there_is_no_ticket_that_is_gone(
         with pytest.raises(PermanentError, match="is the route") as wrong:
             await lost.create({"name": "x"}, "tb-1")
         assert not isinstance(wrong.value, NotFoundError)
+
+
+async def test_a_page_of_more_than_a_megabyte_is_read_like_any_other(sim: DataminerSimulator, routes: Open) -> None:
+    async with sim, routes(sim) as client:
+        for number in range(40):
+            sim.create(name=f"{number} " + "x" * 30_000)
+        assert len(await read(client.pages())) == 40

@@ -239,3 +239,10 @@ async def test_a_field_that_was_added_since_can_be_written(sim: DataminerSimulat
 )
 def test_only_a_ticket_that_is_missing_counts_as_missing(words: str, missing: bool) -> None:
     assert _says_missing(words) is missing
+
+
+async def test_a_page_of_more_than_a_megabyte_is_read_like_any_other(sim: DataminerSimulator, services: Open) -> None:
+    async with sim, services(sim) as client:
+        for number in range(40):
+            sim.create(Name=f"{number} " + "x" * 30_000)
+        assert len(await read(client.pages())) == 40
