@@ -45,7 +45,7 @@ def _top(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command; return the exit status. What is no error on purpose comes out as it is."""
+    """Run a command; return the exit status. Raises what is not an error of ours."""
     try:
         typer.main.get_command(app).main(args=arguments)  # not app(): that would take over sys.excepthook
     except BridgeError as error:
