@@ -45,6 +45,7 @@ def build() -> Dashboard:
         ("Writer and Postgres: use, saturation, errors", _writer()),
         ("Journal and event loop", _rest()),
         ("Stream: who follows the changes over HTTP", _stream()),
+        ("Links: writes to tickets of the other side", _links()),
     ):
         page = page.with_row(Row(title))
         for panel in panels:
@@ -287,3 +288,105 @@ def _stream() -> tuple[Panel, ...]:
             width=6,
         ),
     )
+
+
+def _links() -> tuple[Panel, ...]:
+    return (
+        series(
+            "Links",
+            "Pairs of tickets by state.",
+            "short",
+            prom(_most("links", "rule", "state"), "{{rule}} {{state}}"),
+            width=6,
+        ),
+        series(
+            "Rules",
+            "1 for the state a rule is in: on, plan, off, paused, held or gone.",
+            "short",
+            prom(_most("link_rule_state", "rule", "state"), "{{rule}} {{state}}"),
+            width=6,
+        ),
+        series(
+            "Writes",
+            "Writes by outcome.",
+            "cps",
+            prom(_grows("writes_total", by="target, outcome"), "{{target}} {{outcome}}"),
+            width=6,
+        ),
+        series(
+            "Time of a write",
+            "From the request of a write to its answer.",
+            "s",
+            prom(_quantile_of("write_seconds_bucket", "target"), "{{target}} p95"),
+            width=6,
+        ),
+        series(
+            "Waiting writes",
+            "Writes that wait or are under way.",
+            "short",
+            prom(_most("outbox_waiting", "target", "kind"), "{{target}} {{kind}}"),
+            width=6,
+        ),
+        series(
+            "Age of the oldest waiting write",
+            "Since when the oldest write that waits has been missing at the other side.",
+            "s",
+            prom(f"time() - ({_most('outbox_oldest_timestamp_seconds', 'target')} > 0)", "{{target}}"),
+            width=6,
+        ),
+        series(
+            "Blocked writes",
+            "Writes that need a person: tmf656-bridge links list.",
+            "short",
+            prom(_most("outbox_blocked", "rule", "kind"), "{{rule}} {{kind}}"),
+            width=6,
+        ),
+        series(
+            "Settled writes",
+            "Writes without an answer, by what reading the target showed.",
+            "cps",
+            prom(_grows("intents_settled_total", by="target, outcome"), "{{target}} {{outcome}}"),
+            width=6,
+        ),
+        series(
+            "Conflicts waiting",
+            "Conflicts that wait for a person.",
+            "short",
+            prom(_most("conflicts_waiting", "rule"), "{{rule}}"),
+            width=6,
+        ),
+        series(
+            "Conflicts",
+            "Values that were kept for a person.",
+            "cps",
+            prom(_grows("conflicts_total", by="rule, kind"), "{{rule}} {{kind}}"),
+            width=6,
+        ),
+        series(
+            "Put off, duplicates, unmapped",
+            "Writes put off because their rule has written as much as it may; tickets that carry the key of another; "
+            "values that no row of a map covers.",
+            "cps",
+            prom(_grows("write_budget_exhausted_total", by="rule"), "{{rule}} put off"),
+            prom(_grows("duplicates_total", by="rule"), "{{rule}} duplicates"),
+            prom(_grows("unmapped_link_values_total", by="rule, field"), "{{rule}} {{field}}"),
+            width=6,
+        ),
+        series(
+            "Delay to the other side",
+            "95 of 100 changes took less until the other side answered: since it was observed, and since it was made "
+            "at its source.",
+            "s",
+            prom(_quantile_of("sync_seconds_bucket", "rule"), "{{rule}} observed"),
+            prom(_quantile_of("sync_age_seconds_bucket", "rule"), "{{rule}} changed"),
+            width=6,
+        ),
+    )
+
+
+def _most(metric: str, *labels: str) -> str:
+    return f"max by ({', '.join(labels)}) ({of_process(metric)})"
+
+
+def _quantile_of(metric: str, label: str) -> str:
+    return f"histogram_quantile(0.95, sum by ({label}, le) ({per_second(of_process(metric))}))"
