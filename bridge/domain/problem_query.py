@@ -29,7 +29,7 @@ class Show(StrEnum):
 
 class Sort(StrEnum):
     """Orders that an index gives; URGENCY (priority, then age) and STATUS_AGE (longest in its status first) for open
-    problems.
+    problems as they are now, UPDATED in their place for others.
     """
 
     UPDATED = "updated"
@@ -225,10 +225,8 @@ def _made(values: Mapping[str, Sequence[str]]) -> ProblemQuery:
         as_of=read.instant("as_of"),
         after=read.text("after", longest=2000),
     )
-    if query.sort in OPEN_ONLY and query.state is not Show.OPEN:
-        read.faults.append(f"sort={query.sort} is for state=open: take another sort, or state=open")
-    if query.sort in OPEN_ONLY and query.as_of is not None:
-        read.faults.append(f"sort={query.sort} is not possible with as_of: take updated or raised")
+    if query.sort in OPEN_ONLY and (query.state is not Show.OPEN or query.as_of is not None):
+        query = replace(query, sort=Sort.UPDATED)  # a form keeps its sort when something else is chosen
     if query.state is Show.DELETED and query.as_of is not None:
         read.faults.append("state=deleted is not possible with as_of: what was deleted then did not exist then")
     if len(query.words) > MOST_WORDS:

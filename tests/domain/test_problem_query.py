@@ -113,8 +113,6 @@ def test_every_parameter_that_is_wrong_is_named_at_once() -> None:
         {"q": ["a", "b"]},
         {"priority": ["0"]},
         {"priority": ["1.0"]},
-        {"sort": ["urgency"], "state": ["all"]},
-        {"sort": ["urgency"], "as_of": ["2026-01-01"]},
         {"state": ["deleted"], "as_of": ["2026-01-01"]},
         {"as_of": ["yesterday"]},
         {"as_of": ["0001-01-01T00:00:00+14:00"]},
@@ -135,6 +133,13 @@ def test_a_view_is_its_parameters_and_others_may_be_added(name: str) -> None:
     assert query.source == ("snow",)
     assert "view" not in pairs(query)
     assert read_query(dict(VIEWS[name]) | {"source": ["snow"]}) == query
+
+
+@pytest.mark.parametrize("other", [{"state": ["all"]}, {"as_of": ["2026-01-01"]}])
+def test_an_order_of_open_problems_gives_way_when_others_are_chosen(other: dict[str, list[str]]) -> None:
+    for sort in OPEN_ONLY:
+        assert read_query({"sort": [sort.value]}).sort is sort
+        assert read_query({"sort": [sort.value]} | other).sort is Sort.UPDATED
 
 
 def test_times_are_read_in_utc() -> None:

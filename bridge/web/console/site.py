@@ -49,6 +49,8 @@ PAGE_HEADERS: Final = {
 _SLOTS = 16
 _AGAIN_SECONDS = 2
 _STATEMENT_TIMEOUT = "57014"
+_TOO_SLOW = "too_slow"
+"""Such a page is not loaded again by itself: it would only be too slow again."""
 _LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _TITLES = {
     400: "This address cannot be read",
@@ -211,7 +213,7 @@ class Site:
         values: dict[str, Any] = {
             "title": _TITLES.get(refusal.status, "Refused"),
             "message": str(refusal),
-            "again": refusal.status == 503 and request.method in SAFE_METHODS,
+            "again": refusal.status == 503 and refusal.reason != _TOO_SLOW and request.method in SAFE_METHODS,
         }
         response = visit.page("error.html", status=refusal.status, **values)
         response.headers.update(refusal.headers)
@@ -241,7 +243,7 @@ def _unavailable(error: TransientError) -> Refusal:
     """Say what is the matter without what Postgres said: that is for the log."""
     if sqlstate_of(error) == _STATEMENT_TIMEOUT:
         message = "Postgres needed more than 3 seconds for this page. Narrow the filter, then try again."
-        return Refusal(503, "too_slow", message, retry_after_seconds=30)
+        return Refusal(503, _TOO_SLOW, message, retry_after_seconds=30)
     log.warning("a page could not be shown", error=str(error))
     message = (
         "Postgres cannot be reached, so nothing can be shown. Notifications are still taken and kept in the local "

@@ -173,6 +173,7 @@ async def test_a_statement_that_takes_too_long_is_ended_and_only_reads(dsn: str)
         slow = await browser.get("/reading?sql=select+pg_sleep(60)")
         assert slow.status == 503
         assert "more than 3 seconds" in slow.text
+        assert "refresh" not in slow.headers
         writing = await browser.get("/reading?sql=delete+from+bridge.console_session")
         assert writing.status == 503
         assert (await browser.get("/reading?sql=select+1")).status == 200

@@ -1,8 +1,8 @@
 "use strict";
-// Live lists: an event says that something changed, and the list is asked for again, once a second at most. Nothing is
-// asked for while the page is paused or hidden; then the number of changes is shown.
+// Live lists: an event says that something changed, and the list is asked for again, once a second at most, and a slow
+// one for a sixth of the time. Nothing is asked for while the page is paused or hidden; then changes are counted.
 (() => {
-  let source = null, missed = 0, paused = false, busy = false, again = false;
+  let source = null, missed = 0, paused = false, busy = false, again = false, timer = 0, notBefore = 0;
   const button = () => document.getElementById("live");
   const show = () => {
     const one = button();
@@ -16,14 +16,25 @@
   };
   const refresh = async () => {
     if (busy) { again = true; return; }
+    const began = performance.now();
     busy = true;
     missed = 0;
-    await htmx.ajax("GET", location.pathname + location.search, { target: "#main", select: "#main", swap: "outerMorph", push: "false", headers: { "X-Live": "1" } });
-    busy = false;
-    show();
-    if (again) { again = false; setTimeout(changed, 1000); }
+    try {
+      await htmx.ajax("GET", location.pathname + location.search, { target: "#main", select: "#main", swap: "outerMorph", push: "false", headers: { "X-Live": "1" } });
+    } finally {
+      busy = false;
+      const now = performance.now();
+      notBefore = now + Math.max(1000, 5 * (now - began));
+      show();
+      if (again) { again = false; changed(); }
+    }
   };
-  const changed = () => { if (!button()) return; if (paused || document.hidden) { missed += 1; show(); } else refresh(); };
+  const changed = () => {
+    if (!button()) return;
+    if (paused || document.hidden) { missed += 1; show(); return; }
+    if (timer) return;
+    timer = setTimeout(() => { timer = 0; refresh(); }, Math.max(0, notBefore - performance.now()));
+  };
   const open = () => {
     const one = button();
     if (!one || source) return;
@@ -34,6 +45,7 @@
   document.addEventListener("click", (event) => {
     if (!event.target.closest("#live")) return;
     paused = !paused;
+    if (timer) { clearTimeout(timer); timer = 0; missed += 1; }
     if (paused || !missed) show(); else refresh();
   });
   document.addEventListener("visibilitychange", () => { if (!document.hidden && missed && !paused) refresh(); });
