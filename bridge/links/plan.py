@@ -163,7 +163,7 @@ class _Planning:
             _add_merge(self.plan, self.run, pair, found)
         elif match.unique is None and match.tickets:
             _add_ambiguous(self.plan, side, ticket, match)
-        elif side.other in self.run.rule.creates:
+        elif side.other in self.run.rule.creates and not ticket.ended:
             _add_create(self.plan, self.run, side, ticket)
         else:
             self.plan.unlinked += 1

@@ -225,8 +225,8 @@ class RuleBatch:
             self._saved[link.id] = LinkOutcome(blocked, dropped=[(side.other, WriteKind.CREATE)], conflicts=[kept])
 
     def _want(self, side: Side, ticket: SideTicket, link: LinkRow | None) -> None:
-        """Have the counterpart made, where it may be."""
-        if side.other not in self.run.rule.creates:
+        """Have the counterpart made, where it may be. A ticket that has ended needs none."""
+        if side.other not in self.run.rule.creates or ticket.ended:
             if link is not None:
                 self._forget(link)
             return

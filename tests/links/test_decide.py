@@ -41,6 +41,18 @@ async def test_a_ticket_without_counterpart_gets_one_create(rig: RuleRig) -> Non
     assert rig.wanted == 1
 
 
+async def test_a_ticket_that_has_ended_gets_no_counterpart_and_may_be_matched(rig: RuleRig) -> None:
+    rig.settings = MATCH
+    decider = await rig.start()
+    await rig.say(Side.LEFT, problem(1, status="closed"), problem(2, status="resolved", externalId="R2"), problem(3))
+    await decider.run_once()
+    await rig.say(Side.LEFT, problem(3, status="closed"))
+    await rig.say(Side.RIGHT, problem("R2", status="resolved"))
+    await decider.run_once()
+    found = {link.left_id: link.state for link in await rig.links()}
+    assert found == {"2": LinkState.LINKED, "3": LinkState.CREATING}, "a create that was decided goes its way"
+
+
 async def test_nothing_is_made_before_both_sources_were_read_completely_since_the_rule_exists(rig: RuleRig) -> None:
     decider = await rig.start(complete=False)
     await rig.say(Side.LEFT, problem(1))

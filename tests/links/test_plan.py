@@ -34,7 +34,8 @@ async def test_each_step_is_named_with_its_reason_and_nothing_is_written(databas
         problem(1, name="x", externalId="R1"),
         problem(2, externalId="R2"),
         problem(3, externalId="R2"),
-        problem(4, name="new", status="rejected"),
+        problem(4, name="new", status="unheard of"),
+        problem(5, status="closed"),
     )
     plan = await planned(rig)
     shown = {(step.action, step.left, step.right, step.field, step.text) for step in plan.steps}
@@ -46,9 +47,9 @@ async def test_each_step_is_named_with_its_reason_and_nothing_is_written(databas
         ("ambiguous", "2, 3", "R2", None, None),
         ("create", "4", None, None, "title 'new'"),
     }
-    assert plan.unmapped == {("status", "left", "rejected"): 1}
+    assert plan.unmapped == {("status", "left", "unheard of"): 1}
     assert ("status", "left", ["held", "pending"]) in plan.lumped
-    assert (plan.linked, plan.unlinked) == (0, 1)
+    assert (plan.linked, plan.unlinked) == (0, 2)
     assert plan.as_json()["counts"] == {"match": 1, "write": 1, "ambiguous": 3, "create": 1}
     async with database.connection() as connection:
         assert await connection.fetchval(TABLES) == 0
