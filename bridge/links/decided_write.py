@@ -10,9 +10,14 @@ from bridge.domain.link.rule import LinkLimits
 from bridge.domain.link.sent_write import SentWrite
 from bridge.domain.link.word_map import Side
 from bridge.domain.ticket_system import Record
+from bridge.errors import TransientError
 from bridge.storage.database import Connection
 from bridge.storage.link import LinkRow
 from bridge.storage.outbox import OutboxRow
+
+
+class UndecidableNowError(TransientError):
+    """What is known of a ticket is older than the answer to our last write, so nothing is decided on it."""
 
 
 class DecidedWrite(Struct, frozen=True):
@@ -30,7 +35,7 @@ class WriteDecisions(Protocol):
 
     async def decide(self, connection: Connection, row: OutboxRow) -> DecidedWrite | None:
         """Lock the link of a row, decide it on what the tables say, keep what follows besides writes, and return what
-        is to be written to the side of the row; None: nothing is missing there any more.
+        is to be written to the side of the row; None: nothing is missing there any more. UndecidableNowError: later.
         """
         ...
 

@@ -13,7 +13,7 @@ from bridge.domain.link.word_map import Side
 from bridge.domain.ticket_system import Record
 from bridge.links.copy_notes import decide_copy, want_copies
 from bridge.links.decide_link import LinkOutcome
-from bridge.links.decided_write import DecidedWrite
+from bridge.links.decided_write import DecidedWrite, UndecidableNowError
 from bridge.links.outcome import decide_pair, store_outcomes
 from bridge.links.rule_run import RuleRun
 from bridge.links.tickets import version_of
@@ -77,6 +77,9 @@ class RuleDecisions:
 
     async def _update(self, run: RuleRun, connection: Connection, link: LinkRow, side: Side) -> DecidedWrite | None:
         outcome = await self._decided(run, connection, link)
+        if outcome is not None and outcome.stale:
+            behind = ", ".join(outcome.stale.values())
+            raise UndecidableNowError(f"what is known of {behind} is older than the answer to our last write")
         writes = {} if outcome is None or outcome.merged is None else outcome.merged.writes[side]
         if outcome is None or outcome.merged is None or not writes:
             return None

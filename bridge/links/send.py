@@ -29,7 +29,7 @@ from bridge.errors import (
 )
 from bridge.http.errors import NotFoundError
 from bridge.links.conclude import Failure, begin, ended, failed, unknown
-from bridge.links.decided_write import DecidedWrite, WriteDecisions
+from bridge.links.decided_write import DecidedWrite, UndecidableNowError, WriteDecisions
 from bridge.links.settle import SETTLED, Settler
 from bridge.links.target import WriteTarget
 from bridge.links.write_limit import WriteLimit
@@ -130,6 +130,9 @@ class WriteSender:
             return await self._send_expected(row)
         except ConcurrentUpdateError:
             return True  # the decider was faster: look again
+        except UndecidableNowError as error:
+            log.info("write waits", link=row.link_id, target=self.target.name, error=str(error))
+            return False
         except BridgeError:
             raise
         except Exception as error:

@@ -218,6 +218,21 @@ async def test_a_pause_takes_effect_before_the_next_request(database: Database) 
         assert pair.says(RIGHT, right)["status"] == "held"
 
 
+async def test_nothing_is_written_on_news_older_than_the_answer_to_our_last_write(database: Database) -> None:
+    async with linked(database) as (pair, left, right):
+        await pair.sims[LEFT].patch(left, status="held")
+        await pair.pull()
+        await pair.decide()
+        mark = "jsonb_build_object('updated_at', now() + interval '1 hour', 'answered_at', now())"
+        await pair.execute(f"update bridge.link set right_mark = {mark}, revision = revision + 1")  # noqa: S608 -- a constant
+        await pair.send()
+        assert pair.written() == 0
+        assert await pair.value("select count(*) from bridge.outbox where state = 'waiting'") == 1
+        await pair.execute("update bridge.link set right_mark = null, revision = revision + 1")
+        await pair.send()
+        assert pair.says(RIGHT, right)["status"] == "held"
+
+
 async def test_too_many_requests_are_a_pause_for_the_target_and_no_attempt(database: Database) -> None:
     async with linked(database) as (pair, left, _):
         await pair.sims[LEFT].patch(left, status="held")
