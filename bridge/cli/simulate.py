@@ -12,16 +12,17 @@ from bridge.simulator.dataminer.faults import DataminerFaults
 from bridge.simulator.dataminer.simulator import DataminerSimulator, serve_dataminer
 from bridge.simulator.servicenow.faults import ServiceNowFaults
 from bridge.simulator.servicenow.simulator import ServiceNowSimulator, serve_servicenow
+from bridge.simulator.tmf656.write_faults import WriteFaults
 
 _EVERY_KIND = frozenset(
     {"config", "kind", "port", "host", "rate", "population", "seed", "username", "password", "error_rate", "cut"}
-    | {"slow_seconds"}
+    | {"slow_seconds", "lose_answers", "late_writes", "late_seconds"}
 )
 """Options that every kind of system has."""
 _WRITES = ("servicenow", "dataminer", "dataminer-api")
 _SOME = {
     **dict.fromkeys(("client_id", "client_secret", "hourly_limit"), ("servicenow",)),
-    **dict.fromkeys(("lose_answers", "late_writes", "late_seconds", "normalise", "stale"), _WRITES),
+    **dict.fromkeys(("normalise", "stale"), _WRITES),
     **dict.fromkeys(("ticket_type", "update"), ("dataminer",)),
     "refuse": ("dataminer", "dataminer-api"),
     "token": ("tmf656", "dataminer-api"),
@@ -203,6 +204,7 @@ def simulate(
         page_style=page_style,
         page_cap=page_cap,
         shift_pages=shift_pages,
+        writes=WriteFaults(lose_answer=lose_answers, late=late_writes, late_seconds=late_seconds),
     )
     try:
         simulator = Simulator(

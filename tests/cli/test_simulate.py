@@ -5,6 +5,7 @@ import signal
 import socket
 from typing import Any
 
+import aiohttp
 import orjson
 import pytest
 
@@ -77,3 +78,15 @@ async def test_an_option_of_another_kind_is_refused_with_the_kinds_that_have_it(
     answer = await call("simulate", "--kind", "dataminer", "--token", "x")
     assert answer.status == 2
     assert "--token is an option of --kind tmf656 or dataminer-api" in " ".join(answer.err.replace("│", " ").split())
+
+
+async def test_a_tmf656_server_may_do_writes_and_never_answer(start: Any) -> None:
+    options = ("--port", "0", "--rate", "0", "--population", "1", "--lose-answers", "1")
+    async with start("simulate", *options) as program, aiohttp.ClientSession() as session:
+        url = re.findall(r"http://\S+", await program.said("TMF656 version"))[0]
+        async with session.get(f"{url}/serviceProblem") as answer:
+            [problem] = await answer.json()
+        with pytest.raises(aiohttp.ClientError):
+            await session.patch(f"{url}/serviceProblem/{problem['id']}", json={"reason": "written"})
+        async with session.get(f"{url}/serviceProblem/{problem['id']}") as answer:
+            assert (await answer.json())["reason"] == "written"
