@@ -75,6 +75,22 @@ class LoggedNotification(Struct, frozen=True):
     outcome: str
 
 
+class ProblemLink(Struct, frozen=True):
+    """A ticket that is kept in step with the problem. `other_id` None: it is not made yet; `seconds_behind` None: both
+    sides are as they should be.
+    """
+
+    rule: str
+    state: str
+    other_source: str
+    other_id: str | None
+    other_status: str | None
+    seconds_behind: float | None
+    open_writes: int
+    waiting_conflicts: int
+    last_error: str | None
+
+
 async def find(connection: Connection, source: str, problem_id: str) -> ProblemRow | None:
     """Return the problem as it is now."""
     row = await connection.fetchrow(queries("problem_timeline")["problem"], source, problem_id)
@@ -117,3 +133,9 @@ async def known(connection: Connection, source: str, problem_ids: list[str]) -> 
     """Return which of these problems of a source are known here."""
     rows = await connection.fetch(queries("problem_timeline")["known"], source, problem_ids)
     return {row["id"] for row in rows}
+
+
+async def links(connection: Connection, source: str, problem_id: str) -> list[ProblemLink]:
+    """Return the tickets that are linked with a problem."""
+    rows = await connection.fetch(queries("problem_timeline")["links"], source, problem_id)
+    return [ProblemLink(**dict(row)) for row in rows]

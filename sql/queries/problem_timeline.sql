@@ -66,3 +66,32 @@ select set_config('statement_timeout', $1, true);
 -- name: known
 select p.id from report.service_problem as p
 where p.source = $1 and p.id = any($2::text[]);
+
+-- name: links
+-- The links of a problem, as seen from it.
+select
+    k.rule,
+    k.state,
+    k.right_source as other_source,
+    k.right_id as other_id,
+    k.right_status as other_status,
+    k.seconds_behind,
+    k.open_writes,
+    k.waiting_conflicts,
+    k.last_error
+from report.link as k
+where k.left_source = $1 and k.left_id = $2
+union all
+select
+    k.rule,
+    k.state,
+    k.left_source as other_source,
+    k.left_id as other_id,
+    k.left_status as other_status,
+    k.seconds_behind,
+    k.open_writes,
+    k.waiting_conflicts,
+    k.last_error
+from report.link as k
+where k.right_source = $1 and k.right_id = $2
+order by rule asc, other_source asc, other_id asc;

@@ -92,6 +92,7 @@ async def _ticket(visit: Visit) -> web.StreamResponse:
         known = await problem_timeline.known(connection, source, related_problems(tables))
         versions, older = await problem_timeline.versions(connection, source, problem_id, before=before)
         intervals = await problem_timeline.intervals(connection, source, problem_id)
+        links = await problem_timeline.links(connection, source, problem_id)
         since = problem.first_seen_at - timedelta(days=1)
         notifications = await problem_timeline.notifications(connection, source, problem_id, since)
     entries = await anyio.to_thread.run_sync(lambda: [entry_of(version) for version in versions])
@@ -113,6 +114,7 @@ async def _ticket(visit: Visit) -> web.StreamResponse:
         tables=tables,
         known={each: problem_path(source, each) for each in known},
         notifications=notifications,
+        links=[(each, problem_path(each.other_source, each.other_id or "")) for each in links],
         raw=write_exact(_as(body, as_version), indent=2),
         as_version=as_version,
         versions=_VERSIONS,

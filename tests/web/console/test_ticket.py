@@ -178,3 +178,32 @@ async def test_a_log_that_is_too_large_is_said_to_be(browser: Any, hear: Any, ds
         with anyio.fail_after(20):
             shown = await browser.get("/problems/sim/SP-1")
     assert (shown.status, "too many notifications" in shown.text) == (200, True)
+
+
+async def test_linked_tickets_are_shown_from_either_side(browser: Any, hear: Any, database: Database) -> None:
+    await hear("SP-1", 0)
+    async with database.transaction() as connection:
+        await connection.execute(
+            """
+            with other as (insert into bridge.source (name) values ('oss') returning id),
+            rule as (
+                insert into bridge.link_rule (left_source_id, right_source_id, state, name, settings_hash, settings)
+                select s.id, o.id, 'on', 'sim_oss', '', '{}' from bridge.source as s, other as o where s.name = 'sim'
+                returning id
+            )
+            insert into bridge.link (rule_id, origin, state, key, left_id, right_id, state_reason)
+            select id, 'match', 'linked', 'k1', 'SP-1', 'INC/7', '<b>slow</b>' from rule
+            """
+        )
+    shown = await browser.get("/problems/sim/SP-1")
+    assert shown.links["INC/7"] == "/problems/oss/INC%2F7"
+    assert "&lt;b&gt;slow&lt;/b&gt;" in shown.text
+    async with database.transaction() as connection:
+        await connection.execute("update bridge.link set right_id = null, state = 'wanted'")
+    assert "not made yet" in (await browser.get("/problems/sim/SP-1")).text
+    async with database.transaction() as connection:
+        await connection.execute("update bridge.link set left_id = null, right_id = 'SP-1'")
+        await connection.execute(
+            "update bridge.link_rule set left_source_id = right_source_id, right_source_id = left_source_id"
+        )
+    assert 'data-link="sim_oss"' in (await browser.get("/problems/sim/SP-1")).text
