@@ -1,6 +1,8 @@
 """The console as one running thing."""
 
 from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -8,6 +10,8 @@ import asyncpg
 import pytest
 
 from bridge.errors import PermanentError
+from bridge.postgres.embedded import embedded
+from bridge.storage import migrations
 from bridge.storage.database import opened
 from bridge.storage.session_settings import FRONT
 
@@ -55,6 +59,24 @@ async def test_it_has_the_rights_of_its_role_and_no_secret(dsn: str) -> None:
         async with database.connection() as connection:
             assert await connection.fetchval("select count(*) from bridge.console_problem") == 0
             assert await connection.fetchval("select count(*) from report.service_problem") == 0
+
+
+async def test_pages_say_that_postgres_went_and_come_back_with_it(
+    tmp_path: Path, open_console: Callable[..., Any]
+) -> None:
+    async with AsyncExitStack() as stack:
+        async with embedded(tmp_path / "data", settings={"fsync": "off"}) as own:
+            connection = await asyncpg.connect(own.dsn)
+            await migrations.migrate(connection)
+            await connection.close()
+            browser = await stack.enter_async_context(open_console(own.dsn))
+            assert (await browser.get_when_reached("/problems")).status == 200
+        with anyio.fail_after(5):  # it takes a hundredth of a second; the connections lead nowhere
+            away = await browser.get("/problems")
+        assert (away.status, away.headers["refresh"]) == (503, "2")
+        assert "Postgres cannot be reached" in away.text
+        async with embedded(tmp_path / "data", settings={"fsync": "off"}):
+            assert (await browser.get_when_reached("/problems")).status == 200
 
 
 async def test_without_the_role_it_works_with_the_rights_of_its_user(dsn: str) -> None:
