@@ -181,7 +181,7 @@ def _notifications(metrics: Metrics) -> float:
 async def _any_port(host: str) -> int:
     """A port that nothing uses now."""
     async with await anyio.create_tcp_listener(local_host=host, local_port=0) as listening:
-        return int(listening.extra(SocketAttribute.local_port))  # noqa: S610 -- not Django's
+        return int(listening.extra(SocketAttribute.local_port))  # noqa: S610  # nosec B610 -- not Django's
 
 
 async def _free_port(host: str, port: int) -> int:

@@ -80,6 +80,18 @@ def rows_in(body: bytes | bytearray, start: int = 0, stop: int | None = None) ->
     return rows
 
 
+def read_rows(rows: Iterable[Row]) -> list[Any]:
+    """Read rows; one that cannot be read gives its error in place of what it says, so that the others are read."""
+    return [_read(row) for row in rows]
+
+
+def _read(row: Row) -> Any:
+    try:
+        return row.read()
+    except Exception as error:  # noqa: BLE001 -- the bulkhead of a row: who takes the item raises it again
+        return error
+
+
 def rows_of(items: Iterable[dict[str, Any]]) -> list[Row]:
     """Make rows of objects that were read; RecursionError where one is too deep to be written."""
     return [

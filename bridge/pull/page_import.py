@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequenc
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any
 
 import anyio
 import structlog
@@ -25,7 +26,7 @@ from bridge.domain.problem_history import Outcome
 from bridge.domain.service_problem import usable_id
 from bridge.errors import UnreadableError
 from bridge.http.list_page import ListPage
-from bridge.http.row import Row
+from bridge.http.row import Row, read_rows
 from bridge.pull.change_count import APPLIED, count_changes
 from bridge.pull.deletion import DeletionResult
 from bridge.pull.page_pipeline import ROWS, RowChunk, run_pipeline
@@ -194,11 +195,17 @@ class PageImport:
         rows = list(zip(chunk.rows, digests, strict=True))
         if self.read_before:
             rows = await self._skip_known(rows, chunk, tally)
-        if rows and self._thin is None:
-            async with self._learning:
-                self._thin = self._thin or await learn_thin_rows(self.source, [row for row, _ in rows])
         for start in range(0, len(rows), ROWS):
-            items = [self._item(row, digest, asked_at, tally) for row, digest in rows[start : start + ROWS]]
+            batch, marks = zip(*rows[start : start + ROWS], strict=True)
+            said = read_rows(batch)
+            if self._thin is None:
+                async with self._learning:
+                    self._thin = self._thin or await learn_thin_rows(self.source, batch, said)
+            items = [
+                self._item(row, digest, item, asked_at, tally)
+                for row, digest, item in zip(batch, marks, said, strict=True)
+            ]
+            del said  # a single row may have many MiB
             tally.note_stamps(_stamps(items), asked_at)
             await chunk.wait_turn()
             then = None if self.source.expected_since is None else partial(self._expect, asked_at, tally)
@@ -238,12 +245,15 @@ class PageImport:
         if self.source.version is None:
             self.source.version = self.source.reader.detect_version(row.read())
 
-    def _item(self, row: Row, digest: bytes, asked_at: datetime, tally: Tally) -> Item:
+    def _item(self, row: Row, digest: bytes, item: Any, asked_at: datetime, tally: Tally) -> Item:
+        """Return what is to be stored for a row that says `item`, which is an error where it cannot be read."""
         tally.problems += 1
         try:
+            if isinstance(item, Exception):
+                raise item  # noqa: TRY301 -- it is handled as one of reading the problem
             thin = self.source.thin_rows if self._thin is None else self._thin
             seen = self.source.reader.read_problem(
-                row.read(),
+                item,
                 asked_at=asked_at,
                 via=self.via,
                 digest=digest,

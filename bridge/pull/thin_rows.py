@@ -6,6 +6,7 @@ problem that is new or changed is fetched by id.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import structlog
 
@@ -20,22 +21,22 @@ _SAMPLE = 8
 """Rows that are looked at to find one that may be a summary."""
 
 
-async def learn_thin_rows(source: SourceState, rows: Sequence[Row]) -> bool | None:
-    """Return whether these rows are summaries; None: they do not tell. While the source does not answer by id, they
-    are taken for summaries, which loses no attribute that is known.
+async def learn_thin_rows(source: SourceState, rows: Sequence[Row], items: Sequence[Any]) -> bool | None:
+    """Return whether these rows, which say `items`, are summaries; None: they do not tell. While the source does not
+    answer by id, they are taken for summaries, which loses no attribute that is known.
     """
     reader = source.reader
-    row = reader.first_summary(rows[:_SAMPLE])
-    problem_id = None if row is None else usable_id(row.id)
-    if row is None or problem_id is None:
+    at = reader.first_summary(items[:_SAMPLE])
+    problem_id = None if at is None else usable_id(rows[at].id)
+    if at is None or problem_id is None:
         return None
     await source.by_id_pace.wait_turn()
     try:
         fetched = await source.client.get(problem_id)
         whole = Row(last_update=fetched.item.get("lastUpdate"), time_changed=fetched.item.get("timeChanged"))
-        if reader.stamp(whole) != reader.stamp(row):
+        if reader.stamp(whole) != reader.stamp(rows[at]):
             return None  # it changed in between
-        thin = bool(reader.withheld(row.read(), fetched.item))
+        thin = bool(reader.withheld(items[at], fetched.item))
     except TransientError:
         return source.thin_rows is not False
     except (PermanentError, UnreadableError, RecursionError):

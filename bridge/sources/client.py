@@ -152,8 +152,8 @@ class ProblemReader(Protocol):
         """Return the version of the model that an item is written in; None: it does not tell."""
         ...
 
-    def first_summary(self, rows: Iterable[Row]) -> Row | None:
-        """Return the first row that may be a summary."""
+    def first_summary(self, items: Iterable[Any]) -> int | None:
+        """Return the position of the first item that may be a summary."""
         ...
 
     def withheld(self, summary: Mapping[str, Any], whole: Mapping[str, Any]) -> frozenset[str]:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.errors import UnreadableError
-from bridge.http.row import Row, rows_in, rows_of
+from bridge.http.row import Row, read_rows, rows_in, rows_of
 
 QUICK = settings(deadline=None, database=None, derandomize=True, max_examples=200)
 
@@ -106,6 +106,12 @@ def test_a_row_that_cannot_be_read_still_names_its_problem() -> None:
     with pytest.raises(UnreadableError) as caught:
         row.read()
     assert caught.value.problem_id == "c"
+
+
+def test_a_row_that_cannot_be_read_gives_its_error_and_its_neighbours_are_read() -> None:
+    before, error, after = read_rows(rows_in(b'[{"id":"b"},{"id":"c","n":%b},{"id":"d"}]' % (b"1" * 5000)) or ())
+    assert (before, after) == ({"id": "b"}, {"id": "d"})
+    assert isinstance(error, UnreadableError)
 
 
 def test_rows_of_numbers_of_any_length_are_written_down() -> None:

@@ -69,16 +69,9 @@ def is_whole(problem: Mapping[str, Any]) -> bool:
     return None not in map(problem.get, WHOLE)
 
 
-def first_summary(rows: Iterable[Row]) -> Row | None:
-    """Return the first row that may be a summary: it can be read, and lacks what a whole problem has."""
-    for row in rows:
-        try:
-            item = row.read()
-        except UnreadableError:
-            continue
-        if isinstance(item, dict) and not is_whole(item):
-            return row
-    return None
+def first_summary(items: Iterable[Any]) -> int | None:
+    """Return the position of the first item that may be a summary: a problem that lacks what a whole one has."""
+    return next((at for at, item in enumerate(items) if isinstance(item, dict) and not is_whole(item)), None)
 
 
 def withheld(summary: Mapping[str, Any], whole: Mapping[str, Any]) -> frozenset[str]:
