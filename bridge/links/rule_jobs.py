@@ -93,7 +93,7 @@ class RuleJobs:
             group.cancel_scope.cancel()
 
     async def _report(self) -> None:
-        await run_job(Job("link report", self.metrics), self.report_once, every(_REPORT_SECONDS))
+        await run_job(Job("link_report", self.metrics), self.report_once, every(_REPORT_SECONDS))
 
     async def report_once(self) -> None:
         """Show how many links there are in each state, and what waits."""

@@ -90,6 +90,8 @@ DATABASE_JOBS = (
     "clock_watch",
     "journal_replay",
     "leader_election",
+    "link_report",
+    "links",
     "report_summary",
     "requests",
     "retention",
