@@ -1,7 +1,7 @@
 """A real Prometheus scrapes a bridge under load, and every panel has something to show."""
 
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from time import time
@@ -99,7 +99,7 @@ async def test_every_panel_has_data_and_series_are_bounded(
     empty = [
         f"{name}: {panel['title']}"
         for name, board in asking.dashboards().items()
-        for panel in asking.panels(board)
+        for panel in without_links(board)
         if panel["datasource"]["type"] == "prometheus"
         for target in panel["targets"]
         if not points(await server.over(asking.promql(target["expr"], rate_interval="4s"), window))
@@ -120,6 +120,16 @@ async def test_every_panel_has_data_and_series_are_bounded(
     assert {dot["labels"]["problem_id"] for dot in dots} <= await problems(dsn)
     assert await server.value('tmf656_bridge_mode{source="sim", mode="push"}') == 1
     assert await server.value('tmf656_bridge_poll_interval_seconds{kind="reconcile"}') == 3
+
+
+def without_links(board: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The panels but those of links: this bridge has one source, so there is no rule that joins two."""
+    skip = False
+    for panel in board["panels"]:
+        if panel["type"] == "row":
+            skip = panel["title"].startswith("Links")
+        elif not skip:
+            yield panel
 
 
 async def problems(dsn: str) -> set[str]:
