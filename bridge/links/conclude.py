@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from bridge.domain.link.field import ConflictKind
 from bridge.domain.link.life import LinkState
-from bridge.domain.link.sent_write import SentWrite, WriteResult
+from bridge.domain.link.sent_write import SentWrite, WriteResult, restored
 from bridge.domain.link.word_map import Side
 from bridge.domain.ticket_system import Ticket
 from bridge.schedule import now
@@ -87,7 +87,7 @@ async def failed(
     if row.kind is WriteKind.CREATE and link.state in (LinkState.UNSURE, LinkState.CREATING):
         state, reason = (LinkState.BLOCKED, failure.error) if blocked else (LinkState.CREATING, None)
         link = replace(link, state=state, state_reason=reason)
-    await _settled(connection, link, result or WriteResult())
+    await _settled(connection, row, link, result or WriteResult())
     return blocked
 
 
@@ -112,14 +112,16 @@ async def ended(
         await link_note.confirm(connection, link.id, row.item, at)
     if ticket is not None and row.kind is WriteKind.CREATE:
         link = _joined(link, row.side, ticket, at)
-    await _settled(connection, link, result or WriteResult())
+    await _settled(connection, row, link, result or WriteResult())
     return True
 
 
-async def _settled(connection: Connection, link: LinkRow, result: WriteResult) -> None:
-    """Nothing is under way for this link any more; keep what came of it."""
+async def _settled(connection: Connection, row: OutboxRow, link: LinkRow, result: WriteResult) -> None:
+    """Keep what came of a row. Only its own intent is over: a row that was never sent leaves that of another write."""
     base = {name: (each[Side.LEFT], each[Side.RIGHT]) for name, each in result.base.items()}
-    link = replace(link, base=link.base | base, intent=None, unsure_until=None)
+    link = replace(link, base=link.base | base)
+    if link.intent is None or _is_intent_of(link, row):
+        link = replace(link, intent=None, unsure_until=None)
     await link_table.save(connection, [link])
     await conflict.settle(connection, [(link.id, name) for name in result.base], now(), agreed=False)
     await conflict.keep(
@@ -129,6 +131,11 @@ async def _settled(connection: Connection, link: LinkRow, result: WriteResult) -
             for name, found in result.conflicts.items()
         ],
     )
+
+
+def _is_intent_of(link: LinkRow, row: OutboxRow) -> bool:
+    sent = restored(link.intent or {})
+    return (sent.kind, sent.side, sent.item) == (row.kind.value, row.side, row.item)
 
 
 async def duplicates(connection: Connection, row: OutboxRow, tickets: list[str]) -> None:

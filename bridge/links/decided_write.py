@@ -17,7 +17,9 @@ from bridge.storage.outbox import OutboxRow
 
 
 class UndecidableNowError(TransientError):
-    """What is known of a ticket is older than the answer to our last write, so nothing is decided on it."""
+    """Nothing is decided now: what is known of a ticket is older than the answer to our last write, or another write of
+    its link is not settled.
+    """
 
 
 class DecidedWrite(Struct, frozen=True):

@@ -37,6 +37,8 @@ class RuleDecisions:
         run = self.runs.get(row.rule_id)
         if link is None or run is None:
             return None
+        if link.intent is not None:
+            raise UndecidableNowError("what came of another write of its link is not known yet")
         if row.kind is WriteKind.CREATE:
             return await _create(run, connection, link, row.side)
         if row.kind is WriteKind.UPDATE:

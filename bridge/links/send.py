@@ -48,6 +48,8 @@ log = structlog.get_logger(__name__)
 _BATCH: Final = 64
 _IDLE_SECONDS: Final = 2.0
 """Another process that writes to the outbox (a command) wakes nobody here."""
+_SHORTEST_SECONDS: Final = 0.2
+"""A row that is due may have to wait for another write of its link."""
 _OUTCOMES: Final = (*(outcome.value for outcome in WriteOutcome), "blocked", "retried", "unsure")
 _TICKET_GONE: Final = "the ticket is not there any more"
 
@@ -79,7 +81,7 @@ class WriteSender:
     async def _wait(self) -> None:
         async with self.database.connection() as connection:
             due_at, _ = await outbox.next_due(connection, self.target.source_id)
-        seconds = _IDLE_SECONDS if due_at is None else max((due_at - now()).total_seconds(), 0.0)
+        seconds = _IDLE_SECONDS if due_at is None else max((due_at - now()).total_seconds(), _SHORTEST_SECONDS)
         await self.wake.wait(min(seconds, _IDLE_SECONDS))
 
     async def run_once(self) -> int:

@@ -165,7 +165,10 @@ async def test_a_thin_line_does_not_keep_the_journal_from_being_replayed(
     tries: list[int],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("bridge.storage.pool_inspection._CLOSE_SECONDS", 0.1)  # or what is given up gets through meanwhile
+    # or what is given up gets through meanwhile
+    monkeypatch.setattr(
+        "bridge.storage.pool_inspection._CLOSE_SECONDS", 0.1
+    )  # or what is given up gets through meanwhile
     async with bridge() as running:
         await gate.shut()
         async with anyio.create_task_group() as group:

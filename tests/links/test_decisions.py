@@ -3,9 +3,13 @@
 import pytest
 
 from bridge.domain.link.word_map import Side
+from bridge.links.conclude import Failure, begin, ended, failed
+from bridge.links.decided_write import UndecidableNowError
 from bridge.links.decisions import RuleDecisions
+from bridge.schedule import now
 from bridge.storage import outbox
 from bridge.storage.database import Database
+from bridge.storage.outbox import WriteOutcome
 from tests.links.rule_rig import RuleRig, problem
 
 pytestmark = pytest.mark.anyio
@@ -52,6 +56,30 @@ async def test_what_is_not_missing_any_more_is_not_written(rig: RuleRig) -> None
         assert await decisions.decide(connection, row) is None
     [link] = await rig.links()
     assert link.base["title"] == ("y", "y")
+
+
+async def test_while_a_write_is_not_settled_nothing_is_decided_and_its_intent_stays(rig: RuleRig) -> None:
+    decisions, decider = await in_step(rig)
+    await rig.say(Side.LEFT, problem(1, name="y", externalId="R1"))
+    await rig.say(Side.RIGHT, problem("R1", name="x", status="held"))
+    await decider.run_once()  # type: ignore[attr-defined]
+    sent, waits = await rig.open_writes()
+    async with rig.database.transaction() as connection:
+        decided = await decisions.decide(connection, sent)
+        assert decided is not None
+        assert await begin(connection, sent, decided.link, decided.sent, token=None, until=now())
+    with pytest.raises(UndecidableNowError):
+        async with rig.database.transaction() as connection:
+            await decisions.decide(connection, waits)
+    async with rig.database.transaction() as connection:
+        await failed(connection, waits, Failure("not now", pause_seconds=1), most_attempts=3)
+        assert await ended(connection, waits, WriteOutcome.UNCHANGED)
+    [link] = await rig.links()
+    assert link.intent == decided.sent.stored()
+    async with rig.database.transaction() as connection:
+        assert await ended(connection, sent, WriteOutcome.DONE)
+    [link] = await rig.links()
+    assert link.intent is None
 
 
 async def test_a_create_has_the_fields_of_its_origin_as_they_are_now(rig: RuleRig) -> None:
