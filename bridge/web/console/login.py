@@ -72,12 +72,14 @@ class Authenticator:
 
     def is_admin_token(self, text: str) -> bool:
         """Is it one of the tokens that log in as admin?"""
-        return any(hmac.compare_digest(text.encode(), token.encode()) for token in self._tokens)
+        return any(
+            hmac.compare_digest(text.encode("utf-8", "surrogateescape"), token.encode()) for token in self._tokens
+        )
 
     def token_of(self, request: web.BaseRequest) -> str:
         """The token of the session a request belongs to, "" for none."""
         token = request.cookies.get(self.cookie, "")
-        return token if len(token) <= _LONGEST_COOKIE else ""
+        return token if token.isascii() and len(token) <= _LONGEST_COOKIE else ""
 
     def address(self, request: web.BaseRequest) -> str:
         """Where a request comes from, also behind a trusted proxy."""
@@ -93,7 +95,8 @@ class Authenticator:
         return Principal(session.user, session.role, session.login, hashlib.sha256(b"form" + token.encode()).digest())
 
     def _named_by_proxy(self, request: web.BaseRequest) -> Principal | None:
-        name = request.headers.get(self._settings.proxy_user_header, "").strip()
+        raw = request.headers.get(self._settings.proxy_user_header, "").strip()
+        name = raw.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         if not name:
             return None
         peer = address_of(request.remote or "")

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
+import anyio
 import pytest
 
 from tests.web.console.conftest import TOKEN
@@ -22,6 +24,15 @@ async def test_a_program_sends_the_admin_token_with_each_request(dsn: str, open_
         for wrong in (f"Bearer {TOKEN}x", f"Basic {TOKEN}", "Bearer ", f"bearer{TOKEN}"):
             assert (await browser.get("/about", Authorization=wrong)).status == 303
         assert (await browser.get("/about", Authorization=f"Bearer {TOKEN}")).status == 200
+
+
+@pytest.mark.parametrize("header", [b"Authorization: Bearer \xff", b"Cookie: bridge_session=\xff\xfe"])
+async def test_bytes_that_are_no_text_are_no_login(dsn: str, open_console: Callable[..., Any], header: bytes) -> None:
+    async with open_console(dsn, demo=False) as browser:
+        place = urlsplit(browser.url)
+        async with await anyio.connect_tcp(place.hostname or "", place.port or 0) as stream:
+            await stream.send(b"GET /about HTTP/1.1\r\nHost: 127.0.0.1\r\n" + header + b"\r\n\r\n")
+            assert (await stream.receive()).startswith(b"HTTP/1.1 303 ")
 
 
 async def test_the_demo_asks_nobody_but_answers_only_this_machine(dsn: str, open_console: Callable[..., Any]) -> None:
