@@ -13,6 +13,7 @@ from bridge.http.row import rows_of
 from bridge.storage import list_digest, missing_problem, refetch
 from bridge.storage.database import Connection, Database
 from bridge.storage.observation import Entry, store
+from bridge.storage.queries import queries
 from bridge.tmf656 import wire
 
 pytestmark = pytest.mark.anyio
@@ -199,3 +200,14 @@ async def live(database: Database, steps: Any, asked: int) -> None:
                 assert stored.outcomes == ["unchanged"]
                 assert await everything(connection) == before
         raise RolledBackError
+
+
+async def test_rows_of_a_new_source_are_found_by_their_key(connection: Connection) -> None:
+    """Before the table was analysed the planner took another index, and each page read all problems of the source."""
+    ids = [f"SP-{number}" for number in range(3000)]
+    for start in range(0, len(ids), 500):
+        async with connection.transaction():
+            await store(connection, [row(problem(id=each), 1) for each in ids[start : start + 500]])
+    question = queries("list_digest")["current"].replace("$1", "1").replace("$2", f"'{chr(31).join(ids[:500])}'")
+    plan = "\n".join(each[0] for each in await connection.fetch(f"explain (costs off) {question}"))
+    assert "service_problem_pkey" in plan, plan
