@@ -245,7 +245,13 @@ class WebServicesClient:
             raise OutcomeUnknownError(f"source {self._name}: CreateTicket answered no number of a ticket")
         return await self._as_it_is(str(place))
 
-    async def change(self, ticket_id: str, changes: Mapping[str, Any], *, version: str | None = None) -> Ticket:  # noqa: ARG002
+    async def change(
+        self,
+        ticket_id: str,
+        changes: Mapping[str, Any],
+        *,
+        version: str | None = None,  # noqa: ARG002 -- of the protocol
+    ) -> Ticket:
         """Change fields and return the ticket as it is now. Versions do not exist here.
 
         It is not documented whether UpdateTicket keeps fields that it is not given. So all fields are sent, as they

@@ -137,7 +137,7 @@ class WriteSender:
             return False
         except BridgeError:
             raise
-        except Exception as error:
+        except Exception as error:  # the bulkhead: what one row does ends no other
             log.exception("write failed unexpectedly", link=row.link_id, target=self.target.name)
             await self._fail(row, Failure(f"unexpected {type(error).__name__}, see the log", blocks=True))
             return True

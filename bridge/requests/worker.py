@@ -85,7 +85,7 @@ class RequestWorker:
     async def _handled(self, request: OperatorRequest, progress: RequestProgress) -> RequestEnd | None:
         try:
             return await self.handlers.handle(request, progress)
-        except Exception as caught:
+        except Exception as caught:  # the bulkhead: what one request does ends no other
             error = expected(caught)
             if isinstance(error, DatabaseUnavailableError | LeaseLostError):
                 log.warning("request is taken again", request=request.id, kind=request.kind, error=str(error))

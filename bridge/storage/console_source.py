@@ -37,7 +37,7 @@ async def hours(connection: Connection) -> list[HourOfChanges] | None:
     await connection.execute(queries("problem_timeline")["limit_time"], _SEARCH_MILLISECONDS)
     try:
         rows = await connection.fetch(queries("console_source")["hours"])
-    except Exception as error:
+    except Exception as error:  # of the driver, which only `storage.errors` reads
         if sqlstate_of(error) == _CANCELLED:
             return None
         raise

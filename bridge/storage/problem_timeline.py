@@ -122,7 +122,7 @@ async def notifications(
         rows = await connection.fetch(
             queries("problem_timeline")["notifications"], source, problem_id, since, _NOTIFICATIONS
         )
-    except Exception as error:
+    except Exception as error:  # of the driver, which only `storage.errors` reads
         if sqlstate_of(error) == _CANCELLED:
             return None
         raise

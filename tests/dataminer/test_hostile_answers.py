@@ -48,7 +48,7 @@ def client_of(kind: str, url: str) -> Any:
 async def ask(client: TicketWriter, operation: str) -> None:
     match operation:
         case "list":
-            pages = client.pages()  # type: ignore[attr-defined]
+            pages = client.pages()
             async for page in pages:
                 for row in page.items:
                     row.read()

@@ -24,7 +24,7 @@ SETTINGS = {
 
 
 def index(**match: Any) -> CounterpartIndex:
-    settings = SETTINGS | {"match": SETTINGS["match"] | match}  # type: ignore[operator]
+    settings = SETTINGS | {"match": SETTINGS["match"] | match}
     return CounterpartIndex(rule_of("one", LinkSettings.model_validate(settings)))
 
 

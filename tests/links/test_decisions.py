@@ -32,7 +32,7 @@ async def in_step(rig: RuleRig) -> tuple[RuleDecisions, object]:
 async def test_an_update_has_what_is_missing_now(rig: RuleRig) -> None:
     decisions, decider = await in_step(rig)
     await rig.say(Side.LEFT, problem(1, name="y", externalId="R1"))
-    await decider.run_once()  # type: ignore[attr-defined]
+    await decider.run_once()
     [row] = await rig.open_writes()
     await rig.say(Side.LEFT, problem(1, name="z", status="held", externalId="R1"))
     async with rig.database.transaction() as connection:
@@ -49,7 +49,7 @@ async def test_an_update_has_what_is_missing_now(rig: RuleRig) -> None:
 async def test_what_is_not_missing_any_more_is_not_written(rig: RuleRig) -> None:
     decisions, decider = await in_step(rig)
     await rig.say(Side.LEFT, problem(1, name="y", externalId="R1"))
-    await decider.run_once()  # type: ignore[attr-defined]
+    await decider.run_once()
     [row] = await rig.open_writes()
     await rig.say(Side.RIGHT, problem("R1", name="y"))
     async with rig.database.transaction() as connection:
@@ -62,7 +62,7 @@ async def test_while_a_write_is_not_settled_nothing_is_decided_and_its_intent_st
     decisions, decider = await in_step(rig)
     await rig.say(Side.LEFT, problem(1, name="y", externalId="R1"))
     await rig.say(Side.RIGHT, problem("R1", name="x", status="held"))
-    await decider.run_once()  # type: ignore[attr-defined]
+    await decider.run_once()
     sent, waits = await rig.open_writes()
     async with rig.database.transaction() as connection:
         decided = await decisions.decide(connection, sent)

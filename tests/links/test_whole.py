@@ -17,7 +17,7 @@ OPEN = """
 """
 
 
-async def test_two_servers_are_kept_in_step(dsn: str, open_bridge: Any, eventually: Any) -> None:  # noqa: F811
+async def test_two_servers_are_kept_in_step(dsn: str, open_bridge: Any, eventually: Any) -> None:  # noqa: F811 -- a fixture
     quick = {"poll_interval_seconds": 1, "reconcile_interval_seconds": 1, "write": True}
     rule, _ = preset_table("tmf656-tmf656", {"left": ("tmf656", ""), "right": ("tmf656", "")})
     async with Simulator(population=12, seed=3) as left, Simulator(population=0, seed=4) as right:

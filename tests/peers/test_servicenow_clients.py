@@ -26,7 +26,7 @@ async def at_work(client: str, url: str, **environment: str) -> dict[str, Any]:
 
 
 async def test_pysnow_creates_finds_changes_and_deletes() -> None:
-    async with ServiceNowSimulator(population=3, seed=1, **LOGIN) as sim:  # type: ignore[arg-type]
+    async with ServiceNowSimulator(population=3, seed=1, **LOGIN) as sim:
         seen = await at_work("pysnow", sim.url)
         assert "403" in seen.pop("refused")
         assert seen == {
@@ -46,13 +46,13 @@ async def test_aiosnow_reads_typed_states_and_the_journal_over_tls(tmp_path: Pat
     authority.issue_cert("127.0.0.1").configure_cert(context)
     trusted = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(trusted))
-    async with ServiceNowSimulator(population=3, seed=1, tls=context, **LOGIN) as sim:  # type: ignore[arg-type]
+    async with ServiceNowSimulator(population=3, seed=1, tls=context, **LOGIN) as sim:
         seen = await at_work("aiosnow", sim.url, SSL_CERT_FILE=str(trusted))
         assert seen == {"made": "INC0010004", "impact": 1, "state": 2, "listed": 1, "notes": ["a note"]}
 
 
 async def test_snowloader_sees_every_record_by_offset_by_keyset_and_in_parallel() -> None:
-    async with ServiceNowSimulator(population=50, seed=1, **LOGIN) as sim:  # type: ignore[arg-type]
+    async with ServiceNowSimulator(population=50, seed=1, **LOGIN) as sim:
         seen = await at_work("snowloader", sim.url)
         everything = sorted(sim.incidents)
         assert seen["count"] == 50

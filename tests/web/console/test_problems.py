@@ -15,6 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.domain.observation import Via
+from bridge.domain.problem_query import ProblemQuery, Sort
+from bridge.storage import problem_list
 from bridge.storage import source as source_table
 from bridge.storage.database import Database, opened
 from bridge.storage.observation import Entry
@@ -137,7 +139,7 @@ def wanted(rows: list[dict[str, Any]], asked: dict[str, Any]) -> list[dict[str, 
     match asked.get("sort", "updated"):
         case "updated" | "raised" as sort:
             column = "updated_at" if sort == "updated" else "created_at"
-            key = lambda row: (row[column] is None, row[column] or START, *place(row))  # noqa: E731
+            key = lambda row: (row[column] is None, row[column] or START, *place(row))  # noqa: E731 -- it captures the column
             return sorted(found, key=key, reverse=True)
         case "updated_asc" | "raised_asc" as sort:
             column = "updated_at" if sort == "updated_asc" else "created_at"
@@ -257,9 +259,6 @@ async def test_a_parameter_that_is_wrong_is_named(list_browser: Browser, query: 
 
 async def test_no_statement_of_the_list_skips_rows_and_each_order_has_its_index(filled: str) -> None:
     """Sorting a page would read everything first."""
-    from bridge.domain.problem_query import ProblemQuery, Sort  # noqa: PLC0415
-    from bridge.storage import problem_list  # noqa: PLC0415
-
     indexes = {
         Sort.UPDATED: "service_problem_updated_at_status_idx",
         Sort.UPDATED_ASC: "service_problem_updated_at_status_idx",
