@@ -45,7 +45,7 @@ class LeaderJobs:
 
     async def run(self, sources: SourceRunners) -> None:
         """Run until cancelled, when this process leads no more."""
-        handlers = RequestHandlers(sources.states, self.database, self.metrics, sources.wake_refetch)
+        handlers = RequestHandlers(sources.states, self.database, self.metrics, sources.wake_refetch, self.fence)
         async with anyio.create_task_group() as jobs:
             jobs.start_soon(Summariser(self.database, self.fence).run)
             jobs.start_soon(ExtraColumns(self.database, self._extra_columns, self.fence).run)

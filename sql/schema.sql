@@ -88,6 +88,17 @@ CREATE TYPE bridge.version_row AS (
 );
 COMMENT ON TYPE bridge.version_row IS 'A row of bridge.service_problem_version';
 
+CREATE FUNCTION bridge.announce_link() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    perform pg_notify('link_changed', '');
+    return null;
+end
+$$;
+COMMENT ON FUNCTION bridge.announce_link() IS 'Tell pages that show links that something changed';
+
 CREATE FUNCTION bridge.changed_keys(before jsonb, after jsonb) RETURNS text[]
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$
@@ -330,6 +341,20 @@ CREATE FUNCTION bridge.extra_numeric(body jsonb, path jsonpath) RETURNS numeric
     FROM ( SELECT (bridge.extra_value(extra_numeric.body, extra_numeric.path) #>> '{}'::text[]) AS text) v;
 END;
 COMMENT ON FUNCTION bridge.extra_numeric(body jsonb, path jsonpath) IS 'The first value at a path as a number, null when it is none';
+
+CREATE FUNCTION bridge.grant_links_to_front() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    if not exists (select from pg_roles where rolname = 'bridge_front') then
+        return;
+    end if;
+    grant select on bridge.request_state, bridge.console_rule, bridge.console_link, bridge.console_write, bridge.console_conflict to bridge_front;
+    grant select on bridge.service_problem_with_body to bridge_front;
+end
+$$;
+COMMENT ON FUNCTION bridge.grant_links_to_front() IS 'Grant role bridge_front what the pages about links need, where the role exists; repeated by `migrate`';
 
 CREATE FUNCTION bridge.grant_pages_to_front() RETURNS void
     LANGUAGE plpgsql
@@ -1483,6 +1508,146 @@ COMMENT ON COLUMN bridge.conflict.right_value IS 'What the right said';
 COMMENT ON COLUMN bridge.conflict.left_base IS 'What the left said when the field was last settled';
 COMMENT ON COLUMN bridge.conflict.right_base IS 'The same of the right';
 
+CREATE VIEW bridge.console_conflict AS
+ SELECT id,
+    link_id,
+    field,
+    kind,
+    outcome,
+    decided_by,
+    left_value,
+    right_value,
+    left_base,
+    right_base,
+    left_at,
+    right_at,
+    opened_at,
+    decided_at,
+    settled_at
+   FROM bridge.conflict c;
+COMMENT ON VIEW bridge.console_conflict IS 'A conflict as the console filters and shows it';
+COMMENT ON COLUMN bridge.console_conflict.id IS 'As in bridge.conflict';
+COMMENT ON COLUMN bridge.console_conflict.link_id IS 'As in bridge.conflict';
+COMMENT ON COLUMN bridge.console_conflict.field IS 'As in bridge.conflict';
+COMMENT ON COLUMN bridge.console_conflict.kind IS 'As in bridge.conflict';
+COMMENT ON COLUMN bridge.console_conflict.outcome IS 'As in bridge.conflict';
+COMMENT ON COLUMN bridge.console_conflict.decided_by IS 'As in bridge.conflict';
+COMMENT ON COLUMN bridge.console_conflict.left_value IS 'As in bridge.conflict';
+COMMENT ON COLUMN bridge.console_conflict.right_value IS 'As in bridge.conflict';
+COMMENT ON COLUMN bridge.console_conflict.left_base IS 'As in bridge.conflict';
+COMMENT ON COLUMN bridge.console_conflict.right_base IS 'As in bridge.conflict';
+COMMENT ON COLUMN bridge.console_conflict.left_at IS 'As in bridge.conflict';
+COMMENT ON COLUMN bridge.console_conflict.right_at IS 'As in bridge.conflict';
+COMMENT ON COLUMN bridge.console_conflict.opened_at IS 'As in bridge.conflict';
+COMMENT ON COLUMN bridge.console_conflict.decided_at IS 'As in bridge.conflict';
+COMMENT ON COLUMN bridge.console_conflict.settled_at IS 'As in bridge.conflict';
+
+CREATE TABLE bridge.link (
+    id bigint NOT NULL,
+    rule_id smallint CONSTRAINT link_rule_id_not_null1 NOT NULL,
+    generation integer DEFAULT 0 NOT NULL,
+    revision integer DEFAULT 1 NOT NULL,
+    left_revision integer,
+    right_revision integer,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    state_since timestamp with time zone DEFAULT now() NOT NULL,
+    linked_at timestamp with time zone,
+    checked_at timestamp with time zone,
+    behind_since timestamp with time zone,
+    unsure_until timestamp with time zone,
+    origin text NOT NULL,
+    state text NOT NULL,
+    key text NOT NULL,
+    left_id text,
+    right_id text,
+    state_reason text,
+    base jsonb DEFAULT '{}'::jsonb NOT NULL,
+    left_mark jsonb,
+    right_mark jsonb,
+    intent jsonb,
+    CONSTRAINT link_origin_check CHECK ((origin = ANY (ARRAY['left'::text, 'right'::text, 'match'::text, 'operator'::text]))),
+    CONSTRAINT link_state_check CHECK ((state = ANY (ARRAY['wanted'::text, 'creating'::text, 'unsure'::text, 'linked'::text, 'blocked'::text, 'ended'::text, 'orphaned'::text, 'unlinked'::text]))),
+    CONSTRAINT link_ticket_check CHECK (((left_id IS NOT NULL) OR (right_id IS NOT NULL)))
+)
+WITH (fillfactor='85');
+ALTER TABLE bridge.link ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME bridge.link_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+ALTER TABLE ONLY bridge.link
+    ADD CONSTRAINT link_key_key UNIQUE (key);
+ALTER TABLE ONLY bridge.link
+    ADD CONSTRAINT link_pkey PRIMARY KEY (id);
+CREATE INDEX link_attention_idx ON bridge.link USING btree (rule_id, state, id) WHERE (state = ANY (ARRAY['wanted'::text, 'creating'::text, 'unsure'::text, 'blocked'::text, 'orphaned'::text]));
+CREATE INDEX link_behind_since_idx ON bridge.link USING btree (behind_since) WHERE (behind_since IS NOT NULL);
+CREATE UNIQUE INDEX link_left_id_key ON bridge.link USING btree (rule_id, left_id) WHERE (state <> 'unlinked'::text);
+CREATE UNIQUE INDEX link_right_id_key ON bridge.link USING btree (rule_id, right_id) WHERE (state <> 'unlinked'::text);
+CREATE INDEX link_unlinked_left_id_idx ON bridge.link USING btree (rule_id, left_id) WHERE (state = 'unlinked'::text);
+CREATE INDEX link_unlinked_right_id_idx ON bridge.link USING btree (rule_id, right_id) WHERE (state = 'unlinked'::text);
+COMMENT ON TABLE bridge.link IS 'Two tickets that are kept in step, or one that has no counterpart yet';
+COMMENT ON COLUMN bridge.link.id IS 'Number used by tmf656-bridge links';
+COMMENT ON COLUMN bridge.link.rule_id IS 'Rule';
+COMMENT ON COLUMN bridge.link.generation IS 'Counts counterparts that were made on purpose after the first';
+COMMENT ON COLUMN bridge.link.revision IS 'Counts writes of this row; a writer that read an older revision starts over';
+COMMENT ON COLUMN bridge.link.left_revision IS 'Revision of the ticket on the left that was last decided on';
+COMMENT ON COLUMN bridge.link.right_revision IS 'Revision of the ticket on the right that was last decided on';
+COMMENT ON COLUMN bridge.link.created_at IS 'When the bridge began to look for a counterpart';
+COMMENT ON COLUMN bridge.link.state_since IS 'Since when it is in this state';
+COMMENT ON COLUMN bridge.link.linked_at IS 'When both tickets were known';
+COMMENT ON COLUMN bridge.link.checked_at IS 'When it was last decided';
+COMMENT ON COLUMN bridge.link.behind_since IS 'Since when something waits to be written; null when both sides are in step';
+COMMENT ON COLUMN bridge.link.unsure_until IS 'Before that the target may still be working on the create that was sent';
+COMMENT ON COLUMN bridge.link.origin IS 'How it began: a ticket on the left or right wanted a counterpart, both were matched, or a person joined them';
+COMMENT ON COLUMN bridge.link.state IS 'wanted: no counterpart yet; creating: to be made; unsure: sent, outcome not known; linked; blocked: needs a person; ended: both sides ended and quiet; orphaned: a side was deleted; unlinked: separated by a person';
+COMMENT ON COLUMN bridge.link.key IS 'Key of the counterpart in its own system: it is looked up by it before it is made again';
+COMMENT ON COLUMN bridge.link.left_id IS 'Ticket on the left; null until it is made';
+COMMENT ON COLUMN bridge.link.right_id IS 'Ticket on the right; null until it is made';
+COMMENT ON COLUMN bridge.link.state_reason IS 'Why it is wanted, blocked, orphaned or unlinked, in words';
+COMMENT ON COLUMN bridge.link.base IS 'What both sides said when a field was last settled: {field: [left, right]}';
+COMMENT ON COLUMN bridge.link.left_mark IS 'After a write to the left: {"updated_at", "version", "answered_at"}; what is older is no change';
+COMMENT ON COLUMN bridge.link.right_mark IS 'The same of the right';
+COMMENT ON COLUMN bridge.link.intent IS 'The write that was sent and of which no outcome is known yet; nothing is decided for this link until it is settled';
+
+CREATE VIEW bridge.console_link AS
+ SELECT id,
+    rule_id,
+    origin,
+    state,
+    state_reason,
+    state_since,
+    key,
+    left_id,
+    right_id,
+    base,
+    (intent IS NOT NULL) AS under_way,
+    created_at,
+    linked_at,
+    checked_at,
+    behind_since,
+    unsure_until
+   FROM bridge.link l;
+COMMENT ON VIEW bridge.console_link IS 'A link as the console filters and shows it';
+COMMENT ON COLUMN bridge.console_link.id IS 'As in bridge.link';
+COMMENT ON COLUMN bridge.console_link.rule_id IS 'As in bridge.link';
+COMMENT ON COLUMN bridge.console_link.origin IS 'As in bridge.link';
+COMMENT ON COLUMN bridge.console_link.state IS 'As in bridge.link';
+COMMENT ON COLUMN bridge.console_link.state_reason IS 'As in bridge.link';
+COMMENT ON COLUMN bridge.console_link.state_since IS 'As in bridge.link';
+COMMENT ON COLUMN bridge.console_link.key IS 'As in bridge.link';
+COMMENT ON COLUMN bridge.console_link.left_id IS 'As in bridge.link';
+COMMENT ON COLUMN bridge.console_link.right_id IS 'As in bridge.link';
+COMMENT ON COLUMN bridge.console_link.base IS 'As in bridge.link';
+COMMENT ON COLUMN bridge.console_link.under_way IS 'A write was sent and no outcome of it is known yet';
+COMMENT ON COLUMN bridge.console_link.created_at IS 'As in bridge.link';
+COMMENT ON COLUMN bridge.console_link.linked_at IS 'As in bridge.link';
+COMMENT ON COLUMN bridge.console_link.checked_at IS 'As in bridge.link';
+COMMENT ON COLUMN bridge.console_link.behind_since IS 'As in bridge.link';
+COMMENT ON COLUMN bridge.console_link.unsure_until IS 'As in bridge.link';
+
 CREATE VIEW bridge.console_problem AS
  SELECT p.source_id,
     p.id,
@@ -1521,6 +1686,81 @@ COMMENT ON COLUMN bridge.console_problem.deleted_at IS 'As in bridge.service_pro
 COMMENT ON COLUMN bridge.console_problem.via IS 'As in bridge.service_problem';
 COMMENT ON COLUMN bridge.console_problem.open IS 'It exists at the source and is neither resolved, closed, cancelled nor rejected';
 COMMENT ON COLUMN bridge.console_problem.body IS 'As in bridge.service_problem_with_body; where it is not asked for, versions are not read';
+
+CREATE TABLE bridge.link_rule (
+    id smallint NOT NULL,
+    left_source_id smallint NOT NULL,
+    right_source_id smallint NOT NULL,
+    walked_source_id smallint DEFAULT 0 NOT NULL,
+    state text NOT NULL,
+    committed xid8 DEFAULT '0'::xid8 NOT NULL,
+    change_id bigint DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    state_since timestamp with time zone DEFAULT now() NOT NULL,
+    walked_at timestamp with time zone,
+    name text NOT NULL,
+    state_reason text,
+    settings_hash text NOT NULL,
+    walked_id text DEFAULT ''::text NOT NULL,
+    settings jsonb NOT NULL,
+    CONSTRAINT link_rule_state_check CHECK ((state = ANY (ARRAY['on'::text, 'plan'::text, 'off'::text, 'paused'::text, 'held'::text, 'gone'::text])))
+);
+ALTER TABLE bridge.link_rule ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME bridge.link_rule_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+ALTER TABLE ONLY bridge.link_rule
+    ADD CONSTRAINT link_rule_name_key UNIQUE (name);
+ALTER TABLE ONLY bridge.link_rule
+    ADD CONSTRAINT link_rule_pkey PRIMARY KEY (id);
+CREATE INDEX link_rule_left_source_id_idx ON bridge.link_rule USING btree (left_source_id);
+CREATE INDEX link_rule_right_source_id_idx ON bridge.link_rule USING btree (right_source_id);
+COMMENT ON TABLE bridge.link_rule IS 'A rule of the configuration, [links.NAME], and how far its decisions have come';
+COMMENT ON COLUMN bridge.link_rule.id IS 'Short key used in the other tables';
+COMMENT ON COLUMN bridge.link_rule.left_source_id IS 'Source of the tickets on the left';
+COMMENT ON COLUMN bridge.link_rule.right_source_id IS 'Source of the tickets on the right';
+COMMENT ON COLUMN bridge.link_rule.walked_source_id IS 'How far the walk over all tickets has come: source …';
+COMMENT ON COLUMN bridge.link_rule.state IS 'on: decides and writes; plan: mode = "plan", nothing is written; off: enabled = false; paused: by a person; held: by the circuit breaker; gone: no longer configured';
+COMMENT ON COLUMN bridge.link_rule.committed IS 'Changes up to here (bridge.change.committed) …';
+COMMENT ON COLUMN bridge.link_rule.change_id IS '… and here (bridge.change.id) are decided';
+COMMENT ON COLUMN bridge.link_rule.created_at IS 'When the bridge first knew of this rule: counterparts are made after a complete pass since';
+COMMENT ON COLUMN bridge.link_rule.state_since IS 'Since when it is in this state';
+COMMENT ON COLUMN bridge.link_rule.walked_at IS 'When the last complete walk ended; null while one runs';
+COMMENT ON COLUMN bridge.link_rule.name IS 'Name in the configuration';
+COMMENT ON COLUMN bridge.link_rule.state_reason IS 'Why it is paused or held; null otherwise';
+COMMENT ON COLUMN bridge.link_rule.settings_hash IS 'Hash of the settings; after a change all tickets are looked at again';
+COMMENT ON COLUMN bridge.link_rule.walked_id IS '… and ticket';
+COMMENT ON COLUMN bridge.link_rule.settings IS 'The settings as last read, with those of the preset';
+
+CREATE VIEW bridge.console_rule AS
+ SELECT r.id,
+    r.name,
+    r.left_source_id,
+    r.right_source_id,
+    ls.name AS left_source,
+    rs.name AS right_source,
+    r.state,
+    r.state_reason,
+    r.state_since,
+    r.walked_at
+   FROM ((bridge.link_rule r
+     JOIN bridge.source ls ON ((r.left_source_id = ls.id)))
+     JOIN bridge.source rs ON ((r.right_source_id = rs.id)));
+COMMENT ON VIEW bridge.console_rule IS 'A rule as the console shows it';
+COMMENT ON COLUMN bridge.console_rule.id IS 'As in bridge.link_rule';
+COMMENT ON COLUMN bridge.console_rule.name IS 'As in bridge.link_rule';
+COMMENT ON COLUMN bridge.console_rule.left_source_id IS 'As in bridge.link_rule';
+COMMENT ON COLUMN bridge.console_rule.right_source_id IS 'As in bridge.link_rule';
+COMMENT ON COLUMN bridge.console_rule.left_source IS 'Name of the source on the left';
+COMMENT ON COLUMN bridge.console_rule.right_source IS 'Name of the source on the right';
+COMMENT ON COLUMN bridge.console_rule.state IS 'As in bridge.link_rule';
+COMMENT ON COLUMN bridge.console_rule.state_reason IS 'As in bridge.link_rule';
+COMMENT ON COLUMN bridge.console_rule.state_since IS 'As in bridge.link_rule';
+COMMENT ON COLUMN bridge.console_rule.walked_at IS 'As in bridge.link_rule';
 
 CREATE TABLE bridge.console_session (
     token_hash bytea NOT NULL,
@@ -1779,6 +2019,109 @@ COMMENT ON COLUMN bridge.console_user.role IS 'viewer: reads; operator: also has
 COMMENT ON COLUMN bridge.console_user.created_at IS 'When the user was added';
 COMMENT ON COLUMN bridge.console_user.password_set_at IS 'When the password was last set';
 
+CREATE TABLE bridge.outbox (
+    id bigint NOT NULL,
+    link_id bigint NOT NULL,
+    token bigint,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    due_at timestamp with time zone DEFAULT now() NOT NULL,
+    sent_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    attempts integer DEFAULT 0 NOT NULL,
+    status integer,
+    rule_id smallint NOT NULL,
+    source_id smallint NOT NULL,
+    ends_ticket boolean DEFAULT false NOT NULL,
+    side text NOT NULL,
+    kind text NOT NULL,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    item text DEFAULT ''::text NOT NULL,
+    outcome text,
+    error text,
+    fields jsonb DEFAULT '{}'::jsonb NOT NULL,
+    cause jsonb,
+    CONSTRAINT outbox_kind_check CHECK ((kind = ANY (ARRAY['create'::text, 'update'::text, 'note'::text, 'end_duplicate'::text]))),
+    CONSTRAINT outbox_side_check CHECK ((side = ANY (ARRAY['left'::text, 'right'::text]))),
+    CONSTRAINT outbox_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'sending'::text, 'blocked'::text, 'done'::text, 'dropped'::text])))
+);
+ALTER TABLE bridge.outbox ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME bridge.outbox_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+ALTER TABLE ONLY bridge.outbox
+    ADD CONSTRAINT outbox_pkey PRIMARY KEY (id);
+CREATE INDEX outbox_blocked_idx ON bridge.outbox USING btree (rule_id, id) WHERE (state = 'blocked'::text);
+CREATE INDEX outbox_due_at_idx ON bridge.outbox USING btree (source_id, due_at, id) WHERE (state = 'waiting'::text);
+CREATE INDEX outbox_ended_at_idx ON bridge.outbox USING brin (ended_at);
+CREATE INDEX outbox_link_id_idx ON bridge.outbox USING btree (link_id, id);
+CREATE UNIQUE INDEX outbox_open_key ON bridge.outbox USING btree (link_id, side, kind, item) WHERE (state = ANY (ARRAY['waiting'::text, 'sending'::text, 'blocked'::text]));
+CREATE INDEX outbox_sending_idx ON bridge.outbox USING btree (source_id, id) WHERE (state = 'sending'::text);
+COMMENT ON TABLE bridge.outbox IS 'What is to be written to a source, and what was written; the row of an update says what was last missing, for people: what is sent is decided again right before';
+COMMENT ON COLUMN bridge.outbox.id IS 'Key; older rows of a kind go first';
+COMMENT ON COLUMN bridge.outbox.link_id IS 'Link';
+COMMENT ON COLUMN bridge.outbox.token IS 'Token of the lease under which it is being sent; under an older one its outcome has to be found out';
+COMMENT ON COLUMN bridge.outbox.created_at IS 'When it was first missing';
+COMMENT ON COLUMN bridge.outbox.due_at IS 'Not before';
+COMMENT ON COLUMN bridge.outbox.sent_at IS 'When the request was last about to be sent';
+COMMENT ON COLUMN bridge.outbox.ended_at IS 'When it was done or dropped';
+COMMENT ON COLUMN bridge.outbox.attempts IS 'Tries that failed and count; a target that is away or asks for a pause does not';
+COMMENT ON COLUMN bridge.outbox.status IS 'HTTP status of the last answer';
+COMMENT ON COLUMN bridge.outbox.rule_id IS 'Rule of the link';
+COMMENT ON COLUMN bridge.outbox.source_id IS 'Source that is written to';
+COMMENT ON COLUMN bridge.outbox.ends_ticket IS 'It ends the ticket there: waiting notes go first, because ended tickets often take none';
+COMMENT ON COLUMN bridge.outbox.side IS 'Side of the link that is written to';
+COMMENT ON COLUMN bridge.outbox.kind IS 'create: make the counterpart; update: change fields; note: copy a note; end_duplicate: end a second counterpart';
+COMMENT ON COLUMN bridge.outbox.state IS 'waiting; sending: an intent is stored and the request may have been sent; blocked: needs a person; done; dropped: nothing was missing any more';
+COMMENT ON COLUMN bridge.outbox.item IS 'Code of the note, or id of the duplicate; empty for other kinds';
+COMMENT ON COLUMN bridge.outbox.outcome IS 'How it ended: done, unchanged (the target said so already), refused, dropped; null while it is open';
+COMMENT ON COLUMN bridge.outbox.error IS 'Why it is blocked or was last put off, in words of the target where there are any';
+COMMENT ON COLUMN bridge.outbox.fields IS 'What was last missing: {field: {"from", "to"}}';
+COMMENT ON COLUMN bridge.outbox.cause IS 'The observation that it follows from: {"source", "id", "revision", "via", "changed_at", "observed_at"}';
+
+CREATE VIEW bridge.console_write AS
+ SELECT id,
+    link_id,
+    rule_id,
+    source_id,
+    side,
+    kind,
+    item,
+    state,
+    outcome,
+    attempts,
+    fields,
+    cause,
+    status,
+    error,
+    created_at,
+    due_at,
+    sent_at,
+    ended_at
+   FROM bridge.outbox o;
+COMMENT ON VIEW bridge.console_write IS 'A write, open or ended, as the console filters and shows it';
+COMMENT ON COLUMN bridge.console_write.id IS 'As in bridge.outbox';
+COMMENT ON COLUMN bridge.console_write.link_id IS 'As in bridge.outbox';
+COMMENT ON COLUMN bridge.console_write.rule_id IS 'As in bridge.outbox';
+COMMENT ON COLUMN bridge.console_write.source_id IS 'As in bridge.outbox';
+COMMENT ON COLUMN bridge.console_write.side IS 'As in bridge.outbox';
+COMMENT ON COLUMN bridge.console_write.kind IS 'As in bridge.outbox';
+COMMENT ON COLUMN bridge.console_write.item IS 'As in bridge.outbox';
+COMMENT ON COLUMN bridge.console_write.state IS 'As in bridge.outbox';
+COMMENT ON COLUMN bridge.console_write.outcome IS 'As in bridge.outbox';
+COMMENT ON COLUMN bridge.console_write.attempts IS 'As in bridge.outbox';
+COMMENT ON COLUMN bridge.console_write.fields IS 'As in bridge.outbox';
+COMMENT ON COLUMN bridge.console_write.cause IS 'As in bridge.outbox';
+COMMENT ON COLUMN bridge.console_write.status IS 'As in bridge.outbox';
+COMMENT ON COLUMN bridge.console_write.error IS 'As in bridge.outbox';
+COMMENT ON COLUMN bridge.console_write.created_at IS 'As in bridge.outbox';
+COMMENT ON COLUMN bridge.console_write.due_at IS 'As in bridge.outbox';
+COMMENT ON COLUMN bridge.console_write.sent_at IS 'As in bridge.outbox';
+COMMENT ON COLUMN bridge.console_write.ended_at IS 'As in bridge.outbox';
+
 CREATE TABLE bridge.daily_flow (
     source_id smallint NOT NULL,
     day date NOT NULL,
@@ -1846,76 +2189,6 @@ COMMENT ON COLUMN bridge.lease.taken_at IS 'Since when this holder has it';
 COMMENT ON COLUMN bridge.lease.expires_at IS 'Postgres'' clock: when any process may take it';
 COMMENT ON COLUMN bridge.lease.renewed_at IS 'Postgres'' clock: when its holder last took or renewed it; how long ago a bridge last worked';
 
-CREATE TABLE bridge.link (
-    id bigint NOT NULL,
-    rule_id smallint CONSTRAINT link_rule_id_not_null1 NOT NULL,
-    generation integer DEFAULT 0 NOT NULL,
-    revision integer DEFAULT 1 NOT NULL,
-    left_revision integer,
-    right_revision integer,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    state_since timestamp with time zone DEFAULT now() NOT NULL,
-    linked_at timestamp with time zone,
-    checked_at timestamp with time zone,
-    behind_since timestamp with time zone,
-    unsure_until timestamp with time zone,
-    origin text NOT NULL,
-    state text NOT NULL,
-    key text NOT NULL,
-    left_id text,
-    right_id text,
-    state_reason text,
-    base jsonb DEFAULT '{}'::jsonb NOT NULL,
-    left_mark jsonb,
-    right_mark jsonb,
-    intent jsonb,
-    CONSTRAINT link_origin_check CHECK ((origin = ANY (ARRAY['left'::text, 'right'::text, 'match'::text, 'operator'::text]))),
-    CONSTRAINT link_state_check CHECK ((state = ANY (ARRAY['wanted'::text, 'creating'::text, 'unsure'::text, 'linked'::text, 'blocked'::text, 'ended'::text, 'orphaned'::text, 'unlinked'::text]))),
-    CONSTRAINT link_ticket_check CHECK (((left_id IS NOT NULL) OR (right_id IS NOT NULL)))
-)
-WITH (fillfactor='85');
-ALTER TABLE bridge.link ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME bridge.link_id_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1
-);
-ALTER TABLE ONLY bridge.link
-    ADD CONSTRAINT link_key_key UNIQUE (key);
-ALTER TABLE ONLY bridge.link
-    ADD CONSTRAINT link_pkey PRIMARY KEY (id);
-CREATE INDEX link_attention_idx ON bridge.link USING btree (rule_id, state, id) WHERE (state = ANY (ARRAY['wanted'::text, 'creating'::text, 'unsure'::text, 'blocked'::text, 'orphaned'::text]));
-CREATE INDEX link_behind_since_idx ON bridge.link USING btree (behind_since) WHERE (behind_since IS NOT NULL);
-CREATE UNIQUE INDEX link_left_id_key ON bridge.link USING btree (rule_id, left_id) WHERE (state <> 'unlinked'::text);
-CREATE UNIQUE INDEX link_right_id_key ON bridge.link USING btree (rule_id, right_id) WHERE (state <> 'unlinked'::text);
-CREATE INDEX link_unlinked_left_id_idx ON bridge.link USING btree (rule_id, left_id) WHERE (state = 'unlinked'::text);
-CREATE INDEX link_unlinked_right_id_idx ON bridge.link USING btree (rule_id, right_id) WHERE (state = 'unlinked'::text);
-COMMENT ON TABLE bridge.link IS 'Two tickets that are kept in step, or one that has no counterpart yet';
-COMMENT ON COLUMN bridge.link.id IS 'Number used by tmf656-bridge links';
-COMMENT ON COLUMN bridge.link.rule_id IS 'Rule';
-COMMENT ON COLUMN bridge.link.generation IS 'Counts counterparts that were made on purpose after the first';
-COMMENT ON COLUMN bridge.link.revision IS 'Counts writes of this row; a writer that read an older revision starts over';
-COMMENT ON COLUMN bridge.link.left_revision IS 'Revision of the ticket on the left that was last decided on';
-COMMENT ON COLUMN bridge.link.right_revision IS 'Revision of the ticket on the right that was last decided on';
-COMMENT ON COLUMN bridge.link.created_at IS 'When the bridge began to look for a counterpart';
-COMMENT ON COLUMN bridge.link.state_since IS 'Since when it is in this state';
-COMMENT ON COLUMN bridge.link.linked_at IS 'When both tickets were known';
-COMMENT ON COLUMN bridge.link.checked_at IS 'When it was last decided';
-COMMENT ON COLUMN bridge.link.behind_since IS 'Since when something waits to be written; null when both sides are in step';
-COMMENT ON COLUMN bridge.link.unsure_until IS 'Before that the target may still be working on the create that was sent';
-COMMENT ON COLUMN bridge.link.origin IS 'How it began: a ticket on the left or right wanted a counterpart, both were matched, or a person joined them';
-COMMENT ON COLUMN bridge.link.state IS 'wanted: no counterpart yet; creating: to be made; unsure: sent, outcome not known; linked; blocked: needs a person; ended: both sides ended and quiet; orphaned: a side was deleted; unlinked: separated by a person';
-COMMENT ON COLUMN bridge.link.key IS 'Key of the counterpart in its own system: it is looked up by it before it is made again';
-COMMENT ON COLUMN bridge.link.left_id IS 'Ticket on the left; null until it is made';
-COMMENT ON COLUMN bridge.link.right_id IS 'Ticket on the right; null until it is made';
-COMMENT ON COLUMN bridge.link.state_reason IS 'Why it is wanted, blocked, orphaned or unlinked, in words';
-COMMENT ON COLUMN bridge.link.base IS 'What both sides said when a field was last settled: {field: [left, right]}';
-COMMENT ON COLUMN bridge.link.left_mark IS 'After a write to the left: {"updated_at", "version", "answered_at"}; what is older is no change';
-COMMENT ON COLUMN bridge.link.right_mark IS 'The same of the right';
-COMMENT ON COLUMN bridge.link.intent IS 'The write that was sent and of which no outcome is known yet; nothing is decided for this link until it is settled';
-
 CREATE TABLE bridge.link_note (
     link_id bigint NOT NULL,
     noted_at timestamp with time zone,
@@ -1944,55 +2217,6 @@ COMMENT ON COLUMN bridge.link_note.code IS 'Code in the first line of the copy; 
 COMMENT ON COLUMN bridge.link_note.copy_of IS 'Of a copy: the original note on the other side, where it is known';
 COMMENT ON COLUMN bridge.link_note.author IS 'Who wrote it';
 COMMENT ON COLUMN bridge.link_note.text_hash IS 'Hash of the text; another one: it was edited';
-
-CREATE TABLE bridge.link_rule (
-    id smallint NOT NULL,
-    left_source_id smallint NOT NULL,
-    right_source_id smallint NOT NULL,
-    walked_source_id smallint DEFAULT 0 NOT NULL,
-    state text NOT NULL,
-    committed xid8 DEFAULT '0'::xid8 NOT NULL,
-    change_id bigint DEFAULT 0 NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    state_since timestamp with time zone DEFAULT now() NOT NULL,
-    walked_at timestamp with time zone,
-    name text NOT NULL,
-    state_reason text,
-    settings_hash text NOT NULL,
-    walked_id text DEFAULT ''::text NOT NULL,
-    settings jsonb NOT NULL,
-    CONSTRAINT link_rule_state_check CHECK ((state = ANY (ARRAY['on'::text, 'plan'::text, 'off'::text, 'paused'::text, 'held'::text, 'gone'::text])))
-);
-ALTER TABLE bridge.link_rule ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME bridge.link_rule_id_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1
-);
-ALTER TABLE ONLY bridge.link_rule
-    ADD CONSTRAINT link_rule_name_key UNIQUE (name);
-ALTER TABLE ONLY bridge.link_rule
-    ADD CONSTRAINT link_rule_pkey PRIMARY KEY (id);
-CREATE INDEX link_rule_left_source_id_idx ON bridge.link_rule USING btree (left_source_id);
-CREATE INDEX link_rule_right_source_id_idx ON bridge.link_rule USING btree (right_source_id);
-COMMENT ON TABLE bridge.link_rule IS 'A rule of the configuration, [links.NAME], and how far its decisions have come';
-COMMENT ON COLUMN bridge.link_rule.id IS 'Short key used in the other tables';
-COMMENT ON COLUMN bridge.link_rule.left_source_id IS 'Source of the tickets on the left';
-COMMENT ON COLUMN bridge.link_rule.right_source_id IS 'Source of the tickets on the right';
-COMMENT ON COLUMN bridge.link_rule.walked_source_id IS 'How far the walk over all tickets has come: source …';
-COMMENT ON COLUMN bridge.link_rule.state IS 'on: decides and writes; plan: mode = "plan", nothing is written; off: enabled = false; paused: by a person; held: by the circuit breaker; gone: no longer configured';
-COMMENT ON COLUMN bridge.link_rule.committed IS 'Changes up to here (bridge.change.committed) …';
-COMMENT ON COLUMN bridge.link_rule.change_id IS '… and here (bridge.change.id) are decided';
-COMMENT ON COLUMN bridge.link_rule.created_at IS 'When the bridge first knew of this rule: counterparts are made after a complete pass since';
-COMMENT ON COLUMN bridge.link_rule.state_since IS 'Since when it is in this state';
-COMMENT ON COLUMN bridge.link_rule.walked_at IS 'When the last complete walk ended; null while one runs';
-COMMENT ON COLUMN bridge.link_rule.name IS 'Name in the configuration';
-COMMENT ON COLUMN bridge.link_rule.state_reason IS 'Why it is paused or held; null otherwise';
-COMMENT ON COLUMN bridge.link_rule.settings_hash IS 'Hash of the settings; after a change all tickets are looked at again';
-COMMENT ON COLUMN bridge.link_rule.walked_id IS '… and ticket';
-COMMENT ON COLUMN bridge.link_rule.settings IS 'The settings as last read, with those of the preset';
 
 CREATE TABLE bridge.missing_problem (
     source_id smallint NOT NULL,
@@ -2055,69 +2279,6 @@ COMMENT ON TABLE bridge.notification_digest IS 'Digests of stored events, to rec
 COMMENT ON COLUMN bridge.notification_digest.received_at IS 'When it first arrived';
 COMMENT ON COLUMN bridge.notification_digest.source_id IS 'Source';
 COMMENT ON COLUMN bridge.notification_digest.digest IS 'Hash of the whole event';
-
-CREATE TABLE bridge.outbox (
-    id bigint NOT NULL,
-    link_id bigint NOT NULL,
-    token bigint,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    due_at timestamp with time zone DEFAULT now() NOT NULL,
-    sent_at timestamp with time zone,
-    ended_at timestamp with time zone,
-    attempts integer DEFAULT 0 NOT NULL,
-    status integer,
-    rule_id smallint NOT NULL,
-    source_id smallint NOT NULL,
-    ends_ticket boolean DEFAULT false NOT NULL,
-    side text NOT NULL,
-    kind text NOT NULL,
-    state text DEFAULT 'waiting'::text NOT NULL,
-    item text DEFAULT ''::text NOT NULL,
-    outcome text,
-    error text,
-    fields jsonb DEFAULT '{}'::jsonb NOT NULL,
-    cause jsonb,
-    CONSTRAINT outbox_kind_check CHECK ((kind = ANY (ARRAY['create'::text, 'update'::text, 'note'::text, 'end_duplicate'::text]))),
-    CONSTRAINT outbox_side_check CHECK ((side = ANY (ARRAY['left'::text, 'right'::text]))),
-    CONSTRAINT outbox_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'sending'::text, 'blocked'::text, 'done'::text, 'dropped'::text])))
-);
-ALTER TABLE bridge.outbox ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME bridge.outbox_id_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1
-);
-ALTER TABLE ONLY bridge.outbox
-    ADD CONSTRAINT outbox_pkey PRIMARY KEY (id);
-CREATE INDEX outbox_blocked_idx ON bridge.outbox USING btree (rule_id, id) WHERE (state = 'blocked'::text);
-CREATE INDEX outbox_due_at_idx ON bridge.outbox USING btree (source_id, due_at, id) WHERE (state = 'waiting'::text);
-CREATE INDEX outbox_ended_at_idx ON bridge.outbox USING brin (ended_at);
-CREATE INDEX outbox_link_id_idx ON bridge.outbox USING btree (link_id, id);
-CREATE UNIQUE INDEX outbox_open_key ON bridge.outbox USING btree (link_id, side, kind, item) WHERE (state = ANY (ARRAY['waiting'::text, 'sending'::text, 'blocked'::text]));
-CREATE INDEX outbox_sending_idx ON bridge.outbox USING btree (source_id, id) WHERE (state = 'sending'::text);
-COMMENT ON TABLE bridge.outbox IS 'What is to be written to a source, and what was written; the row of an update says what was last missing, for people: what is sent is decided again right before';
-COMMENT ON COLUMN bridge.outbox.id IS 'Key; older rows of a kind go first';
-COMMENT ON COLUMN bridge.outbox.link_id IS 'Link';
-COMMENT ON COLUMN bridge.outbox.token IS 'Token of the lease under which it is being sent; under an older one its outcome has to be found out';
-COMMENT ON COLUMN bridge.outbox.created_at IS 'When it was first missing';
-COMMENT ON COLUMN bridge.outbox.due_at IS 'Not before';
-COMMENT ON COLUMN bridge.outbox.sent_at IS 'When the request was last about to be sent';
-COMMENT ON COLUMN bridge.outbox.ended_at IS 'When it was done or dropped';
-COMMENT ON COLUMN bridge.outbox.attempts IS 'Tries that failed and count; a target that is away or asks for a pause does not';
-COMMENT ON COLUMN bridge.outbox.status IS 'HTTP status of the last answer';
-COMMENT ON COLUMN bridge.outbox.rule_id IS 'Rule of the link';
-COMMENT ON COLUMN bridge.outbox.source_id IS 'Source that is written to';
-COMMENT ON COLUMN bridge.outbox.ends_ticket IS 'It ends the ticket there: waiting notes go first, because ended tickets often take none';
-COMMENT ON COLUMN bridge.outbox.side IS 'Side of the link that is written to';
-COMMENT ON COLUMN bridge.outbox.kind IS 'create: make the counterpart; update: change fields; note: copy a note; end_duplicate: end a second counterpart';
-COMMENT ON COLUMN bridge.outbox.state IS 'waiting; sending: an intent is stored and the request may have been sent; blocked: needs a person; done; dropped: nothing was missing any more';
-COMMENT ON COLUMN bridge.outbox.item IS 'Code of the note, or id of the duplicate; empty for other kinds';
-COMMENT ON COLUMN bridge.outbox.outcome IS 'How it ended: done, unchanged (the target said so already), refused, dropped; null while it is open';
-COMMENT ON COLUMN bridge.outbox.error IS 'Why it is blocked or was last put off, in words of the target where there are any';
-COMMENT ON COLUMN bridge.outbox.fields IS 'What was last missing: {field: {"from", "to"}}';
-COMMENT ON COLUMN bridge.outbox.cause IS 'The observation that it follows from: {"source", "id", "revision", "via", "changed_at", "observed_at"}';
 
 CREATE VIEW bridge.version_with_previous AS
  WITH fact AS (
@@ -2248,8 +2409,9 @@ CREATE TABLE bridge.request (
     arguments jsonb DEFAULT '{}'::jsonb NOT NULL,
     outcome text,
     detail text,
+    subject text DEFAULT ''::text NOT NULL,
     CONSTRAINT request_ended_check CHECK (((ended_at IS NULL) = (outcome IS NULL))),
-    CONSTRAINT request_kind_check CHECK ((kind = ANY (ARRAY['poll'::text, 'reconcile'::text, 'register'::text, 'rotate_secret'::text, 'replay'::text, 'discard'::text]))),
+    CONSTRAINT request_kind_check CHECK ((kind = ANY (ARRAY['poll'::text, 'reconcile'::text, 'register'::text, 'rotate_secret'::text, 'replay'::text, 'discard'::text, 'retry_link'::text, 'retry_writes'::text, 'separate_link'::text, 'join_tickets'::text, 'resolve_conflict'::text, 'pause_rule'::text, 'resume_rule'::text, 'release_rule'::text]))),
     CONSTRAINT request_outcome_check CHECK ((outcome = ANY (ARRAY['done'::text, 'incomplete'::text, 'failed'::text])))
 );
 ALTER TABLE bridge.request ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -2262,22 +2424,67 @@ ALTER TABLE bridge.request ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
 );
 ALTER TABLE ONLY bridge.request
     ADD CONSTRAINT request_pkey PRIMARY KEY (id);
-CREATE UNIQUE INDEX request_open_key ON bridge.request USING btree (source_id, kind) NULLS NOT DISTINCT WHERE (ended_at IS NULL);
+CREATE UNIQUE INDEX request_open_key ON bridge.request USING btree (source_id, kind, subject) NULLS NOT DISTINCT WHERE (ended_at IS NULL);
 CREATE INDEX request_source_id_idx ON bridge.request USING btree (source_id, id);
+CREATE INDEX request_subject_idx ON bridge.request USING btree (subject, id) WHERE (subject <> ''::text);
 COMMENT ON TABLE bridge.request IS 'What an operator asked of the bridge. The process that leads takes it; when that process ends, the next one takes it again';
 COMMENT ON COLUMN bridge.request.id IS 'Key';
 COMMENT ON COLUMN bridge.request.asked_at IS 'When it was asked';
 COMMENT ON COLUMN bridge.request.taken_at IS 'When a process last began with it; null: none has yet';
 COMMENT ON COLUMN bridge.request.ended_at IS 'When it ended, whatever came of it; null while it is open';
-COMMENT ON COLUMN bridge.request.progress_done IS 'How many problems or dead letters were dealt with so far';
+COMMENT ON COLUMN bridge.request.progress_done IS 'How many problems, dead letters or writes were dealt with so far';
 COMMENT ON COLUMN bridge.request.progress_total IS 'Of how many; null where that is not known';
-COMMENT ON COLUMN bridge.request.source_id IS 'Source; null: dead letters of every source';
+COMMENT ON COLUMN bridge.request.source_id IS 'Source; null: dead letters of every source, and what is about links';
 COMMENT ON COLUMN bridge.request.attempts IS 'How often a process began with it';
-COMMENT ON COLUMN bridge.request.kind IS 'poll, reconcile, register, rotate_secret (of the callback), replay or discard (dead letters)';
+COMMENT ON COLUMN bridge.request.kind IS 'poll, reconcile, register, rotate_secret (of the callback), replay or discard (dead letters), retry_link, retry_writes, separate_link, join_tickets, resolve_conflict, pause_rule, resume_rule or release_rule';
 COMMENT ON COLUMN bridge.request.asked_by IS 'Who asked';
-COMMENT ON COLUMN bridge.request.arguments IS 'Which dead letters: numbers, or reason (null: any) and up_to (the newest number when it was asked)';
+COMMENT ON COLUMN bridge.request.arguments IS 'Which dead letters: numbers, or reason (null: any) and up_to (the newest number when it was asked); which link, field or rule, and what is to be done';
 COMMENT ON COLUMN bridge.request.outcome IS 'done; incomplete (a pass may have missed problems, some letters are still not understood); failed';
 COMMENT ON COLUMN bridge.request.detail IS 'What came of it, in words';
+COMMENT ON COLUMN bridge.request.subject IS 'What exactly it is about, where one of a kind and source is not enough: a link, a field of it, a rule; else empty';
+
+CREATE VIEW bridge.request_state AS
+ SELECT r.id,
+    s.name AS source,
+    r.kind,
+    r.subject,
+    r.asked_by,
+    r.asked_at,
+    r.taken_at,
+    r.ended_at,
+    r.progress_done,
+    r.progress_total,
+    r.attempts,
+    r.outcome,
+    r.detail,
+    r.arguments,
+        CASE
+            WHEN (r.outcome IS NOT NULL) THEN r.outcome
+            WHEN ((NOT (EXISTS ( SELECT
+               FROM bridge.lease l
+              WHERE ((l.name = 'jobs'::text) AND (l.expires_at > clock_timestamp()))))) AND (COALESCE(r.taken_at, r.asked_at) < (clock_timestamp() - '00:01:00'::interval))) THEN 'no_leader'::text
+            WHEN (r.taken_at IS NOT NULL) THEN 'running'::text
+            WHEN (r.asked_at < (clock_timestamp() - '00:01:00'::interval)) THEN 'no_leader'::text
+            ELSE 'asked'::text
+        END AS state
+   FROM (bridge.request r
+     LEFT JOIN bridge.source s ON ((r.source_id = s.id)));
+COMMENT ON VIEW bridge.request_state IS 'A request as the console shows it';
+COMMENT ON COLUMN bridge.request_state.id IS 'As in bridge.request';
+COMMENT ON COLUMN bridge.request_state.source IS 'Name of the source';
+COMMENT ON COLUMN bridge.request_state.kind IS 'As in bridge.request';
+COMMENT ON COLUMN bridge.request_state.subject IS 'As in bridge.request';
+COMMENT ON COLUMN bridge.request_state.asked_by IS 'As in bridge.request';
+COMMENT ON COLUMN bridge.request_state.asked_at IS 'As in bridge.request';
+COMMENT ON COLUMN bridge.request_state.taken_at IS 'As in bridge.request';
+COMMENT ON COLUMN bridge.request_state.ended_at IS 'As in bridge.request';
+COMMENT ON COLUMN bridge.request_state.progress_done IS 'As in bridge.request';
+COMMENT ON COLUMN bridge.request_state.progress_total IS 'As in bridge.request';
+COMMENT ON COLUMN bridge.request_state.attempts IS 'As in bridge.request';
+COMMENT ON COLUMN bridge.request_state.outcome IS 'As in bridge.request';
+COMMENT ON COLUMN bridge.request_state.detail IS 'As in bridge.request';
+COMMENT ON COLUMN bridge.request_state.arguments IS 'As in bridge.request';
+COMMENT ON COLUMN bridge.request_state.state IS 'asked, running, no_leader (nobody has taken it for a minute), or how it ended';
 
 CREATE TABLE bridge.resolution (
     source_id smallint NOT NULL,
@@ -3543,6 +3750,12 @@ COMMENT ON COLUMN report.write.status IS 'HTTP status of the answer';
 COMMENT ON COLUMN report.write.outcome IS 'done, unchanged (the target said so already), refused or dropped (nothing was missing any more)';
 COMMENT ON COLUMN report.write.write_id IS 'Number of the write; one row for each field of it';
 
+CREATE TRIGGER conflict_changed AFTER INSERT OR UPDATE ON bridge.conflict FOR EACH ROW EXECUTE FUNCTION bridge.announce_link();
+CREATE TRIGGER link_made AFTER INSERT ON bridge.link FOR EACH ROW EXECUTE FUNCTION bridge.announce_link();
+CREATE TRIGGER link_state_changed AFTER UPDATE ON bridge.link FOR EACH ROW WHEN ((old.state <> new.state)) EXECUTE FUNCTION bridge.announce_link();
+CREATE TRIGGER rule_state_changed AFTER UPDATE ON bridge.link_rule FOR EACH ROW WHEN ((old.state <> new.state)) EXECUTE FUNCTION bridge.announce_link();
+CREATE TRIGGER write_blocked AFTER UPDATE ON bridge.outbox FOR EACH ROW WHEN (((old.state = 'blocked'::text) <> (new.state = 'blocked'::text))) EXECUTE FUNCTION bridge.announce_link();
+
 ALTER TABLE ONLY bridge.conflict
     ADD CONSTRAINT conflict_link_id_fkey FOREIGN KEY (link_id) REFERENCES bridge.link(id) ON DELETE CASCADE;
 ALTER TABLE ONLY bridge.dead_letter
@@ -3571,6 +3784,7 @@ GRANT USAGE ON SCHEMA bridge_migration TO bridge_front;
 GRANT USAGE ON SCHEMA report TO bridge_reader;
 GRANT USAGE ON SCHEMA report TO bridge_writer;
 GRANT USAGE ON SCHEMA report TO bridge_front;
+REVOKE ALL ON FUNCTION bridge.announce_link() FROM PUBLIC;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.source TO bridge_writer;
 GRANT SELECT(id) ON TABLE bridge.source TO bridge_front;
 GRANT SELECT(name) ON TABLE bridge.source TO bridge_front;
@@ -3579,6 +3793,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.watermark TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.report_setting TO bridge_writer;
 REVOKE ALL ON FUNCTION bridge.drop_notification_day(day date) FROM PUBLIC;
 GRANT ALL ON FUNCTION bridge.drop_notification_day(day date) TO bridge_writer;
+REVOKE ALL ON FUNCTION bridge.grant_links_to_front() FROM PUBLIC;
 REVOKE ALL ON FUNCTION bridge.grant_pages_to_front() FROM PUBLIC;
 REVOKE ALL ON FUNCTION bridge.grant_to_front() FROM PUBLIC;
 REVOKE ALL ON FUNCTION bridge.make_notification_day(day date) FROM PUBLIC;
@@ -3591,6 +3806,7 @@ GRANT SELECT ON TABLE bridge.known_problem TO PUBLIC;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.known_problem TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.service_problem_version TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.service_problem_with_body TO bridge_writer;
+GRANT SELECT ON TABLE bridge.service_problem_with_body TO bridge_front;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.status_change TO bridge_writer;
 GRANT SELECT ON TABLE bridge.valid_status TO PUBLIC;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.valid_status TO bridge_writer;
@@ -3609,8 +3825,16 @@ GRANT SELECT ON TABLE report.status_interval TO bridge_front;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.status_entry TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.computed_resolution TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.conflict TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.console_conflict TO bridge_writer;
+GRANT SELECT ON TABLE bridge.console_conflict TO bridge_front;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.link TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.console_link TO bridge_writer;
+GRANT SELECT ON TABLE bridge.console_link TO bridge_front;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.console_problem TO bridge_writer;
 GRANT SELECT ON TABLE bridge.console_problem TO bridge_front;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.link_rule TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.console_rule TO bridge_writer;
+GRANT SELECT ON TABLE bridge.console_rule TO bridge_front;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.console_session TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.console_session TO bridge_front;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.dead_letter TO bridge_writer;
@@ -3624,23 +3848,25 @@ GRANT SELECT ON TABLE bridge.console_source TO bridge_front;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.console_user TO bridge_writer;
 GRANT SELECT ON TABLE bridge.console_user TO bridge_front;
 GRANT UPDATE(password_hash) ON TABLE bridge.console_user TO bridge_front;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.outbox TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.console_write TO bridge_writer;
+GRANT SELECT ON TABLE bridge.console_write TO bridge_front;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.daily_flow TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.daily_flow_kind TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.extra_column TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.lease TO bridge_writer;
 GRANT SELECT ON TABLE bridge.lease TO bridge_front;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.link TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.link_note TO bridge_writer;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.link_rule TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.missing_problem TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.notification TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.notification_digest TO bridge_writer;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.outbox TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.version_with_previous TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.problem_timeline TO bridge_writer;
 GRANT SELECT ON TABLE bridge.problem_timeline TO bridge_front;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.request TO bridge_writer;
 GRANT SELECT,INSERT ON TABLE bridge.request TO bridge_front;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.request_state TO bridge_writer;
+GRANT SELECT ON TABLE bridge.request_state TO bridge_front;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.resolution TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.setting_revision TO bridge_writer;
 GRANT SELECT,INSERT ON TABLE bridge.setting_revision TO bridge_front;

@@ -5,7 +5,7 @@ not separated: its outcome has to be known first. What is chosen takes effect wh
 which is within a second.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
@@ -78,10 +78,21 @@ async def retry_rule(connection: Connection, name: str, *, error: str = "") -> i
     """Try again all that is blocked of a rule, or what has a text in its error; return how many links."""
     rule = await rule_named(connection, name)
     numbers = await outbox.requeue(connection, rule_id=rule.id, error=error)
+    await _create_again(connection, numbers)
+    return len(numbers)
+
+
+async def retry_writes(connection: Connection, outbox_ids: Sequence[int]) -> int:
+    """Try these writes again, as far as they are still blocked; return how many."""
+    numbers = await outbox.requeue_rows(connection, outbox_ids)
+    await _create_again(connection, numbers)
+    return len(numbers)
+
+
+async def _create_again(connection: Connection, numbers: Iterable[int]) -> None:
     rows = await link_table.lock(connection, numbers)
     blocked = [row for row in rows.values() if row.state is LinkState.BLOCKED]
     await link_table.save(connection, [replace(row, state=LinkState.CREATING, state_reason=None) for row in blocked])
-    return len(numbers)
 
 
 async def separate(connection: Connection, link: LinkRow, *, by: str, why: str) -> None:
@@ -138,8 +149,17 @@ async def _clear(connection: Connection, rows: Iterable[LinkRow]) -> None:
     await link_table.remove(connection, [row.id for row in alone])
 
 
-async def resolve(connection: Connection, link: LinkRow, field: str, choice: Side | str, *, by: str) -> None:
-    """Choose the side whose value is to stand on both, or `conflict.DISMISSED`; PermanentError: nothing waits there."""
+async def resolve(
+    connection: Connection, link: LinkRow, field: str, choice: Side | str, *, by: str, seen: str | None = None
+) -> None:
+    """Choose the side whose value is to stand on both, or `conflict.DISMISSED`; PermanentError: nothing waits there, or
+    what waits does not say any more what was `seen` (`conflict.seen_mark`).
+    """
+    if seen is not None:
+        found = (await conflict.of_links(connection, [link.id])).get(link.id, [])
+        waits = [one for one in found if one.field == field and one.outcome == "waiting"]
+        if waits and conflict.seen_mark(waits[-1].left_value, waits[-1].right_value) != seen:
+            raise PermanentError(f"link {link.id}: {field!r} says something else by now; look again, then choose")
     if not await conflict.decide(connection, link.id, field, choice, by):
         found = (await conflict.of_links(connection, [link.id])).get(link.id, [])
         waiting = ", ".join(one.field for one in found if one.outcome == "waiting") or "none"

@@ -7,8 +7,6 @@ time. A rotated secret would retire the one before: it is written in the transac
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from msgspec import Struct
-
 from bridge.errors import PermanentError
 from bridge.http.list_page import ListPage
 from bridge.ingest.dead_letter_replay import replay
@@ -16,30 +14,17 @@ from bridge.pull.page_import import Tally
 from bridge.pull.pass_summary import summary
 from bridge.pull.poll import Poller
 from bridge.pull.reconcile import Reconciler
+from bridge.requests.link_handlers import LinkRequestHandlers
+from bridge.requests.outcome import RequestEnd, RequestProgress
 from bridge.sources.callback_secret import refuse_configured_secret, rotate
 from bridge.sources.state import SourceState
 from bridge.sources.subscription import Subscriber
 from bridge.storage import dead_letter
 from bridge.storage.database import Connection, Database
+from bridge.storage.lease import LeaderFence
 from bridge.storage.observation import Stored
 from bridge.storage.request import OperatorRequest, RequestOutcome
 from bridge.telemetry.metrics import Metrics
-
-
-class RequestEnd(Struct, frozen=True):
-    """How a request ended. `write`: what is written in the transaction that ends it."""
-
-    outcome: RequestOutcome
-    detail: str
-    write: Callable[[Connection], Awaitable[None]] | None = None
-
-
-@dataclass(slots=True)
-class RequestProgress:
-    """How far a request has come; `total` None: not known."""
-
-    done: int = 0
-    total: int | None = None
 
 
 @dataclass(slots=True)
@@ -50,7 +35,9 @@ class RequestHandlers:
     database: Database
     metrics: Metrics
     on_stored: Callable[[Stored], None] | None = None
+    fence: LeaderFence = field(default_factory=LeaderFence)
     _handlers: dict[str, Callable[[OperatorRequest, RequestProgress], Awaitable[RequestEnd]]] = field(init=False)
+    _links: LinkRequestHandlers = field(init=False)
 
     def __post_init__(self) -> None:
         """Know the handler of each kind."""
@@ -62,10 +49,12 @@ class RequestHandlers:
             "replay": self._replay,
             "discard": self._discard,
         }
+        self._links = LinkRequestHandlers(self.database, self.fence)
 
     async def handle(self, request: OperatorRequest, progress: RequestProgress) -> RequestEnd:
         """Do it. Raises PermanentError for what cannot be done, and what the flow itself raises."""
-        return await self._handlers[request.kind](request, progress)
+        handle = self._handlers.get(request.kind, self._links.handle)
+        return await handle(request, progress)
 
     def _source(self, request: OperatorRequest) -> SourceState:
         source = self.sources.get(request.source or "")

@@ -13,11 +13,13 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
-from bridge.errors import BridgeError, DatabaseUnavailableError
-from bridge.requests.handlers import RequestEnd, RequestHandlers, RequestProgress
+from bridge.errors import BridgeError, DatabaseUnavailableError, PermanentError
+from bridge.requests.handlers import RequestHandlers
+from bridge.requests.outcome import RequestEnd, RequestProgress
 from bridge.schedule import Job, every, expected, run_job
 from bridge.storage import request as requests
 from bridge.storage.database import Database
+from bridge.storage.errors import RefusedError
 from bridge.storage.lease import LeaderFence, LeaseLostError
 from bridge.storage.request import OperatorRequest
 from bridge.telemetry.metrics import Metrics
@@ -96,21 +98,37 @@ class RequestWorker:
             return RequestEnd("failed", f"unexpected {type(error).__name__}: see the log")
 
     async def _end(self, request: OperatorRequest, ended: RequestEnd) -> None:
-        async with self.database.transaction() as connection:
-            await self.fence.hold(connection)
-            if not await requests.end(connection, request.id, ended.outcome, ended.detail):
-                return
-            if ended.write is not None:
-                await ended.write(connection)
+        try:
+            detail = await self._write_end(request, ended)
+        except RefusedError:  # by Postgres: that is nothing that was asked
+            raise
+        except PermanentError as error:  # what was asked cannot be done
+            ended = RequestEnd("failed", str(error) or type(error).__name__)
+            detail = await self._write_end(request, ended)
+        if detail is None:
+            return
         log.info(
             "request ended",
             request=request.id,
             kind=request.kind,
             source=request.source,
+            subject=request.subject,
             asked_by=request.asked_by,
             outcome=ended.outcome,
-            detail=ended.detail,
+            detail=detail,
         )
+
+    async def _write_end(self, request: OperatorRequest, ended: RequestEnd) -> str | None:
+        """Write the end, with all that belongs to it, and return what came of it; None when it had ended already."""
+        async with self.database.transaction() as connection:
+            await self.fence.hold(connection)
+            if not await requests.lock_open(connection, request.id):
+                return None
+            detail = ended.detail
+            if ended.write is not None:
+                detail = await ended.write(connection) or detail
+            await requests.end(connection, request.id, ended.outcome, detail)
+        return detail
 
     async def _show(self, request: OperatorRequest, progress: RequestProgress) -> None:
         """Write down how far it has come, each second in which it has come further."""

@@ -7,8 +7,10 @@ open, too, until its write was answered, and is not kept twice however often it 
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from hashlib import blake2b
 from typing import Any
 
+import orjson
 from msgspec import Struct
 
 from bridge.domain.link.field import ConflictKind
@@ -118,6 +120,11 @@ async def choices(connection: Connection, link_ids: Iterable[int]) -> dict[int, 
 async def undone(connection: Connection, rule_id: int, *, limit: int) -> list[int]:
     """Return links of a rule with a choice that was made since they were last decided."""
     return [row["link_id"] for row in await connection.fetch(queries("conflict")["undone"], rule_id, limit)]
+
+
+def seen_mark(left_value: str | None, right_value: str | None) -> str:
+    """Return a short text that is another one when either value is: what a person saw who chooses."""
+    return blake2b(orjson.dumps([left_value, right_value]), digest_size=8).hexdigest()
 
 
 async def decide(connection: Connection, link_id: int, field: str, outcome: Side | str, by: str) -> bool:

@@ -192,6 +192,29 @@ async def requeue(
     return sorted({row["link_id"] for row in rows})
 
 
+class BlockedFilter(Struct, frozen=True):
+    """Which blocked rows are meant; None: any. `error`: a text that stands in the error."""
+
+    rule: str | None = None
+    target: str | None = None
+    kind: str | None = None
+    error: str | None = None
+
+
+async def blocked(
+    connection: Connection, chosen: BlockedFilter, *, after: int = 0, up_to: int, limit: int
+) -> list[int]:
+    """Return the next blocked rows, the oldest first."""
+    values = (chosen.rule, chosen.target, chosen.kind, chosen.error, after, up_to, limit)
+    return [row["id"] for row in await connection.fetch(queries("outbox")["blocked"], *values)]
+
+
+async def requeue_rows(connection: Connection, outbox_ids: Sequence[int]) -> list[int]:
+    """Try these again, as far as they are still blocked. Return the link of each that is."""
+    rows = await connection.fetch(queries("outbox")["requeue_rows"], list(outbox_ids))
+    return [row["link_id"] for row in rows]
+
+
 async def sending(connection: Connection, source_id: int) -> list[OutboxRow]:
     """Return the rows of a source whose outcome is not known."""
     return [_read(row.items()) for row in await connection.fetch(queries("outbox")["sending"], source_id)]

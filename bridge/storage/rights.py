@@ -35,15 +35,23 @@ $$
 """
 _TO_FRONT = """
 do $$
+declare
+    granting regprocedure;
 begin
-    if to_regprocedure('bridge.grant_pages_to_front()') is not null
-        and not has_schema_privilege('bridge_front', 'bridge', 'usage') then
-        perform bridge.grant_to_front();
-        perform bridge.grant_pages_to_front();
+    if has_schema_privilege('bridge_front', 'bridge', 'usage') then
+        return;
     end if;
+    for granting in
+        select p.oid::regprocedure from pg_proc as p
+        where p.pronamespace = to_regnamespace('bridge') and p.proname ~ '^grant_.*to_front$' and p.pronargs = 0
+        order by p.proname
+    loop
+        execute format('select %s', granting);
+    end loop;
 end
 $$
 """
+"""Each migration that has something for the console has a function that grants it."""
 _NO_JIT = """
 do $$
 begin

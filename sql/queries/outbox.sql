@@ -130,6 +130,26 @@ where
     and (o.link_id = any($1::bigint[]) or (o.rule_id = $2 and ($3 = '' or strpos(o.error, $3) > 0)))
 returning o.link_id;
 
+-- name: requeue_rows
+-- The same of these rows, as far as they are still blocked.
+update bridge.outbox as o set state = 'waiting', attempts = 0, due_at = now()
+where o.state = 'blocked' and o.id = any($1::bigint[])
+returning o.link_id;
+
+-- name: blocked
+-- The next $7 rows that are blocked, after $5 and up to $6: of a rule, for a target, of a kind, with that in their error, as far as these are given.
+select o.id
+from bridge.outbox as o
+inner join bridge.link_rule as r on o.rule_id = r.id
+inner join bridge.source as s on o.source_id = s.id
+where
+    o.state = 'blocked'
+    and ($1::text is null or r.name = $1) and ($2::text is null or s.name = $2) and ($3::text is null or o.kind = $3)
+    and ($4::text is null or strpos(o.error, $4) > 0)
+    and o.id > $5 and o.id <= $6
+order by o.id
+limit $7;
+
 -- name: sending
 -- Rows of a source whose outcome is not known.
 select

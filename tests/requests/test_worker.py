@@ -5,7 +5,7 @@ from typing import Any
 import anyio
 import pytest
 
-from bridge.requests.handlers import RequestEnd
+from bridge.requests.outcome import RequestEnd
 from bridge.requests.worker import RequestWorker
 from bridge.schedule import Wake
 from bridge.storage import lease

@@ -33,6 +33,25 @@ async def test_kinds_and_sources_do_not_stand_in_each_others_way(database: Datab
     assert len(set(numbers)) == 3
 
 
+async def test_requests_about_different_things_do_not_stand_in_each_others_way(database: Database) -> None:
+    async with database.transaction() as connection:
+        numbers = [
+            (await requests.ask(connection, None, "pause_rule", "anna", {}, subject=subject))[0]
+            for subject in ("rule a", "rule b", "rule a")
+        ]
+        assert numbers[0] == numbers[2] != numbers[1]
+        await requests.end(connection, numbers[0], "done", "paused")
+        again, new = await requests.ask(connection, None, "pause_rule", "anna", {}, subject="rule a")
+        assert (new, again in numbers) == (True, False)
+        shown = await requests.recent(connection, ["pause_rule"], hours=1, limit=9)
+        assert [one.id for one in shown] == [again, numbers[1], numbers[0]]
+        shown = await requests.recent(connection, ["pause_rule"], hours=1, limit=9, subject="rule b")
+        assert [(one.id, one.subject, one.state) for one in shown] == [(numbers[1], "rule b", "asked")]
+        await connection.execute("update bridge.request set ended_at = ended_at - interval '2 hours'")
+        assert len(await requests.recent(connection, ["pause_rule"], hours=1, limit=9)) == 2
+        assert await requests.latest(connection) == [], "lists of other pages do not show them"
+
+
 async def test_the_open_request_of_a_kind_is_shown_before_ended_ones(database: Database, source_id: int) -> None:
     async with database.transaction() as connection:
         first, _ = await requests.ask(connection, source_id, "poll", "anna", {})
