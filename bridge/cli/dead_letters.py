@@ -9,13 +9,15 @@ from rich.table import Table
 from rich.text import Text
 
 from bridge.bootstrap import OpenDatabase, ensure_schema, open_database
+from bridge.cli.audited import entry
 from bridge.cli.examples import examples
 from bridge.cli.options import Config, Json, known_sources, on_loop, require_data, settings_for
 from bridge.cli.terminal import json_text, safe, safe_line
 from bridge.errors import PermanentError
 from bridge.ingest.dead_letter_replay import replay as read_again
 from bridge.settings import Settings
-from bridge.storage import dead_letter
+from bridge.storage import audit, dead_letter
+from bridge.storage.request import RequestKind
 
 app = typer.Typer(
     help="Notifications and rows that could not be understood: kept with their bytes until replayed or discarded.",
@@ -110,7 +112,7 @@ def replay(numbers: Numbers = None, config: Config = None, source: Source = None
 
     async def replayed(place: OpenDatabase) -> list[str]:
         failures = []
-        for number in await _chosen(place, numbers, source, every=every):
+        for number in await _chosen(place, "replay", numbers, source, every=every):
             failure = await read_again(place.database, number)
             typer.echo(f"{number}: {safe_line(failure or 'replayed')}")
             failures += [failure] if failure else []
@@ -125,7 +127,7 @@ def discard(numbers: Numbers = None, config: Config = None, source: Source = Non
     """Mark letters as dealt with. Their bytes stay until they are pruned."""
 
     async def discarded(place: OpenDatabase) -> None:
-        for number in await _chosen(place, numbers, source, every=every):
+        for number in await _chosen(place, "discard", numbers, source, every=every):
             async with place.database.transaction() as connection:
                 done = await dead_letter.settle(connection, number, "discarded")
             typer.echo(f"{number}: {'discarded' if done else 'was not waiting'}")
@@ -141,13 +143,18 @@ async def _letter(place: OpenDatabase, number: int) -> dict[str, Any]:
     return letter
 
 
-async def _chosen(place: OpenDatabase, numbers: list[int] | None, source: str | None, *, every: bool) -> list[int]:
-    if numbers:
-        return numbers
-    if not every:
+async def _chosen(
+    place: OpenDatabase, what: RequestKind, numbers: list[int] | None, source: str | None, *, every: bool
+) -> list[int]:
+    """Return the letters to handle, once the audit says so: a command that is killed has done some of it."""
+    if not numbers and not every:
         raise typer.BadParameter("name letters by number, or say --all")
-    async with place.database.connection() as connection:
-        return await dead_letter.waiting(connection, source)
+    async with place.database.transaction() as connection:
+        chosen = numbers or await dead_letter.waiting(connection, source)
+        after = {"numbers": chosen} if numbers else {"letters": len(chosen), "up_to": max(chosen, default=0)}
+        if chosen:
+            await audit.record(connection, entry(f"request.{what}", source or "every source", after=after))
+    return chosen
 
 
 def _with_database(config: Path | None, work: Any) -> Any:

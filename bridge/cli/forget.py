@@ -5,12 +5,13 @@ from typing import Annotated
 import typer
 
 from bridge.bootstrap import OpenDatabase, client_for, ensure_schema, open_database, with_overlay
+from bridge.cli.audited import entry
 from bridge.cli.options import Config, known_sources, on_loop, require_data, settings_for
 from bridge.cli.terminal import safe_line
 from bridge.errors import BridgeError, PermanentError
 from bridge.settings import Settings
 from bridge.sources.client import hub_of
-from bridge.storage import lease, source_removal, subscription
+from bridge.storage import audit, lease, source_removal, subscription
 from bridge.storage import source as source_table
 from bridge.storage.subscription import HubSubscription
 from bridge.telemetry.metrics import Metrics
@@ -54,6 +55,9 @@ async def _forget(settings: Settings, name: str, *, ask: bool) -> None:
         if ask:
             what = f"{there.problems:,} problems with their history and {there.dead_letters:,} dead letters"
             typer.confirm(f"Remove {name}, {what}?", abort=True)
+        async with place.database.transaction() as connection:
+            before = {"problems": there.problems, "dead_letters": there.dead_letters}
+            await audit.record(connection, entry("source.forget", name, before=before))
         for one in held:
             typer.echo(await _deregister(settings, name, place, one))
         removed = await source_removal.remove(place.database, source_id)

@@ -1,6 +1,5 @@
 """`links`: what rules would do, what links are like, and what people do about them."""
 
-import getpass
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, TypeVar
 
@@ -9,6 +8,7 @@ from rich.console import Console
 
 from bridge.bootstrap import ensure_schema, open_database
 from bridge.cli import links_output
+from bridge.cli.audited import entry, who
 from bridge.cli.examples import examples
 from bridge.cli.options import Config, Json, on_loop, require_data, settings_for
 from bridge.cli.terminal import json_text, safe_line
@@ -21,7 +21,7 @@ from bridge.links.rule_jobs import kinds_of, run_of
 from bridge.schedule import now
 from bridge.settings import Settings
 from bridge.settings.preset import preset_names, preset_text
-from bridge.storage import conflict, link_rule, outbox
+from bridge.storage import audit, conflict, link_rule, outbox
 from bridge.storage import link as link_table
 from bridge.storage.conflict import DISMISSED
 from bridge.storage.database import Connection
@@ -197,7 +197,8 @@ def resolve(
 
     async def chosen(connection: Connection) -> None:
         row = await operator.link_named(connection, link, rule)
-        await operator.resolve(connection, row, field, choices[choice], by=_who())
+        await operator.resolve(connection, row, field, choices[choice], by=who())
+        await audit.record(connection, entry("links.resolve", f"link {row.id} {field}", after={"choice": choice}))
 
     _with_connection(settings_for(config, quiet=True), chosen)
     typer.echo(f"{safe_line(link)} {safe_line(field)}: {choice}")
@@ -214,7 +215,10 @@ def pause(
 
     async def paused(connection: Connection) -> list[str]:
         names = [row.name for row in await link_rule.find(connection)] if every else [rule or ""]
-        return [name for name in names if await operator.pause(connection, name, by=_who(), reason=reason)]
+        done = [name for name in names if await operator.pause(connection, name, by=who(), reason=reason)]
+        for name in done:
+            await audit.record(connection, entry("links.pause", name, reason=reason))
+        return done
 
     if (rule is None) is not every:
         raise typer.BadParameter("name a rule, or give --all", param_hint="RULE")
@@ -226,7 +230,7 @@ def resume(rule: RuleArgument, config: Config = None) -> None:
     """Let a paused rule go on."""
 
     async def resumed(connection: Connection) -> list[str]:
-        return [rule] if await operator.resume(connection, rule) else []
+        return await _done(connection, "links.resume", rule) if await operator.resume(connection, rule) else []
 
     _say(_with_connection(settings_for(config, quiet=True), resumed), "goes on", "it is not paused")
 
@@ -236,7 +240,7 @@ def release(rule: RuleArgument, config: Config = None) -> None:
     """Let a rule go on that was held because it would have made or changed too much at once."""
 
     async def released(connection: Connection) -> list[str]:
-        return [rule] if await operator.release(connection, rule) else []
+        return await _done(connection, "links.release", rule) if await operator.release(connection, rule) else []
 
     _say(_with_connection(settings_for(config, quiet=True), released), "goes on", "it is not held")
 
@@ -254,9 +258,15 @@ def retry(
 
     async def tried(connection: Connection) -> int:
         if not links:
-            return await operator.retry_rule(connection, rule or "", error=error)
+            number = await operator.retry_rule(connection, rule or "", error=error)
+            after = {"links": number} | ({"error": error} if error else {})
+            await audit.record(connection, entry("links.retry", rule or "", after=after))
+            return number
         rows = [await operator.link_named(connection, one, rule) for one in links]
-        return sum([await operator.retry(connection, row) for row in rows])
+        done = [row.id for row in rows if await operator.retry(connection, row)]
+        for number in done:
+            await audit.record(connection, entry("links.retry", f"link {number}"))
+        return len(done)
 
     typer.echo(f"{_with_connection(settings_for(config, quiet=True), tried)} tried again")
 
@@ -276,7 +286,9 @@ def unlink(link: LinkArgument, config: Config = None, rule: RuleOption = None) -
 def _separate(config: Any, link: str, rule: str | None, why: str) -> None:
     async def separated(connection: Connection) -> int:
         row = await operator.link_named(connection, link, rule)
-        await operator.separate(connection, row, by=_who(), why=why)
+        await operator.separate(connection, row, by=who(), why=why)
+        action = "links.ignore" if why == "ignored" else "links.unlink"
+        await audit.record(connection, entry(action, f"link {row.id}"))
         return row.id
 
     typer.echo(f"link {_with_connection(settings_for(config, quiet=True), separated)}: {why}")
@@ -292,7 +304,10 @@ def join(
     """Join two tickets that belong together; they are compared within seconds, as at a first comparison."""
 
     async def joined(connection: Connection) -> int:
-        return await operator.join(connection, rule, left, right)
+        number = await operator.join(connection, rule, left, right)
+        after = {"rule": rule, "left": left, "right": right}
+        await audit.record(connection, entry("links.link", f"link {number}", after=after))
+        return number
 
     typer.echo(f"link {_with_connection(settings_for(config, quiet=True), joined)}: joined")
 
@@ -309,18 +324,16 @@ def preset(name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Na
     typer.echo(preset_text(name), nl=False)
 
 
+async def _done(connection: Connection, action: str, rule: str) -> list[str]:
+    await audit.record(connection, entry(action, rule))
+    return [rule]
+
+
 def _say(names: list[str], done: str, otherwise: str) -> None:
     for name in names:
         typer.echo(f"{safe_line(name)}: {done}")
     if not names:
         raise PermanentError(f"nothing to do: {otherwise}; see `tmf656-bridge links list`")
-
-
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "operator"
 
 
 def _with_connection(settings: Settings, work: Callable[[Connection], Awaitable[T]]) -> T:

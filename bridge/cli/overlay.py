@@ -1,14 +1,12 @@
 """Reading and taking back what was set in the console, for `config`."""
 
-import os
-from getpass import getuser
-
 import anyio
 
 from bridge.bootstrap import ensure_schema, open_database
+from bridge.cli.audited import entry, who
 from bridge.settings import Settings
 from bridge.settings.overlay import SettingsOverlay
-from bridge.storage import setting
+from bridge.storage import audit, setting
 from bridge.storage.setting import RevisionConflictError, SettingChange
 
 DATABASE_SECONDS = 10
@@ -36,14 +34,10 @@ async def drop(settings: Settings) -> str:
                         for key, entry in overlay.entries.items()
                     }
                     reason = "tmf656-bridge config --drop-overlay"
-                    await setting.append(connection, overlay.revision, _user(), reason, changes, via="cli")
+                    number = await setting.append(connection, overlay.revision, who(), reason, changes, via="cli")
+                    before = {key: change.before for key, change in changes.items()}
+                    row = entry("configuration.save", f"revision {number}", before=before, reason=reason)
+                    await audit.record(connection, row)
                 return f"no longer set in the console: {', '.join(sorted(changes))}"
             except RevisionConflictError:  # somebody saved at this moment: that goes, too
                 continue
-
-
-def _user() -> str:
-    try:
-        return getuser()
-    except (KeyError, OSError):  # a container without a name for its user
-        return f"user {os.getuid()}"

@@ -3,9 +3,11 @@
 import typer
 
 from bridge.bootstrap import ensure_schema, open_database, source_of, with_overlay
+from bridge.cli.audited import entry
 from bridge.cli.options import Config, SourceName, on_loop, require_data, settings_for
 from bridge.settings import Settings
 from bridge.sources.callback_secret import refuse_configured_secret, rotate
+from bridge.storage import audit
 
 
 def rotate_secret(
@@ -33,3 +35,4 @@ async def _renew(settings: Settings, name: str) -> None:
         refuse_configured_secret(name, source_of(in_force, name))
         async with place.database.transaction() as connection:
             await rotate(connection, name)
+            await audit.record(connection, entry("request.rotate_secret", name))

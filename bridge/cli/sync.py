@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from bridge.bootstrap import client_for, ensure_schema, open_database, source_of, source_state_for, with_overlay
+from bridge.cli.audited import entry
 from bridge.cli.options import Config, SourceName, on_loop, settings_for
 from bridge.http.list_page import ListPage
 from bridge.pull.page_import import Tally
@@ -15,6 +16,7 @@ from bridge.pull.pass_summary import summary
 from bridge.pull.poll import Poller
 from bridge.pull.reconcile import Reconciler
 from bridge.settings import Settings
+from bridge.storage import audit
 from bridge.telemetry.metrics import Metrics
 
 
@@ -62,6 +64,9 @@ async def _sync(settings: Settings, name: str, *, full: bool, accept: bool) -> T
         await ensure_schema(opened)
         settings = await with_overlay(settings, opened.database)
         source_of(settings, name)
+        async with opened.database.transaction() as connection:
+            after = {"accept_deletions": True} if accept else None
+            await audit.record(connection, entry(f"request.{'reconcile' if full else 'poll'}", name, after=after))
         client = await stack.enter_async_context(client_for(name, settings.sources[name], metrics))
         source = await source_state_for(
             name, settings.sources[name], opened.database, client, settings.http.public_url, metrics

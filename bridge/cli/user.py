@@ -1,6 +1,5 @@
 """`user`: people who log in to the console with a password."""
 
-import getpass
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bridge.bootstrap import ensure_schema, open_database
+from bridge.cli.audited import entry
 from bridge.cli.examples import examples
 from bridge.cli.options import Config, Json, on_loop, require_data, settings_for
 from bridge.cli.terminal import json_text, safe_line
@@ -18,7 +18,6 @@ from bridge.domain.access import Role
 from bridge.errors import PermanentError
 from bridge.settings import Settings
 from bridge.storage import audit, console_user
-from bridge.storage.audit import COMMAND_LINE, AuditEntry
 from bridge.storage.console_user import ConsoleUser, ListedUser
 from bridge.storage.database import Connection
 from bridge.web.console.password import fault_of, hashed
@@ -46,7 +45,7 @@ def add(name: Name, config: Config = None, role: RoleOption = Role.VIEWER, passw
     async def work(connection: Connection) -> None:
         if not await console_user.add(connection, user):
             raise PermanentError(f"there is a user {name!r} already: see `user password` and `user role`")
-        await audit.record(connection, _entry("user.add", name, after={"role": role.value}))
+        await audit.record(connection, entry("user.add", name, after={"role": role.value}))
 
     _on_database(settings, work)
     typer.echo(f"{name} can log in to the console as {role.value}")
@@ -60,7 +59,7 @@ def password(name: Name, config: Config = None, password_file: PasswordFile = No
 
     async def work(connection: Connection) -> None:
         _known(name, found=await console_user.set_password(connection, name, stored))
-        await audit.record(connection, _entry("user.password", name))
+        await audit.record(connection, entry("user.password", name))
 
     _on_database(settings, work)
     typer.echo(f"{name} has another password, and was logged out everywhere")
@@ -79,7 +78,7 @@ def role(
         user = await console_user.find(connection, name)
         _known(name, found=await console_user.set_role(connection, name, role))
         before = {"role": user.role.value} if user else None
-        await audit.record(connection, _entry("user.role", name, before=before, after={"role": role.value}))
+        await audit.record(connection, entry("user.role", name, before=before, after={"role": role.value}))
 
     _on_database(settings, work)
     typer.echo(f"{name} is {role.value} from the next login on")
@@ -92,7 +91,7 @@ def remove(name: Name, config: Config = None) -> None:
 
     async def work(connection: Connection) -> None:
         _known(name, found=await console_user.remove(connection, name))
-        await audit.record(connection, _entry("user.remove", name))
+        await audit.record(connection, entry("user.remove", name))
 
     _on_database(settings, work)
     typer.echo(f"{name} was removed")
@@ -120,10 +119,6 @@ def list_(config: Config = None, as_json: Json = False) -> None:
 def _plain(user: ListedUser) -> dict[str, str]:
     times = {"created_at": user.created_at.isoformat(), "password_set_at": user.password_set_at.isoformat()}
     return {"name": user.name, "role": user.role.value} | times
-
-
-def _entry(action: str, name: str, *, before: object = None, after: object = None) -> AuditEntry:
-    return AuditEntry(getpass.getuser(), None, COMMAND_LINE, action, name, before=before, after=after)
 
 
 def _known(name: str, *, found: bool) -> None:
