@@ -39,7 +39,7 @@ def panels(dashboard: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def promql(expr: str, *, rate_interval: str) -> str:
     """Return the query with everything chosen."""
     expr = expr.replace("$__rate_interval", rate_interval)
-    return re.sub(r"\$(job|instance|source)\b", ".+", expr)
+    return re.sub(r"\$(job|instance|source|rule)\b", ".+", expr)
 
 
 def sql(statement: str, window: Window, sources: Sequence[str]) -> str:

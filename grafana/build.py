@@ -5,12 +5,13 @@ from pathlib import Path
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from grafana import bridge_internals, feed_health, service_problems
+from grafana import bridge_internals, feed_health, service_problems, synchronisation
 
 HERE = Path(__file__).parent
 BUILDERS = {
     "feed-health": feed_health.build,
     "service-problems": service_problems.build,
+    "synchronisation": synchronisation.build,
     "bridge-internals": bridge_internals.build,
 }
 """File name without its ending → what builds it."""

@@ -1,8 +1,9 @@
-"""Pictures of the dashboards: `python -m grafana.render [DIRECTORY]`, two or three minutes.
+"""Pictures of the dashboards: `python -m grafana.render [DIRECTORY]`, five or six minutes.
 
 A Postgres of its own gets a month of problems. A bridge follows a simulated server, which falls silent for a while;
-later Postgres is away for a moment. A Prometheus scrapes all of it every second. Then every panel's own queries are
-asked, and what they return is drawn. Needs `prometheus` (Debian: prometheus); no Grafana.
+later Postgres is away for a moment. Another bridge keeps two servers in step while people edit both (`grafana.pair`). A
+Prometheus scrapes all of it every second. Then every panel's own queries are asked, and what they return is drawn.
+Needs `prometheus` (Debian: prometheus); no Grafana.
 """
 
 import sys
@@ -26,7 +27,7 @@ from bridge.simulator import Simulator
 from bridge.simulator.tmf656.background import background
 from bridge.storage import migrations
 from bridge.storage.database import Connection, opened
-from grafana import asking
+from grafana import asking, pair
 from grafana.asking import Window
 from grafana.plot import Answer, Series, draw
 from grafana.scraping import Prometheus, prometheus
@@ -38,7 +39,8 @@ _DAYS, _PROBLEMS = 30, 700
 _BEFORE, _SILENT, _BETWEEN, _AWAY, _AFTER = 30, 45, 25, 12, 20
 """Seconds of the parts of the run."""
 _RATE_INTERVAL, _STEP_SECONDS = "6s", 1.0
-_SOURCE = "snow"
+_STEPS_OF_A_RATE = 8
+_SOURCE, _PAIR = "snow", "synchronisation"
 
 
 @asynccontextmanager
@@ -152,6 +154,8 @@ async def render(directory: Path) -> None:
                 reports = await _asked_of_postgres(boards, dsn)
             async with _database(own.dsn, "live") as dsn:
                 pages = await _asked_of_prometheus(boards, own.dsn, dsn, place)
+            async with _database(own.dsn, "pair") as dsn:
+                pages |= await _asked_of_pair(boards, dsn, place)
     for name, answers in (reports | pages).items():
         _save(directory, name, boards[name], answers)
 
@@ -187,10 +191,26 @@ async def _asked_of_prometheus(
         found = {
             name: {panel["id"]: await from_prometheus(server, panel, window) for panel in asking.panels(board)}
             for name, board in boards.items()
-            if name != "service-problems"
+            if name not in ("service-problems", _PAIR)
         }
     await admin.close()
     return found
+
+
+async def _asked_of_pair(boards: dict[str, Any], dsn: str, place: Path) -> dict[str, dict[int, Answer]]:
+    (place / "prometheus-pair").mkdir()
+    async with (
+        pair.edited(dsn, place / "bridge-pair") as story,
+        prometheus([urlsplit(story.running.url).netloc], place / "prometheus-pair") as server,
+    ):
+        await server.until('sum(tmf656_bridge_links{state="linked"}) > 20')
+        await server.scraped(_STEPS_OF_A_RATE)
+        begin = time()
+        await story.tell(server)
+        window = Window(begin, time(), _STEP_SECONDS)
+        return {
+            _PAIR: {panel["id"]: await from_prometheus(server, panel, window) for panel in asking.panels(boards[_PAIR])}
+        }
 
 
 if __name__ == "__main__":

@@ -211,5 +211,6 @@ class Decider:
         name = self.run_of_rule.rule.name
         for kind, times in result.conflicts.items():
             self.metrics.conflicts.labels(name, kind.value).inc(times)
+        self.metrics.links.echoes.labels(name).inc(result.echoes)
         for unmapped in result.unmapped:
             self.metrics.links.unmapped.labels(name, unmapped).inc()

@@ -15,6 +15,7 @@ from bridge.domain.link.field import ConflictKind
 from bridge.domain.link.life import LinkState
 from bridge.domain.link.side_ticket import SideTicket
 from bridge.domain.link.word_map import Side
+from bridge.domain.observation import Via
 from bridge.links.copy_notes import want_copies
 from bridge.links.counterpart_index import Match
 from bridge.links.decide_link import LinkOutcome, cause_of
@@ -35,13 +36,14 @@ SINGLE = (LinkState.WANTED, LinkState.CREATING, LinkState.BLOCKED)
 class BatchResult:
     """What a batch came to. `changes`: links to which something is to be written that was not before.
 
-    `creates`: counterparts that are to be made. `over`: there would have been more than were allowed. `conflicts`: by
-    kind.
+    `creates`: counterparts that are to be made. `echoes`: changes that were answers to our own writes. `over`: more
+    counterparts would have been made than were allowed. `conflicts`: by kind.
     """
 
     linked: int = 0
     changes: int = 0
     creates: int = 0
+    echoes: int = 0
     over: bool = False
     wrote: bool = False
     unmapped: list[str] = field(default_factory=list)
@@ -66,6 +68,7 @@ class RuleBatch:
     _removed: set[int] = field(default_factory=set)
     _saved: dict[int, LinkOutcome] = field(default_factory=dict)
     _noted: list[LinkRow] = field(default_factory=list)
+    _changed: set[tuple[Side, str]] = field(default_factory=set)
     _decided_before: set[tuple[Side, str]] = field(default_factory=set)
     _named: set[int] = field(default_factory=set)
 
@@ -81,6 +84,7 @@ class RuleBatch:
         decided: the walk over the left has decided all pairs.
         """
         changed, link_ids, walked = set(changed), set(link_ids), set(walked)
+        self._changed = changed
         self._decided_before = {key for key in walked if key[0] is Side.RIGHT} - changed
         self._named = link_ids
         self._tickets = await self.run.tickets(self.connection, changed | walked)
@@ -310,6 +314,10 @@ class RuleBatch:
             if pair is None:
                 continue
             outcome = await decide_pair(self.run, self.connection, row, pair, chosen.get(number, {}), self.at)
+            if outcome is not None and not outcome.wanted:
+                self.result.echoes += sum(
+                    ticket.via == Via.WRITE and (side, ticket.id) in self._changed for side, ticket in pair.items()
+                )
             if outcome is not None and outcome.merged is not None and _is_news(row, pair):
                 self._noted.append(row)
             if outcome is None or (number not in chosen and number not in self._saved and is_same(row, outcome)):

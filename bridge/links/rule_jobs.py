@@ -6,6 +6,7 @@ reload with other rules the deciders start again, each with its walk where its s
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Final
 
 import anyio
@@ -15,8 +16,9 @@ from bridge.domain.link.word_map import Side
 from bridge.links.decide import Decider
 from bridge.links.decisions import RuleDecisions
 from bridge.links.rule_run import RuleRun
+from bridge.links.rule_series import introduce_rule, show_nothing
 from bridge.links.rules import hash_of_settings, rule_of, state_of
-from bridge.schedule import Job, every, run_job
+from bridge.schedule import Job, every, now, run_job
 from bridge.settings import LinkSettings, Settings
 from bridge.storage import conflict, link_rule, outbox
 from bridge.storage import link as link_table
@@ -29,7 +31,10 @@ log = structlog.get_logger(__name__)
 
 _RELOAD_SECONDS: Final = 2.0
 _REPORT_SECONDS: Final = 15.0
-RULE_STATES: Final = ("on", "plan", "off", "paused", "held", "gone")
+_WATCH_SECONDS: Final = 60.0
+_HOUR: Final = timedelta(hours=1)
+OSCILLATES_FROM: Final = 6
+"""Writes of one field within an hour, to both sides, from which on it is called oscillating."""
 
 
 @dataclass(slots=True)
@@ -47,10 +52,15 @@ class RuleJobs:
 
     async def run(self) -> None:
         """Run the rules until cancelled, again with others after a reload."""
-        async with anyio.create_task_group() as group:
-            group.start_soon(self._report)
-            job = Job("links", self.metrics)
-            await run_job(job, self._run_rules, every(_RELOAD_SECONDS))
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._report)
+                group.start_soon(self._watch)
+                job = Job("links", self.metrics)
+                await run_job(job, self._run_rules, every(_RELOAD_SECONDS))
+        finally:  # another process leads and shows them from now on
+            self._forget_figures()
+            self.metrics.links.oscillating.clear()
 
     async def register(self) -> list[RuleRun]:
         """Write the rules as configured, and return those that may run: both sources are known."""
@@ -59,6 +69,7 @@ class RuleJobs:
         async with self.database.transaction() as connection:
             await self.fence.hold(connection)
             for name, rule in settings.links.items():
+                introduce_rule(self.metrics, rule_of(name, rule), _poll_seconds(settings, rule))
                 run = await run_of(connection, name, rule, kinds_of(settings))
                 if run is None:
                     log.warning("rule waits for its sources", rule=name, left=rule.left, right=rule.right)
@@ -85,6 +96,7 @@ class RuleJobs:
                     return
         runs = await self.register()
         self.decisions.runs = {run.rule_id: run for run in runs}
+        await self.report_once()
         async with anyio.create_task_group() as group:
             for run in runs:
                 group.start_soon(Decider(run, self.database, self.metrics, self.fence, self.on_wanted).run)
@@ -95,23 +107,23 @@ class RuleJobs:
     async def _report(self) -> None:
         await run_job(Job("link_report", self.metrics), self.report_once, every(_REPORT_SECONDS))
 
+    async def _watch(self) -> None:
+        await run_job(Job("link_watch", self.metrics), self.watch_once, every(_WATCH_SECONDS))
+
     async def report_once(self) -> None:
         """Show how many links there are in each state, and what waits."""
         figures = self.metrics.links
         async with self.database.connection() as connection:
             rules = await link_rule.find(connection)
-            if not rules:
-                return
             counts, waiting = await link_table.count(connection), await outbox.figures(connection)
-            conflicts = await conflict.waiting(connection)
-        for gauge in (figures.links, figures.waiting, figures.blocked, figures.oldest):
-            gauge.clear()
+            conflicts, lag = await conflict.waiting(connection), await link_rule.lag(connection)
+        self._forget_figures()
         for rule in rules:
-            for state in RULE_STATES:
-                figures.rule_state.labels(rule.name, state).set(rule.state == state)
+            show_nothing(self.metrics, rule.name, (rule.left_source, rule.right_source))
+        for rule in rules:
+            figures.rule_state.labels(rule.name, rule.state).set(1)
             figures.conflicts_waiting.labels(rule.name).set(conflicts.get(rule.name, 0))
-            for target in (rule.left_source, rule.right_source):
-                figures.oldest.labels(target).set(0)
+            figures.decide_lag.labels(rule.name).set(lag.get(rule.name, 0))
         for name, state, links in counts:
             figures.links.labels(name, state).set(links)
         oldest: dict[str, float] = {}
@@ -120,14 +132,40 @@ class RuleJobs:
                 figures.blocked.labels(one.rule, one.kind).inc(one.writes)
                 continue
             figures.waiting.labels(one.target, one.kind).inc(one.writes)
-            oldest[one.target] = min(oldest.get(one.target, one.oldest_at.timestamp()), one.oldest_at.timestamp())
+            if one.runs:
+                oldest[one.target] = min(oldest.get(one.target, one.oldest_at.timestamp()), one.oldest_at.timestamp())
         for target, at in oldest.items():
             figures.oldest.labels(target).set(at)
+
+    async def watch_once(self) -> None:
+        """Show, and name in the log, the fields that are written to and fro."""
+        async with self.database.connection() as connection:
+            rules = await link_rule.find(connection)
+            found = await outbox.oscillating(connection, since=now() - _HOUR, writes=OSCILLATES_FROM)
+        links: dict[str, set[int]] = {rule.name: set() for rule in rules}
+        for rule, link_id, name in found:
+            links.setdefault(rule, set()).add(link_id)
+            remedy = f"see `tmf656-bridge links show {link_id}`: something at one side changes back what we write"
+            log.warning("field oscillates", rule=rule, link=link_id, field=name, remedy=remedy)
+        for rule, ids in links.items():
+            self.metrics.links.oscillating.labels(rule).set(len(ids))
+
+    def _forget_figures(self) -> None:
+        figures = self.metrics.links
+        for gauge in (
+            *(figures.links, figures.rule_state, figures.waiting, figures.oldest, figures.blocked),
+            *(figures.conflicts_waiting, figures.decide_lag),
+        ):
+            gauge.clear()
 
 
 def kinds_of(settings: Settings) -> dict[str, str]:
     """The kind of system of each source."""
     return {name: source.kind for name, source in settings.sources.items()}
+
+
+def _poll_seconds(settings: Settings, rule: LinkSettings) -> dict[Side, float]:
+    return {side: settings.sources[getattr(rule, side.value)].poll_interval_seconds for side in Side}
 
 
 async def run_of(connection: Connection, name: str, settings: LinkSettings, kinds: Mapping[str, str]) -> RuleRun | None:

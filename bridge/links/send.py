@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import product
 from time import monotonic
 from typing import Final
 
@@ -30,7 +29,8 @@ from bridge.errors import (
 from bridge.http.errors import NotFoundError
 from bridge.links.conclude import Failure, begin, ended, failed, unknown
 from bridge.links.decided_write import DecidedWrite, UndecidableNowError, WriteDecisions
-from bridge.links.settle import SETTLED, Settler
+from bridge.links.rule_series import introduce_target
+from bridge.links.settle import Settler
 from bridge.links.target import WriteTarget
 from bridge.links.write_limit import WriteLimit
 from bridge.schedule import Wake, now, run_job
@@ -50,7 +50,6 @@ _IDLE_SECONDS: Final = 2.0
 """Another process that writes to the outbox (a command) wakes nobody here."""
 _SHORTEST_SECONDS: Final = 0.2
 """A row that is due may have to wait for another write of its link."""
-_OUTCOMES: Final = (*(outcome.value for outcome in WriteOutcome), "blocked", "retried", "unsure")
 _TICKET_GONE: Final = "the ticket is not there any more"
 
 
@@ -68,10 +67,7 @@ class WriteSender:
 
     def __post_init__(self) -> None:
         """Settle with the same target; have every series exist at 0."""
-        for kind, outcome in product(WriteKind, _OUTCOMES):
-            self.metrics.writes.labels(self.target.name, kind.value, outcome)
-        for settled in SETTLED:
-            self.metrics.intents_settled.labels(self.target.name, settled)
+        introduce_target(self.metrics, self.target.name)
         self._settler = Settler(self.target, self.decisions, self.database, self.metrics)
 
     async def run(self) -> None:
@@ -303,3 +299,5 @@ class WriteSender:
 
     def _count(self, row: OutboxRow, outcome: str) -> None:
         self.metrics.writes.labels(self.target.name, row.kind.value, outcome).inc()
+        if row.kind is WriteKind.NOTE and self.decisions.knows(row.rule_id):
+            self.metrics.links.notes.labels(self.decisions.name(row.rule_id), row.side.value, outcome).inc()

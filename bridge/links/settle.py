@@ -29,8 +29,6 @@ from bridge.telemetry.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
-SETTLED = ("ours", "not_done", "uncertain")
-"""What reading the target showed of a write without an answer."""
 _NOT_ARRIVED = "an earlier request was not carried out"
 
 
@@ -106,6 +104,8 @@ class Settler:
                 await ended(connection, row, WriteOutcome.DONE)
                 await self.decisions.again(connection, row.link_id)
             self._count(row, "ours")
+            name = self.decisions.name(row.rule_id)
+            self.metrics.links.notes.labels(name, row.side.value, WriteOutcome.DONE.value).inc()
         else:
             await self._not_done(row, Failure(_NOT_ARRIVED, counts=True), "not_done")
 
@@ -117,6 +117,8 @@ class Settler:
 
         await store_items(self.database, [self.target.read(ticket)], then=end)
         self._count(row, settled)
+        for found in result.conflicts.values():
+            self.metrics.conflicts.labels(self.decisions.name(row.rule_id), found.kind.value).inc()
 
     async def _not_done(
         self,

@@ -129,3 +129,8 @@ async def tickets(
 async def complete_since(connection: Connection, source_id: int, at: datetime) -> bool:
     """Has a pass over everything of that source been complete since?"""
     return bool(await connection.fetchval(queries("link_rule")["complete_since"], source_id, at))
+
+
+async def lag(connection: Connection) -> dict[str, float]:
+    """Return, of each rule that is on, how many seconds old the oldest change is that it has not decided yet."""
+    return {row["name"]: row["seconds"] for row in await connection.fetch(queries("link_rule")["lag"])}

@@ -85,12 +85,13 @@ class OutboxRow(Struct, frozen=True):
 
 
 class OpenWrites(Struct, frozen=True):
-    """How many rows of a kind are open, and since when the oldest."""
+    """How many rows of a kind are open, and since when the oldest. `runs`: their rule is on."""
 
     target: str
     rule: str
     kind: str
     state: str
+    runs: bool
     writes: int
     oldest_at: datetime
 
@@ -229,6 +230,12 @@ async def next_due(connection: Connection, source_id: int) -> tuple[datetime | N
 async def figures(connection: Connection) -> list[OpenWrites]:
     """Open rows by target, rule, kind and state."""
     return [OpenWrites(**dict(row)) for row in await connection.fetch(queries("outbox")["figures"])]
+
+
+async def oscillating(connection: Connection, *, since: datetime, writes: int) -> list[tuple[str, int, str]]:
+    """(rule, link, field) of fields that were written at least `writes` times since, and to both sides."""
+    rows = await connection.fetch(queries("outbox")["oscillating"], since, writes)
+    return [(row["rule"], row["link_id"], row["field"]) for row in rows]
 
 
 async def begun_since(connection: Connection, rule_id: int, at: datetime) -> int:

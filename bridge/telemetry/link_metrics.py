@@ -43,6 +43,39 @@ class LinkMetrics:
             buckets=_SECONDS,
             registry=registry,
         )
+        self.poll_interval = Gauge(
+            f"{prefix}_link_poll_interval_seconds",
+            "How often the source is polled whose changes are written to this side",
+            ["rule", "to"],
+            registry=registry,
+        )
+        self.decide_lag = Gauge(
+            f"{prefix}_decide_lag_seconds",
+            "Age of the oldest change that is not decided yet; 0: none, or the rule is not on",
+            ["rule"],
+            registry=registry,
+        )
+        self.oscillating = Gauge(
+            f"{prefix}_links_oscillating",
+            "Links with a field that was written again and again to both sides within an hour",
+            ["rule"],
+            registry=registry,
+        )
+        self.echoes = Counter(
+            f"{prefix}_echoes",
+            "Changes that were answers to our own writes, so that nothing followed from them",
+            ["rule"],
+            registry=registry,
+        )
+        self.drift = Counter(
+            f"{prefix}_link_drift",
+            "Fields that an audit found different on both sides without a known reason",
+            ["rule"],
+            registry=registry,
+        )
+        self.notes = Counter(
+            f"{prefix}_notes", "Copies of notes, by what they came to", ["rule", "to", "outcome"], registry=registry
+        )
         self.unmapped = Counter(
             f"{prefix}_unmapped_link_values",
             "Values for which no row of a map says what to write",

@@ -73,6 +73,7 @@ STATUSES = (
 )
 CONNECTION_STATES = ("used", "idle")
 OPERATIONS = ("list", "get", "register", "deregister", "find_subscriptions", "probe_subscription", "token")
+WRITE_OPERATIONS = ("find", "create", "change", "note")
 REQUEST_OUTCOMES = (
     "ok",
     "client_error",
@@ -91,6 +92,7 @@ DATABASE_JOBS = (
     "journal_replay",
     "leader_election",
     "link_report",
+    "link_watch",
     "links",
     "report_summary",
     "requests",

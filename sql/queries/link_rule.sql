@@ -87,3 +87,18 @@ limit $4;
 select p.complete_at >= $2 as complete
 from bridge.last_pass as p
 where p.source_id = $1 and p.kind = 'reconcile';
+
+-- name: lag
+-- How old the oldest change is that a rule that is on has not decided yet; 0: there is none.
+select
+    r.name,
+    coalesce(
+        (
+            select extract(epoch from clock_timestamp() - c.changed_at) from bridge.change as c
+            where (c.committed, c.id) > (r.committed, r.change_id) and c.source_id in (r.left_source_id, r.right_source_id)
+            order by c.committed, c.id
+            limit 1
+        ), 0
+    )::double precision as seconds
+from bridge.link_rule as r
+where r.state = 'on';

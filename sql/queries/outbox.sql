@@ -175,13 +175,34 @@ select
     r.name as rule,
     o.kind,
     o.state,
+    r.state = 'on' as runs,
     count(*) as writes,
     min(o.created_at) as oldest_at
 from bridge.outbox as o
 inner join bridge.link_rule as r on o.rule_id = r.id
 inner join bridge.source as s on o.source_id = s.id
 where o.state in ('waiting', 'sending', 'blocked')
-group by s.name, r.name, o.kind, o.state;
+group by s.name, r.name, o.kind, o.state, r.state;
+
+-- name: oscillating
+-- Fields of links that were written at least $2 times since $1, and to both sides.
+select
+    r.name as rule,
+    w.link_id,
+    w.field
+from (
+    select
+        o.rule_id,
+        o.link_id,
+        o.side,
+        jsonb_object_keys(o.fields) as field
+    from bridge.outbox as o
+    where o.ended_at >= $1 and o.outcome = 'done' and o.kind = 'update'
+) as w
+inner join bridge.link_rule as r on w.rule_id = r.id
+group by r.name, w.link_id, w.field
+having count(*) >= $2::bigint and count(distinct w.side) = 2
+order by w.link_id, w.field;
 
 -- name: begun_since
 -- How many counterparts of a rule were begun since.

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from bridge.telemetry.metrics import Metrics
+from tests.links.rule_rig import introduced
 
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = ROOT / "deploy" / "prometheus"
@@ -38,6 +39,17 @@ WANTED = {
     "JournalUnwritable",
     "DriftFound",
     "Lagging",
+    "LinkRuleHeld",
+    "LinkOutboxStalled",
+    "LinkTargetDown",
+    "LinkWritesFailing",
+    "LinksBlocked",
+    "LinkConflictsWaiting",
+    "LinkDuplicateFound",
+    "LinkUnmappedValue",
+    "LinkDriftFound",
+    "LinkLagHigh",
+    "LinkOscillating",
 }
 
 
@@ -90,8 +102,7 @@ def test_the_runbook_explains_nothing_that_does_not_exist() -> None:
 @pytest.mark.parametrize("name", ALERTS)
 def test_an_alert_rests_on_metrics_and_labels_that_the_bridge_has(name: str) -> None:
     exposed: dict[str, set[str]] = {"up": {"job", "instance"}}
-    metrics = Metrics()
-    metrics.introduce("snow")
+    metrics = introduced()
     for family in metrics.registry.collect():
         for sample in family.samples:
             exposed.setdefault(sample.name, {"job", "instance"}).update(sample.labels)

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 import yaml
-from prometheus_client.metrics import MetricWrapperBase
 
 from bridge.telemetry.metrics import Metrics
 from grafana import asking
 from grafana.build import BUILDERS, built
+from tests.links.rule_rig import introduced
 
 BOARDS = asking.dashboards()
 ROOT = Path(__file__).parents[2]
@@ -39,20 +39,10 @@ def expressions() -> Iterator[tuple[str, str]]:
                 yield f"{name}: {panel['title']}", target["expr"]
 
 
-def of_a_bridge() -> Metrics:
-    """Metrics with a source, and with a series of each family whose labels are names of links and their targets."""
-    metrics = Metrics()
-    metrics.introduce("snow")
-    for family in (*vars(metrics).values(), *vars(metrics.links).values()):
-        if isinstance(family, MetricWrapperBase) and {"rule", "target"} & {*family._labelnames}:
-            family.labels(*family._labelnames)
-    return metrics
-
-
 @cache
 def exposed() -> dict[str, set[str]]:
     """Series of a bridge and the labels that Prometheus has of them."""
-    metrics = of_a_bridge()
+    metrics = introduced()
     found: dict[str, set[str]] = {}
     for family in metrics.registry.collect():
         for sample in family.samples:
@@ -190,8 +180,7 @@ def test_every_metric_in_a_query_exists() -> None:
 
 
 def test_every_value_that_a_query_picks_exists() -> None:
-    metrics = Metrics()
-    metrics.introduce("snow")
+    metrics = introduced()
     samples = [sample for family in metrics.registry.collect() for sample in family.samples]
     for where, expr in expressions():
         for metric, matchers in re.findall(r"\b(tmf656_bridge_\w+)\{([^}]*)\}", expr):
@@ -203,7 +192,7 @@ def test_every_metric_of_the_bridge_is_on_some_panel() -> None:
     shown = {name for _, expr in expressions() for name in METRIC.findall(expr)}
     families = Metrics().registry.collect()
     ours = {family.name: {sample.name for sample in family.samples} for family in families}
-    metrics = of_a_bridge()
+    metrics = introduced()
     for family in metrics.registry.collect():
         ours.setdefault(family.name, set()).update(sample.name for sample in family.samples)
     orphans = [name for name, samples in ours.items() if name.startswith("tmf656_bridge_") and not samples & shown]

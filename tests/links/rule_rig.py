@@ -10,8 +10,10 @@ from bridge.domain.observation import Via
 from bridge.links.decide import Decider
 from bridge.links.rule_jobs import RuleJobs
 from bridge.links.rule_run import RuleRun
+from bridge.links.rule_series import introduce_rule, introduce_target, show_nothing
+from bridge.links.rules import rule_of
 from bridge.schedule import now
-from bridge.settings import Settings
+from bridge.settings import LinkSettings, Settings
 from bridge.storage import link as link_table
 from bridge.storage import link_rule, outbox
 from bridge.storage import source as source_table
@@ -129,6 +131,16 @@ class RuleRig:
         async with self.database.connection() as connection:
             [row] = await link_rule.find(connection, "one")
         return row.state
+
+
+def introduced() -> Metrics:
+    """What a bridge exposes that has a source and a rule, and to which nothing has happened yet."""
+    metrics, rule = Metrics(), rule_of("dma-snow", LinkSettings.model_validate(RULE))
+    metrics.introduce("snow")
+    introduce_rule(metrics, rule, dict.fromkeys(Side, 30.0))
+    show_nothing(metrics, rule.name, ("dma", "snow"))
+    introduce_target(metrics, "snow")
+    return metrics
 
 
 def problem(number: object, name: str = "a", status: str = "inProgress", **more: object) -> dict[str, Any]:

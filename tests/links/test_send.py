@@ -158,6 +158,8 @@ async def test_what_cannot_be_known_overwrites_nothing_and_is_kept(database: Dat
         await settle_down(pair)
         assert (pair.says(LEFT, left)["status"], pair.says(RIGHT, right)["status"]) == ("inProgress", "pending")
         assert await pair.value("select kind from bridge.conflict where outcome = 'waiting'") == "uncertain"
+        counted = pair.metrics.registry.get_sample_value
+        assert counted("tmf656_bridge_conflicts_total", {"rule": "pair", "kind": "uncertain"}) == 1
 
 
 @pytest.mark.parametrize("status", [400, 403, 422])
