@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, TypeVar
 
 import typer
+from msgspec.structs import asdict
 from rich.console import Console
 
 from bridge.bootstrap import ensure_schema, open_database
@@ -16,6 +17,7 @@ from bridge.domain.link.life import LinkState
 from bridge.domain.link.word_map import Side
 from bridge.errors import PermanentError
 from bridge.links import operator
+from bridge.links.field_view import field_views
 from bridge.links.plan import RulePlan, plan_rule
 from bridge.links.rule_jobs import kinds_of, run_of
 from bridge.schedule import now
@@ -134,18 +136,8 @@ def show(link: LinkArgument, config: Config = None, rule: RuleOption = None, as_
         own = settings.links.get(listed["rule"])
         run = None if own is None else await run_of(connection, listed["rule"], own, kinds_of(settings))
         if run is not None:
-            tickets = await run.tickets_of(connection, [row])
-            for mapped in run.rule.fields:
-                says = {
-                    side: mapped.says(side, ticket)
-                    for side in Side
-                    if (ticket := tickets.get((side, row.ticket(side) or ""))) is not None
-                }
-                left, right = row.base.get(mapped.name, (None, None))
-                fields.append(
-                    {"field": mapped.name, "left": says.get(Side.LEFT), "right": says.get(Side.RIGHT)}
-                    | {"left_base": left, "right_base": right}
-                )
+            tickets = {side: one for (side, _), one in (await run.tickets_of(connection, [row])).items()}
+            fields = [asdict(view) for view in field_views(run.rule, row.key, tickets, row.base)]
         kept = (await conflict.of_links(connection, [row.id])).get(row.id, [])
         return listed | {
             "fields": fields,

@@ -26,6 +26,8 @@ from bridge.storage.database import Connection
 from bridge.storage.queries import queries
 
 CHANNEL = "service_problem_changed"
+LINK_CHANNEL = "link_changed"
+"""Links, conflicts, blocked writes and the states of rules, for pages only: nothing follows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,9 @@ async def current(connection: Connection, problems: Sequence[tuple[int, str]]) -
 
 
 @asynccontextmanager
-async def listening(connection: Connection, on_change: Callable[[], None]) -> AsyncIterator[None]:
+async def listening(
+    connection: Connection, on_change: Callable[[], None], channel: str = CHANNEL
+) -> AsyncIterator[None]:
     """Call `on_change` whenever something was committed, while the block runs; a hint that may be lost when the
     connection is, or behind a pooler.
     """
@@ -89,9 +93,9 @@ async def listening(connection: Connection, on_change: Callable[[], None]) -> As
     def on_notify(*_: object) -> None:
         on_change()
 
-    await connection.add_listener(CHANNEL, on_notify)
+    await connection.add_listener(channel, on_notify)
     try:
         yield
     finally:
         with anyio.move_on_after(1, shield=True):
-            await connection.remove_listener(CHANNEL, on_notify)
+            await connection.remove_listener(channel, on_notify)

@@ -123,7 +123,7 @@ async def recent(
     connection: Connection, kinds: Sequence[RequestKind], *, hours: int, limit: int, subject: str | None = None
 ) -> list[RequestState]:
     """Return the newest requests of these kinds that are open, or ended within so many hours; with `subject` only
-    those about that.
+    those about that, or a part of it.
     """
     rows = await connection.fetch(queries("request")["recent"], list(kinds), hours, limit, subject)
     return [_state(row) for row in rows]

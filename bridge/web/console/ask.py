@@ -10,7 +10,9 @@ from bridge.web.console.visit import Visit
 from bridge.web.refusal import Refusal
 
 
-async def ask(visit: Visit, source: str | None, kind: RequestKind, arguments: dict[str, Any]) -> int:
+async def ask(
+    visit: Visit, source: str | None, kind: RequestKind, arguments: dict[str, Any], *, subject: str = ""
+) -> int:
     """Ask, and return the number of the request; that of the open one where the same was asked before. Refusal (404)
     for an unknown source, (409) while another request of this kind is open.
     """
@@ -21,11 +23,12 @@ async def ask(visit: Visit, source: str | None, kind: RequestKind, arguments: di
             source_id = await requests.source_id(connection, source)
             if source_id is None:
                 raise Refusal(404, "no_such_source", f"The bridge knows no source {source!r}.")
-        number, new = await requests.ask(connection, source_id, kind, who, arguments)
+        number, new = await requests.ask(connection, source_id, kind, who, arguments, subject=subject)
         if not new and await requests.arguments_of(connection, number) != arguments:
-            raise Refusal(409, "already_asked", f"Another request to {kind} is under way: wait until it has ended.")
+            words = kind.replace("_", " ")
+            raise Refusal(409, "already_asked", f"Another request to {words} is under way: wait until it has ended.")
         if new:
-            entry = audit_entry(visit, f"request.{kind}", source or "every source", after=arguments or None)
+            entry = audit_entry(visit, f"request.{kind}", source or subject or "every source", after=arguments or None)
             await audit.record(connection, entry)
     return number
 

@@ -11,7 +11,19 @@ from bridge.storage.database import opened
 from bridge.storage.session_settings import FRONT
 from bridge.telemetry import logs
 from bridge.web.connections import ConnectionLimit, raise_file_limit
-from bridge.web.console import audit_page, configuration, dead_letters, frame, sources, ticket, users
+from bridge.web.console import (
+    audit_page,
+    configuration,
+    conflicts,
+    dead_letters,
+    frame,
+    link_requests,
+    outbox,
+    sources,
+    ticket,
+    users,
+)
+from bridge.web.console.links import LinkPages
 from bridge.web.console.live import ChangeSignal, LivePages
 from bridge.web.console.login import Authenticator
 from bridge.web.console.login_page import LoginPages
@@ -31,12 +43,15 @@ _KEEPALIVE_SECONDS = 60
 
 def console_routes(authenticator: Authenticator, changes: ChangeSignal) -> RouteTable:
     """Return every route of the console, in the order of the links to its pages."""
-    pages = (ticket, sources, dead_letters, configuration, audit_page, users)
+    before_links = (ticket, sources, dead_letters)
+    after_links = (outbox, conflicts, link_requests, configuration, audit_page, users)
     return RouteTable(
         [
             *ProblemListPages().routes(),
             *LivePages(changes).routes(),
-            *(route for page in pages for route in page.ROUTES),
+            *(route for page in before_links for route in page.ROUTES),
+            *LinkPages().routes(),
+            *(route for page in after_links for route in page.ROUTES),
             *LoginPages(authenticator).routes(),
             *frame.ROUTES,
         ]

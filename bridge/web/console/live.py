@@ -56,7 +56,11 @@ class ChangeSignal:
         backoff = Backoff(first_seconds=0.2, last_seconds=5)
         while True:
             try:
-                async with database.connection() as connection, change.listening(connection, self.ring):
+                async with (
+                    database.connection() as connection,
+                    change.listening(connection, self.ring),
+                    change.listening(connection, self.ring, change.LINK_CHANNEL),
+                ):
                     self.ring()
                     backoff.reset()
                     while True:

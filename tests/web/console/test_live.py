@@ -14,6 +14,7 @@ from bridge.storage.observation import Entry
 from bridge.storage.observation_store import store_items
 from bridge.tmf656 import wire
 from bridge.web.console.live import ChangeSignal
+from tests.link_tables import add_rule
 
 pytestmark = pytest.mark.anyio
 
@@ -79,3 +80,48 @@ async def test_everybody_who_waits_hears_the_next_ring_and_none_is_lost() -> Non
             assert heard == [1]
             signal.ring()
     assert heard == [1, 2]
+
+
+STEPS = [
+    """
+    insert into bridge.link (rule_id, origin, state, key, left_id)
+    select r.id, 'left', 'wanted', 'k', '1' from bridge.link_rule as r
+    """,
+    "update bridge.link set state = 'creating'",
+    "update bridge.link_rule set state = 'paused'",
+    "insert into bridge.conflict (link_id, field, kind) select id, 'title', 'refused' from bridge.link",
+    "update bridge.conflict set outcome = 'left'",
+    """
+    with new as (
+        insert into bridge.outbox (link_id, rule_id, source_id, side, kind)
+        select l.id, l.rule_id, r.right_source_id, 'right', 'create'
+        from bridge.link as l inner join bridge.link_rule as r on l.rule_id = r.id
+    )
+    update bridge.link set state = 'blocked'
+    """,
+    "update bridge.outbox set state = 'blocked'",
+    "update bridge.outbox set state = 'waiting'",
+]
+"""Each changes what the pages about links show, and stores no observation."""
+SILENT = [
+    "update bridge.link set checked_at = now()",
+    "update bridge.outbox set attempts = attempts + 1",
+    "update bridge.link_rule set change_id = 7",
+]
+
+
+async def test_changes_of_links_ring_too(database: Database) -> None:
+    signal = ChangeSignal()
+    await add_rule(database)
+    with anyio.fail_after(LIMIT_SECONDS):
+        async with anyio.create_task_group() as listening:
+            listening.start_soon(signal.listen, database)
+            await signal.after(0)
+            for rings, statement in enumerate(STEPS, 1):
+                async with database.connection() as connection:
+                    for silent in SILENT:
+                        await connection.execute(silent)
+                    assert signal.heard == rings
+                    await connection.execute(statement)
+                await signal.after(rings)
+            listening.cancel_scope.cancel()
