@@ -15,7 +15,7 @@ from typing import Any
 import anyio
 import orjson
 
-from tests.bench.bridge import PATH, Bridge, bridge
+from tests.bench.bridge import PATH, Bridge, Tables, bridge, configured
 from tests.bench.load import Plan, Report
 from tests.bench.postgres import Postgres
 from tests.bench.process import BenchError, Child, LostError, environment, python, running
@@ -66,16 +66,19 @@ class Bench:
         path.mkdir()
         return path
 
-    def bridge(self, dsn: str, source_url: str, *, workers: int | None = None) -> AbstractAsyncContextManager[Bridge]:
-        """A bridge on a database, with so many workers, or as many as the run is about."""
-        return bridge(self.place("bridge"), dsn, source_url, workers=workers or self.workers)
+    def bridge(
+        self, dsn: str, source_url: str, *, workers: int | None = None, more: Tables | None = None
+    ) -> AbstractAsyncContextManager[Bridge]:
+        """A bridge on a database, with so many workers, or as many as the run is about; `more` configuration."""
+        place = self.place("bridge")
+        return bridge(place, configured(place, dsn, source_url, more), workers=workers or self.workers)
 
-    async def shared_bridge(self, name: str, *, workers: int | None = None) -> Bridge:
+    async def shared_bridge(self, name: str, *, workers: int | None = None, more: Tables | None = None) -> Bridge:
         """The bridge on the database of this name; made at the first call, kept until the run is over."""
         if name not in self._shared:
             dsn = await self.postgres.create(name)
-            source_url = await self.source(0)
-            self._shared[name] = await self.stack.enter_async_context(self.bridge(dsn, source_url, workers=workers))
+            own = self.bridge(dsn, await self.source(0), workers=workers, more=more)
+            self._shared[name] = await self.stack.enter_async_context(own)
         return self._shared[name]
 
     async def source(self, count: int, generation: int = 0) -> str:

@@ -1,6 +1,6 @@
 """The bridge as it is shipped: `tmf656-bridge run` and `sync` in processes of their own, on a database of the bench."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,15 +22,19 @@ class Bridge:
     port: int
 
 
-def configured(place: Path, dsn: str, source_url: str) -> Path:
-    """Write a configuration with one source, everything else as by default; return its path."""
+Tables = Mapping[str, Mapping[str, object]]
+
+
+def configured(place: Path, dsn: str, source_url: str, more: Tables | None = None) -> Path:
+    """Write a configuration with one source, and `more`, everything else as by default; return its path."""
+    source = {f"sources.{SOURCE}": {"url": source_url, "callback_secret": SECRET}}
+    return configured_with(place, dsn, source | dict(more or {}))
+
+
+def configured_with(place: Path, dsn: str, more: Tables) -> Path:
+    """The same with the sources of `more` and none besides."""
     place.mkdir(parents=True, exist_ok=True)
-    tables: dict[str, dict[str, object]] = {
-        "database": {"dsn": dsn},
-        "http": {"port": 0},
-        "log": {"format": "json"},
-        f"sources.{SOURCE}": {"url": source_url, "callback_secret": SECRET},
-    }
+    tables = {"database": {"dsn": dsn}, "http": {"port": 0}, "log": {"format": "json"}} | dict(more)
     lines = [f"data_dir = {_toml(str(place / 'data'))}"]
     for name, table in tables.items():
         lines += [f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
@@ -40,9 +44,8 @@ def configured(place: Path, dsn: str, source_url: str) -> Path:
 
 
 @asynccontextmanager
-async def bridge(place: Path, dsn: str, source_url: str, *, workers: int) -> AsyncIterator[Bridge]:
+async def bridge(place: Path, config: Path, *, workers: int) -> AsyncIterator[Bridge]:
     """Run the bridge until the block ends; all of it is ready when this yields."""
-    config = configured(place, dsn, source_url)
     command = python("bridge", "run", "--config", config, "--workers", workers)
     event, url = f'"event": ?"{"all workers are ready" if workers > 1 else "ready"}"', r'"url": ?"http://[^"]*:(\d+)"'
     ready = f"{event}.*?{url}|{url}.*?{event}"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from tests.bench.bench import Make, Sample
-from tests.bench.measures import bad_cases, grown, pull, push, storm
+from tests.bench.measures import bad_cases, grown, links, pull, push, storm
 
 RATE = "/s"
 
@@ -47,6 +47,15 @@ SLICES: Mapping[str, Slice] = {
     "storm": Slice(storm.storm, "s per 1,000"),
     "stored": Slice(storm.stored, "B"),
     "start": Slice(storm.start, "s"),
+    "pairs": Slice(links.pairs("aiohttp")),
+    "pysnow": Slice(links.pairs("pysnow")),
+    "outbox": Slice(links.edited(push=False, figure="rate")),
+    "sync-p50": Slice(links.edited(push=True, slow_seconds=0.02, rate=10, figure="p50"), "s"),
+    "sync-p99": Slice(links.of_slice("sync-p50", "p99"), "s"),
+    "catch-up": Slice(links.many, "s", once=True),
+    "plan": Slice(links.of_slice("catch-up", "plan_seconds"), "s", once=True),
+    "links-memory": Slice(links.of_slice("catch-up", "rss_mb"), "MB", once=True),
+    "followed": Slice(links.followed),
 }
 """In the order in which a round measures them."""
 
@@ -79,6 +88,21 @@ def _ratio(upper: str, lower: str) -> Callable[[Round], float]:
 
 def _only(name: str) -> Callable[[Round], float]:
     return lambda samples: samples[name].value
+
+
+def _seconds(name: str, title: str, must: float, *others: str, many: bool = False) -> Goal:
+    return Goal(
+        name,
+        title,
+        (*others, name),
+        _only(name),
+        must,
+        must / 2,
+        more_is_better=False,
+        long_only=many,
+        in_long=many,
+        figure_unit="s",
+    )
 
 
 def _bad(name: str, title: str) -> Goal:
@@ -190,6 +214,47 @@ GOALS = (
         0.7,
         more_is_better=False,
         figure_unit="s",
+    ),
+    Goal("outbox", "links: confirmed writes a second, 8 connections", ("outbox",), _only("outbox"), 150, 300),
+    Goal(
+        "outbox-pairs",
+        "links: confirmed writes ÷ GET and PATCH by bare aiohttp, 8 connections",
+        ("outbox", "pairs"),
+        _ratio("outbox", "pairs"),
+        0.25,
+        0.4,
+    ),
+    Goal(
+        "outbox-pysnow",
+        "links: confirmed writes ÷ GET and PATCH by pysnow in sequence",
+        ("outbox", "pysnow"),
+        _ratio("outbox", "pysnow"),
+        2,
+        4,
+    ),
+    _seconds("sync-p50", "links: from an edit to its PATCH on the other side, both 20 ms away, median", 0.3),
+    _seconds("sync-p99", "the same, 99th percentile", 2, "sync-p50"),
+    _seconds("catch-up", "100,000 links: from a restart to the last of 1,000 edits", 60, many=True),
+    _seconds("plan", "100,000 links: `links plan`", 30, "catch-up", many=True),
+    Goal(
+        "links-memory",
+        "100,000 links: peak memory of `run`",
+        ("catch-up", "links-memory"),
+        _only("links-memory"),
+        200,
+        150,
+        more_is_better=False,
+        long_only=True,
+        in_long=True,
+        figure_unit="MB",
+    ),
+    Goal(
+        "followed",
+        "push: with three rules following ÷ without",
+        ("bridge", "followed"),
+        _ratio("followed", "bridge"),
+        0.97,
+        1,
     ),
     Goal(
         "workers",
