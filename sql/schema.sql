@@ -2189,6 +2189,64 @@ COMMENT ON COLUMN bridge.lease.taken_at IS 'Since when this holder has it';
 COMMENT ON COLUMN bridge.lease.expires_at IS 'Postgres'' clock: when any process may take it';
 COMMENT ON COLUMN bridge.lease.renewed_at IS 'Postgres'' clock: when its holder last took or renewed it; how long ago a bridge last worked';
 
+CREATE TABLE bridge.link_audit (
+    id bigint NOT NULL,
+    rule_id smallint NOT NULL,
+    links integer DEFAULT 0 NOT NULL,
+    last_link_id bigint DEFAULT 0 NOT NULL,
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    finished_at timestamp with time zone
+);
+ALTER TABLE bridge.link_audit ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME bridge.link_audit_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+ALTER TABLE ONLY bridge.link_audit
+    ADD CONSTRAINT link_audit_pkey PRIMARY KEY (id);
+CREATE INDEX link_audit_rule_id_idx ON bridge.link_audit USING btree (rule_id, id);
+COMMENT ON TABLE bridge.link_audit IS 'A comparison of all linked tickets of a rule with what their sources say (tmf656-bridge links audit)';
+COMMENT ON COLUMN bridge.link_audit.id IS 'Key';
+COMMENT ON COLUMN bridge.link_audit.rule_id IS 'Rule';
+COMMENT ON COLUMN bridge.link_audit.links IS 'Links compared so far';
+COMMENT ON COLUMN bridge.link_audit.last_link_id IS 'Links up to here are compared: an audit that was interrupted goes on after it';
+COMMENT ON COLUMN bridge.link_audit.started_at IS 'When it began';
+COMMENT ON COLUMN bridge.link_audit.finished_at IS 'When all links were compared; null: it runs, or was interrupted';
+
+CREATE TABLE bridge.link_drift (
+    id bigint NOT NULL,
+    audit_id bigint NOT NULL,
+    link_id bigint NOT NULL,
+    found_at timestamp with time zone DEFAULT now() NOT NULL,
+    field text NOT NULL,
+    left_value text,
+    right_value text
+);
+ALTER TABLE bridge.link_drift ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME bridge.link_drift_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+ALTER TABLE ONLY bridge.link_drift
+    ADD CONSTRAINT link_drift_field_key UNIQUE (audit_id, link_id, field);
+ALTER TABLE ONLY bridge.link_drift
+    ADD CONSTRAINT link_drift_pkey PRIMARY KEY (id);
+CREATE INDEX link_drift_link_id_idx ON bridge.link_drift USING btree (link_id);
+COMMENT ON TABLE bridge.link_drift IS 'A field that an audit found different on both sides without a known reason';
+COMMENT ON COLUMN bridge.link_drift.id IS 'Key';
+COMMENT ON COLUMN bridge.link_drift.audit_id IS 'Audit that found it';
+COMMENT ON COLUMN bridge.link_drift.link_id IS 'Link';
+COMMENT ON COLUMN bridge.link_drift.found_at IS 'When it was found';
+COMMENT ON COLUMN bridge.link_drift.field IS 'Field of the rule; empty: a ticket is gone at its source, and the tables do not know it';
+COMMENT ON COLUMN bridge.link_drift.left_value IS 'What the left said; null with an empty field: that ticket is gone';
+COMMENT ON COLUMN bridge.link_drift.right_value IS 'What the right said; null with an empty field: that ticket is gone';
+
 CREATE TABLE bridge.link_note (
     link_id bigint NOT NULL,
     noted_at timestamp with time zone,
@@ -3010,6 +3068,30 @@ COMMENT ON COLUMN report.link.notes IS 'Notes written on either side, without co
 COMMENT ON COLUMN report.link.last_write_at IS 'When the bridge last wrote to either side';
 COMMENT ON COLUMN report.link.last_error IS 'What holds it up, in words; null when nothing does';
 
+CREATE VIEW report.link_drift AS
+ SELECT r.name AS rule,
+    d.link_id,
+    d.field,
+    d.left_value,
+    d.right_value,
+    d.found_at,
+    a.started_at AS audit_started_at,
+    a.finished_at AS audit_finished_at,
+    d.id AS drift_id
+   FROM ((bridge.link_drift d
+     JOIN bridge.link_audit a ON ((d.audit_id = a.id)))
+     JOIN bridge.link_rule r ON ((a.rule_id = r.id)));
+COMMENT ON VIEW report.link_drift IS 'A field that tmf656-bridge links audit found different without a known reason. Key: drift_id. Joins: report.link on link_id';
+COMMENT ON COLUMN report.link_drift.rule IS 'Name of the rule in the bridge''s configuration';
+COMMENT ON COLUMN report.link_drift.link_id IS 'Link';
+COMMENT ON COLUMN report.link_drift.field IS 'Field of the rule; empty: a ticket is gone at its source, and the tables do not know it';
+COMMENT ON COLUMN report.link_drift.left_value IS 'What the left said; null with an empty field: that ticket is gone';
+COMMENT ON COLUMN report.link_drift.right_value IS 'What the right said; null with an empty field: that ticket is gone';
+COMMENT ON COLUMN report.link_drift.found_at IS 'When it was found';
+COMMENT ON COLUMN report.link_drift.audit_started_at IS 'When the audit began';
+COMMENT ON COLUMN report.link_drift.audit_finished_at IS 'When the audit had compared all links; null: it runs, or was interrupted';
+COMMENT ON COLUMN report.link_drift.drift_id IS 'Number of the finding';
+
 CREATE VIEW report.link_note AS
  SELECT r.name AS rule,
     n.link_id,
@@ -3557,6 +3639,7 @@ CREATE VIEW report.sync_quality AS
             0 AS conflicts,
             0 AS overruled,
             0 AS duplicates,
+            0 AS drift,
                 CASE
                     WHEN (o.outcome = 'done'::text) THEN EXTRACT(epoch FROM (o.ended_at - bridge.parse_timestamp((o.cause -> 'changed_at'::text))))
                     ELSE NULL::numeric
@@ -3576,10 +3659,26 @@ CREATE VIEW report.sync_quality AS
             ((c.kind <> ALL (ARRAY['overruled'::text, 'refused'::text, 'duplicate'::text])))::integer AS conflicts,
             ((c.kind = 'overruled'::text))::integer AS overruled,
             ((c.kind = 'duplicate'::text))::integer AS duplicates,
+            0 AS drift,
             NULL::numeric AS seconds_from_change,
             NULL::numeric AS seconds_from_observation
            FROM (bridge.conflict c
              JOIN bridge.link l ON ((c.link_id = l.id)))
+        UNION ALL
+         SELECT a.rule_id,
+            bridge.hour_of(d.found_at) AS hour,
+            0 AS changes,
+            0 AS carried,
+            0 AS refused,
+            0 AS without_effect,
+            0 AS conflicts,
+            0 AS overruled,
+            0 AS duplicates,
+            1 AS drift,
+            NULL::numeric AS seconds_from_change,
+            NULL::numeric AS seconds_from_observation
+           FROM (bridge.link_drift d
+             JOIN bridge.link_audit a ON ((d.audit_id = a.id)))
         )
  SELECT r.name AS rule,
     h.hour,
@@ -3593,7 +3692,8 @@ CREATE VIEW report.sync_quality AS
     percentile_cont((0.5)::double precision) WITHIN GROUP (ORDER BY ((h.seconds_from_change)::double precision)) AS median_seconds_from_change,
     percentile_cont((0.95)::double precision) WITHIN GROUP (ORDER BY ((h.seconds_from_change)::double precision)) AS p95_seconds_from_change,
     percentile_cont((0.5)::double precision) WITHIN GROUP (ORDER BY ((h.seconds_from_observation)::double precision)) AS median_seconds_from_observation,
-    percentile_cont((0.95)::double precision) WITHIN GROUP (ORDER BY ((h.seconds_from_observation)::double precision)) AS p95_seconds_from_observation
+    percentile_cont((0.95)::double precision) WITHIN GROUP (ORDER BY ((h.seconds_from_observation)::double precision)) AS p95_seconds_from_observation,
+    sum(h.drift) AS drift
    FROM (happened h
      JOIN bridge.link_rule r ON ((h.rule_id = r.id)))
   GROUP BY r.name, h.hour;
@@ -3611,6 +3711,7 @@ COMMENT ON COLUMN report.sync_quality.median_seconds_from_change IS 'Half of the
 COMMENT ON COLUMN report.sync_quality.p95_seconds_from_change IS '95 of 100 confirmed writes took less';
 COMMENT ON COLUMN report.sync_quality.median_seconds_from_observation IS 'Half of the confirmed writes took less, from when the bridge observed the change';
 COMMENT ON COLUMN report.sync_quality.p95_seconds_from_observation IS '95 of 100 confirmed writes took less';
+COMMENT ON COLUMN report.sync_quality.drift IS 'Fields that audits found different without a known reason';
 
 CREATE VIEW report.tracking_record AS
  SELECT s.name AS source,
@@ -3760,6 +3861,12 @@ ALTER TABLE ONLY bridge.conflict
     ADD CONSTRAINT conflict_link_id_fkey FOREIGN KEY (link_id) REFERENCES bridge.link(id) ON DELETE CASCADE;
 ALTER TABLE ONLY bridge.dead_letter
     ADD CONSTRAINT dead_letter_source_id_fkey FOREIGN KEY (source_id) REFERENCES bridge.source(id);
+ALTER TABLE ONLY bridge.link_audit
+    ADD CONSTRAINT link_audit_rule_id_fkey FOREIGN KEY (rule_id) REFERENCES bridge.link_rule(id) ON DELETE CASCADE;
+ALTER TABLE ONLY bridge.link_drift
+    ADD CONSTRAINT link_drift_audit_id_fkey FOREIGN KEY (audit_id) REFERENCES bridge.link_audit(id) ON DELETE CASCADE;
+ALTER TABLE ONLY bridge.link_drift
+    ADD CONSTRAINT link_drift_link_id_fkey FOREIGN KEY (link_id) REFERENCES bridge.link(id) ON DELETE CASCADE;
 ALTER TABLE ONLY bridge.link_note
     ADD CONSTRAINT link_note_link_id_fkey FOREIGN KEY (link_id) REFERENCES bridge.link(id) ON DELETE CASCADE;
 ALTER TABLE ONLY bridge.link
@@ -3856,6 +3963,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.daily_flow_kind TO bridge_writ
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.extra_column TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.lease TO bridge_writer;
 GRANT SELECT ON TABLE bridge.lease TO bridge_front;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.link_audit TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.link_drift TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.link_note TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.missing_problem TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.notification TO bridge_writer;
@@ -3896,6 +4005,8 @@ GRANT SELECT ON TABLE report.hourly_change TO bridge_reader;
 GRANT SELECT ON TABLE report.hourly_change TO bridge_front;
 GRANT SELECT ON TABLE report.link TO bridge_reader;
 GRANT SELECT ON TABLE report.link TO bridge_front;
+GRANT SELECT ON TABLE report.link_drift TO bridge_reader;
+GRANT SELECT ON TABLE report.link_drift TO bridge_front;
 GRANT SELECT ON TABLE report.link_note TO bridge_reader;
 GRANT SELECT ON TABLE report.link_note TO bridge_front;
 GRANT SELECT ON TABLE report.linked_problem TO bridge_reader;

@@ -50,6 +50,11 @@ _EXAMPLES: dict[str, dict[str, str]] = {
         "links plan": "what every rule would match, create and write now; exit status 3 when that is anything",
         "links plan noc-carrier --json": "the same of one rule for a script, every ticket by its id",
     },
+    "links audit": {
+        "links audit": "every rule, five links a second",
+        "links audit noc-carrier --rate 20 --json": "one rule, faster; exit status 3 where something differs",
+        "links audit noc-carrier --resume": "go on where Ctrl-C or a source that was away ended it",
+    },
     "links list": {
         "links list --behind": "where something waits to be written",
         "links list --state blocked --json": "for a script",

@@ -11,6 +11,7 @@ from bridge.bootstrap import ensure_schema, open_database
 from bridge.cli import links_output
 from bridge.cli.audited import entry, who
 from bridge.cli.examples import examples
+from bridge.cli.links_audit import compare
 from bridge.cli.options import Config, Json, on_loop, require_data, settings_for
 from bridge.cli.terminal import json_text, safe_line
 from bridge.domain.link.life import LinkState
@@ -84,6 +85,9 @@ async def _plan(connection: Connection, settings: Settings, name: str) -> RulePl
     known = await link_rule.find(connection, name)
     run.rule_id = known[0].id if known else 0
     return await plan_rule(run, connection, now())
+
+
+app.command("audit", epilog=examples("links audit"))(compare)
 
 
 @app.command("list", epilog=examples("links list"))

@@ -1,5 +1,6 @@
 """Plans, links and conflicts as people read them, made to fit into 80 columns."""
 
+from collections import Counter
 from itertools import groupby
 from typing import Any
 
@@ -9,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bridge.cli.terminal import safe_line
+from bridge.links.audit import AuditResult
 from bridge.links.plan import PlanStep, RulePlan
 
 _LONGEST = 60
@@ -59,6 +61,22 @@ def _line(step: PlanStep) -> str:
 def _short(text: str | None) -> str:
     shown = safe_line(text or "")
     return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"
+
+
+def print_audit(result: AuditResult) -> None:
+    """Print what an audit of a rule found: drift one a line, what is known as counts by reason."""
+    drift = result.drift
+    found = f"{len(drift)} fields differ without a known reason" if drift else "nothing differs without a known reason"
+    typer.echo(f"rule {safe_line(result.rule)}: {result.links} links compared, {found}")
+    for one in drift:
+        tickets = f"{safe_line(one.left_id)} ↔ {safe_line(one.right_id)}"
+        values = f"{safe_line(one.field)} {_short(one.left)!r} / {_short(one.right)!r}" if one.field else "ticket"
+        typer.echo(f"  link {one.link}, {tickets}: {values}: {_short(one.why)}")
+    reasons = Counter(one.reason for one in result.differences if one.reason)
+    for reason, times in reasons.most_common():
+        typer.echo(f"  known: {times} times {_short(reason)}")
+    if drift:
+        typer.echo("what the bridge had not seen is read again by the running bridge; look again in a minute")
 
 
 def table_of_links(rows: list[dict[str, Any]]) -> Table:

@@ -20,7 +20,7 @@ from bridge.links.rule_series import introduce_rule, show_nothing
 from bridge.links.rules import hash_of_settings, rule_of, state_of
 from bridge.schedule import Job, every, now, run_job
 from bridge.settings import LinkSettings, Settings
-from bridge.storage import conflict, link_rule, outbox
+from bridge.storage import conflict, link_audit, link_rule, outbox
 from bridge.storage import link as link_table
 from bridge.storage import source as source_table
 from bridge.storage.database import Connection, Database
@@ -49,6 +49,7 @@ class RuleJobs:
     settings: Callable[[], Settings]
     on_wanted: Callable[[], None] = lambda: None
     decisions: RuleDecisions = field(default_factory=RuleDecisions)
+    _drift: dict[str, int] = field(default_factory=dict)
 
     async def run(self) -> None:
         """Run the rules until cancelled, again with others after a reload."""
@@ -117,6 +118,7 @@ class RuleJobs:
             rules = await link_rule.find(connection)
             counts, waiting = await link_table.count(connection), await outbox.figures(connection)
             conflicts, lag = await conflict.waiting(connection), await link_rule.lag(connection)
+            drift = await link_audit.drift(connection)
         self._forget_figures()
         for rule in rules:
             show_nothing(self.metrics, rule.name, (rule.left_source, rule.right_source))
@@ -136,6 +138,13 @@ class RuleJobs:
                 oldest[one.target] = min(oldest.get(one.target, one.oldest_at.timestamp()), one.oldest_at.timestamp())
         for target, at in oldest.items():
             figures.oldest.labels(target).set(at)
+        self._count_drift({rule.name: drift.get(rule.name, 0) for rule in rules})
+
+    def _count_drift(self, found: dict[str, int]) -> None:
+        """Count what audits, which are other processes, have found since this one leads."""
+        for name, fields in found.items():
+            self.metrics.links.drift.labels(name).inc(max(fields - self._drift.get(name, fields), 0))
+        self._drift = found
 
     async def watch_once(self) -> None:
         """Show, and name in the log, the fields that are written to and fro."""

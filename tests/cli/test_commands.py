@@ -31,6 +31,7 @@ COMMANDS = {
     "psql": ["--config"],
     "rotate-secret": ["SOURCE", "--config"],
     "links plan": ["RULE", "--config", "--json"],
+    "links audit": ["RULE", "--config", "--rate", "--resume", "--json"],
     "links list": ["--config", "--rule", "--state", "--behind", "--conflicts", "--json"],
     "links show": ["LINK", "--config", "--rule", "--json"],
     "links conflicts": ["--config", "--rule", "--settled", "--json"],
