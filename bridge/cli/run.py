@@ -37,7 +37,7 @@ def run(
     it starts a Postgres of its own in `data_dir` and keeps its schema current; with one it refuses a schema that
     `migrate` has not brought up to date. With `--workers` several processes listen on the port; one of them polls.
     With `console.enabled` it serves the web console, from a process of its own. SIGHUP reads the configuration again:
-    sources, log level, retention and certificates change without a restart.
+    sources, log level, retention, certificates and the console change without a restart.
     """
     settings = settings_for(config)
     count = workers or settings.http.workers
@@ -53,8 +53,6 @@ def _process(settings: Settings, count: int, config: Path | None, *, unsubscribe
     if count > 1:
         return Workers(settings, count, unsubscribe, reread=reread)
     bridge = Bridge(settings, unsubscribe=unsubscribe, reread=reread)
-    if not settings.console.enabled:
-        return bridge
     both = WithFront(bridge, FrontProcess(settings), reread)
     bridge.on_ready = lambda running: both.found(running.postgres.dsn)
     return both

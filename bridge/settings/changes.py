@@ -6,8 +6,8 @@ from pydantic import BaseModel
 
 from bridge.settings.model import Settings
 
-_RELOADED = frozenset({"links", "log.level", "retention"})
-"""Keys and tables, beside the sources, that a running bridge takes over."""
+_RELOADED = frozenset({"console", "links", "log.level", "retention"})
+"""Keys and tables, beside the sources, that a running bridge takes over; another front process serves the console."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +26,23 @@ class SettingsChange:
     restart: tuple[str, ...]
 
 
+def is_reloaded(key: str) -> bool:
+    """Does a running bridge take this key over when it reads the configuration again?
+
+    >>> is_reloaded("console.port"), is_reloaded("sources.noc.url"), is_reloaded("http.port")
+    (True, True, False)
+    """
+    return key in _RELOADED or key.partition(".")[0] in {*_RELOADED, "sources"}
+
+
 def change_of(before: Settings, read: Settings) -> SettingsChange:
     """Compare the settings in force with those just read."""
     reloaded: list[str] = []
     restart: list[str] = []
     for key in _different_keys(before, read):
-        (reloaded if key in _RELOADED or key.partition(".")[0] in _RELOADED else restart).append(key)
+        (reloaded if is_reloaded(key) else restart).append(key)
     log = before.log.model_copy(update={"level": read.log.level})
-    taken = {"sources": read.sources, "links": read.links, "log": log, "retention": read.retention}
+    taken = {name: getattr(read, name) for name in ("console", "links", "retention", "sources")} | {"log": log}
     return SettingsChange(
         settings=before.model_copy(update=taken),
         added=tuple(name for name in read.sources if name not in before.sources),

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
+from bridge.settings.changes import is_reloaded
 from bridge.settings.draft import Layer
 from bridge.settings.model import SECTIONS, Settings
 from bridge.settings.overlay import LayeredSettings, OverlayEntry, is_changeable, is_locked, is_secret
@@ -44,7 +45,9 @@ class SettingRow:
     @property
     def effect(self) -> str:
         """When a changed value is used."""
-        return "at once" if self.changeable else "restart"
+        if self.changeable:
+            return "at once"
+        return "SIGHUP" if is_reloaded(self.key) else "restart"
 
 
 def setting_rows(layers: LayeredSettings) -> list[SettingRow]:

@@ -1,8 +1,8 @@
 """Keeps the front process: the console, apart from the bridge, so that drawing pages never delays a sender.
 
-It is started when the database's address is known, and again whenever it ends; sessions are in Postgres, so nobody has
-to log in again. One that does not answer for half a minute is killed and replaced. It ends with us, also after
-kill -9: its channel closes then.
+It is started when the database's address is known and the console is enabled, and again whenever it ends; sessions are
+in Postgres, so nobody has to log in again. One that does not answer for half a minute is killed and replaced; one whose
+table [console] is another after SIGHUP is replaced. It ends with us, also after kill -9: its channel closes then.
 
 `WithFront` puts a bridge and its front together, for a `run` of one process and for the demo.
 """
@@ -65,10 +65,14 @@ class FrontProcess:
     pid: int | None = None
     _channel: Channel | None = None
     _dsn: str = ""
+    _other_console: anyio.Event = field(default_factory=anyio.Event)
 
     async def update(self, read: Settings) -> None:
         """Take over what can be of settings that were read again; a process that is just starting gets them, too."""
-        self.settings = change_of(self.settings, read).settings
+        before, self.settings = self.settings, change_of(self.settings, read).settings
+        if self.settings.console != before.console:
+            self._other_console.set()
+            return
         if self._channel is None:
             return
         try:
@@ -81,22 +85,31 @@ class FrontProcess:
         return FrontTask(self.settings, self.demo, self._dsn)
 
     async def run(self, dsn: str) -> None:
-        """Keep a front process on this database until cancelled; then stop it."""
+        """Keep a front process on this database while the console is enabled, until cancelled; then stop it."""
         backoff = Backoff(first_seconds=0.2, last_seconds=10)
         self._dsn = dsn
         while True:
+            other = self._other_console = anyio.Event()
+            if not self.settings.console.enabled:
+                await other.wait()
+                continue
             started = anyio.current_time()
             try:
-                status = await self._run_process()
-                log.error("the console ended, starting another", status=status)
+                status = await self._run_process(other)
+                if other.is_set():
+                    what = "starting another" if self.settings.console.enabled else "it is no longer enabled"
+                    log.info("the console has other settings", consequence=what)
+                else:
+                    log.error("the console ended, starting another", status=status)
             except OSError as error:  # too many processes or open files, say, which may pass
                 log.warning("the console cannot be started, trying again later", error=str(error))
-            if anyio.current_time() - started > _STEADY_SECONDS:
+            if other.is_set() or anyio.current_time() - started > _STEADY_SECONDS:
                 backoff.reset()
-            await anyio.sleep(backoff.next_seconds())
+            with anyio.move_on_after(0 if other.is_set() else backoff.next_seconds()):
+                await other.wait()
 
-    async def _run_process(self) -> int:
-        """Start a process, serve it until it ends, and return its status."""
+    async def _run_process(self, other: anyio.Event) -> int | None:
+        """Start a process, serve it until it ends or `other` is set, and return its status."""
 
         async def answer(question: Message) -> Message:
             if question["what"] == "ready":
@@ -111,13 +124,19 @@ class FrontProcess:
                 async with anyio.create_task_group() as serving:
                     serving.start_soon(opened_channel.run)
                     serving.start_soon(_watch, opened_channel, process)
-                    status = await process.wait()
+                    serving.start_soon(_end_when, other, serving.cancel_scope)
+                    await process.wait()
                     serving.cancel_scope.cancel()
             finally:
                 self.pid = self._channel = None
                 with anyio.CancelScope(shield=True):
                     await _end(process)
-        return status
+        return process.returncode
+
+
+async def _end_when(event: anyio.Event, scope: anyio.CancelScope) -> None:
+    await event.wait()
+    scope.cancel()
 
 
 async def _watch(to: Channel, process: Process) -> None:

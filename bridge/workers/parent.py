@@ -102,9 +102,8 @@ class Workers:
             self._shared = change_of(_share(settings, self.count), self.settings).settings
             self._workers = [_Worker(number, self.unsubscribe and number == 1) for number in range(1, self.count + 1)]
             async with anyio.create_task_group() as keeping:
-                if settings.console.enabled:
-                    self._front = FrontProcess(self.settings)
-                    keeping.start_soon(self._front.run, settings.database.dsn.get_secret_value())
+                self._front = FrontProcess(self.settings)
+                keeping.start_soon(self._front.run, settings.database.dsn.get_secret_value())
                 try:
                     await self._start(keeping)
                     await self._stopping.wait()

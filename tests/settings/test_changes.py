@@ -37,6 +37,14 @@ def test_log_level_and_retention_are_taken_over() -> None:
     assert change.settings.log.format == "auto"
 
 
+def test_the_console_is_taken_over_as_a_whole() -> None:
+    now = settings(console={"enabled": True, "port": 1, "admin_token": "t" * 16}, http={"port": 1})
+    change = change_of(settings(), now)
+    assert change.reloaded == ("console.enabled", "console.port", "console.admin_token")
+    assert change.settings.console == now.console
+    assert change.restart == ("http.port",)
+
+
 def test_what_needs_a_restart_is_named_by_its_key_and_stays() -> None:
     now = settings(
         data_dir="elsewhere",

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 from pathlib import Path
 
 import aiohttp
@@ -15,6 +16,14 @@ from bridge.workers.front import FrontProcess, FrontTask, WithFront
 pytestmark = pytest.mark.anyio
 
 LIMIT_SECONDS = 60.0
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
 
 
 def settings(dsn: str, place: Path) -> Settings:
@@ -59,6 +68,37 @@ async def test_a_killed_front_is_replaced_and_the_last_one_ends_with_us(dsn: str
             assert "sources.noc.poll_interval_seconds" in text
             tasks.cancel_scope.cancel()
         assert not psutil.pid_exists(last or 0)
+
+
+async def test_the_console_is_switched_on_moved_and_switched_off_by_a_reload(
+    dsn: str, tmp_path: Path, unused_port: int
+) -> None:
+    given = settings(dsn, tmp_path)
+
+    def console(**values: object) -> Settings:
+        return given.model_copy(update={"console": given.console.model_copy(update=values)})
+
+    send, receive = anyio.create_memory_object_stream[str](5)
+    front = FrontProcess(console(enabled=False), on_ready=send.send_nowait)
+    with anyio.fail_after(LIMIT_SECONDS):
+        async with send, receive, anyio.create_task_group() as tasks, aiohttp.ClientSession() as session:
+            tasks.start_soon(front.run, given.database.dsn.get_secret_value())
+            await anyio.wait_all_tasks_blocked()
+            assert front.pid is None
+            await front.update(given)
+            first, process = await receive.receive(), front.pid
+            await front.update(console(port=unused_port))
+            assert await receive.receive() == f"http://127.0.0.1:{unused_port}"
+            assert front.pid != process
+            async with session.get(f"http://127.0.0.1:{unused_port}/login") as answer:
+                assert answer.status == 200
+            with pytest.raises(aiohttp.ClientConnectorError):
+                await session.get(first)
+            last = psutil.Process(front.pid)
+            await front.update(console(enabled=False))
+            while last.is_running():  # noqa: ASYNC110 -- seen from outside only
+                await anyio.sleep(0.01)
+            tasks.cancel_scope.cancel()
 
 
 class Stopped:
