@@ -141,6 +141,8 @@ CREATE TABLE bridge.source (
     fallback_reason text,
     poll_requested_at timestamp with time zone,
     failing_jobs jsonb DEFAULT '{}'::jsonb NOT NULL,
+    moved_at timestamp with time zone,
+    passes_since_move smallint DEFAULT 0 NOT NULL,
     CONSTRAINT source_mode_check CHECK ((mode = ANY (ARRAY['push'::text, 'fallback'::text, 'poll'::text, 'disabled'::text])))
 );
 ALTER TABLE bridge.source ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -173,6 +175,8 @@ COMMENT ON COLUMN bridge.source.retired_secrets IS 'Hashes of older ones, answer
 COMMENT ON COLUMN bridge.source.fallback_reason IS 'Why the mode is fallback, in words; null in any other';
 COMMENT ON COLUMN bridge.source.poll_requested_at IS 'When a process that does not poll asked the leader for a poll, mostly because an event names no problem; null once the poll has begun';
 COMMENT ON COLUMN bridge.source.failing_jobs IS 'Jobs that have failed since they last worked: name → failures (in a row), failed_at, error';
+COMMENT ON COLUMN bridge.source.moved_at IS 'Since when its deletions wait, because its problems are read from another address than before; null: they do not wait';
+COMMENT ON COLUMN bridge.source.passes_since_move IS 'Complete passes in a row since then that listed nearly all known problems';
 
 CREATE TABLE bridge.summary (
     singleton boolean DEFAULT true NOT NULL,
@@ -355,6 +359,18 @@ begin
 end
 $$;
 COMMENT ON FUNCTION bridge.grant_links_to_front() IS 'Grant role bridge_front what the pages about links need, where the role exists; repeated by `migrate`';
+
+CREATE FUNCTION bridge.grant_login_to_front() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    if exists (select from pg_roles where rolname = 'bridge_front') then
+        grant select (moved_at, passes_since_move) on bridge.source to bridge_front;
+    end if;
+end
+$$;
+COMMENT ON FUNCTION bridge.grant_login_to_front() IS 'Grant role bridge_front what the page of sources needs to say that deletions wait, where the role exists; repeated by `migrate`';
 
 CREATE FUNCTION bridge.grant_pages_to_front() RETURNS void
     LANGUAGE plpgsql
@@ -1771,6 +1787,7 @@ CREATE TABLE bridge.console_session (
     made_at timestamp with time zone DEFAULT now() NOT NULL,
     seen_at timestamp with time zone DEFAULT now() NOT NULL,
     ends_at timestamp with time zone NOT NULL,
+    confirmed_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT console_session_login_check CHECK ((login = ANY (ARRAY['token'::text, 'password'::text, 'proxy'::text, 'oidc'::text]))),
     CONSTRAINT console_session_role_check CHECK ((role = ANY (ARRAY['viewer'::text, 'operator'::text, 'admin'::text])))
 );
@@ -1786,6 +1803,7 @@ COMMENT ON COLUMN bridge.console_session.address IS 'Address the login came from
 COMMENT ON COLUMN bridge.console_session.made_at IS 'When it began';
 COMMENT ON COLUMN bridge.console_session.seen_at IS 'When it was last used, to the minute';
 COMMENT ON COLUMN bridge.console_session.ends_at IS 'When it ends at the latest, used or not';
+COMMENT ON COLUMN bridge.console_session.confirmed_at IS 'When the password was last given: at the login, or again since';
 
 CREATE TABLE bridge.dead_letter (
     id bigint NOT NULL,
@@ -3895,12 +3913,15 @@ REVOKE ALL ON FUNCTION bridge.announce_link() FROM PUBLIC;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.source TO bridge_writer;
 GRANT SELECT(id) ON TABLE bridge.source TO bridge_front;
 GRANT SELECT(name) ON TABLE bridge.source TO bridge_front;
+GRANT SELECT(moved_at) ON TABLE bridge.source TO bridge_front;
+GRANT SELECT(passes_since_move) ON TABLE bridge.source TO bridge_front;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.summary TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.watermark TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.report_setting TO bridge_writer;
 REVOKE ALL ON FUNCTION bridge.drop_notification_day(day date) FROM PUBLIC;
 GRANT ALL ON FUNCTION bridge.drop_notification_day(day date) TO bridge_writer;
 REVOKE ALL ON FUNCTION bridge.grant_links_to_front() FROM PUBLIC;
+REVOKE ALL ON FUNCTION bridge.grant_login_to_front() FROM PUBLIC;
 REVOKE ALL ON FUNCTION bridge.grant_pages_to_front() FROM PUBLIC;
 REVOKE ALL ON FUNCTION bridge.grant_to_front() FROM PUBLIC;
 REVOKE ALL ON FUNCTION bridge.make_notification_day(day date) FROM PUBLIC;

@@ -6,6 +6,7 @@ import anyio
 import typer
 from rich.console import Console
 
+from bridge.cli.check_console import check_console
 from bridge.cli.check_database import check_database
 from bridge.cli.check_listener import callback_base, check_listener
 from bridge.cli.check_push import check_push
@@ -59,6 +60,7 @@ async def _check(settings: Settings, push_seconds: float | None) -> list[Finding
     remedy = "correct it in the console or in the file, or run `tmf656-bridge config --drop-overlay`"
     findings += [Finding("configuration", "console", False, fault, remedy) for fault in layers.faults]
     findings += check_listener(settings, running=database.running)
+    findings += await check_console(settings)
     if not settings.sources:
         findings.append(
             Finding("sources", "configured", False, "none", "add a table [sources.NAME] with a url to bridge.toml")

@@ -1,8 +1,12 @@
 """Who may do what in the console: roles, permissions, and the one table between them. Pure."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
+
+CONFIRMED_FOR = timedelta(minutes=10)
+"""So long after a login nobody is asked for the password again."""
 
 
 class Role(StrEnum):
@@ -68,13 +72,19 @@ class Login(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Principal:
     """Somebody who is logged in. `form_key`: what the token in forms is made of, known to this session only;
-    empty for programs, which send a token with each request and no forms.
+    empty for programs, which send a token with each request and no forms. `confirmed_at`: when the password was last
+    given; None where each request says who sends it.
     """
 
     name: str
     role: Role
     login: Login
     form_key: bytes
+    confirmed_at: datetime | None = None
+
+    def is_confirmed(self, now: datetime) -> bool:
+        """May they do what takes a login of the last minutes?"""
+        return self.confirmed_at is None or now - self.confirmed_at < CONFIRMED_FOR
 
 
 def allows(principal: Principal | None, permission: Permission) -> bool:

@@ -51,16 +51,20 @@ class HttpClient:
         *,
         on_request: OnRequest | None = None,
         clock: Callable[[], float] = time.monotonic,
+        place: str = "",
     ) -> None:
-        """Prepare; raises ConfigurationError when the address, a certificate or a key cannot be used."""
+        """Prepare; raises ConfigurationError when the address, a certificate or a key cannot be used. `place`: the
+        key with the address of a system that is no source.
+        """
         self.name = name
         self.settings = settings
-        self.base = read_address(settings.url, f"sources.{name}.url")
+        key = place.rpartition(".")[0] or f"sources.{name}"
+        self.base = read_address(settings.url, place or f"{key}.url")
         self.count = on_request or (lambda _operation, _outcome: None)
-        self.failures = Failures(name, settings)
+        self.failures = Failures(name, settings, place)
         self._clock = clock
         self._authorization = self._choose_authorization()
-        self._tls = tls_context(settings, f"sources.{name}")
+        self._tls = tls_context(settings, key)
         self._headers = {field: value.get_secret_value() for field, value in settings.headers.items()}
         self._session: aiohttp.ClientSession | None = None
         self._speaks_tls: bool | None = None

@@ -22,19 +22,34 @@ _PLAIN_ANSWERS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYE
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """Names the failures of one source."""
+    """Names the failures of one source, or of a system whose address is another key (`place`)."""
 
     name: str
     settings: SystemSettings
+    place: str = ""
+
+    @property
+    def _key(self) -> str:
+        """Where its keys stand in the configuration."""
+        return self.place.rpartition(".")[0] or f"sources.{self.name}"
+
+    @property
+    def _address(self) -> str:
+        """The key with its address."""
+        return self.place or f"sources.{self.name}.url"
+
+    @property
+    def _subject(self) -> str:
+        return self.name if self.place else f"source {self.name}"
 
     def raised(self, request: HttpRequest, error: Exception) -> tuple[str, TransientError | PermanentError]:
         """Return outcome and error for what the library raised."""
-        key, where = f"sources.{self.name}", f"source {self.name}: {request}"
+        key, where = self._key, f"{self._subject}: {request}"
         match error:
             case aiohttp.ConnectionTimeoutError():
                 return "timeout", NotSentError(
                     f"{where} could not be sent: no connection within {self.settings.request_timeout_seconds:g} s: "
-                    f"check {key}.url, the network and the proxy settings"
+                    f"check {self._address}, the network and the proxy settings"
                 )
             case TimeoutError():
                 return "timeout", TransientError(
@@ -47,12 +62,14 @@ class Failures:
                 return "malformed", MalformedAnswerError(f"{where} was answered with {limit}")
             case aiohttp.ServerDisconnectedError():
                 return "unreachable", TransientError(
-                    f"{where} was not answered ({_text(error)}): is {key}.url right, and the server not overloaded?"
+                    f"{where} was not answered ({_text(error)}): is {self._address} right, and the "
+                    "server not overloaded?"
                 )
             case aiohttp.ClientConnectionError() | OSError():
                 never = isinstance(error, aiohttp.ClientConnectorError)
                 return "unreachable", (NotSentError if never else TransientError)(
-                    f"{where} could not be sent ({_text(error)}): check {key}.url, the network and the proxy settings"
+                    f"{where} could not be sent ({_text(error)}): check {self._address}, the network and the "
+                    "proxy settings"
                 )
             case _:
                 return "malformed", MalformedAnswerError(f"{where} was answered with broken HTTP ({_text(error)})")
@@ -62,7 +79,7 @@ class Failures:
     ) -> tuple[str, TransientError | PermanentError]:
         """Return outcome and error for a status that grants nothing. `private`: texts that are not repeated."""
         outcome, remedy = self._diagnosis(response.status)
-        text = f"source {self.name}: {request} answered {response.status}"
+        text = f"{self._subject}: {request} answered {response.status}"
         if excerpt := response.excerpt(*private):
             text += f" ({excerpt})"
         text += f": {remedy}" if remedy else ""
@@ -81,30 +98,29 @@ class Failures:
 
     def too_large(self, request: HttpRequest, what: str) -> TooLargeError:
         """Return the error for an answer that is larger than what is read."""
-        key = f"sources.{self.name}"
+        key = self._key
         return TooLargeError(
-            f"source {self.name}: {request} answered with {what}: lower {key}.page_size or raise max_response_bytes"
+            f"{self._subject}: {request} answered with {what}: lower {key}.page_size or raise max_response_bytes"
         )
 
     def malformed(self, request: HttpRequest, what: str) -> MalformedAnswerError:
         """Return the error for an answer that is not what was asked for."""
         return MalformedAnswerError(
-            f"source {self.name}: {request} answered with {what}: check that sources.{self.name}.url is the base path "
-            "of the API"
+            f"{self._subject}: {request} answered with {what}: check that {self._address} is the base path of the API"
         )
 
     def speaks_tls(self, request: HttpRequest) -> TransientError:
         """Return the error for an http address whose port speaks TLS."""
         return TransientError(
-            f"source {self.name}: {request} was sent in plain http to a port that speaks TLS: write https:// in "
-            f"sources.{self.name}.url"
+            f"{self._subject}: {request} was sent in plain http to a port that speaks TLS: write https:// in "
+            f"{self._address}"
         )
 
     def _tls(self, error: Exception) -> str:
         inner = getattr(error, "os_error", None)
         if isinstance(inner, ssl.SSLError) and inner.reason in _PLAIN_ANSWERS:
-            return f"the port does not speak TLS: write http:// in sources.{self.name}.url, or the port that does"
-        return f"check sources.{self.name}.ca_file, verify_tls and client_cert_file"
+            return f"the port does not speak TLS: write http:// in {self._address}, or the port that does"
+        return f"check {self._key}.ca_file, verify_tls and client_cert_file"
 
     def _header_limit(self, error: aiohttp.ClientResponseError) -> str | None:
         """Name the limit that the headers of the answer exceeded, if they did."""
@@ -113,26 +129,23 @@ class Failures:
             cause = cause.__cause__ or cause.__context__
         if isinstance(cause, LineTooLong):
             return (
-                f"a header field of more than {self.settings.max_header_bytes:,} bytes: raise sources.{self.name}."
+                f"a header field of more than {self.settings.max_header_bytes:,} bytes: raise {self._key}."
                 "max_header_bytes"
             )
         if error.message == "Too many headers received":
-            return (
-                f"more than {self.settings.max_header_fields:,} header fields: raise sources.{self.name}."
-                "max_header_fields"
-            )
+            return f"more than {self.settings.max_header_fields:,} header fields: raise {self._key}.max_header_fields"
         return None
 
     def _diagnosis(self, status: int) -> tuple[str, str]:
         """Return the outcome a status counts as, and what a person can do about it."""
-        key = f"sources.{self.name}"
+        key = self._key
         match status:
             case 401:
                 return "unauthorised", f"set {key}.username and password, or token, or headers, or the oauth2 settings"
             case 403:
                 return "unauthorised", f"the account of {key} lacks the right, or a rule there forbids it"
             case 404 | 405 | 410:
-                return "client_error", f"check {key}.url"
+                return "client_error", f"check {self._address}"
             case 407:
                 return "client_error", f"the proxy wants credentials, set {key}.proxy"
             case 429:

@@ -2,8 +2,9 @@
 
 from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
-from bridge.settings.console import ConsoleSettings
+from bridge.settings.console import ConsoleSettings, OidcSettings
 from bridge.settings.draft import Draft
 from bridge.settings.kinds import ANY_KIND
 from bridge.settings.model import DatabaseSettings, HttpSettings
@@ -43,6 +44,8 @@ def check_together(draft: Draft) -> None:
                     draft.fault((*key, name), "needs tls_cert_file beside it")
         if model is ConsoleSettings:
             _check_console(draft, key, table)
+        if model is OidcSettings:
+            _check_oidc(draft, key, table)
         if model is DatabaseSettings:
             least, most = (
                 table.get(name, model.model_fields[name].default) for name in ("pool_min_size", "pool_max_size")
@@ -68,6 +71,29 @@ def _check_console(draft: Draft, key: Key, table: dict[str, Any]) -> None:
             "is not loopback, and passwords would travel in the clear: set http.tls_cert_file; or, where a proxy ends "
             "TLS, http.trusted_proxies and an https console.public_url; or listen on 127.0.0.1",
             host,
+        )
+
+
+def _check_oidc(draft: Draft, key: Key, table: dict[str, Any]) -> None:
+    """A login provider needs our id there, and roles for its groups; tokens must not travel in the clear."""
+    issuer = table.get("issuer")
+    if not isinstance(issuer, str) or not issuer:
+        if table.get("client_id") or table.get("client_secret"):
+            draft.fault((*key, "issuer"), "is missing; give the https address of the login provider")
+        return
+    if not table.get("client_id"):
+        draft.fault((*key, "client_id"), "is missing; give the id that the login provider knows this console by")
+    if issuer.startswith("http://") and not _is_loopback(urlsplit(issuer).hostname or ""):
+        draft.fault(
+            (*key, "issuer"), "should begin with https://: passwords and tokens would travel in the clear", issuer
+        )
+    scopes = table.get("scopes")
+    if isinstance(scopes, str | list) and "openid" not in scopes:
+        draft.fault((*key, "scopes"), "should have openid among them", scopes)
+    console = draft.tree.get("console")
+    if not (isinstance(console, dict) and console.get("roles")):
+        draft.fault(
+            ("console", "roles"), 'is missing; the login provider\'s groups need roles here, {noc = "operator"}'
         )
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from bridge.settings.kinds import ANY_KIND, KINDS
 from bridge.settings.model import SECTIONS
-from bridge.settings.section import Key
+from bridge.settings.section import Key, section_of
 from bridge.settings.source import DEFAULT_KIND
 from bridge.telemetry.redaction import mask
 
@@ -59,6 +59,7 @@ class Draft:
         for name, model in SECTIONS.items():
             if isinstance(self.tree.get(name), dict):
                 yield (name,), self.tree[name], model
+                yield from _inner((name,), self.tree[name], model)
         for name, table in self.sources().items():
             if isinstance(table, dict):
                 yield ("sources", name), table, self.source_model(name)
@@ -91,6 +92,16 @@ class Draft:
             if not isinstance(table, dict):
                 return
         table[key[-1]] = value
+
+
+def _inner(
+    key: Key, table: dict[str, Any], model: type[BaseModel]
+) -> Iterator[tuple[Key, dict[str, Any], type[BaseModel]]]:
+    """The tables within a table that are tables."""
+    for name, one in model.model_fields.items():
+        section = section_of(one)
+        if section is not None and isinstance(table.get(name), dict):
+            yield (*key, name), table[name], section
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:

@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Mapping
 from pathlib import Path
 
+from bridge.settings.console import OidcSettings
 from bridge.settings.draft import Draft, Layer, Origin
 from bridge.settings.kinds import ANY_KIND
 from bridge.settings.links import LinkSettings
@@ -65,8 +66,8 @@ def _key_of(path: list[str], sources: list[str]) -> Key | None:
     if tables[0] == "links" and len(tables) > 1:
         return _link_key(tables[1:], last)
     if tables[0] != "sources" or len(tables) == 1:
-        model = SECTIONS.get(tables[0]) if len(tables) == 1 else None
-        return (tables[0], last) if model is not None and last in keys_of(model) else None
+        model = model_at(tuple(tables)) if tables[0] in SECTIONS else None
+        return (*tables, last) if model is not None and last in keys_of(model) else None
     if last in keys_of(ANY_KIND):
         return ("sources", _configured("__".join(tables[1:]), sources), last)
     inner = section_of(ANY_KIND.model_fields[tables[-1]]) if tables[-1] in ANY_KIND.model_fields else None
@@ -94,6 +95,7 @@ def _configured(name: str, sources: list[str]) -> str:
 
 def _likely(variable: str, sources: list[str]) -> str:
     known = ["data_dir", *(f"{section}__{key}" for section, model in SECTIONS.items() for key in keys_of(model))]
+    known += [f"console__oidc__{key}" for key in keys_of(OidcSettings)]
     known += [f"sources__{name}__{key}" for name in sources if name for key in keys_of(ANY_KIND)]
     close = difflib.get_close_matches(variable.upper(), [f"{PREFIX}{key.upper()}" for key in known], n=1, cutoff=0.7)
     return f"; did you mean {close[0]}?" if close else "; a key's variable is BRIDGE_ and its path joined by __"

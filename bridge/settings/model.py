@@ -154,6 +154,7 @@ class Settings(Section):
         plain: dict[str, Any] = self.model_dump(mode="json")
         plain["links"] = {name: rule.describe() for name, rule in self.links.items()}
         plain["database"]["dsn"] = mask(self.database.dsn.get_secret_value())
+        plain["console"]["oidc"]["proxy"] = mask(self.console.oidc.proxy or "") or None
         for source in plain["sources"].values():
             source["proxy"] = mask(source["proxy"] or "") or None
             source["oauth2_token_url"] = mask(source["oauth2_token_url"] or "") or None
@@ -164,8 +165,8 @@ class Settings(Section):
         dsn = read_dsn(self.database.dsn.get_secret_value() or "postgresql://")
         if dsn.password:
             yield dsn.password
-        urls: list[str] = []
-        for section in (self.http, self.console):
+        urls = [self.console.oidc.proxy or ""]
+        for section in (self.http, self.console, self.console.oidc):
             for name in secret_names(type(section)):
                 yield from getattr(section, name).get_secret_value().split()
         for source in self.sources.values():

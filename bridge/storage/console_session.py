@@ -25,6 +25,7 @@ class ConsoleSession(Struct, frozen=True):
     user: str
     role: Role
     login: Login
+    confirmed_at: datetime | None = None
 
 
 class ListedSession(Struct, frozen=True):
@@ -42,7 +43,9 @@ class ListedSession(Struct, frozen=True):
 async def find(connection: Connection, token: str) -> ConsoleSession | None:
     """Return the session of a token, None when it has ended or there was none."""
     row = await connection.fetchrow(queries("console_session")["find"], _hash(token), IDLE)
-    return None if row is None else ConsoleSession(row["user_name"], Role(row["role"]), Login(row["login"]))
+    if row is None:
+        return None
+    return ConsoleSession(row["user_name"], Role(row["role"]), Login(row["login"]), row["confirmed_at"])
 
 
 async def make(connection: Connection, session: ConsoleSession, address: str) -> str:
@@ -54,6 +57,11 @@ async def make(connection: Connection, session: ConsoleSession, address: str) ->
         statements["make"], _hash(token), session.user, session.role.value, session.login.value, address, LONGEST
     )
     return token
+
+
+async def confirm(connection: Connection, token: str) -> None:
+    """Keep that the holder of a session has just given the password again."""
+    await connection.execute(queries("console_session")["confirm"], _hash(token))
 
 
 async def end(connection: Connection, token: str) -> None:

@@ -7,13 +7,21 @@ with touched as (
         and s.seen_at < now() - interval '1 minute'
 )
 
-select s.user_name, s.role, s.login
+select
+    s.user_name,
+    s.role,
+    s.login,
+    s.confirmed_at
 from bridge.console_session as s
 where s.token_hash = $1 and s.ends_at > now() and s.seen_at > now() - $2::interval;
 
 -- name: make
 insert into bridge.console_session (token_hash, user_name, role, login, address, ends_at)
 values ($1, $2, $3, $4, $5, now() + $6::interval);
+
+-- name: confirm
+update bridge.console_session as s set confirmed_at = now()
+where s.token_hash = $1;
 
 -- name: end
 delete from bridge.console_session as s

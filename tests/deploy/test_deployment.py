@@ -58,7 +58,7 @@ def default_of(model: type[BaseModel], name: str) -> Any:
     if isinstance(default, tuple):
         return list(default)
     if isinstance(default, BaseModel):
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in default}
+        return {key: default_of(type(default), key) for key in type(default).model_fields}
     return "" if default is None else str(default) if isinstance(default, Path) else default
 
 

@@ -1,5 +1,7 @@
 """What is wrong between keys."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.settings.conftest import URL, Faults, Load, source
@@ -90,3 +92,37 @@ def test_the_console_is_not_served_in_the_clear_beyond_loopback(
         assert "http.tls_cert_file" in fault
     else:
         configured(toml)
+
+
+OIDC = '[console]\nroles = {noc = "viewer"}\n[console.oidc]\n'
+
+
+def test_a_login_provider_is_read_from_file_and_environment(configured: Load, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("canary-secret\n")
+    text = f'{OIDC}issuer = "https://login.example/"\nclient_id = "console"\nclient_secret_file = "secret"\n'
+    settings = configured(text, BRIDGE_CONSOLE__OIDC__GROUPS_CLAIM="roles")
+    oidc = settings.console.oidc
+    assert (oidc.issuer, oidc.groups_claim) == ("https://login.example", "roles")
+    assert "canary-secret" in set(settings.secrets())
+    assert "canary-secret" not in repr(settings.describe())
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ('[console.oidc]\nissuer = "https://login.example"\nclient_id = "x"\n', "console.roles: is missing"),
+        (f'{OIDC}issuer = "https://login.example"\n', "console.oidc.client_id: is missing"),
+        (f'{OIDC}client_id = "x"\n', "console.oidc.issuer: is missing"),
+        (f'{OIDC}issuer = "http://login.example"\nclient_id = "x"\n', "should begin with https://"),
+        (f'{OIDC}issuer = "https://l.example"\nclient_id = "x"\nscopes = ["email"]\n', "should have openid among them"),
+        (f'{OIDC}issuer = "https://l.example"\nclient_id = "x"\nclient_secre = "x"\n', "console.oidc.client_secre"),
+    ],
+)
+def test_what_a_login_provider_needs_is_said_by_its_key(faults: Faults, text: str, wrong: str) -> None:
+    [fault] = faults(text)
+    assert wrong in fault
+
+
+def test_a_login_provider_on_this_machine_may_speak_plain_http(configured: Load) -> None:
+    settings = configured(f'{OIDC}issuer = "http://127.0.0.1:8080"\nclient_id = "x"\n')
+    assert settings.console.oidc.issuer == "http://127.0.0.1:8080"

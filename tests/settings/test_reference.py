@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from bridge.settings.console import OidcSettings
 from bridge.settings.kinds import KINDS
 from bridge.settings.model import SECTIONS, Settings
 from bridge.settings.reference import reference
@@ -18,10 +19,11 @@ def test_the_page_is_made_of_the_classes() -> None:
 
 
 def test_every_key_is_on_the_page_with_what_it_is_for() -> None:
-    for model in (*SECTIONS.values(), *KINDS.values(), FilterSettings):
+    for model in (*SECTIONS.values(), *KINDS.values(), FilterSettings, OidcSettings):
         for name in model.model_fields:
             assert text_of(model, name), f"{model.__name__}.{name} has no docstring"
-            assert f"`{name}`" in reference() or f"`filter.{name}`" in reference() or name == "filter"
+            rows = (f"`{name}`", f"`filter.{name}`", f"`oidc.{name}`")
+            assert any(row in reference() for row in rows) or name in ("filter", "oidc")
     for kind, model in KINDS.items():
         assert kind in text_of(model, "kind")
         assert f'kind = "{kind}"' in reference()

@@ -15,7 +15,10 @@ ANNA = ConsoleSession("anna", Role.VIEWER, Login.PASSWORD)
 async def test_a_session_is_found_by_its_token_only(database: Database) -> None:
     async with database.transaction() as connection:
         token = await console_session.make(connection, ANNA, "192.0.2.1")
-        assert await console_session.find(connection, token) == ANNA
+        found = await console_session.find(connection, token)
+        assert found is not None
+        assert (found.user, found.role, found.login) == (ANNA.user, ANNA.role, ANNA.login)
+        assert found.confirmed_at == await connection.fetchval("select made_at from bridge.console_session")
         for other in ("", token[:-1], f"{token}x", "\udcff"):
             assert await console_session.find(connection, other) is None
         await console_session.end(connection, token)

@@ -19,7 +19,7 @@ from bridge.storage.database import Connection
 from bridge.storage.setting import RevisionConflictError
 from bridge.web.console.ask import audit_entry, who_of
 from bridge.web.console.route import ConsoleRoute
-from bridge.web.console.setting_edit import EditReview, SettingsEdit, read_edit, review
+from bridge.web.console.setting_edit import EditReview, SettingsEdit, is_address, is_guarded, read_edit, review
 from bridge.web.console.visit import Visit
 from bridge.web.refusal import Refusal
 
@@ -117,6 +117,8 @@ def _review_values(found: EditReview, revision: int, edit: SettingsEdit, reason:
 async def _save(visit: Visit) -> web.StreamResponse:
     base, edit = _number(visit.field("revision")), read_edit(visit.form)
     reason = visit.field("reason").strip()[:_LONGEST_REASON]
+    if any(is_guarded(key) for key in edit.keys):
+        await visit.require_confirmation()
     try:
         async with visit.writing() as connection:
             overlay = await setting.current(connection)
@@ -172,6 +174,10 @@ async def _test(visit: Visit) -> web.StreamResponse:
     async with visit.reading() as connection:
         layers = layers_of(visit, await setting.current(connection))
     found = review(layers, edit) if edit.secrets == {} else _reviewed_without_key(layers, edit)
+    known = layers.resolved().sources
+    if any(each.key.split(".")[1] in known and is_address(each.key) for each in found.changes):
+        # a password that is set would be sent there
+        await visit.require_confirmation(keeps_form=False)
     if found.faults or found.settings is None:
         return visit.page("configuration_test.html", status=400, source=name, finding=None, faults=found.faults)
     source = found.settings.sources.get(name)

@@ -23,10 +23,14 @@ from bridge.web.console import (
     ticket,
     users,
 )
+from bridge.web.console.confirmation import Confirmation
+from bridge.web.console.credentials import LoginCredentials
 from bridge.web.console.links import LinkPages
 from bridge.web.console.live import ChangeSignal, LivePages
 from bridge.web.console.login import Authenticator
 from bridge.web.console.login_page import LoginPages
+from bridge.web.console.oidc import OidcClient
+from bridge.web.console.oidc_page import OidcPages
 from bridge.web.console.problems import ProblemListPages
 from bridge.web.console.route import RouteTable
 from bridge.web.console.site import Site
@@ -41,8 +45,13 @@ _MOST_CONNECTIONS = 512
 _KEEPALIVE_SECONDS = 60
 
 
-def console_routes(authenticator: Authenticator, changes: ChangeSignal) -> RouteTable:
+def console_routes(
+    authenticator: Authenticator, changes: ChangeSignal, credentials: LoginCredentials | None = None
+) -> RouteTable:
     """Return every route of the console, in the order of the links to its pages."""
+    credentials = credentials or LoginCredentials(authenticator)
+    oidc = OidcClient(authenticator.oidc) if authenticator.oidc.issuer else None
+    login = LoginPages(authenticator, credentials, oidc)
     before_links = (ticket, sources, dead_letters)
     after_links = (outbox, conflicts, link_requests, configuration, audit_page, users)
     return RouteTable(
@@ -52,7 +61,9 @@ def console_routes(authenticator: Authenticator, changes: ChangeSignal) -> Route
             *(route for page in before_links for route in page.ROUTES),
             *LinkPages().routes(),
             *(route for page in after_links for route in page.ROUTES),
-            *LoginPages(authenticator).routes(),
+            *login.routes(),
+            *(OidcPages(login, oidc).routes() if oidc is not None else ()),
+            *Confirmation(credentials).routes(),
             *frame.ROUTES,
         ]
     )
@@ -95,7 +106,8 @@ class Front:
         http, console = self.settings.http, self.settings.console
         certificates = Certificates(http.tls_cert_file, http.tls_key_file) if http.tls_cert_file is not None else None
         authenticator = Authenticator(self.settings, demo=self.demo)
-        routes = console_routes(authenticator, self._changes)
+        credentials = LoginCredentials(authenticator)
+        routes = console_routes(authenticator, self._changes, credentials)
         site = self._site = Site(
             "",
             routes,
@@ -103,6 +115,7 @@ class Front:
             base=self.settings,
             client_for=self.client_for,
             address_of=authenticator.address,
+            confirm=Confirmation(credentials).require,
         )
         raise_file_limit(_MOST_CONNECTIONS)
         options = ServerOptions(
@@ -115,6 +128,7 @@ class Front:
         )
         async with serving_site(site.answer, options) as server, anyio.create_task_group() as tasks:
             site.use_url(console.public_url or server.url)
+            authenticator.url = site.url
             authenticator.secure = site.url.startswith("https://")
             if certificates is not None:
                 tasks.start_soon(certificates.watch)

@@ -18,6 +18,7 @@ from aiohttp import hdrs, web
 from bridge.domain.access import Login, Principal, Role
 from bridge.errors import DatabaseUnavailableError
 from bridge.settings import Settings
+from bridge.settings.console import OidcSettings
 from bridge.storage import console_session
 from bridge.storage.database import Database
 from bridge.web.console.visit import CONNECT_SECONDS, QUERY_SECONDS
@@ -32,11 +33,12 @@ _LONGEST_COOKIE = 200
 
 
 class Authenticator:
-    """Finds the principal of a request. `secure`: browsers come over TLS."""
+    """Finds the principal of a request. `secure`: browsers come over TLS; `url`: as they see the console."""
 
     def __init__(self, settings: Settings, *, demo: bool = False) -> None:
         """`demo`: nobody is asked who they are."""
         self.secure = False
+        self.url = ""
         self._settings = settings.console
         self._trusted = [ip_network(network) for network in settings.http.trusted_proxies]
         self._tokens = settings.console.admin_token.get_secret_value().split()
@@ -48,6 +50,11 @@ class Authenticator:
     def cookie(self) -> str:
         """Name of the cookie with the token of the session."""
         return "__Host-bridge" if self.secure else "bridge_session"
+
+    @property
+    def oidc(self) -> OidcSettings:
+        """The login provider, if one is configured."""
+        return self._settings.oidc
 
     @property
     def has_admin_token(self) -> bool:
@@ -92,7 +99,8 @@ class Authenticator:
             session = await console_session.find(connection, token)
         if session is None:
             return None
-        return Principal(session.user, session.role, session.login, hashlib.sha256(b"form" + token.encode()).digest())
+        form_key = hashlib.sha256(b"form" + token.encode()).digest()
+        return Principal(session.user, session.role, session.login, form_key, session.confirmed_at)
 
     def _named_by_proxy(self, request: web.BaseRequest) -> Principal | None:
         raw = request.headers.get(self._settings.proxy_user_header, "").strip()

@@ -19,6 +19,7 @@ from bridge.storage.setting import SettingChange
 BLOCK: Final = ("enabled", "poll_interval_seconds", "url", "username")
 SHORTEST_SECONDS: Final = 10
 _INTERVAL = ".poll_interval_seconds"
+_ADDRESSES = frozenset({"url", "proxy", "oauth2_token_url", "verify_tls", "ca_file"})
 
 
 @dataclass(slots=True)
@@ -60,6 +61,21 @@ class EditReview:
     faults: Sequence[str]
     moved: Sequence[str] = ()
     settings: Settings | None = field(default=None, repr=False)
+
+
+def is_guarded(key: str) -> bool:
+    """Does a change of this key take a recent login? With another address, or with a secret, one reads what is not
+    theirs to read.
+
+    >>> is_guarded("sources.noc.url"), is_guarded("sources.noc.password"), is_guarded("sources.noc.page_size")
+    (True, True, False)
+    """
+    return is_secret(key) or is_address(key)
+
+
+def is_address(key: str) -> bool:
+    """Does this key say where passwords are sent to, or how it is known who is there?"""
+    return key.startswith("sources.") and key.rpartition(".")[2] in _ADDRESSES
 
 
 def read_edit(form: Mapping[str, Sequence[str]]) -> SettingsEdit:

@@ -22,6 +22,7 @@ from bridge.storage.database import Database
 from bridge.storage.errors import RefusedError, sqlstate_of
 from bridge.web.answer import HEADERS
 from bridge.web.console.assets import Assets
+from bridge.web.console.confirmation import ConfirmationNeeded, kept_fields
 from bridge.web.console.layout import Layout
 from bridge.web.console.route import SAFE_METHODS, ConsoleRoute, Found, RouteTable
 from bridge.web.console.same_origin import FIELD, is_form_token, is_same_origin, origin_of
@@ -78,6 +79,7 @@ class Site:
     base: Settings = field(default_factory=Settings)
     client_for: ClientFor | None = None
     address_of: Callable[[web.BaseRequest], str] = lambda request: request.remote or ""
+    confirm: Callable[..., Awaitable[None]] | None = None
     layout: Layout = field(init=False)
     _assets: Assets = field(default_factory=Assets)
     _open: int = 0
@@ -121,6 +123,7 @@ class Site:
 
     async def _page(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
         principal: Principal | None = None
+        visit: Visit | None = None
         try:
             found = self._found(request.method, path)
             if found.route.permission is not Permission.PUBLIC:
@@ -139,8 +142,11 @@ class Site:
                 self.base,
                 self.client_for,
                 self.address_of(request),
+                self.confirm,
             )
             return await found.route.handler(visit)
+        except ConfirmationNeeded as needed:
+            return _confirmation(needed, visit, path)
         except Refusal as refusal:
             await self._audit(request, path, principal, refusal)
             return self._refused(request, principal, refusal)
@@ -225,6 +231,22 @@ class Site:
         if refusal.status == 413:
             response.force_close()
         return response
+
+
+def _confirmation(needed: ConfirmationNeeded, visit: Visit | None, path: str) -> web.Response:
+    """Ask for the password, on a page that goes on with what was sent."""
+    assert visit is not None, "only a page asks for it"  # noqa: S101 -- for the type checker
+    assert visit.principal is not None, "only of somebody who is logged in"  # noqa: S101 -- for the type checker
+    return visit.page(
+        "confirm.html",
+        status=needed.status,
+        message=str(needed),
+        keeps_form=needed.keeps_form,
+        action=path if needed.keeps_form else "/confirm",
+        fields=kept_fields(visit) if needed.keeps_form else (),
+        provider=visit.principal.login is Login.OIDC,
+        by_token=visit.principal.login is Login.TOKEN,
+    )
 
 
 def _busy() -> Refusal:

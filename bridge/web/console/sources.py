@@ -125,6 +125,7 @@ async def _ask(visit: Visit) -> web.StreamResponse:
 
 
 async def _rotate(visit: Visit) -> web.StreamResponse:
+    await visit.require_confirmation()
     await ask(visit, visit.values["source"], "rotate_secret", {})
     return visit.redirect("/sources")
 

@@ -24,6 +24,7 @@ async def _end_session(visit: Visit) -> web.StreamResponse:
     key = visit.field("session")
     if visit.principal is None:
         raise Refusal(401, "no_login", "Log in first.")
+    await visit.require_confirmation()
     async with visit.writing() as connection:
         user = await console_session.end_listed(connection, key)
         if user is None:

@@ -1,6 +1,6 @@
 """One request, as a page sees it: the values of its path and query, who asks, the database, and how to answer."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,6 +45,8 @@ class Visit:
     client_for: ClientFor | None = None
     address: str = ""
     """Where it came from, beyond the trusted proxies."""
+    confirm: Callable[..., Awaitable[None]] | None = None
+    """Raises where who asks has to give the password again first (`bridge.web.console.confirmation`)."""
 
     @property
     def query(self) -> Fields:
@@ -54,6 +56,13 @@ class Visit:
     def field(self, name: str) -> str:
         """The value of a field of the form, "" where there is none."""
         return self.form.get(name, [""])[-1]
+
+    async def require_confirmation(self, *, keeps_form: bool = True) -> None:
+        """Refuse unless who asks has logged in, or given the password again, within the last minutes. `keeps_form`: the
+        page that asks for it sends the same form once more.
+        """
+        if self.confirm is not None:
+            await self.confirm(self, keeps_form=keeps_form)
 
     def allows(self, permission: Permission) -> bool:
         """May who asks do this?"""
