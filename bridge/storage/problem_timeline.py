@@ -15,6 +15,7 @@ PAGE: Final = 100
 """Versions of a page."""
 _INTERVALS = 500
 _NOTIFICATIONS = 100
+_LINKS = 50
 _SEARCH_MILLISECONDS = "700"
 _CANCELLED = "57014"
 
@@ -77,17 +78,23 @@ class LoggedNotification(Struct, frozen=True):
 
 class ProblemLink(Struct, frozen=True):
     """A ticket that is kept in step with the problem. `other_id` None: it is not made yet; `seconds_behind` None: both
-    sides are as they should be.
+    sides are as they should be. `other_number`: the one for people, where its system has one.
     """
 
+    link_id: int
     rule: str
+    rule_state: str
     state: str
     other_source: str
     other_id: str | None
     other_status: str | None
+    other_number: str | None
+    other_name: str | None
+    other_href: str | None
     seconds_behind: float | None
     open_writes: int
     waiting_conflicts: int
+    last_write_at: datetime | None
     last_error: str | None
 
 
@@ -137,5 +144,5 @@ async def known(connection: Connection, source: str, problem_ids: list[str]) -> 
 
 async def links(connection: Connection, source: str, problem_id: str) -> list[ProblemLink]:
     """Return the tickets that are linked with a problem."""
-    rows = await connection.fetch(queries("problem_timeline")["links"], source, problem_id)
+    rows = await connection.fetch(queries("problem_timeline")["links"], source, problem_id, _LINKS)
     return [ProblemLink(**dict(row)) for row in rows]

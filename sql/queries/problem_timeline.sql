@@ -68,30 +68,59 @@ select p.id from report.service_problem as p
 where p.source = $1 and p.id = any($2::text[]);
 
 -- name: links
--- The links of a problem, as seen from it.
+-- The links of a problem, as seen from it. Links that a person separated have an index of their own.
+with own as (
+    select
+        l.id,
+        r.state as rule_state,
+        true as is_left
+    from bridge.console_rule as r
+    inner join bridge.console_link as l on r.id = l.rule_id
+    where r.left_source = $1 and l.left_id = $2 and l.state <> 'unlinked'
+    union all
+    select
+        l.id,
+        r.state as rule_state,
+        true as is_left
+    from bridge.console_rule as r
+    inner join bridge.console_link as l on r.id = l.rule_id
+    where r.left_source = $1 and l.left_id = $2 and l.state = 'unlinked'
+    union all
+    select
+        l.id,
+        r.state as rule_state,
+        false as is_left
+    from bridge.console_rule as r
+    inner join bridge.console_link as l on r.id = l.rule_id
+    where r.right_source = $1 and l.right_id = $2 and l.state <> 'unlinked'
+    union all
+    select
+        l.id,
+        r.state as rule_state,
+        false as is_left
+    from bridge.console_rule as r
+    inner join bridge.console_link as l on r.id = l.rule_id
+    where r.right_source = $1 and l.right_id = $2 and l.state = 'unlinked'
+)
+
 select
+    k.link_id,
     k.rule,
+    o.rule_state,
     k.state,
-    k.right_source as other_source,
-    k.right_id as other_id,
-    k.right_status as other_status,
+    case when o.is_left then k.right_source else k.left_source end as other_source,
+    case when o.is_left then k.right_id else k.left_id end as other_id,
+    case when o.is_left then k.right_status else k.left_status end as other_status,
+    case when o.is_left then p.right_number else p.left_number end as other_number,
+    case when o.is_left then p.right_name else p.left_name end as other_name,
+    case when o.is_left then p.right_href else p.left_href end as other_href,
     k.seconds_behind,
     k.open_writes,
     k.waiting_conflicts,
+    k.last_write_at,
     k.last_error
-from report.link as k
-where k.left_source = $1 and k.left_id = $2
-union all
-select
-    k.rule,
-    k.state,
-    k.left_source as other_source,
-    k.left_id as other_id,
-    k.left_status as other_status,
-    k.seconds_behind,
-    k.open_writes,
-    k.waiting_conflicts,
-    k.last_error
-from report.link as k
-where k.right_source = $1 and k.right_id = $2
-order by rule asc, other_source asc, other_id asc;
+from own as o
+inner join report.link as k on o.id = k.link_id
+left join report.linked_problem as p on o.id = p.link_id
+order by k.rule asc, k.link_id asc
+limit $3;

@@ -10,9 +10,10 @@ from bridge.domain.access import Permission
 from bridge.domain.service_problem import readable
 from bridge.domain.vocabulary import BUILT_IN
 from bridge.settings.overlay import LayeredSettings
+from bridge.settings.source import DEFAULT_KIND
 from bridge.sources.remark import remarks
 from bridge.sources.state import vocabulary_of
-from bridge.storage import console_source, lease, setting, unmapped_value
+from bridge.storage import console_link, console_source, lease, setting, unmapped_value
 from bridge.storage import request as requests
 from bridge.storage.console_source import HourOfChanges
 from bridge.storage.database import Connection
@@ -27,6 +28,13 @@ _KINDS: Final[Mapping[str, RequestKind]] = {"poll": "poll", "reconcile": "reconc
 OPEN_STATES: Final = frozenset({"asked", "running", "no_leader"})
 AGAIN_SECONDS: Final = "2"
 """While a request is open the page loads itself again."""
+SYSTEMS: Final = {
+    "tmf656": "TMF656 server",
+    "servicenow": "ServiceNow",
+    "dataminer": "DataMiner, legacy Ticketing",
+    "dataminer-api": "DataMiner, Ticketing",
+}
+"""What each kind of source is called."""
 _SHOWN_SECONDS: Final = 86_400
 """An ended request is shown for a day."""
 
@@ -40,11 +48,13 @@ async def _sources(visit: Visit) -> web.StreamResponse:
         leader = await lease.find_holder(connection, lease.LEADER)
         layers = LayeredSettings(visit.base, await setting.current(connection))
         unmapped = {row["name"]: await _unmapped(connection, row, layers) for row in rows}
+        rules = await console_link.rules(connection)
         hours = await console_source.hours(connection)
     now, running = datetime.now(UTC), leader is not None and leader.held
     cards = [
         _card(row, layers, unmapped[row["name"]], _of(hours, row["name"]), now, running=running)
         | {"requests": _recent(states, row["name"], now)}
+        | {"rules": [one for one in rules if row["name"] in (one.left_source, one.right_source)]}
         for row in rows
     ]
     unknown = sorted(layers.resolved().sources.keys() - {row["name"] for row in rows})
@@ -104,6 +114,8 @@ def _card(
         next_reconcile = _due(row["last_reconcile_started_at"], settings.reconcile_interval_seconds)
     return facts | {
         "settings": settings,
+        "system": SYSTEMS[settings.kind if settings else DEFAULT_KIND],
+        "has_hub": settings is None or settings.kind == DEFAULT_KIND,
         "next_poll": next_poll,
         "next_reconcile": next_reconcile,
         "remarks": list(remarks(facts, now, running=running)),

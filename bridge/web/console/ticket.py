@@ -114,7 +114,9 @@ async def _ticket(visit: Visit) -> web.StreamResponse:
         tables=tables,
         known={each: problem_path(source, each) for each in known},
         notifications=notifications,
-        links=[(each, problem_path(each.other_source, each.other_id or "")) for each in links],
+        links=[
+            (each, problem_path(each.other_source, each.other_id or ""), web_address(each.other_href)) for each in links
+        ],
         raw=write_exact(_as(body, as_version), indent=2),
         as_version=as_version,
         versions=_VERSIONS,

@@ -11,7 +11,9 @@ from bridge.requests.worker import RequestWorker
 from bridge.simulator import Simulator
 from bridge.storage import lease
 from bridge.storage import request as requests
+from bridge.storage.database import Database
 from bridge.web.console.same_origin import FIELD
+from tests.link_tables import add_rule
 
 pytestmark = pytest.mark.anyio
 
@@ -128,3 +130,23 @@ async def test_what_cannot_be_asked_is_refused(page: Any, path: str, fields: dic
 
 async def test_unknown_parameters_are_named(page: Any) -> None:
     assert (await page.get("/sources?x=1")).status == 400
+
+
+async def test_a_card_of_another_kind_says_so_and_offers_no_registration(
+    dsn: str, database: Database, open_console: Any
+) -> None:
+    await add_rule(database, "noc-snow")
+    sources = {
+        "left": {"url": "https://noc.example/v4"},
+        "right": {"kind": "servicenow", "url": "https://acme.example", "username": "b", "password": "b", "write": True},
+    }
+    async with open_console(dsn, sources=sources) as browser:
+        shown = await browser.get_when_reached("/sources")
+    cards = {text.partition('"')[0]: text for text in shown.text.split('<section aria-labelledby="source-')[1:]}
+    snow, noc = cards["right"], cards["left"]
+    assert "ServiceNow: it has no hub, so it is polled." in snow
+    assert ("Register again" in snow, "Register again" in noc) == (False, True)
+    assert ("Registration" in snow, "Registration" in noc) == (False, True)
+    assert ("it is written to" in snow, "it is only read (write = false)" in noc) == (True, True)
+    assert (shown.rows["right"]["registered"], shown.rows["left"]["registered"]) == ("no hub", "no")
+    assert shown.links["noc-snow"] == "/links?rule=noc-snow"

@@ -198,6 +198,13 @@ async def test_linked_tickets_are_shown_from_either_side(browser: Any, hear: Any
     shown = await browser.get("/problems/sim/SP-1")
     assert shown.links["INC/7"] == "/problems/oss/INC%2F7"
     assert "&lt;b&gt;slow&lt;/b&gt;" in shown.text
+    assert shown.links["link 1"] == "/links/1"
+    assert "(<strong>" not in shown.text, "the rule is on, which goes without saying"
+    async with database.transaction() as connection:
+        await connection.execute("update bridge.link_rule set state = 'paused'")
+        await connection.execute("update bridge.link set state = 'unlinked'")
+    separated = await browser.get("/problems/sim/SP-1")
+    assert "(<strong>paused</strong>): unlinked" in separated.text
     async with database.transaction() as connection:
         await connection.execute("update bridge.link set right_id = null, state = 'wanted'")
     assert "not made yet" in (await browser.get("/problems/sim/SP-1")).text
@@ -207,3 +214,27 @@ async def test_linked_tickets_are_shown_from_either_side(browser: Any, hear: Any
             "update bridge.link_rule set left_source_id = right_source_id, right_source_id = left_source_id"
         )
     assert 'data-link="sim_oss"' in (await browser.get("/problems/sim/SP-1")).text
+
+
+async def test_the_number_and_the_address_of_the_other_ticket_are_shown(
+    browser: Any, hear: Any, database: Database
+) -> None:
+    """As the view of the connector has it: the incident by its number, and a way to it."""
+    await hear("SP-1", 0)
+    number = {"characteristic": [{"name": "number", "value": "INC0000042"}]}
+    await hear("INC-7", 0, via=Via.POLL, name="no power", href="https://snow.example/incident/7", **number)
+    async with database.transaction() as connection:
+        await connection.execute(
+            """
+            with rule as (
+                insert into bridge.link_rule (left_source_id, right_source_id, state, name, settings_hash, settings)
+                select s.id, s.id, 'on', 'own', '', '{}' from bridge.source as s where s.name = 'sim' returning id
+            )
+            insert into bridge.link (rule_id, origin, state, key, left_id, right_id)
+            select id, 'match', 'linked', 'k1', 'SP-1', 'INC-7' from rule
+            """
+        )
+    shown = await browser.get("/problems/sim/SP-1")
+    item = shown.text.partition('data-link="own"')[2].partition("</li>")[0]
+    assert ("INC0000042" in item, "no power" in item) == (True, True)
+    assert shown.links["Open at snow.example"] == "https://snow.example/incident/7"
