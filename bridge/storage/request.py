@@ -120,12 +120,12 @@ async def latest(connection: Connection, source: str | None = None) -> list[Requ
 
 
 async def recent(
-    connection: Connection, kinds: Sequence[RequestKind], *, hours: int, limit: int, subject: str | None = None
+    connection: Connection, kinds: Sequence[RequestKind], *, hours: int, limit: int, subjects: Sequence[str] = ()
 ) -> list[RequestState]:
-    """Return the newest requests of these kinds that are open, or ended within so many hours; with `subject` only
-    those about that, or a part of it.
+    """Return the newest requests of these kinds that are open, or ended within so many hours; with `subjects`
+    only those about these, or a part of them.
     """
-    rows = await connection.fetch(queries("request")["recent"], list(kinds), hours, limit, subject)
+    rows = await connection.fetch(queries("request")["recent"], list(kinds), hours, limit, list(subjects) or None)
     return [_state(row) for row in rows]
 
 

@@ -46,14 +46,19 @@ where r.subject = '' and ($1::text is null or r.source = $1)
 order by r.source asc, r.kind asc, (r.ended_at is not null) asc, r.id desc;
 
 -- name: recent
--- The newest $3 requests of these kinds that are open, or ended within $2 hours; with $4 only about that, or a part of it.
+-- The newest $3 requests of these kinds that are open, or ended within $2 hours; with $4 only about these, or a part of them.
 select
     r.id, r.source, r.kind, r.subject, r.asked_by, r.asked_at, r.taken_at, r.ended_at, r.progress_done, r.progress_total, r.attempts,
     r.outcome, r.detail, r.arguments, r.state
 from bridge.request_state as r
 where
     r.kind = any($1::text[]) and (r.ended_at is null or r.ended_at > now() - make_interval(hours => $2))
-    and ($4::text is null or r.subject = $4 or starts_with(r.subject, $4 || ' '))
+    and (
+        $4::text[] is null or exists (
+            select from unnest($4::text[]) as s (subject)
+            where r.subject = s.subject or starts_with(r.subject, s.subject || ' ')
+        )
+    )
 order by r.id desc
 limit $3;
 

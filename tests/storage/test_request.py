@@ -45,7 +45,7 @@ async def test_requests_about_different_things_do_not_stand_in_each_others_way(d
         assert (new, again in numbers) == (True, False)
         shown = await requests.recent(connection, ["pause_rule"], hours=1, limit=9)
         assert [one.id for one in shown] == [again, numbers[1], numbers[0]]
-        shown = await requests.recent(connection, ["pause_rule"], hours=1, limit=9, subject="rule b")
+        shown = await requests.recent(connection, ["pause_rule"], hours=1, limit=9, subjects=["rule b"])
         assert [(one.id, one.subject, one.state) for one in shown] == [(numbers[1], "rule b", "asked")]
         await connection.execute("update bridge.request set ended_at = ended_at - interval '2 hours'")
         assert len(await requests.recent(connection, ["pause_rule"], hours=1, limit=9)) == 2

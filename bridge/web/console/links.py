@@ -25,7 +25,7 @@ from bridge.storage.database import Connection
 from bridge.storage.outbox import BlockedFilter
 from bridge.storage.request import RequestState
 from bridge.web.console.link_filter import LINK_STATES, read_link_filter
-from bridge.web.console.link_requests import LINK_KINDS, link_subject
+from bridge.web.console.link_requests import LINK_KINDS, link_subject, rule_subject
 from bridge.web.console.page_parameters import read_parameters, whole_number
 from bridge.web.console.route import ConsoleRoute
 from bridge.web.console.sources import AGAIN_SECONDS, OPEN_STATES
@@ -55,9 +55,9 @@ class LinkRequests(Struct, frozen=True):
             response.headers["Refresh"] = AGAIN_SECONDS
 
 
-async def read_requests(connection: Connection, subject: str | None = None) -> LinkRequests:
-    """Read what was asked about links within a day; with `subject` only about that."""
-    found = await requests.recent(connection, LINK_KINDS, hours=_HOURS, limit=_READ_REQUESTS, subject=subject)
+async def read_requests(connection: Connection, *subjects: str) -> LinkRequests:
+    """Read what was asked about links within a day; with `subjects` only about these."""
+    found = await requests.recent(connection, LINK_KINDS, hours=_HOURS, limit=_READ_REQUESTS, subjects=subjects)
     still = [each for each in found if each.state in OPEN_STATES]
     ended = [each for each in found if each.state not in OPEN_STATES]
     shown = (still + ended)[:_SHOWN_REQUESTS]
@@ -140,7 +140,7 @@ async def _link(visit: Visit) -> web.StreamResponse:
         conflicts = await console_link.conflicts(connection, link_id=number, limit=_ROWS_OF_ONE)
         writes = await console_link.writes(connection, BlockedFilter(), link_id=number, limit=_ROWS_OF_ONE)
         notes = await console_link.notes(connection, number)
-        asked = await read_requests(connection, link_subject(number))
+        asked = await read_requests(connection, link_subject(number), rule_subject(rule.name))
     response = visit.page(
         "link.html",
         link=link,

@@ -52,6 +52,12 @@ async def test_it_has_the_rights_of_its_role_and_no_secret(dsn: str) -> None:
             "insert into bridge.console_user (name, password_hash, role) values ('eve', '', 'admin')",
             "update bridge.console_user set role = 'admin'",
             "create table bridge.own (n int)",
+            "select intent from bridge.link",
+            "update bridge.link set state = 'unlinked'",
+            "update bridge.link_rule set state = 'on'",
+            "select token from bridge.outbox",
+            "delete from bridge.conflict",
+            "update bridge.request set outcome = 'done'",
         ):
             async with database.connection() as connection:
                 with pytest.raises(asyncpg.InsufficientPrivilegeError):

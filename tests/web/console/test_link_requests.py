@@ -11,7 +11,7 @@ from bridge.storage import link_rule
 from bridge.storage.conflict import seen_mark
 from bridge.storage.database import Database
 from bridge.web.console.same_origin import FIELD
-from tests.web.console.link_world import BEHIND_A_PROXY, LinkWorld, link_world
+from tests.web.console.link_world import BEHIND_A_PROXY, LinkWorld, link_world, worker_of
 
 pytestmark = pytest.mark.anyio
 
@@ -129,6 +129,17 @@ async def test_without_a_leader_a_request_says_so_and_waits(world: LinkWorld) ->
     assert "no leader" in (await world.get("/links/2")).text
     await world.work()
     assert "<strong>done</strong>" in (await world.get("/links/2")).text
+
+
+async def test_what_was_asked_is_done_although_the_console_ends(
+    dsn: str, database: Database, open_console: Any
+) -> None:
+    async with link_world(database, dsn, open_console) as world:
+        await world.press("/links/ask", action="retry", link="2")
+    await worker_of(database)()
+    async with open_console(dsn) as browser:
+        shown = await browser.get_when_reached("/links/2")
+    assert ("<strong>done</strong>" in shown.text, "tried again" in shown.text) == (True, True)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@
     const next = all[Math.min(Math.max(at + by, 0), all.length - 1)];
     if (next) next.focus();
   };
-  const pages = { p: "/problems", s: "/sources", d: "/dead-letters", c: "/configuration" };
+  const pages = { p: "/problems", s: "/sources", d: "/dead-letters", c: "/configuration", l: "/links" };
   let wasG = false;
   document.addEventListener("keydown", (event) => {
     const field = event.target.closest("input, select, textarea, [contenteditable]");
