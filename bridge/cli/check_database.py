@@ -16,6 +16,7 @@ from bridge.settings.overlay import SettingsOverlay
 from bridge.storage import lease, migrations, rights, setting
 from bridge.storage import source as source_table
 from bridge.storage.database import Connection
+from bridge.storage.source_move import SourceMove
 
 _NOTIFY_SECONDS = 5.0
 
@@ -65,7 +66,10 @@ def _passes(row: dict[str, Any]) -> Iterator[Finding]:
         if gap := row[f"{kind}_gap"]:
             remedy = "deletions are not found; ask its operators how its list is paged" if kind == "reconcile" else ""
             yield Finding(row["name"], f"last {kind}", None, gap, remedy)
-    if row["held_back"]:
+    if row["moved_at"] is not None:
+        reason = SourceMove(row["moved_at"], row["passes_since_move"]).reason(row["name"])
+        yield Finding(row["name"], "deletions", None, reason)
+    elif row["held_back"]:
         found = f"{row['held_back']:,} problems are missing but not recorded as deleted: {row['held_back_reason']}"
         yield Finding(row["name"], "deletions", None, found)
 

@@ -9,6 +9,9 @@ none is left to ask for and more than 20 problems are known, the list is empty, 
 is held back until an operator says `sync SOURCE --accept-deletions`. A pass that loses more than `max_loss_share` of
 what is known (and more than 20 problems) is said to be held back until GET by id has decided about each.
 
+A source that is read from another address deletes nothing until passes have shown that it is the same server
+(`bridge.storage.source_move`), or an operator says so.
+
 Tombstones are fenced: a process that lost the lease cannot write one.
 """
 
@@ -24,7 +27,7 @@ from bridge.pull.by_id import ByIdAnswer, ask_by_id, ask_one
 from bridge.pull.change_count import count_changes
 from bridge.schedule import now
 from bridge.sources.state import SourceState
-from bridge.storage import last_pass, missing_problem
+from bridge.storage import last_pass, missing_problem, source_move
 from bridge.storage.database import Database
 from bridge.storage.missing_problem import LastAnswer, Missed, MissingProblem
 from bridge.storage.observation import Stored
@@ -106,13 +109,21 @@ class DeletionCheck:
         return f"tmf656-bridge sync {self.source.name} --accept-deletions"
 
     async def next_due_at(self) -> datetime | None:
-        """Return when the next missing problem is to be asked for."""
+        """Return when the next missing problem is to be asked for; None while deletions wait."""
         async with self.database.connection() as connection:
+            if await source_move.find(connection, self.source.source_id) is not None:
+                return None
             return await missing_problem.next_due_at(connection, self.source.source_id)
 
     async def run_once(self) -> DeletionResult:
-        """Ask for all that are due. While the source is away, the rest waits."""
+        """Ask for all that are due. While the source is away, the rest waits; after a move, all do."""
         result = DeletionResult()
+        async with self.database.connection() as connection:
+            move = await source_move.find(connection, self.source.source_id)
+        if move is not None:
+            result.reason = move.reason(self.source.name)
+            await self._conclude(result)
+            return result
         asked = 0
         while True:
             async with self.database.connection() as connection:
@@ -148,6 +159,8 @@ class DeletionCheck:
             if self.on_asked is not None:
                 self.on_asked(start + len(batch))
         self._mass_loss, self._lost_once = None, 0
+        async with self.database.transaction() as connection:
+            await source_move.release(connection, self.source.source_id)
         await self._conclude(result)
         return result
 

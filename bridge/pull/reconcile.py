@@ -27,9 +27,9 @@ from bridge.sources.client import ProblemPages
 from bridge.sources.missed_push import count_missed_pushes
 from bridge.sources.request_pace import RequestPace
 from bridge.sources.state import SourceState
-from bridge.storage import missing_problem, watermark
+from bridge.storage import missing_problem, source_move, watermark
 from bridge.storage import source as source_table
-from bridge.storage.database import Database
+from bridge.storage.database import Connection, Database
 from bridge.storage.missing_problem import Missed
 from bridge.storage.observation import Stored
 from bridge.storage.watermark import Watermark
@@ -160,6 +160,7 @@ class Reconciler:
             await self.source.fence.hold(connection)
             missed = await missing_problem.mark(connection, source_id, started_at=started_at, unseen=pages.unseen)
             await missing_problem.remove_seen(connection, source_id, pages.unseen)
+            await self._note_since_move(connection, missed)
             if await watermark.find(connection, source_id, "reconcile") == before:
                 await missing_problem.add(connection, source_id, missed.twice, started_at)
             else:
@@ -174,6 +175,16 @@ class Reconciler:
                 )
                 await watermark.advance(connection, source_id, "poll", fresh)
         return missed
+
+    async def _note_since_move(self, connection: Connection, missed: Missed) -> None:
+        """Count the pass where deletions wait because the source has moved."""
+        source_id = self.source.source_id
+        if await source_move.find(connection, source_id) is None:
+            return
+        missing = max(0, len(missed) - await missing_problem.hidden(connection, source_id))
+        known = await missing_problem.count_living(connection, source_id)
+        if await source_move.note_pass(connection, source_id, missing=missing, known=known):
+            log.info("the source shows what is known, deletions wait no longer", source=self.source.name)
 
     async def _due_in_seconds(self) -> float:
         """Return how long until the next pass is due."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from bridge.domain.service_problem import Unmapped
 from bridge.sources.unmapped_remark import describe, remedy
+from bridge.storage.source_move import SourceMove
 
 
 def remarks(row: Mapping[str, Any], now: datetime, *, running: bool) -> Iterator[str]:
@@ -27,7 +28,9 @@ def remarks(row: Mapping[str, Any], now: datetime, *, running: bool) -> Iterator
         yield f"its list was not read completely ({row['reconcile_gap']}), {never}: deletions are not found"
     if row["poll_gap"] and row["poll_gap"] != row["reconcile_gap"]:
         yield f"the last poll was not complete: {row['poll_gap']}"
-    if row["held_back"]:
+    if row["moved_at"] is not None:
+        yield SourceMove(row["moved_at"], row["passes_since_move"]).reason(row["name"])
+    elif row["held_back"]:
         yield f"{row['held_back']:,} problems are missing but not recorded as deleted: {row['held_back_reason']}"
     if row["unmapped"]:
         values = [Unmapped(each["attribute"], each["example"]) for each in row["unmapped"]]

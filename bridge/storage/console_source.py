@@ -1,14 +1,17 @@
 """How each source is, as the console shows it; no secret is among it."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 import orjson
 from msgspec import Struct
 
+from bridge.storage import source_move
 from bridge.storage.database import Connection
 from bridge.storage.errors import sqlstate_of
 from bridge.storage.queries import queries
+from bridge.storage.source_move import SourceMove
 
 _SEARCH_MILLISECONDS = "700"
 _CANCELLED = "57014"
@@ -27,7 +30,16 @@ class HourOfChanges(Struct, frozen=True):
 async def every(connection: Connection) -> list[dict[str, Any]]:
     """Return one dictionary a source, keys as in the query; by name."""
     rows = await connection.fetch(queries("console_source")["all"])
-    return [dict(row) | {"failing_jobs": orjson.loads(row["failing_jobs"])} for row in rows]
+    moves = await source_move.every(connection)
+    return [_with_move(dict(row), moves) | {"failing_jobs": orjson.loads(row["failing_jobs"])} for row in rows]
+
+
+def _with_move(row: dict[str, Any], moves: Mapping[int, SourceMove]) -> dict[str, Any]:
+    move = moves.get(row["id"])
+    return row | {
+        "moved_at": None if move is None else move.moved_at,
+        "passes_since_move": 0 if move is None else move.passes,
+    }
 
 
 async def hours(connection: Connection) -> list[HourOfChanges] | None:

@@ -1,5 +1,6 @@
 -- name: ensure
--- Insert or update the row of a source; return its key and secrets. The secret is created once. A source with another address is read from the start.
+-- Insert or update the row of a source; return its key and secrets. The secret is created once. A source with another address is read
+-- from the start, and its deletions wait.
 with moved as (
     delete from bridge.watermark as w
     using bridge.source as o
@@ -9,6 +10,8 @@ with moved as (
 insert into bridge.source as s (name, url, callback_secret) values ($1, $2, $3)
 on conflict (name) do update set
 url = excluded.url,
+moved_at = case when s.url in ('', excluded.url) then s.moved_at else now() end,
+passes_since_move = case when s.url = excluded.url then s.passes_since_move else 0 end,
 version = case when s.url = excluded.url then s.version end,
 callback_secret = case when s.callback_secret = '' then excluded.callback_secret else s.callback_secret end
 returning s.id, s.callback_secret, s.version, s.current_secret, s.previous_secret, s.retired_secrets;
@@ -91,6 +94,8 @@ select
     s.last_error_at,
     s.fallback_reason,
     s.failing_jobs,
+    s.moved_at,
+    s.passes_since_move,
     q.missed_24h,
     q.late_24h,
     (

@@ -237,3 +237,44 @@ async def test_a_source_that_is_away_deletes_nothing_and_is_asked_again(rig_for:
         sim.faults.error_rate = 0.0
         await rig.reconciler.run_once()
         assert await rig.rows() == shown(sim)
+
+
+MOVED = "select moved_at is not null from bridge.source"
+
+
+@pytest.mark.parametrize("gone", [30, 7])
+async def test_another_server_at_another_address_deletes_nothing(rig_for: RigFor, gone: int) -> None:
+    """A few missing problems are no mass loss, and GET by id says 404 for them: only the move tells them apart."""
+    async with Simulator(population=60, seed=1) as sim, Simulator(population=60, seed=1) as other:
+        rig = await rig_for(sim)
+        await rig.poller.run_once()
+        await two_passes(rig)
+        assert not await rig.value(MOVED)
+        for problem_id in list(other.problems)[:gone]:
+            await other.delete(problem_id)
+        moved = await rig_for(other)
+        assert await rig.value(MOVED)
+        for _ in range(4):
+            last = await moved.reconciler.run_once()
+            await rig.execute(EVERYTHING)
+            assert (last.deletion.deleted, await rig.value(TOMBSTONES)) == (0, 0)
+        assert (last.deletion.held_back, await rig.value(MOVED)) == (gone, True)
+        assert "read from another address" in await rig.value(REASON)
+        assert "--accept-deletions" in await rig.value(REASON)
+        assert await moved.reconciler.deletion.next_due_at() is None
+        accepted = await moved.reconciler.run_once(accept_deletions=True)
+        assert (accepted.deletion.deleted, await rig.value(TOMBSTONES)) == (gone, gone)
+        assert not await rig.value(MOVED)
+
+
+async def test_the_same_server_by_another_name_is_known_after_two_passes(rig_for: RigFor) -> None:
+    async with Simulator(population=60, seed=1) as sim, Simulator(population=60, seed=1) as same:
+        rig = await rig_for(sim)
+        await rig.poller.run_once()
+        for problem_id in list(same.problems)[:5]:
+            await same.delete(problem_id)
+        first = await (await rig_for(same)).reconciler.run_once()
+        again = await rig_for(same)  # a restart forgets nothing
+        assert (first.deletion.deleted, await rig.value(MOVED)) == (0, True)
+        second = await again.reconciler.run_once()
+        assert (second.deletion.deleted, await rig.value(MOVED)) == (5, False)

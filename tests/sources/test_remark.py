@@ -18,6 +18,8 @@ WELL: dict[str, Any] = {
     "reconcile_complete_at": NOW,
     "poll_gap": None,
     "held_back": 0,
+    "moved_at": None,
+    "passes_since_move": 0,
     "held_back_reason": None,
     "unmapped": [],
     "missed_24h": 0,
@@ -41,6 +43,16 @@ WELL: dict[str, Any] = {
         ),
         ({"missed_24h": 1, "miss_ratio_24h": 0.25}, ["push missed 1 change within 24 h, 25.0%; polls found them"]),
         ({"missed_24h": 2}, ["push missed 2 changes within 24 h; polls found them"]),
+        (
+            {"moved_at": NOW, "passes_since_move": 1, "held_back": 7, "held_back_reason": "of the move, too"},
+            [
+                (
+                    "noc is read from another address since 2026-06-01 12:00 UTC; deletions wait until 2 complete "
+                    "passes have listed 90% of the known problems (1 so far); if they are gone: tmf656-bridge sync "
+                    "noc --accept-deletions"
+                )
+            ],
+        ),
         ({"refetch_waiting": 1}, ["1 problem waits to be fetched by id"]),
         ({"last_error": "refused", "last_error_at": NOW - timedelta(minutes=5)}, ["5 min ago: refused"]),
         (
