@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from tests.bench.bench import Make, Sample
-from tests.bench.measures import bad_cases, grown, links, pull, push, storm
+from tests.bench.measures import bad_cases, grown, links, people, pull, push, storm
 
 RATE = "/s"
 
@@ -56,6 +56,11 @@ SLICES: Mapping[str, Slice] = {
     "plan": Slice(links.of_slice("catch-up", "plan_seconds"), "s", once=True),
     "links-memory": Slice(links.of_slice("catch-up", "rss_mb"), "MB", once=True),
     "followed": Slice(links.followed),
+    "unwatched": Slice(people.rate()),
+    "watched": Slice(people.rate(live=10)),
+    "impatient": Slice(people.rate(impatient=50)),
+    "unwatched-p99": Slice(people.p99(), "ms"),
+    "watched-p99": Slice(people.p99(live=10), "ms"),
 }
 """In the order in which a round measures them."""
 
@@ -255,6 +260,37 @@ GOALS = (
         _ratio("followed", "bridge"),
         0.97,
         1,
+    ),
+    Goal(
+        "live-users",
+        "push while 10 people look at a live list ÷ while nobody does",
+        ("unwatched", "watched"),
+        _ratio("watched", "unwatched"),
+        0.95,
+        0.98,
+        long_only=True,
+        in_long=True,
+    ),
+    Goal(
+        "live-users-p99",
+        "p99 of the answer at half rate while 10 people look at a live list ÷ while nobody does",
+        ("unwatched", "unwatched-p99", "watched-p99"),
+        _ratio("watched-p99", "unwatched-p99"),
+        1.05,
+        1.02,
+        more_is_better=False,
+        long_only=True,
+        in_long=True,
+    ),
+    Goal(
+        "impatient-users",
+        "push while 50 people load the list without a pause ÷ while nobody does",
+        ("unwatched", "impatient"),
+        _ratio("impatient", "unwatched"),
+        0.95,
+        0.98,
+        long_only=True,
+        in_long=True,
     ),
     Goal(
         "workers",
