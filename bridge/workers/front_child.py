@@ -1,7 +1,8 @@
 """The front process: the console, as its parent started it.
 
 It receives the settings over its channel (standard input), reports its address, and answers that it is alive. It stops
-on SIGTERM, SIGINT, or when the parent has ended.
+on SIGTERM, SIGINT, or when the parent has ended. It runs at a lower priority: where there are more pages to draw than
+the processor can, senders come first.
 """
 
 import os
@@ -20,11 +21,13 @@ from bridge.workers.front import FrontTask
 
 log = structlog.get_logger(__name__)
 
+_NICENESS = 10
+
 
 async def run() -> None:
     """Serve the console until stopped."""
     end = socket.socket(fileno=os.dup(0))
-
+    os.nice(_NICENESS)
     front: Front | None = None
 
     async def answer(question: Message) -> Message:

@@ -59,6 +59,7 @@ async def test_a_killed_front_is_replaced_and_the_last_one_ends_with_us(dsn: str
                 assert answer.status == 200
             last = front.pid
             assert last not in (None, killed)
+            assert psutil.Process(last).nice() == min(19, psutil.Process().nice() + 10)  # senders come first
             slower = {"noc": {"url": "http://127.0.0.1:9/v4", "poll_interval_seconds": 77}}
             await front.update(Settings.model_validate(given.model_dump() | {"sources": slower}))
             status, text = 503, ""
