@@ -45,6 +45,7 @@ def build() -> Dashboard:
         ("Writer and Postgres: use, saturation, errors", _writer()),
         ("Journal and event loop", _rest()),
         ("Stream: who follows the changes over HTTP", _stream()),
+        ("Console: rate, errors, duration, people", _console()),
     ):
         page = page.with_row(Row(title))
         for panel in panels:
@@ -284,6 +285,47 @@ def _stream() -> tuple[Panel, ...]:
             "stopping, failed.",
             "cps",
             prom(_grows("stream_ends_total", by="reason"), "{{reason}}"),
+            width=6,
+        ),
+    )
+
+
+def _console() -> tuple[Panel, ...]:
+    return (
+        series(
+            "Console requests",
+            "Requests to the console, by page.",
+            "reqps",
+            prom(_grows("console_requests_total", by="page"), "{{page}}"),
+            width=6,
+            stacked=True,
+        ),
+        series(
+            "Console outcomes",
+            "refused: no login or a wrong one, no permission, a wrong address or form; busy: no slot, or Postgres away "
+            "or too slow; failed: a defect.",
+            "reqps",
+            prom(_grows("console_requests_total", by="outcome"), "{{outcome}}"),
+            width=6,
+            stacked=True,
+        ),
+        heat(
+            "Console durations",
+            "Number of pages by the time that they took. The first page is to take 50 ms, words and ids 200 ms.",
+            "s",
+            prom(
+                f"sum by (le) (increase({of_process('console_request_seconds_bucket')}[$__rate_interval]))",
+                "{{le}}",
+                heat=True,
+            ),
+            width=6,
+        ),
+        series(
+            "People",
+            "Sessions that are open, and pages that are being made: further ones than 16 at a time are answered 503.",
+            "short",
+            prom(_each("console_sessions"), "sessions {{instance}}"),
+            prom(_each("console_requests_in_progress"), "in progress {{instance}}"),
             width=6,
         ),
     )

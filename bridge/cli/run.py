@@ -9,6 +9,7 @@ from bridge.app import Bridge
 from bridge.bootstrap import Stoppable, run_until_signal
 from bridge.cli.options import Config, on_loop, settings_for
 from bridge.settings import Settings, load
+from bridge.telemetry import worker_totals
 from bridge.workers import child
 from bridge.workers.front import FrontProcess, WithFront
 from bridge.workers.parent import Workers
@@ -52,8 +53,18 @@ def _process(settings: Settings, count: int, config: Path | None, *, unsubscribe
 
     if count > 1:
         return Workers(settings, count, unsubscribe, reread=reread)
-    bridge = Bridge(settings, unsubscribe=unsubscribe, reread=reread)
-    both = WithFront(bridge, FrontProcess(settings), reread)
+    front = FrontProcess(settings)
+
+    async def page(accept: str) -> tuple[bytes, str]:
+        of_front = front.families()
+        if not of_front:
+            return bridge.metrics.page(accept)
+        return worker_totals.page(
+            worker_totals.total([worker_totals.samples(bridge.metrics.registry), of_front]), accept
+        )
+
+    bridge = Bridge(settings, unsubscribe=unsubscribe, reread=reread, page=page)
+    both = WithFront(bridge, front, reread)
     bridge.on_ready = lambda running: both.found(running.postgres.dsn)
     return both
 

@@ -86,6 +86,11 @@ async def listed(connection: Connection) -> Sequence[ListedSession]:
     ]
 
 
+async def count(connection: Connection) -> int:
+    """Return how many sessions go on."""
+    return int(await connection.fetchval(queries("console_session")["count"], IDLE))
+
+
 async def end_listed(connection: Connection, key: str) -> str | None:
     """End the session with the key of a list; return whose it was, None when there is none."""
     user: str | None = await connection.fetchval(queries("console_session")["end_listed"], key)

@@ -16,6 +16,7 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from bridge import __version__
+from bridge.telemetry.console_metrics import ConsoleMetrics
 from bridge.telemetry.exposition import encoder
 from bridge.telemetry.link_metrics import LinkMetrics
 
@@ -373,6 +374,7 @@ class Metrics:
             f"{prefix}_duplicates", "Tickets that carry the key of another", ["rule"], registry=registry
         )
         self.links = LinkMetrics(prefix, registry)
+        self.console = ConsoleMetrics(prefix, registry)
         self.build = Gauge(
             f"{prefix}_build_info", "1, with the version as label", ["version", "python"], registry=registry
         )

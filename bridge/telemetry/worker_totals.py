@@ -21,6 +21,8 @@ _SUM = frozenset(
     {
         "process_resident_memory_bytes",
         "process_virtual_memory_bytes",
+        "tmf656_bridge_console_requests_in_progress",
+        "tmf656_bridge_console_sessions",
         "tmf656_bridge_database_connections",
         "tmf656_bridge_database_connections_max",
         "tmf656_bridge_journal_unwritable",
@@ -80,6 +82,11 @@ def samples(registry: CollectorRegistry) -> list[Family]:
 def counters(families: Iterable[Family]) -> list[Family]:
     """Return the counters and histograms: they stay in the totals when the process has ended."""
     return [family for family in families if family.counts]
+
+
+def of_console(families: Iterable[Family]) -> list[Family]:
+    """Return what is about the console: all that its front process counts."""
+    return [family for family in families if family.name.startswith("tmf656_bridge_console_")]
 
 
 def total(processes: Sequence[Sequence[Family]]) -> list[Family]:

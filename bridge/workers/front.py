@@ -23,6 +23,8 @@ from bridge.errors import ConfigurationError
 from bridge.schedule import Backoff
 from bridge.settings import Settings
 from bridge.settings.changes import change_of
+from bridge.telemetry import worker_totals
+from bridge.telemetry.worker_totals import Family
 from bridge.workers import channel, spawn
 from bridge.workers.channel import Channel, FailedError, GoneError, Message
 
@@ -63,6 +65,10 @@ class FrontProcess:
     demo: bool = False
     on_ready: Callable[[str], None] = lambda _: None
     pid: int | None = None
+    _counted: list[Family] = field(default_factory=list)
+    """The latest answer of the process."""
+    _ended: list[Family] = field(default_factory=list)
+    """Counters of processes that have ended."""
     _channel: Channel | None = None
     _dsn: str = ""
     _other_console: anyio.Event = field(default_factory=anyio.Event)
@@ -80,6 +86,10 @@ class FrontProcess:
                 await self._channel.ask(what="settings", task=self._task().packed())
         except (FailedError, GoneError, TimeoutError) as error:
             log.warning("the console has not reloaded", error=str(error) or "no answer in time")
+
+    def families(self) -> list[Family]:
+        """Return the metrics of the console, as they were a few seconds ago."""
+        return worker_totals.total([self._counted, self._ended])
 
     def _task(self) -> FrontTask:
         return FrontTask(self.settings, self.demo, self._dsn)
@@ -123,41 +133,43 @@ class FrontProcess:
             try:
                 async with anyio.create_task_group() as serving:
                     serving.start_soon(opened_channel.run)
-                    serving.start_soon(_watch, opened_channel, process)
+                    serving.start_soon(self._watch, opened_channel, process)
                     serving.start_soon(_end_when, other, serving.cancel_scope)
                     await process.wait()
                     serving.cancel_scope.cancel()
             finally:
                 self.pid = self._channel = None
+                self._ended = worker_totals.total([worker_totals.counters(self._counted), self._ended])
+                self._counted = []
                 with anyio.CancelScope(shield=True):
                     await _end(process)
         return process.returncode
+
+    async def _watch(self, to: Channel, process: Process) -> None:
+        """Ask for the metrics; kill a process that leaves several questions in a row unanswered."""
+        unanswered = 0
+        while True:
+            await anyio.sleep(_ASK_SECONDS)
+            answered = False
+            with anyio.move_on_after(_ASK_SECONDS):
+                try:
+                    answer = await to.ask(what="samples")
+                    self._counted = [Family(**family) for family in answer["samples"]]
+                    answered = True
+                except FailedError:
+                    answered = True
+                except GoneError:
+                    return
+            unanswered = 0 if answered else unanswered + 1
+            if unanswered == _SILENT_ASKS:
+                log.error("the console says nothing, killing it", pid=process.pid)
+                process.kill()
+                return
 
 
 async def _end_when(event: anyio.Event, scope: anyio.CancelScope) -> None:
     await event.wait()
     scope.cancel()
-
-
-async def _watch(to: Channel, process: Process) -> None:
-    """Kill a process that leaves several questions in a row unanswered."""
-    unanswered = 0
-    while True:
-        await anyio.sleep(_ASK_SECONDS)
-        answered = False
-        with anyio.move_on_after(_ASK_SECONDS):
-            try:
-                await to.ask(what="alive")
-                answered = True
-            except FailedError:
-                answered = True
-            except GoneError:
-                return
-        unanswered = 0 if answered else unanswered + 1
-        if unanswered == _SILENT_ASKS:
-            log.error("the console says nothing, killing it", pid=process.pid)
-            process.kill()
-            return
 
 
 async def _end(process: Process) -> None:

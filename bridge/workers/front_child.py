@@ -14,6 +14,7 @@ import structlog
 from bridge.bootstrap import client_for, run_until_signal
 from bridge.telemetry import logs
 from bridge.telemetry.metrics import Metrics
+from bridge.telemetry.worker_totals import of_console, samples
 from bridge.web.console.front import Front
 from bridge.workers import channel
 from bridge.workers.channel import GoneError, Message
@@ -29,11 +30,12 @@ async def run() -> None:
     end = socket.socket(fileno=os.dup(0))
     os.nice(_NICENESS)
     front: Front | None = None
+    metrics = Metrics()
 
     async def answer(question: Message) -> Message:
         if question["what"] == "settings" and front is not None:
             front.take_over(FrontTask.unpacked(question["task"]).settings)
-        return {}
+        return {"samples": of_console(samples(metrics.registry))}
 
     async with channel.opened(end, answer) as parent, anyio.create_task_group() as tasks:
 
@@ -52,13 +54,13 @@ async def run() -> None:
         def ready(url: str) -> None:
             tasks.start_soon(_report_ready, parent, url)
 
-        metrics = Metrics()
         front = Front(
             task.settings,
             task.demo,
             ready,
             lambda name, source: client_for(name, source, metrics),
             task.dsn,
+            metrics.console,
         )
         await run_until_signal(front)
         tasks.cancel_scope.cancel()

@@ -250,7 +250,9 @@ class Workers:
             for worker in self._workers:
                 if worker.channel is not None:
                     asking.start_soon(self._ask, worker, worker.channel)
-        return worker_totals.page(worker_totals.total([*(each.metrics for each in self._workers), self._ended]), accept)
+        of_workers = [*(each.metrics for each in self._workers), self._ended]
+        of_front = [] if self._front is None else [self._front.families()]
+        return worker_totals.page(worker_totals.total([*of_workers, *of_front]), accept)
 
     async def _watch(self, worker: _Worker) -> None:
         """Ask a worker for its metrics every few seconds; kill it when it does not answer several times in a row."""

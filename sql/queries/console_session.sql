@@ -44,6 +44,10 @@ where s.ends_at > now() and s.seen_at > now() - $1::interval
 order by s.seen_at desc
 limit 500;
 
+-- name: count
+select count(*) as sessions from bridge.console_session as s
+where s.ends_at > now() and s.seen_at > now() - $1::interval;
+
 -- name: end_listed
 delete from bridge.console_session as s
 where encode(s.token_hash, 'hex') = $1

@@ -133,7 +133,8 @@ def test_it_does_not_matter_in_which_order_counters_are_added_up(counts: list[in
 
 def test_of_every_gauge_it_is_settled_what_its_total_is() -> None:
     made = Metrics()
-    gauges = {one._name.removeprefix("tmf656_bridge_") for one in vars(made).values() if isinstance(one, Gauge)}
+    found = [*vars(made).values(), *vars(made.console).values()]
+    gauges = {one._name.removeprefix("tmf656_bridge_") for one in found if isinstance(one, Gauge)}
     by_rule = worker_totals._SUM | worker_totals._MOST | worker_totals._LEAST | worker_totals._OLDEST
     ruled = {name.removeprefix("tmf656_bridge_") for name in by_rule if name.startswith("tmf656_bridge_")}
     assert gauges == ruled | LEADERS_WORD

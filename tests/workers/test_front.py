@@ -53,6 +53,8 @@ async def test_a_killed_front_is_replaced_and_the_last_one_ends_with_us(dsn: str
                 assert answer.status == 200
             killed = front.pid
             assert killed is not None
+            while not requests_of(front):  # noqa: ASYNC110 -- asked for every few seconds
+                await anyio.sleep(0.05)
             os.kill(killed, signal.SIGKILL)
             second = await receive.receive()
             async with session.get(f"{second}/about") as answer:
@@ -67,6 +69,7 @@ async def test_a_killed_front_is_replaced_and_the_last_one_ends_with_us(dsn: str
                 async with session.get(f"{second}/configuration") as answer:
                     status, text = answer.status, await answer.text()
             assert "sources.noc.poll_interval_seconds" in text
+            assert requests_of(front) >= 1  # of the process that ended
             tasks.cancel_scope.cancel()
         assert not psutil.pid_exists(last or 0)
 
@@ -100,6 +103,16 @@ async def test_the_console_is_switched_on_moved_and_switched_off_by_a_reload(
             while last.is_running():  # noqa: ASYNC110 -- seen from outside only
                 await anyio.sleep(0.01)
             tasks.cancel_scope.cancel()
+
+
+def requests_of(front: FrontProcess) -> float:
+    """How many requests the metrics of the console say there were."""
+    return sum(
+        value
+        for family in front.families()
+        for name, _, value, _ in family.samples
+        if name == "tmf656_bridge_console_requests_total"
+    )
 
 
 class Stopped:

@@ -6,10 +6,13 @@ from dataclasses import dataclass, field
 import anyio
 import structlog
 
+from bridge.errors import TransientError
 from bridge.settings import Settings
+from bridge.storage import console_session
 from bridge.storage.database import opened
 from bridge.storage.session_settings import FRONT
 from bridge.telemetry import logs
+from bridge.telemetry.console_metrics import ConsoleMetrics
 from bridge.web.connections import ConnectionLimit, raise_file_limit
 from bridge.web.console import (
     audit_page,
@@ -43,6 +46,7 @@ log = structlog.get_logger(__name__)
 _POOL = 4
 _MOST_CONNECTIONS = 512
 _KEEPALIVE_SECONDS = 60
+_SESSIONS_SECONDS = 5.0
 
 
 def console_routes(
@@ -81,6 +85,7 @@ class Front:
     client_for: ClientFor | None = None
     """Makes clients of sources, for tries of a connection."""
     dsn: str = ""
+    metrics: ConsoleMetrics | None = None
     _site: Site | None = None
     _changes: ChangeSignal = field(default_factory=ChangeSignal)
     _stop: anyio.Event = field(default_factory=anyio.Event)
@@ -116,6 +121,7 @@ class Front:
             client_for=self.client_for,
             address_of=authenticator.address,
             confirm=Confirmation(credentials).require,
+            metrics=self.metrics,
         )
         raise_file_limit(_MOST_CONNECTIONS)
         options = ServerOptions(
@@ -133,11 +139,23 @@ class Front:
             if certificates is not None:
                 tasks.start_soon(certificates.watch)
             tasks.start_soon(self._keep_database, site)
+            tasks.start_soon(self._count_sessions, site)
             log.info("console is served", url=site.url)
             if self.on_ready is not None:
                 self.on_ready(site.url)
             await self._stop.wait()
             tasks.cancel_scope.cancel()
+
+    async def _count_sessions(self, site: Site) -> None:
+        """Show how many people are logged in; while Postgres is away the number stays."""
+        while self.metrics is not None:
+            if site.database is not None:
+                try:
+                    async with site.database.connection(timeout_seconds=_SESSIONS_SECONDS) as connection:
+                        self.metrics.sessions.set(await console_session.count(connection))
+                except TransientError as error:
+                    log.debug("sessions are not counted", error=str(error))
+            await anyio.sleep(_SESSIONS_SECONDS)
 
     async def _keep_database(self, site: Site) -> None:
         """Connect as soon as Postgres can be reached; the pool comes back by itself afterwards."""

@@ -5,9 +5,11 @@ second, says so, and loads itself again. More requests at a time than there are 
 are drawn by one process, and a queue would only make all of them late.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import ceil
+from time import monotonic
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -20,6 +22,7 @@ from bridge.settings import Settings
 from bridge.storage import audit
 from bridge.storage.database import Database
 from bridge.storage.errors import RefusedError, sqlstate_of
+from bridge.telemetry.console_metrics import ConsoleMetrics, outcome_label, page_label
 from bridge.web.answer import HEADERS
 from bridge.web.console.assets import Assets
 from bridge.web.console.confirmation import ConfirmationNeeded, kept_fields
@@ -80,6 +83,7 @@ class Site:
     client_for: ClientFor | None = None
     address_of: Callable[[web.BaseRequest], str] = lambda request: request.remote or ""
     confirm: Callable[..., Awaitable[None]] | None = None
+    metrics: ConsoleMetrics | None = None
     layout: Layout = field(init=False)
     _assets: Assets = field(default_factory=Assets)
     _open: int = 0
@@ -95,12 +99,22 @@ class Site:
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
+        began = monotonic()
         response = await self._answer(request)
+        self._count(request, response, monotonic() - began)
         if not response.prepared:
             for name, value in (HEADERS | PAGE_HEADERS).items():
                 if name not in response.headers or name == "Server":
                     response.headers[name] = value
         return response
+
+    def _count(self, request: web.BaseRequest, response: web.StreamResponse, seconds: float) -> None:
+        if self.metrics is None:
+            return
+        path = request.raw_path.partition("?")[0].removeprefix(self.layout.prefix)
+        self.metrics.requests.labels(page_label(path), outcome_label(response.status)).inc()
+        if not response.prepared:
+            self.metrics.seconds.observe(seconds)
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         path = request.raw_path.partition("?")[0]
@@ -115,11 +129,21 @@ class Site:
             return await self._page(request, path)
         if self._open >= _SLOTS:
             return self._refused(request, None, _busy())
+        with self._slot():
+            return await self._page(request, path)
+
+    @contextmanager
+    def _slot(self) -> Iterator[None]:
+        """Hold one of the places for pages that are made at a time."""
         self._open += 1
         try:
-            return await self._page(request, path)
+            if self.metrics is not None:
+                self.metrics.in_progress.set(self._open)
+            yield
         finally:
             self._open -= 1
+            if self.metrics is not None:
+                self.metrics.in_progress.set(self._open)
 
     async def _page(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
         principal: Principal | None = None

@@ -13,6 +13,7 @@ from bridge.domain.access import PERMISSIONS, Login, Permission, Principal, Role
 from bridge.settings import Settings
 from bridge.storage.database import Database, opened
 from bridge.storage.session_settings import FRONT
+from bridge.telemetry.metrics import Metrics
 from bridge.web.console.front import console_routes
 from bridge.web.console.live import ChangeSignal
 from bridge.web.console.login import Authenticator
@@ -60,6 +61,25 @@ PAGE = ConsoleRoute("GET", "/page", Permission.READ_PROBLEMS, hello)
 CHANGE = ConsoleRoute("POST", "/page", Permission.RUN_SOURCES, hello)
 DEFECT = ConsoleRoute("GET", "/defect", Permission.READ_PROBLEMS, defect)
 READING = ConsoleRoute("GET", "/reading", Permission.READ_PROBLEMS, reading)
+
+
+async def test_requests_are_counted_by_page_and_outcome() -> None:
+    counted = Metrics()
+
+    def value(name: str, **labels: str) -> float | None:
+        return counted.registry.get_sample_value(f"tmf656_bridge_console_{name}", labels)
+
+    made = Site("", RouteTable((PAGE, DEFECT)), who, metrics=counted.console)
+    async with serving_site(made.answer, ServerOptions("127.0.0.1", 0)) as server, aiohttp.ClientSession() as session:
+        made.use_url(f"{server.url}/noc")
+        browser = Browser(made.url, session, {"X-Role": "viewer"})
+        for path in ("/page", "/page?next=/problems", "/defect", "/problems/x", "/problems/y"):
+            await browser.get(path)
+    assert value("requests_total", page="other", outcome="ok") == 2
+    assert value("requests_total", page="other", outcome="failed") == 1
+    assert value("requests_total", page="problems", outcome="refused") == 2
+    assert value("request_seconds_count") == 5
+    assert value("requests_in_progress") == 0
 
 
 async def test_every_answer_has_the_headers_that_keep_browsers_safe() -> None:
