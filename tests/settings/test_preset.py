@@ -83,6 +83,21 @@ def test_resolved_and_closed_and_both_waits_are_one_class_between_dataminer_and_
     assert status.rule.comparison.put(Side.LEFT, "Resolved", None) == "6"
 
 
+def test_the_two_lowest_priorities_of_servicenow_stay_apart() -> None:
+    table, _ = preset_table("servicenow-tmf656", {"left": ("servicenow", "incident"), "right": ("tmf656", "")})
+    rule = rule_of("one", LinkSettings.model_validate(table | {"left": "a", "right": "b"}))
+    [priority] = [mapped for mapped in rule.fields if mapped.name == "priority"]
+    put = priority.rule.comparison.put
+    assert [put(Side.LEFT, pair, None) for pair in ("2/3", "3/2", "3/3")] == ["4", "4", "5"]
+    assert [put(Side.RIGHT, word, None) for word in ("4", "5", "6", "10")] == ["2/3", "3/3", "3/3", "3/3"]
+
+
+def test_no_preset_writes_a_name_into_a_reference_of_servicenow() -> None:
+    """The Table API stores what it is given: a name instead of a sys_id is a reference to nobody."""
+    for name in preset_names():
+        assert "caller_id" not in preset_text(name)
+
+
 def test_an_empty_table_takes_the_place_of_a_whole_one() -> None:
     below = {"a": {"x": 1, "y": 2}, "b": 1}
     assert overlaid(below, {"a": {"y": 3}}) == {"a": {"x": 1, "y": 3}, "b": 1}

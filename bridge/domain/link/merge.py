@@ -6,7 +6,7 @@ still missing.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from bridge.domain.link.field import (
@@ -77,6 +77,8 @@ def _merge_field(mapped: MappedField, tickets: Tickets, result: LinkMerge, choic
         verdict = decide(rule, values, base, choice)
     if base is None and choice is None and verdict.write is not None and not verdict.write.text:
         verdict = Verdict(base=dict(says))  # at the first comparison nothing is erased
+    if base is None and choice is None and verdict.write is not None and not says[verdict.write.side]:
+        verdict = replace(verdict, conflict=None)  # nor is there anything to keep of an empty text
     if verdict.base is not None:
         result.base[name] = (verdict.base[Side.LEFT], verdict.base[Side.RIGHT])
     if verdict.agreed:

@@ -158,9 +158,12 @@ class LinkRule:
     def draft(self, side: Side, origin: SideTicket) -> tuple[Record, dict[str, FieldWrite]]:
         """Return the values of a new counterpart on a side, and the fields that they write.
 
-        A field whose text is empty, or for which no row says what to write, is left to the system.
+        A field whose text is empty, or for which no row says what to write, is left to the system. What a constant
+        gives for an empty text counts as written, so it is not carried back to the origin.
         """
         tickets = {side.other: origin}
+        constants = _rendered(self.created_with.get(side, {}), tickets)
+        given: dict[str, FieldWrite] = {}
         writes: dict[str, FieldWrite] = {}
         for mapped in self.fields:
             rule, text = mapped.rule_for(tickets), mapped.says(side.other, origin)
@@ -168,9 +171,10 @@ class LinkRule:
             written = rule.comparison.put(side.other, text, None) if one_way and text else None
             if written is not None and all(path.names for path in mapped.paths[side]):
                 writes[mapped.name] = FieldWrite(side, written, text)
+            elif one_way and not text.strip(PARTS) and all(path.find_in(constants) for path in mapped.paths[side]):
+                given[mapped.name] = FieldWrite(side, mapped.found_in(side, constants) or "", text)
         texts = {name: write.text for name, write in writes.items()}
-        constants = _rendered(self.created_with.get(side, {}), tickets)
-        return merged(constants, self._values(side, texts, tickets)), writes
+        return merged(constants, self._values(side, texts, tickets)), writes | given
 
     def _values(self, side: Side, texts: Mapping[str, str], tickets: Tickets) -> Record:
         found: Record = {}

@@ -129,6 +129,11 @@ class ServiceNowSimulator:
         """The incidents by sys_id. To be changed by the methods below."""
         return self.store.tables["incident"]
 
+    @property
+    def somebody(self) -> str:
+        """The sys_id of a person who works there."""
+        return self._people[0]["sys_id"]
+
     def carry_out_late(self) -> int:
         """Carry out now every write whose caller is gone; return how many there were."""
         return self._gate.carry_out_late()

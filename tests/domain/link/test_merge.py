@@ -101,6 +101,14 @@ def test_a_value_that_loses_is_kept_with_who_won() -> None:
     assert found.writes[Side.RIGHT]["title"].text == "x"
 
 
+def test_an_empty_text_that_is_filled_at_the_first_comparison_is_no_loss() -> None:
+    found = merge(RULE, tickets({"name": "x"}, {"short": ""}), {})
+    assert "title" not in found.conflicts
+    assert found.writes[Side.RIGHT]["title"].text == "x"
+    emptied = merge(RULE, tickets({"name": "x"}, {"short": ""}), {"title": ("a", "a")})
+    assert emptied.conflicts["title"].kind is ConflictKind.OVERRULED
+
+
 def test_the_newest_wins_and_times_are_asked_for_only_then() -> None:
     asked: list[tuple[str, Side]] = []
 

@@ -68,6 +68,15 @@ def test_a_word_that_no_row_knows_is_left_to_the_system() -> None:
     assert "status" not in writes
 
 
+def test_what_a_constant_gives_for_an_empty_text_counts_as_written() -> None:
+    constants = {"create_right": {"short_description": "{{ left.id }}", "impact": "3"}}
+    rule = rule_of("one", LinkSettings.model_validate(SETTINGS | constants))
+    draft, writes = rule.draft(Side.RIGHT, SideTicket("L3", "dma", {"state": "New"}))
+    assert (draft["short_description"], draft["impact"]) == ("L3", "3")
+    assert set(writes) == {"status", "title"}  # of two paths both must be given
+    assert (writes["title"].text, writes["title"].derived_from) == ("L3", "")
+
+
 def test_what_the_record_alone_says_is_found_in_it() -> None:
     assert RULE.found_in(Side.RIGHT, RIGHT.record)["priority"] == "3/3"
     assert RULE.found_in(Side.LEFT, {"fields": {}})["number"] == ""
