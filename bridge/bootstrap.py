@@ -49,6 +49,7 @@ from bridge.telemetry.logs import hide
 from bridge.telemetry.metrics import PASS_KINDS, Metrics
 from bridge.tmf656 import reader as tmf656_reader
 from bridge.tmf656.client import Client
+from bridge.tmf656.facade_writer import FacadeWriter
 from bridge.tmf656.problem_writer import ProblemWriter
 
 log = structlog.get_logger(__name__)
@@ -182,7 +183,8 @@ def writer_for(source: SourceState) -> TicketWriter:
     match source.client, source.settings:
         case Client() as client, Tmf656Settings() as settings:
             seen = partial(getattr, source, "version")
-            return ProblemWriter(client, settings, version=seen, vocabulary=source.vocabulary)
+            writer = FacadeWriter if settings.is_facade else ProblemWriter
+            return writer(client, settings, version=seen, vocabulary=source.vocabulary)
         case TableClient() as client, _:
             return TroubleTicketWriter(client) if client.settings.write_by == "trouble_ticket" else TableWriter(client)
         case (WebServicesClient() | TicketRoutesClient()) as client, _:

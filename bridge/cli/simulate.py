@@ -139,7 +139,7 @@ def simulate(
 
     \b
     tmf656-bridge simulate                       a TMF656 server
-    tmf656-bridge simulate --kind servicenow     incidents, problems and service problem cases
+    tmf656-bridge simulate --kind servicenow     incidents, problems and service problem cases, and a TMF656 gateway
     tmf656-bridge simulate --kind dataminer      legacy tickets by Web Services v1
     tmf656-bridge simulate --kind dataminer-api  tickets by the routes of a user-defined API
     """

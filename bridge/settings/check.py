@@ -9,7 +9,7 @@ from bridge.settings.draft import Draft
 from bridge.settings.kinds import ANY_KIND
 from bridge.settings.model import DatabaseSettings, HttpSettings
 from bridge.settings.section import Key, keys_of
-from bridge.settings.source import SourceSettings
+from bridge.settings.source import SourceSettings, Tmf656Settings
 
 
 def check_shape(draft: Draft) -> None:
@@ -38,6 +38,10 @@ def check_together(draft: Draft) -> None:
             if "client_key_file" in given and "client_cert_file" not in given:
                 draft.fault((*key, "client_key_file"), "needs client_cert_file beside it")
             _check_callback(draft, key, table, given)
+            if model is Tmf656Settings and "query" in given and table.get("profile") != "servicenow-facade":
+                draft.fault(
+                    (*key, "query"), 'needs profile = "servicenow-facade" beside it; see filter for other servers'
+                )
         if model is HttpSettings and not table.get("tls_cert_file"):
             for name in ("tls_key_file", "tls_client_ca_file"):
                 if table.get(name):

@@ -6,7 +6,7 @@ class below it, a line in `bridge.settings.kinds`, and its client in `bridge.boo
 
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
 from bridge.settings.section import Section
 from bridge.settings.values import (
@@ -221,6 +221,12 @@ class SourceSettings(CallbackSettings, WriteSettings, MappingSettings, PullSetti
         return "none"
 
 
+def _encoded_query(query: str) -> str:
+    if not query.isprintable() or query.strip("^") != query:
+        raise ValueError("should be an encoded query without line breaks and without ^ at its ends")
+    return query
+
+
 class Tmf656Settings(PushSettings, SourceSettings):
     """A TMF656 server."""
 
@@ -230,11 +236,21 @@ class Tmf656Settings(PushSettings, SourceSettings):
     """auto, 2, 3, 4 or 5"""
     resource_path: ResourcePath = "/serviceProblem"
     """path of the list of problems below url, as the server spells it"""
+    profile: Literal["standard", "servicenow-facade"] = "standard"
+    """standard (TMF630), or servicenow-facade: a gateway before ServiceNow, which filters by sysparm_query, adds notes
+    to a journal, and has no hub"""
+    query: Annotated[str, AfterValidator(_encoded_query)] = ""
+    """encoded query that problems of a servicenow-facade must meet, "u_source=dataminer"; empty: all"""
+
+    @property
+    def is_facade(self) -> bool:
+        """Is it a gateway before ServiceNow?"""
+        return self.profile == "servicenow-facade"
 
     @property
     def hub(self) -> PushSettings:
-        """How the hub is used."""
-        return self
+        """How the hub is used; a gateway before ServiceNow has none."""
+        return PushSettings(push=False) if self.is_facade else self
 
     @property
     def model_version(self) -> str | None:

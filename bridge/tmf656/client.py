@@ -5,7 +5,7 @@ before its request was started: a notification received later than that is newer
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Final, Self
@@ -26,7 +26,7 @@ from bridge.http.response import HttpResponse
 from bridge.settings import Tmf656Settings
 from bridge.tmf656 import wire
 from bridge.tmf656.base_probe import find_base
-from bridge.tmf656.filter_style import FilterStyle, filter_query, update_attribute
+from bridge.tmf656.filter_style import FilterStyle, filter_query, sysparm_query, update_attribute
 from bridge.tmf656.hub import (
     ABSENT,
     ACCEPTED,
@@ -35,7 +35,7 @@ from bridge.tmf656.hub import (
     read_subscriptions,
 )
 from bridge.tmf656.list_pass import ListPass
-from bridge.tmf656.page import BARE, PageAnswer, Window
+from bridge.tmf656.page import BARE, BY_SYSPARM, PageAnswer, Window
 from bridge.tmf656.page_claims import Claims, claims_of
 from bridge.tmf656.page_reader import NoProblemsError, ReadPage, TooManyError, read_page
 from bridge.tmf656.page_walk import MAX_REQUESTS, LearnedPaging, PageWalk
@@ -51,6 +51,8 @@ _WRONG_REQUEST: Final = frozenset({400, 422, 501})
 """What a server answers that recognised the filter and refuses it."""
 _PARAMETERS_REFUSED: Final = frozenset({400, 403, 404, 405, 406, 409, 414, 416, 422, 500, 501})
 """What servers answer to a query parameter that they refuse or fail on."""
+_STANDARD: Final = (FilterStyle.DOT_GTE.value, FilterStyle.OPERATOR.value, FilterStyle.JSONPATH.value)
+_SYSPARM: Final = (FilterStyle.SYSPARM.value,)
 
 
 class Client:
@@ -60,8 +62,6 @@ class Client:
     for a pause, its subclass UnauthorisedError (401, 403), and PermanentError for every other refusal.
     """
 
-    filters: Final = (FilterStyle.DOT_GTE.value, FilterStyle.OPERATOR.value, FilterStyle.JSONPATH.value)
-    """The ways to request only what changed, the likeliest first."""
     whole_rows: Final = False
     """Many servers list summaries."""
 
@@ -80,7 +80,10 @@ class Client:
         segments = [segment for segment in settings.resource_path.split("/") if segment]
         self._collection = below(self.http.base, *segments)
         self._hub = below(self.http.base, "hub")
-        self._learned = LearnedPaging()
+        self._facade = settings.is_facade
+        self.filters: Sequence[str] = _SYSPARM if self._facade else _STANDARD
+        """The ways to request only what changed, the likeliest first."""
+        self._learned = LearnedPaging(BY_SYSPARM) if self._facade else LearnedPaging()
         self._hub_readable = False
 
     async def __aenter__(self) -> Self:
@@ -110,7 +113,10 @@ class Client:
         style = FilterStyle(filter_style) if changed_since is not None else FilterStyle.NONE
         bound = None if style is FilterStyle.NONE else changed_since
         attribute = update_attribute(version or self._settings.version)
-        query = filter_query(style, attribute, bound) if bound is not None else ""
+        if self._facade:
+            query = sysparm_query(self._settings.query, bound)
+        else:
+            query = filter_query(style, attribute, bound) if bound is not None else ""
         walk = PageWalk(
             self._settings.page_size,
             changed_since=bound,
@@ -236,7 +242,7 @@ class Client:
 
     async def _list(self, window: Window, query: str) -> tuple[PageAnswer, HttpResponse]:
         """Fetch one page. `query`: the filter, percent-encoded. A filter that spoils the first page is found out."""
-        if not query or window.offset or window.link is not None or window.cursor is not None:
+        if not query or self._facade or window.offset or window.link is not None or window.cursor is not None:
             return await self._ask(window, query)
         try:
             answer, response = await self._ask(window, query)

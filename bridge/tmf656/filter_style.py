@@ -15,6 +15,8 @@ class FilterStyle(StrEnum):
     """`lastUpdate>=…` with the operator, percent-encoded, in the name (same place)."""
     JSONPATH = "jsonpath"
     """`filter=[?(@.lastUpdate>='…')]` (TMF630 part 6)."""
+    SYSPARM = "sysparm"
+    """`sysparm_query=…^sys_updated_on>=2026-11-23 10:00:00`, of a gateway before ServiceNow."""
 
 
 def filter_query(style: FilterStyle, attribute: str, changed_since: datetime) -> str:
@@ -32,6 +34,15 @@ def filter_query(style: FilterStyle, attribute: str, changed_since: datetime) ->
             return f"{attribute}%3E%3D{quote(literal, safe='')}"
         case FilterStyle.JSONPATH:
             return "filter=" + quote(f"[?(@.{attribute}>='{literal}')]", safe="")
+        case FilterStyle.SYSPARM:
+            return sysparm_query("", changed_since)
+
+
+def sysparm_query(query: str, changed_since: datetime | None = None, *conditions: str) -> str:
+    """Return the percent-encoded query part with an encoded query, a bound in whole seconds of UTC, and conditions."""
+    since = "" if changed_since is None else changed_since.astimezone(UTC).strftime("sys_updated_on>=%Y-%m-%d %H:%M:%S")
+    text = "^".join(part for part in (query, since, *conditions) if part)
+    return f"sysparm_query={quote(text, safe='')}" if text else ""
 
 
 def update_attribute(version: str) -> str:

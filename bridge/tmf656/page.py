@@ -48,6 +48,8 @@ class PageStyle(Struct, frozen=True):
 
 BY_OFFSET = PageStyle("offset", "limit", Unit.UNKNOWN)
 """TMF630. What `offset` counts has to be found out: some servers count pages by it."""
+BY_SYSPARM = PageStyle("sysparm_offset", "sysparm_limit", Unit.ROWS)
+"""ServiceNow, and gateways before it."""
 BARE = PageStyle("", "", Unit.UNKNOWN)
 
 OTHER_STYLES = (
@@ -68,7 +70,7 @@ OTHER_STYLES = (
     PageStyle("_start", "_limit", Unit.ROWS),
     PageStyle("_offset", "_limit", Unit.ROWS),
     PageStyle("_page", "_limit"),
-    PageStyle("sysparm_offset", "sysparm_limit", Unit.ROWS),
+    BY_SYSPARM,
     PageStyle("", "", Unit.ROWS, ranged=True),
 )
 """Styles of real servers, the frequent ones first."""

@@ -73,12 +73,9 @@ class ProblemWriter:
         vocabulary: SourceVocabulary = BUILT_IN,
     ) -> None:
         """`version`: the one that was seen when the source was read, None while nothing was seen."""
-        self.capabilities = Capabilities(
-            notes="replace", settle_seconds=settings.settle_seconds, concurrency=settings.concurrency
-        )
         self._client = client
         self._http = client.http
-        self._settings = settings
+        self.settings = settings
         self._seen_version = version
         self._vocabulary = vocabulary
         self._version: str | None = None if settings.version == "auto" else settings.version
@@ -88,6 +85,12 @@ class ProblemWriter:
         self._finds = False
         self._appends = False
         self._json_patch = True
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What a server can do."""
+        settings = self.settings
+        return Capabilities(notes="replace", settle_seconds=settings.settle_seconds, concurrency=settings.concurrency)
 
     async def fetch(self, ticket_id: str) -> Ticket:
         """Read one problem."""
@@ -112,11 +115,8 @@ class ProblemWriter:
     async def create(self, fields: Mapping[str, Any], key: str) -> Ticket:
         """Make a problem. OutcomeUnknownError also where the server answers 202, or without the problem."""
         version = await self._known_version()
-        draft = {name: value for name, value in fields.items() if value is not None}
-        identifier = {"id": key, "owner": KEY_OWNER, "externalIdentifierType": "link"}
-        others = draft.get("externalIdentifier") if version in ("4", "5") else None
-        draft["externalIdentifier"] = [identifier, *(others if isinstance(others, list) else ())]
-        self._refuse(faults_of_create(draft, version), "create")
+        draft = self.keyed({name: value for name, value in fields.items() if value is not None}, key, version)
+        self.refuse(faults_of_create(draft, version), "create")
         request = self._request("create", "POST", None, render(draft, version))
         response = await send_write(self._http, request)
         item = self._item(request, response, None)
@@ -124,7 +124,7 @@ class ProblemWriter:
         if response.status == 202 or ticket_id is None:
             raise unreadable_answer(self._http, request, response, "no problem")
         ticket = await self._as_it_is(ticket_id, item, response)
-        if not carries(ticket.record, key):
+        if not self.carries(ticket.record, key):
             log.warning("the server dropped our key", source=self._client.http.name, problem=ticket.id, key=key)
         return ticket
 
@@ -132,12 +132,12 @@ class ProblemWriter:
         """Change attributes by a merge patch. A changed status is dated now, where `changes` have no date of it."""
         spoken = await self._known_version(ticket_id)
         dated = {} if "status" not in changes else {"statusChangeDate": _instant(now())}
-        self._refuse(faults_of_change(changes, spoken), f"change {ticket_id}")
-        return await self._patch(ticket_id, render({**dated, **changes}, spoken), spoken)
+        self.refuse(faults_of_change(changes, spoken), f"change {ticket_id}")
+        return await self.patch(ticket_id, render({**dated, **changes}, spoken), spoken)
 
     async def add_note(self, ticket_id: str, text: str, *, code: str) -> None:
         """Add a note, unless one with this code is there. WriteRefusedError where the server does not keep it."""
-        self._refuse([], f"a note to {ticket_id}")
+        self.refuse([], f"a note to {ticket_id}")
         ticket, item = await self._fetch(ticket_id)
         if with_code(ticket.record, code):
             return
@@ -155,14 +155,28 @@ class ProblemWriter:
                 log.info("JSON patch not supported, merge patch used", source=self._http.name, error=str(error))
                 self._json_patch = False
             else:
-                self._require_note(written, code)
+                self.require_note(written, code)
                 return
         body[name] = body[name] if self._appends else [*listed, *body[name]]
-        written = await self._patch(ticket_id, body, version)
-        self._require_note(written, code)
+        written = await self.patch(ticket_id, body, version)
+        self.require_note(written, code)
         if len(notes_of(written.record)) > len(listed) + 1 and not self._appends:
             log.warning("the server adds lists of notes to its own", source=self._http.name, problem=ticket_id)
             self._appends = True
+
+    def keyed(self, draft: dict[str, Any], key: str, version: str) -> dict[str, Any]:
+        """Return a new problem with a key in it."""
+        identifier = {"id": key, "owner": KEY_OWNER, "externalIdentifierType": "link"}
+        others = draft.get("externalIdentifier") if version in ("4", "5") else None
+        return draft | {"externalIdentifier": [identifier, *(others if isinstance(others, list) else ())]}
+
+    def carries(self, record: Mapping[str, Any], key: str) -> bool:
+        """Does a problem carry this key?"""
+        return carries(record, key)
+
+    def key_query(self, key: str, version: str) -> str:
+        """Return the percent-encoded filter for the problems that carry a key."""
+        return key_query(key, version)
 
     async def _fetch(self, ticket_id: str) -> tuple[Ticket, dict[str, Any]]:
         fetched = await self._client.get(ticket_id)
@@ -180,7 +194,7 @@ class ProblemWriter:
                 for row in page.items[:10]:
                     self._learn_version(row.read())
                 break
-        return self._version or _version_in(self._settings.url) or _NEWEST
+        return self._version or _version_in(self.settings.url) or _NEWEST
 
     def _learn_version(self, item: object) -> None:
         if self._version is None and isinstance(item, dict):
@@ -188,7 +202,7 @@ class ProblemWriter:
 
     async def _filtered(self, key: str) -> list[Ticket] | None:
         """Ask by a filter; None where the answer proves nothing."""
-        query = key_query(key, await self._known_version())
+        query = self.key_query(key, await self._known_version())
         request = HttpRequest("find", "GET", with_query(self._collection, query), query=query)
         response = await self._http.send(request)
         if response.status in _REFUSES_FILTER:
@@ -219,7 +233,7 @@ class ProblemWriter:
             )
         return list(found.values())
 
-    async def _patch(self, ticket_id: str, body: dict[str, Any], version: str) -> Ticket:
+    async def patch(self, ticket_id: str, body: dict[str, Any], version: str) -> Ticket:
         """Send a merge patch in the media type that this server takes."""
         media_type, *others = self._media_types.get(version) or _MERGE_PATCHES[version]
         try:
@@ -279,18 +293,20 @@ class ProblemWriter:
             return None
         item = row.read()
         ticket = self._ticket(item, answer) if isinstance(item, dict) else None
-        return ticket if ticket is not None and carries(ticket.record, key) else None
+        return ticket if ticket is not None and self.carries(ticket.record, key) else None
 
     def _ticket(self, item: dict[str, Any], answer: _Answer) -> Ticket:
         return ticket_of(item, answer.asked_at, answer.server_at, self._vocabulary)
 
-    def _refuse(self, faults: list[str], what: str) -> None:
-        if not self._settings.write:
+    def refuse(self, faults: list[str], what: str) -> None:
+        """WriteRefusedError for faults, and where the settings do not allow writing."""
+        if not self.settings.write:
             faults = [f"set sources.{self._http.name}.write = true to have tickets written there"]
         if faults:
             raise WriteRefusedError(f"source {self._http.name}: {what} was not sent: {'; '.join(faults)}")
 
-    def _require_note(self, written: Ticket, code: str) -> None:
+    def require_note(self, written: Ticket, code: str) -> None:
+        """WriteRefusedError where a problem does not have the note with this code."""
         if not with_code(written.record, code):
             raise WriteRefusedError(f"source {self._http.name}: problem {written.id} did not keep the note {code}")
 

@@ -22,6 +22,7 @@ from bridge.pull.reconcile import Reconciler
 from bridge.settings.read import assemble
 from bridge.simulator import Simulator
 from bridge.simulator.dataminer.simulator import DataminerSimulator
+from bridge.simulator.servicenow.service_problem import BASE_PATH
 from bridge.simulator.servicenow.simulator import ServiceNowSimulator
 from bridge.storage.database import Database
 from bridge.storage.lease import LeaderFence
@@ -36,11 +37,11 @@ _ROUNDS = 8
 
 
 def simulator(kind: str, seed: int) -> AnySimulator:
-    """A system of a kind without tickets; `servicenow:problem` is one of its tables."""
+    """A system of a kind without tickets; `servicenow:problem` is a table, `facade` a gateway before an instance."""
     match kind.partition(":")[0]:
         case "tmf656":
             return Simulator(version="4", seed=seed, id_prefix=f"SP{seed}-")
-        case "servicenow":
+        case "servicenow" | "facade":
             return ServiceNowSimulator(seed=seed)
         case "dataminer":
             return DataminerSimulator("dataminer", seed=seed, username=USER, password=PASSWORD, ticket_type=TICKET_TYPE)
@@ -56,6 +57,9 @@ def source_of(kind: str, url: str) -> dict[str, Any]:
         case "servicenow", _, table:
             source = {"kind": "servicenow", "url": url, "journals": "sys_journal_field"}
             return source | ({"table": table, "state_path": _STATE_PATH} if table == "problem" else {})
+        case "facade", _, _:
+            facade = {"profile": "servicenow-facade", "query": "u_source=dataminer", "key_field": "u_external_id"}
+            return facade | {"url": f"{url}{BASE_PATH}"}
         case "dataminer", _, _:
             login = {"username": USER, "password": PASSWORD, "ticket_type": TICKET_TYPE}
             return {"kind": "dataminer", "url": url} | login
@@ -68,7 +72,7 @@ def desk_of(kind: str, url: str, http: aiohttp.ClientSession) -> Desk:
     match kind.partition(":"):
         case "tmf656", _, _:
             return ProblemDesk(http, url)
-        case "servicenow", _, table:
+        case (("servicenow" | "facade"), _, table):
             return TableDesk(http, url, table or "incident")
         case "dataminer", _, _:
             return CubeDesk(http, url)

@@ -138,40 +138,54 @@ async def test_notes_stand_once_on_each_side(database: Database, preset: str, le
                 assert texts.count(f"Said on the {said.value}.") == 1
 
 
-async def test_ses_leads_from_dataminer_and_brings_number_and_link_back(database: Database) -> None:
-    kinds = {LEFT: "dataminer", RIGHT: "tmf656"}
-    async with joined(database, kinds, {"preset": "ses"}) as both:
+SES = {"preset": "ses", "create_right": {"u_source": "dataminer"}}
+"""Worked example 2 of docs/links.md. A server without the attribute passes it over."""
+at_ses = pytest.mark.parametrize("right", ["tmf656", "facade"])
+
+
+@at_ses
+async def test_ses_leads_from_dataminer_and_brings_number_and_link_back(database: Database, right: str) -> None:
+    kinds, words = {LEFT: "dataminer", RIGHT: right}, "servicenow" if right == "facade" else right
+    async with joined(database, kinds, SES) as both:
         here = await both.desks[LEFT].open(**in_words("dataminer", title="Signal lost", state="new", priority="high"))
         await both.settle()
         assert await both.troubles() == []
         [there] = await both.desks[RIGHT].tickets()
-        await shows(both, kinds, RIGHT, there, title="Signal lost", state="new", priority="high")
+        seen = {RIGHT: words}
+        await shows(both, seen, RIGHT, there, title="Signal lost", state="new", priority="high")
         record = await both.desks[LEFT].read(here)
-        assert record["Incident Number"] == there
+        number = (await both.desks[RIGHT].read(there))["number"] if right == "facade" else there
+        assert record["Incident Number"] == number
         assert record["Incident Link"].endswith(there)
         for state in ("working", "waiting", "resolved", "working", "resolved"):
             await both.desks[LEFT].write(here, **in_words("dataminer", state=state))
             await both.settle()
-            await shows(both, kinds, RIGHT, there, state=state)
+            await shows(both, seen, RIGHT, there, state=state)
         assert await both.troubles() == []
         assert await both.settle() == 0
+        assert [len(await desk.tickets()) for desk in both.desks.values()] == [1, 1]
 
 
-async def test_ses_takes_over_what_the_earlier_connector_joined_and_makes_nothing(database: Database) -> None:
+@at_ses
+async def test_ses_takes_over_what_the_earlier_connector_joined_and_makes_nothing(
+    database: Database, right: str
+) -> None:
     """Every open ticket has its number in DataMiner: all are matched, none is made, and no title is touched."""
-    kinds = {LEFT: "dataminer", RIGHT: "tmf656"}
+    kinds, title = {LEFT: "dataminer", RIGHT: right}, "short_description" if right == "facade" else "name"
     async with AsyncExitStack() as stack:
         sims = {side: await stack.enter_async_context(simulator(kinds[side], 7)) for side in Side}
         http = await stack.enter_async_context(aiohttp.ClientSession())
-        left, right = (desk_of(kinds[side], sims[side].url, http) for side in Side)
+        desk, service_desk = (desk_of(kinds[side], sims[side].url, http) for side in Side)
         for number in range(30):
-            there = await right.open(name=f"ticket {number} as the desk calls it")
-            await left.open(**in_words("dataminer", title=f"ticket {number}"), **{"Incident Number": there})
-        async with joined(database, kinds, {"preset": "ses"}, sims) as both:
+            source = {"u_source": "dataminer"} if right == "facade" else {}
+            there = await service_desk.open(**{title: f"ticket {number} as the desk calls it"} | source)
+            known = (await service_desk.read(there))["number"] if right == "facade" else there
+            await desk.open(**in_words("dataminer", title=f"ticket {number}"), **{"Incident Number": known})
+        async with joined(database, kinds, SES, sims) as both:
             await both.settle()
             assert len(await both.pairs()) == 30
             assert await both.troubles() == []
-            assert [len(await desk.tickets()) for desk in both.desks.values()] == [30, 30]
+            assert [len(await one.tickets()) for one in both.desks.values()] == [30, 30]
             for here, there in await both.pairs():
-                assert (await left.read(here))["Incident Number"] == there
-                assert (await right.read(there))["name"] == (await left.read(here))["Name"] + " as the desk calls it"
+                left_title = (await desk.read(here))["Name"]
+                assert (await service_desk.read(there))[title] == f"{left_title} as the desk calls it"

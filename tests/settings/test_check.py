@@ -126,3 +126,13 @@ def test_what_a_login_provider_needs_is_said_by_its_key(faults: Faults, text: st
 def test_a_login_provider_on_this_machine_may_speak_plain_http(configured: Load) -> None:
     settings = configured(f'{OIDC}issuer = "http://127.0.0.1:8080"\nclient_id = "x"\n')
     assert settings.console.oidc.issuer == "http://127.0.0.1:8080"
+
+
+def test_an_encoded_query_needs_the_profile_that_has_one(faults: Faults, configured: Load) -> None:
+    query, profile = "query = 'u_source=dataminer'\n", "profile = 'servicenow-facade'\n"
+    assert faults(source(query)) == [
+        'sources.snow.query: needs profile = "servicenow-facade" beside it; see filter for other servers'
+    ]
+    assert not configured(source(query + profile)).sources["snow"].hub.push
+    [wrong] = faults(source("query = 'a=b^'\n" + profile))
+    assert "without ^ at its ends" in wrong

@@ -180,8 +180,10 @@ def test_all_faults_of_all_rules_are_named_at_once(faults: Faults) -> None:
 def test_the_examples_of_the_page_are_rules(configured: Load, tmp_path: Path) -> None:
     page = (Path(__file__).parents[2] / "docs/links.md").read_text()
     examples = re.findall(r"```toml\n(.*?)```", page, flags=re.DOTALL)
-    assert len(examples) == 2
+    assert len(examples) == 4
     secret = tmp_path / "secret"
     secret.write_text("x")
+    [dataminer] = [each for each in examples if "[links.dma-snow]" in each]
     for example in examples:
-        assert configured(re.sub(r'"/run/secrets/[a-z-]+"', f'"{secret}"', example)).links
+        whole = example if "[sources." in example else dataminer + example  # a part is put over the first example
+        assert configured(re.sub(r'"/run/secrets/[a-z-]+"', f'"{secret}"', whole)).links

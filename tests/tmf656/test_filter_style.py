@@ -5,7 +5,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from bridge.tmf656.filter_style import FilterStyle, filter_query, time_literal, update_attribute
+from bridge.tmf656.filter_style import FilterStyle, filter_query, sysparm_query, time_literal, update_attribute
 
 AT = datetime(2026, 11, 23, 12, 0, 0, 123_999, tzinfo=timezone(timedelta(hours=2)))
 
@@ -16,6 +16,7 @@ AT = datetime(2026, 11, 23, 12, 0, 0, 123_999, tzinfo=timezone(timedelta(hours=2
         (FilterStyle.NONE, ""),
         (FilterStyle.DOT_GTE, "lastUpdate.gte=2026-11-23T10:00:00.123Z"),
         (FilterStyle.OPERATOR, "lastUpdate>=2026-11-23T10:00:00.123Z"),
+        (FilterStyle.SYSPARM, "sysparm_query=sys_updated_on>=2026-11-23 10:00:00"),
         (FilterStyle.JSONPATH, "filter=[?(@.lastUpdate>='2026-11-23T10:00:00.123Z')]"),
     ],
 )
@@ -35,3 +36,10 @@ def test_an_instant_is_never_rounded_up() -> None:
 )
 def test_the_attribute_is_that_of_the_version(version: str, name: str) -> None:
     assert update_attribute(version) == name
+
+
+def test_an_encoded_query_is_one_parameter_and_none_where_nothing_is_asked() -> None:
+    assert sysparm_query("") == ""
+    query = sysparm_query("u_source=a&b", AT, "number=1")
+    assert unquote(query) == "sysparm_query=u_source=a&b^sys_updated_on>=2026-11-23 10:00:00^number=1"
+    assert query.count("&") == 0

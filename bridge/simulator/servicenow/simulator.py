@@ -16,6 +16,7 @@ import anyio
 from aiohttp import web
 
 from bridge.simulator.gate import RequestGate, RequestSeen
+from bridge.simulator.servicenow import service_problem
 from bridge.simulator.servicenow.accounts import Accounts
 from bridge.simulator.servicenow.faults import ServiceNowFaults
 from bridge.simulator.servicenow.record_store import Columns, RecordStore
@@ -113,6 +114,11 @@ class ServiceNowSimulator:
         """What `sources.NAME.url` is to be."""
         scheme = "http" if self._tls is None else "https"
         return f"{scheme}://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
+    @property
+    def facade_url(self) -> str:
+        """What `sources.NAME.url` is to be for the gateway before it, with profile servicenow-facade."""
+        return f"{self.url}{service_problem.BASE_PATH}"
 
     @property
     def requests(self) -> deque[RequestSeen]:

@@ -10,7 +10,7 @@ import orjson
 from aiohttp import web
 
 from bridge.simulator.gate import Reply, ReplyError, Write
-from bridge.simulator.servicenow import trouble_ticket
+from bridge.simulator.servicenow import service_problem, trouble_ticket
 from bridge.simulator.servicenow.accounts import Accounts, platform_error
 from bridge.simulator.servicenow.encoded_query import ParsedQuery, parse
 from bridge.simulator.servicenow.faults import ServiceNowFaults
@@ -35,6 +35,7 @@ class TableApi:
         self._faults = faults
         self._zone = zone
         self._trouble_tickets = trouble_ticket.TroubleTickets(store, lambda: accounts.user, zone)
+        self._service_problems = service_problem.ServiceProblems(store, faults, lambda: accounts.user)
 
     def failed(self) -> Reply:
         """Return the answer of an instance that failed."""
@@ -55,6 +56,8 @@ class TableApi:
             return refused
         if request.path.startswith(trouble_ticket.PATH):
             return self._trouble_tickets.handle(request, body)
+        if request.path.startswith(service_problem.PATH):
+            return self._service_problems.handle(request, body)
         moved = _STATE_PATH.fullmatch(request.path)
         if moved is not None and request.method == "PATCH":
             return self._move(moved[1], moved[2], _given(body))

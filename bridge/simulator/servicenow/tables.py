@@ -83,6 +83,7 @@ TABLES: Mapping[str, Mapping[str, TableColumn]] = {
         "close_code": _TEXT,
         "resolved_at": _TIME,
         "u_source": _TEXT,
+        "u_external_id": _TEXT,
     },
     "problem": _TASK
     | {
