@@ -1,16 +1,19 @@
 """`check`: does everything work that `run` will need, and if not, what is to be done."""
 
+from functools import partial
 from typing import Annotated
 
 import anyio
 import typer
 from rich.console import Console
 
+from bridge.bootstrap import source_of
 from bridge.cli.check_console import check_console
 from bridge.cli.check_database import check_database
 from bridge.cli.check_listener import callback_base, check_listener
 from bridge.cli.check_push import check_push
 from bridge.cli.check_source import check_source
+from bridge.cli.check_write import check_write
 from bridge.cli.finding import Finding, table_of
 from bridge.cli.options import Config, Json, on_loop, settings_for
 from bridge.cli.terminal import json_text
@@ -25,14 +28,27 @@ def check(
         bool, typer.Option("--push", metavar="", help="Also wait for a notification through each hub.")
     ] = False,
     wait: Annotated[float, typer.Option("--wait", metavar="SECONDS", min=0, help="How long, with --push.")] = 20,
+    write: Annotated[
+        str | None,
+        typer.Option("--write", metavar="SOURCE", help="Make, change, note and end one probe ticket at this source."),
+    ] = None,
 ) -> None:
     """Test the configuration, the database, this machine and each source: reach, authorisation, list, get by id, hub.
 
     At the hub a registration is made and deleted again. Exit status 1 when anything fails that `run` needs. `--push`
     waits for a notification: at the running bridge, else at a listener of its own; when none comes, one request of its
     own to the callback says whether the address leads here.
+
+    `--write SOURCE` checks that one source only, and is the only check that writes: one ticket, marked as a probe, that
+    is ended again. It tells whether updates keep other fields, versions are counted, notes are added, a status moves.
+    Nothing is sent without `write = true`.
     """
     settings = settings_for(config, quiet=True)
+    if write is not None:
+        source_of(settings, write)
+        if _print(on_loop(partial(check_write, write, settings.sources[write])), as_json=as_json):
+            raise typer.Exit(1)
+        return
     if report_findings(settings, as_json=as_json, push_seconds=wait if push else None):
         raise typer.Exit(1)
 
@@ -41,7 +57,10 @@ def report_findings(settings: Settings, *, as_json: bool = False, push_seconds: 
     """Check everything and print what was found; True when anything fails that `run` needs. `push_seconds`: wait so
     long for a notification of each source.
     """
-    findings = on_loop(lambda: _check(settings, push_seconds))
+    return _print(on_loop(lambda: _check(settings, push_seconds)), as_json=as_json)
+
+
+def _print(findings: list[Finding], *, as_json: bool) -> bool:
     failed = any(finding.works is False for finding in findings)
     if as_json:
         typer.echo(json_text({"ok": not failed, "findings": findings}))

@@ -33,7 +33,7 @@ async def check_source(name: str, source: SourceSettings, base: str, *, hub: boo
         if any(finding.works is False for finding in findings):
             return findings
         if problem_id is not None:
-            remedy = f"without it deletions cannot be confirmed: look at sources.{name}.resource_path"
+            remedy = f"without it deletions cannot be confirmed: look at {path_key(name, source)}"
             findings.append(await tried(name, "get by id", lambda: _get(client, problem_id), remedy))
         findings += [
             Finding(name, each.aspect, each.works, each.found, each.remedy) for each in await notices_of(client)
@@ -98,7 +98,9 @@ def _unmapped(name: str, source: SourceSettings, rows: list[Row]) -> Iterator[Fi
 async def _not_found(name: str, source: SourceSettings, client: SourceClient) -> list[Finding]:
     """The server answers, and knows no such list: is it elsewhere?"""
     elsewhere = await _elsewhere(name, source, client)
-    remedy = "" if elsewhere else f"look at sources.{name}.url and resource_path, unless it has no problems yet"
+    remedy = (
+        "" if elsewhere else f"look at sources.{name}.url and {path_key(name, source)}, unless it has no problems yet"
+    )
     return [Finding(name, "list", False if elsewhere else None, f"404 for {client.list_address}", remedy), *elsewhere]
 
 
@@ -112,6 +114,12 @@ async def _elsewhere(name: str, source: SourceSettings, client: SourceClient) ->
     return [
         Finding(name, "base path", False, f"{''.join(found.values())} gives problems", f"set sources.{name}.{change}")
     ]
+
+
+def path_key(name: str, source: SourceSettings) -> str:
+    """Return the key that says where the tickets of a source are, or which, by its kind."""
+    key = {"tmf656": "resource_path", "servicenow": "table", "dataminer": "ticket_type"}.get(source.kind, "url")
+    return f"sources.{name}.{key}"
 
 
 def _keys(name: str, source: SourceSettings) -> str:

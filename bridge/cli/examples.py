@@ -13,6 +13,7 @@ _EXAMPLES: dict[str, dict[str, str]] = {
     "check": {
         "check": "everything that `run` needs, as a table",
         "check --push": "also whether a notification would arrive",
+        "check --write snow": "one probe ticket: made, changed, noted, ended",
         "check --json --config bridge.toml": "the same for a script; exit status 1 when anything fails",
     },
     "config": {

@@ -5,6 +5,8 @@ from typing import Any
 import orjson
 import pytest
 
+from bridge.cli.check_source import path_key
+from bridge.settings import Settings
 from bridge.simulator import Simulator
 from bridge.simulator.servicenow.simulator import ServiceNowSimulator
 
@@ -69,3 +71,18 @@ async def test_a_servicenow_instance_is_checked_too(dsn: str, call: Any, configu
     assert found["snow", "hub"]["found"] == "kind = 'servicenow' has none"
     assert found["snow", "query"]["works"] is None
     assert found["snow", "key"]["works"] is True
+
+
+@pytest.mark.parametrize(
+    ("source", "key"),
+    [
+        ({"url": "https://x.example"}, "resource_path"),
+        ({"url": "https://x.example", "kind": "servicenow"}, "table"),
+        ({"url": "https://x.example", "kind": "dataminer", "ticket_type": "SES"}, "ticket_type"),
+        ({"url": "https://x.example", "kind": "dataminer-api"}, "url"),
+    ],
+)
+def test_the_remedy_names_a_key_that_this_kind_of_source_has(source: dict[str, str], key: str) -> None:
+    settings = Settings.model_validate({"sources": {"there": source}}).sources["there"]
+    assert path_key("there", settings) == f"sources.there.{key}"
+    assert hasattr(settings, key)

@@ -20,7 +20,7 @@ COMMANDS = {
     "files": ["DIR", "--force"],
     "callback": ["SOURCE", "--config", "--json"],
     "forget": ["SOURCE", "--config", "--yes"],
-    "check": ["--config", "--json", "--push", "--wait"],
+    "check": ["--config", "--json", "--push", "--wait", "--write"],
     "config": ["--config", "--set", "--json"],
     "sync": ["SOURCE", "--config", "--full"],
     "status": ["--config", "--json"],
