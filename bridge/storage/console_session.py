@@ -20,7 +20,7 @@ _TOKEN_BYTES = 32
 
 
 class ConsoleSession(Struct, frozen=True):
-    """A session that goes on."""
+    """A session that goes on. `confirmed_at`: when the password was last given; None for one that is made: now."""
 
     user: str
     role: Role
@@ -54,7 +54,14 @@ async def make(connection: Connection, session: ConsoleSession, address: str) ->
     statements = queries("console_session")
     await connection.execute(statements["remove_over"], IDLE)
     await connection.execute(
-        statements["make"], _hash(token), session.user, session.role.value, session.login.value, address, LONGEST
+        statements["make"],
+        _hash(token),
+        session.user,
+        session.role.value,
+        session.login.value,
+        address,
+        LONGEST,
+        session.confirmed_at,
     )
     return token
 

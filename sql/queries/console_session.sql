@@ -16,8 +16,9 @@ from bridge.console_session as s
 where s.token_hash = $1 and s.ends_at > now() and s.seen_at > now() - $2::interval;
 
 -- name: make
-insert into bridge.console_session (token_hash, user_name, role, login, address, ends_at)
-values ($1, $2, $3, $4, $5, now() + $6::interval);
+-- The password was given at $7, or now; a login provider may have let somebody in without.
+insert into bridge.console_session (token_hash, user_name, role, login, address, ends_at, confirmed_at)
+values ($1, $2, $3, $4, $5, now() + $6::interval, least($7::timestamptz, now()));
 
 -- name: confirm
 update bridge.console_session as s set confirmed_at = now()

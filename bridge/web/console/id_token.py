@@ -8,6 +8,7 @@ import warnings
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
 import orjson
@@ -22,6 +23,7 @@ PublicKey: TypeAlias = RSAKey | ECKey | OKPKey
 ALGORITHMS: Final[Mapping[str, type[Any]]] = {"RS256": RSAKey, "ES256": ECKey, "EdDSA": OKPKey, "Ed25519": OKPKey}
 _KINDS: Final = ("RSA", "EC", "OKP")
 LEEWAY_SECONDS: Final = 60
+_LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _LONGEST_TOKEN: Final = 64 * 1024
 _LONGEST_NAME: Final = 100
 _MOST_GROUPS: Final = 1000
@@ -121,6 +123,17 @@ def groups_of(claims: Mapping[str, Any], settings: OidcSettings) -> list[str]:
         )
     listed = [groups] if isinstance(groups, str) else groups
     return [one for one in listed if isinstance(one, str)][:_MOST_GROUPS] if isinstance(listed, list) else []
+
+
+def password_given_at(claims: Mapping[str, Any]) -> datetime:
+    """Return when the login provider last asked for the password; long ago where it does not say so, because somebody
+    who is logged in there comes here without one.
+    """
+    at = claims.get("auth_time")
+    try:
+        return datetime.fromtimestamp(at, UTC) if isinstance(at, int | float) else _LONG_AGO
+    except (ValueError, OverflowError, OSError):
+        return _LONG_AGO
 
 
 def _claim(claims: Mapping[str, Any], name: str) -> Any:

@@ -18,7 +18,7 @@ import anyio
 import msgspec
 from yarl import URL
 
-from bridge.errors import PermanentError
+from bridge.errors import BridgeError, PermanentError
 from bridge.http.client import HttpClient
 from bridge.http.request import HttpRequest
 from bridge.settings.console import OidcSettings
@@ -37,6 +37,7 @@ ATTEMPT_SECONDS: Final = 600
 _TIMEOUT_SECONDS: Final = 5.0
 _DISCOVERED_SECONDS: Final = 3600.0
 _KEYS_SECONDS: Final = 60.0
+_AGAIN_SECONDS: Final = 5.0
 _MOST_BYTES: Final = 1 << 20
 _LONGEST_COOKIE: Final = 3000
 _DISCOVERY: Final = "/.well-known/openid-configuration"
@@ -98,16 +99,27 @@ class OidcClient:
     settings: OidcSettings
     _provider: LoginProvider | None = None
     _provider_at: float = 0.0
+    _failure: BridgeError | None = None
+    _failed_at: float = 0.0
     _keys: list[PublicKey] = field(default_factory=list)
     _keys_at: float | None = None
     _asking: anyio.Lock = field(default_factory=anyio.Lock)
 
     async def provider(self) -> LoginProvider:
-        """Return what the provider says of itself; while one asks, others wait for the answer."""
+        """Return what the provider says of itself. While one asks, others wait for the answer, and get a failure, too:
+        else each of them would wait in turn, and hold a place that a page could have.
+        """
         async with self._asking:
+            if self._failure is not None and monotonic() - self._failed_at < _AGAIN_SECONDS:
+                raise self._failure
             if self._provider is None or monotonic() - self._provider_at > _DISCOVERED_SECONDS:
-                self._provider = _read_provider(await self._get("discovery", self._issuer + _DISCOVERY), self._issuer)
-                self._provider_at = monotonic()
+                try:
+                    document = await self._get("discovery", self._issuer + _DISCOVERY)
+                    self._provider = _read_provider(document, self._issuer)
+                except BridgeError as error:
+                    self._failure, self._failed_at = error, monotonic()
+                    raise
+                self._provider_at, self._failure = monotonic(), None
             return self._provider
 
     async def address(self, attempt: LoginAttempt, redirect_uri: str) -> str:

@@ -18,7 +18,7 @@ from bridge.storage import audit, console_session
 from bridge.storage.audit import AuditEntry
 from bridge.storage.console_session import ConsoleSession
 from bridge.web.console.frame import local_path
-from bridge.web.console.id_token import IdTokenError, groups_of, name_of
+from bridge.web.console.id_token import IdTokenError, groups_of, name_of, password_given_at
 from bridge.web.console.login_page import LoginPages
 from bridge.web.console.oidc import ATTEMPT_SECONDS, CALLBACK, LoginAttempt, OidcClient
 from bridge.web.console.route import ConsoleRoute
@@ -98,20 +98,20 @@ class OidcPages:
                 await audit.record(connection, entry)
             fault = f"{name}, none of your groups has a role here: ask for one in console.roles."
             return self.login.page(visit, attempt.there, fault, 403)
-        return await self._logged_in(visit, attempt, name, role)
+        return await self._logged_in(visit, attempt, ConsoleSession(name, role, Login.OIDC, password_given_at(claims)))
 
-    async def _logged_in(self, visit: Visit, attempt: LoginAttempt, name: str, role: Role) -> web.StreamResponse:
+    async def _logged_in(self, visit: Visit, attempt: LoginAttempt, session: ConsoleSession) -> web.StreamResponse:
         """Begin a session; where one of the same user confirms, that one goes on, and so do the forms of its pages."""
         token = self.login.authenticator.token_of(visit.request)
         if attempt.again and token:
             async with visit.writing() as connection:
                 former = await console_session.find(connection, token)
-                if former is not None and (former.user, former.role, former.login) == (name, role, Login.OIDC):
+                if former is not None and _who(former) == _who(session):
                     await console_session.confirm(connection, token)
-                    entry = AuditEntry(name, role.value, visit.address, "confirm")
+                    entry = AuditEntry(session.user, session.role.value, visit.address, "confirm")
                     await audit.record(connection, entry)
                     return visit.page("confirmed.html")
-        return await self.login.begin(visit, ConsoleSession(name, role, Login.OIDC), attempt.there)
+        return await self.login.begin(visit, session, attempt.there)
 
     async def _end(self, visit: Visit) -> web.StreamResponse:
         try:
@@ -133,6 +133,10 @@ class OidcPages:
     @property
     def _cookie(self) -> str:
         return "__Host-bridge_oidc" if self.login.authenticator.secure else "bridge_oidc"
+
+
+def _who(session: ConsoleSession) -> tuple[str, Role, Login]:
+    return session.user, session.role, session.login
 
 
 def _same(one: str, other: str) -> bool:

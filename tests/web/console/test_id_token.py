@@ -13,6 +13,7 @@ from bridge.web.console.id_token import (
     UnknownKeyError,
     groups_of,
     name_of,
+    password_given_at,
     read_keys,
     verified_claims,
 )
@@ -131,6 +132,12 @@ def test_groups_are_found_by_name_or_by_way() -> None:
 def test_groups_that_had_no_room_are_no_empty_list() -> None:
     with pytest.raises(IdTokenError, match=r"console\.oidc\.groups_claim"):
         groups_of({"_claim_names": {"groups": "src1"}}, OidcSettings())
+
+
+@pytest.mark.parametrize("at", [None, "now", 10**30, float("nan"), -(10**30), [1]])
+def test_a_password_that_nobody_says_was_given_was_given_long_ago(at: Any) -> None:
+    assert password_given_at({"auth_time": at}).year == 2000
+    assert password_given_at({"auth_time": 1_796_021_587}).isoformat() == "2026-11-30T06:53:07+00:00"
 
 
 @pytest.mark.parametrize("name", [None, "", " ", "x" * 101, "a\n", 7, ["anna"]])

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
+import anyio
 import msgspec
 import orjson
 import pytest
@@ -144,6 +145,25 @@ async def test_a_discovery_document_that_cannot_be_used_is_said_with_its_key(
         with pytest.raises(PermanentError, match=r"console\.oidc\.issuer") as failed:
             await client.provider()
         assert wrong in str(failed.value)
+
+
+async def test_who_waits_for_a_provider_that_fails_gets_the_failure_and_asks_no_more() -> None:
+    async with running() as (provider, client):
+        provider.status = 503
+        failures: list[str] = []
+
+        async def ask() -> None:
+            with pytest.raises(TransientError) as failed:
+                await client.provider()
+            failures.append(str(failed.value))
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(20):
+                tasks.start_soon(ask)
+        assert (len(failures), len(set(failures)), len(provider.asked)) == (20, 1, 1)
+        provider.status = 200
+        client._failed_at -= 6
+        assert (await client.provider()).issuer == provider.url
 
 
 @pytest.mark.parametrize("token", [{}, [], None, {"id_token": 7}, {"id_token": "x" * 70_000}], ids=str)

@@ -227,6 +227,19 @@ async def test_logging_in_again_confirms_the_session_and_its_forms_go_on(
     assert (await closed.post("/users/end-session", form | {"session": key})).status == 303
 
 
+@pytest.mark.parametrize("asked_at", [None, -3600, 3600])
+async def test_who_comes_without_a_password_has_not_confirmed_anything(
+    closed: Browser, provider: LoginProvider, asked_at: int | None
+) -> None:
+    """Logged in at the provider since the morning: logging out and in again here must not count as a password."""
+    at = None if asked_at is None else int(time.time()) + asked_at
+    provider.claims = lambda claims: claims | ANNA | {"groups": ["chiefs"], "auth_time": at}
+    await log_in(closed)
+    form = (await closed.get("/users")).hidden
+    answer = await closed.post("/users/end-session", form | {"session": "0" * 64})
+    assert answer.status == (404 if asked_at == 3600 else 403)  # a clock that is ahead says now at most
+
+
 async def test_a_provider_that_did_not_ask_again_confirms_nothing(
     closed: Browser, provider: LoginProvider, database: Database
 ) -> None:
