@@ -4,6 +4,7 @@ Methods raise what `bridge.http.client` raises. An instance that runs out of tim
 and an error beside them: that is no page but a TransientError.
 """
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -33,6 +34,10 @@ JOURNAL_TABLE: Final = "sys_journal_field"
 _IDS_AT_ONCE: Final = 100
 """Notes of so many tickets are requested at once: the ids stand in the address."""
 _NOTES_AT_ONCE: Final = 5_000
+_REPEATED_PAGES: Final = 10
+"""So many pages of notes in a row may bring nothing new: an access rule may empty some."""
+_ASKABLE: Final = re.compile(r"[\w-]{1,64}")
+"""An id that can stand in a list of an encoded query."""
 
 
 class TableClient:
@@ -273,23 +278,38 @@ class TableClient:
                 return await self._journals([sys_id for sys_id, _ in pairs if sys_id])
 
     async def _journals(self, sys_ids: Sequence[str]) -> dict[str, list[RemoteNote]]:
-        """Read the journals of these tickets, oldest entry first."""
+        """Read the journals of these tickets, oldest entry first; of an id that no query can hold none is read."""
         found: dict[str, list[RemoteNote]] = {}
-        columns = "sys_id,element_id,element,value,sys_created_on,sys_created_by"
-        for start in range(0, len(sys_ids), _IDS_AT_ONCE):
-            part = sys_ids[start : start + _IDS_AT_ONCE]
-            query = joined(
-                is_in("element_id", part), is_in("element", JOURNALS), "ORDERBYsys_created_on", "ORDERBYsys_id"
-            )
-            offset = 0
-            while True:
-                rows, response, _ = await self._list("notes", JOURNAL_TABLE, query, columns, _NOTES_AT_ONCE, offset)
-                for row in rows:
-                    found.setdefault(row.values.get("element_id", ""), []).append(note_of(row.values))
-                if len(rows) < _NOTES_AT_ONCE and 'rel="next"' not in ",".join(response.headers.getall("Link", [])):
-                    break
-                offset += _NOTES_AT_ONCE
+        askable = [sys_id for sys_id in sys_ids if _ASKABLE.fullmatch(sys_id)]
+        for start in range(0, len(askable), _IDS_AT_ONCE):
+            part = askable[start : start + _IDS_AT_ONCE]
+            for row in await self._entries_of(part):
+                found.setdefault(row["element_id"], []).append(note_of(row))
         return found
+
+    async def _entries_of(self, sys_ids: Sequence[str]) -> list[dict[str, str]]:
+        """Read the entries of these tickets, each once. TransientError where an instance repeats a page for ever."""
+        query = joined(
+            is_in("element_id", sys_ids), is_in("element", JOURNALS), "ORDERBYsys_created_on", "ORDERBYsys_id"
+        )
+        columns = "sys_id,element_id,element,value,sys_created_on,sys_created_by"
+        wanted, entries = set(sys_ids), dict[tuple[str, ...], dict[str, str]]()
+        offset, unchanged = 0, 0
+        while unchanged < _REPEATED_PAGES:
+            rows, response, _ = await self._list("notes", JOURNAL_TABLE, query, columns, _NOTES_AT_ONCE, offset)
+            before = len(entries)
+            for values in (row.values for row in rows):
+                if values.get("element_id") in wanted:
+                    name = values.get("sys_id", "")
+                    entries.setdefault((name,) if name else tuple(values.values()), values)
+            if len(rows) < _NOTES_AT_ONCE and 'rel="next"' not in ",".join(response.headers.getall("Link", [])):
+                return list(entries.values())
+            unchanged = 0 if len(entries) > before else unchanged + 1
+            offset += _NOTES_AT_ONCE
+        raise TransientError(
+            f"source {self._name}: {JOURNAL_TABLE} names further pages without a new note for ever: does the account "
+            "read all of its rows, and does the instance honour sysparm_offset?"
+        )
 
     async def _list(
         self, operation: str, table: str, query: str, fields: str, limit: int, offset: int = 0

@@ -3,10 +3,12 @@
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from bridge.errors import PermanentError, TransientError
 from bridge.http.errors import MalformedAnswerError, NotFoundError, UnauthorisedError
 from bridge.servicenow.client import TableClient
+from bridge.settings import ServiceNowSettings
 from bridge.simulator.servicenow.faults import ServiceNowFaults
 from bridge.simulator.servicenow.simulator import ServiceNowSimulator
 from tests.servicenow.conftest import Reading
@@ -150,3 +152,40 @@ async def test_a_ticket_has_its_record_version_and_address(reading: Reading) -> 
         assert ticket.record == {name: value for name, value in record.items() if value}
         assert ticket.updated_at is not None
         assert ticket.url == f"{sim.url}/nav_to.do?uri=incident.do%3Fsys_id%3D{record['sys_id']}"
+
+
+async def test_an_id_that_no_query_can_hold_blocks_no_notes_of_its_neighbours(reading: Reading) -> None:
+    async with ServiceNowSimulator(seed=1) as sim, reading(sim, journals="sys_journal_field") as client:
+        for odd in ("a,b", "c^ORsys_idISNOTEMPTY"):
+            record = sim.create(short_description="odd")
+            sim.incidents[odd] = sim.incidents.pop(record["sys_id"]) | {"sys_id": odd}
+        plain = sim.create(short_description="plain")
+        sim.change(plain, comments="hello")
+        listed = await items(client)
+        assert listed.keys() == {"a,b", "c^ORsys_idISNOTEMPTY", plain["sys_id"]}
+        assert [note["text"] for note in listed[plain["sys_id"]]["note"]] == ["hello"]
+
+
+async def test_notes_that_are_repeated_for_ever_are_an_error_and_those_of_others_are_not_kept() -> None:
+    entry = {"element_id": "t1", "element": "comments", "value": "x", "sys_created_on": "2026-11-30 10:00:00"}
+    asked = 0
+
+    async def answer(_: web.Request) -> web.Response:
+        nonlocal asked
+        asked += 1
+        rows = [entry | {"sys_id": "n1"}, entry | {"sys_id": "n2", "element_id": "other"}]
+        return web.json_response({"result": rows}, headers={"Link": '</x?sysparm_offset=5000>;rel="next"'})
+
+    application = web.Application()
+    application.router.add_get("/api/now/table/sys_journal_field", answer)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        settings = ServiceNowSettings(url=f"http://127.0.0.1:{runner.addresses[0][1]}", journals="sys_journal_field")
+        async with TableClient("snow", settings) as client:
+            with pytest.raises(TransientError, match="without a new note for ever"):
+                await client.notes("t1")
+        assert asked == 11
+    finally:
+        await runner.cleanup()
