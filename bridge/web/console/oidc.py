@@ -40,6 +40,7 @@ _KEYS_SECONDS: Final = 60.0
 _AGAIN_SECONDS: Final = 5.0
 _MOST_BYTES: Final = 1 << 20
 _LONGEST_COOKIE: Final = 3000
+_LONGEST_THERE: Final = 1000
 _DISCOVERY: Final = "/.well-known/openid-configuration"
 
 
@@ -55,9 +56,9 @@ class LoginAttempt(msgspec.Struct, frozen=True):
 
     @classmethod
     def begin(cls, there: str, *, again: bool = False) -> "LoginAttempt":
-        """Return one that nobody can guess."""
+        """Return one that nobody can guess. An address that a cookie has no room for is the start instead."""
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
-        return cls(state, nonce, verifier, int(time()), there, again)
+        return cls(state, nonce, verifier, int(time()), there if len(there) <= _LONGEST_THERE else "/", again)
 
     @classmethod
     def from_cookie(cls, text: str) -> "LoginAttempt | None":

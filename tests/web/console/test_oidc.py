@@ -81,6 +81,14 @@ def test_an_attempt_goes_through_a_cookie_and_is_over_after_a_while() -> None:
     assert LoginAttempt.begin("/").state != LoginAttempt.begin("/").state
 
 
+@pytest.mark.parametrize(("length", "kept"), [(1000, True), (1001, False), (60_000, False)])
+def test_an_address_that_a_cookie_has_no_room_for_is_the_start(length: int, kept: bool) -> None:
+    there = "/" + "x" * (length - 1)
+    attempt = LoginAttempt.from_cookie(LoginAttempt.begin(there).to_cookie())
+    assert attempt is not None
+    assert attempt.there == (there if kept else "/")
+
+
 @pytest.mark.parametrize("text", ["", "x", "ä", "e30=", "W10=", "x" * 4000, urlsafe_b64encode(b"\xff\xff").decode()])
 def test_what_is_no_cookie_of_ours_is_no_attempt(text: str) -> None:
     assert LoginAttempt.from_cookie(text) is None
