@@ -20,6 +20,7 @@ NEWEST: Final = 2**62
 MOST_GROUPED: Final = 10_000
 """Of more blocked writes, only the newest are counted by their error."""
 _NOTES = 50
+_DRIFT = 20
 
 
 class ConsoleRule(Struct, frozen=True):
@@ -202,6 +203,11 @@ async def conflicts(
 async def notes(connection: Connection, link_id: int) -> list[dict[str, Any]]:
     """Return the latest notes of a link."""
     return [dict(row) for row in await connection.fetch(queries("console_link")["notes"], link_id, _NOTES)]
+
+
+async def drift(connection: Connection, link_id: int) -> list[dict[str, Any]]:
+    """Return the latest differences that audits found at a link."""
+    return [dict(row) for row in await connection.fetch(queries("console_link")["drift"], link_id, _DRIFT)]
 
 
 async def tickets(

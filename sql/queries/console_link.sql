@@ -188,6 +188,18 @@ where n.link_id = $1
 order by n.noted_at desc nulls last, n.note_id asc
 limit $2;
 
+-- name: drift
+-- The latest $2 differences without a known reason that audits found at a link.
+select
+    d.found_at,
+    d.field,
+    d.left_value,
+    d.right_value
+from report.link_drift as d
+where d.link_id = $1
+order by d.found_at desc, d.field asc
+limit $2;
+
 -- name: tickets
 -- Both tickets that a person wants to join, as far as they are known.
 select

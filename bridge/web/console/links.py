@@ -140,6 +140,7 @@ async def _link(visit: Visit) -> web.StreamResponse:
         conflicts = await console_link.conflicts(connection, link_id=number, limit=_ROWS_OF_ONE)
         writes = await console_link.writes(connection, BlockedFilter(), link_id=number, limit=_ROWS_OF_ONE)
         notes = await console_link.notes(connection, number)
+        drift = await console_link.drift(connection, number)
         asked = await read_requests(connection, link_subject(number), rule_subject(rule.name))
     response = visit.page(
         "link.html",
@@ -150,6 +151,7 @@ async def _link(visit: Visit) -> web.StreamResponse:
         conflicts=with_marks(conflicts),
         writes=writes,
         notes=notes,
+        drift=drift,
         asked=asked,
         most=_ROWS_OF_ONE,
         alone=link.state in _ALONE,

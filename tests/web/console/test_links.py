@@ -135,6 +135,23 @@ async def test_a_link_shows_both_tickets_field_by_field(world: LinkWorld) -> Non
     assert ("Retry" in other.text, "Ignore…" in other.text, "Unlink…" in shown.text) == (True, True, True)
 
 
+async def test_what_an_audit_found_is_shown_as_text(world: LinkWorld, database: Database) -> None:
+    assert "Found by an audit" not in (await world.get("/links/1")).text
+    async with database.transaction() as connection:
+        audit = await connection.fetchval(
+            "insert into bridge.link_audit (rule_id) select id from bridge.link_rule returning id"
+        )
+        await connection.execute(
+            "insert into bridge.link_drift (audit_id, link_id, field, left_value) values ($1, 1, 'title', $2)",
+            audit,
+            HOSTILE[0],
+        )
+    shown = await world.get("/links/1")
+    found = shown.rows["drift 1"]
+    assert (found["field"], found["left"]) == ("title", HOSTILE[0])
+    assert HOSTILE[0] not in shown.text
+
+
 async def test_a_rule_that_is_not_configured_here_compares_nothing(
     dsn: str, database: Database, open_console: Any
 ) -> None:

@@ -8,11 +8,13 @@ import pytest
 
 from bridge.requests.handlers import RequestHandlers
 from bridge.requests.worker import RequestWorker
+from bridge.settings.kinds import KINDS
 from bridge.simulator import Simulator
 from bridge.storage import lease
 from bridge.storage import request as requests
 from bridge.storage.database import Database
 from bridge.web.console.same_origin import FIELD
+from bridge.web.console.sources import SYSTEMS
 from tests.link_tables import add_rule
 
 pytestmark = pytest.mark.anyio
@@ -150,3 +152,7 @@ async def test_a_card_of_another_kind_says_so_and_offers_no_registration(
     assert ("it is written to" in snow, "it is only read (write = false)" in noc) == (True, True)
     assert (shown.rows["right"]["registered"], shown.rows["left"]["registered"]) == ("no hub", "no")
     assert shown.links["noc-snow"] == "/links?rule=noc-snow"
+
+
+def test_every_kind_of_source_has_a_name() -> None:
+    assert SYSTEMS.keys() == KINDS.keys()
