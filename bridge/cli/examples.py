@@ -8,6 +8,7 @@ _EXAMPLES: dict[str, dict[str, str]] = {
     },
     "demo": {
         "demo": "five events a second, until Ctrl-C",
+        "demo --links": "a DataMiner and a ServiceNow kept in step, with people who edit both",
         "demo --rate 50 --version 5 --for 60": "a minute of a busy server that speaks version 5",
     },
     "check": {

@@ -12,7 +12,7 @@ from bridge.cli import app, main
 
 COMMANDS = {
     "run": ["--config", "--unsubscribe"],
-    "demo": ["--config", "--rate", "--for", "--version"],
+    "demo": ["--config", "--rate", "--for", "--version", "--links"],
     "simulate": ["--config", "--port", "--version", "--rate", "--lose", "--duplicate", "--forget-after", "--no-hub"],
     "migrate": ["--config", "--check"],
     "init": ["--config", "--name", "--url", "--token-file", "--dsn-file", "--public-url", "--no-check"],
