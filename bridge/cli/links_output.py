@@ -14,6 +14,7 @@ from bridge.links.audit import AuditResult
 from bridge.links.plan import PlanStep, RulePlan
 
 _LONGEST = 60
+_LONGEST_TICKET = 22
 _HEADINGS = {
     "match": "would be matched",
     "create": "would be created",
@@ -80,8 +81,10 @@ def print_audit(result: AuditResult) -> None:
 
 
 def table_of_links(rows: list[dict[str, Any]]) -> Table:
-    """A link a line."""
-    table = _table("link", "state", "left", "right")
+    """A link a line. Long ids are cut, so that number and state are always seen."""
+    table = _table("link", "state")
+    for side in ("left", "right"):
+        table.add_column(side, overflow="ellipsis", no_wrap=True, max_width=_LONGEST_TICKET)
     table.add_column("waits", overflow="fold")
     for row in rows:
         facts = [f"{row['open_writes']} writes"] if row["open_writes"] else []

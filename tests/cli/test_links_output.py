@@ -1,6 +1,7 @@
 """A plan and a link as people read them: nothing of a ticket reaches the terminal raw."""
 
 from datetime import UTC, datetime
+from io import StringIO
 
 import pytest
 from rich.console import Console
@@ -85,3 +86,20 @@ def test_the_tables_fit_into_80_columns() -> None:
             )
         )
     assert all(len(line) <= 80 for line in captured.get().splitlines())
+
+
+def test_long_ids_leave_room_for_the_number_of_the_link_and_its_state() -> None:
+    row = {"link_id": 1234, "state": "unlinked", "open_writes": 1, "waiting_conflicts": 0, "behind_since": None}
+    row |= {
+        "last_error": None,
+        "left_id": "g" * 36,
+        "left_status": "held",
+        "right_id": "s" * 32,
+        "right_status": "held",
+    }
+    screen = Console(width=80, record=True, file=StringIO())
+    screen.print(table_of_links([row]))
+    shown = screen.export_text()
+    assert "1234" in shown
+    assert "unlinked" in shown
+    assert "1 writes" in shown.replace("\n", " ")
