@@ -16,6 +16,7 @@ from bridge.domain.link.life import LinkState
 from bridge.domain.link.sent_write import SentWrite, WriteResult, restored
 from bridge.domain.link.word_map import Side
 from bridge.domain.ticket_system import Ticket
+from bridge.errors import BridgeError
 from bridge.schedule import now
 from bridge.storage import conflict, link_note, outbox
 from bridge.storage import link as link_table
@@ -43,6 +44,11 @@ class Failure:
     pause_seconds: float = 0.0
 
 
+def unexpected(error: Exception) -> str:
+    """What people read of an error that was not expected where it came."""
+    return str(error) if isinstance(error, BridgeError) else f"unexpected {type(error).__name__}, see the log"
+
+
 async def begin(
     connection: Connection, row: OutboxRow, link: LinkRow, sent: SentWrite, *, token: int | None, until: datetime
 ) -> bool:
@@ -55,10 +61,12 @@ async def begin(
     return True
 
 
-async def unknown(connection: Connection, row: OutboxRow, *, until: datetime) -> None:
-    """The target may be working on it until then."""
+async def unknown(connection: Connection, row: OutboxRow, error: str, *, until: datetime) -> None:
+    """It may have been done, and is settled after `until`, when the target cannot be working on it any more. Its intent
+    stays, so that nothing is decided for the link on a value that may be ours.
+    """
     link = await _locked(connection, row)
-    if link is not None and link.intent is not None:
+    if await outbox.note_error(connection, row.id, error) and link is not None:
         await link_table.save(connection, [replace(link, unsure_until=until)])
 
 

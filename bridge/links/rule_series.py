@@ -13,10 +13,10 @@ from bridge.storage.outbox import WriteKind, WriteOutcome
 from bridge.telemetry.metrics import REQUEST_OUTCOMES, WRITE_OPERATIONS, Metrics
 
 RULE_STATES: Final = ("on", "plan", "off", "paused", "held", "gone")
-WRITE_OUTCOMES: Final = (*(outcome.value for outcome in WriteOutcome), "blocked", "retried", "unsure")
+WRITE_OUTCOMES: Final = (*(outcome.value for outcome in WriteOutcome), "blocked", "retried", "unsure", "unexpected")
 """What a write comes to, as metrics count it."""
-SETTLED: Final = ("ours", "not_done", "uncertain")
-"""What reading the target showed of a write without an answer."""
+SETTLED: Final = ("ours", "not_done", "uncertain", "failed")
+"""What reading the target showed of a write without an answer; failed: nothing yet."""
 
 
 def introduce_rule(metrics: Metrics, rule: LinkRule, poll_seconds: Mapping[Side, float]) -> None:

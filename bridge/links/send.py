@@ -2,8 +2,9 @@
 
 For each row: read the target and store what it says; decide again, on the tables; store the intent (`sending`), which
 is refused where the rule was paused meanwhile; send the request; store the answer as an observation and end the row in
-one transaction. A crash after the intent leaves a row that `bridge.links.settle` settles by reading the target. A
-target that is away or asks for a pause costs no attempt: nothing else is sent to it until the pause is over.
+one transaction. A crash after the intent, or an error that nobody expected, leaves a row that `bridge.links.settle`
+settles by reading the target. A target that is away or asks for a pause costs no attempt: nothing else is sent to it
+until the pause is over.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,16 +19,10 @@ import structlog
 
 from bridge.domain.link.sent_write import answer_of
 from bridge.domain.ticket_system import OutcomeUnknownError, Ticket, VersionChangedError, WriteRefusedError
-from bridge.errors import (
-    BridgeError,
-    DatabaseUnavailableError,
-    PermanentError,
-    TransientError,
-    raise_first,
-    without_frames,
-)
+from bridge.errors import BridgeError, DatabaseUnavailableError, PermanentError, TransientError, raise_first
 from bridge.http.errors import NotFoundError
-from bridge.links.conclude import Failure, begin, ended, failed, unknown
+from bridge.links.away_count import AwayCount
+from bridge.links.conclude import Failure, begin, ended, failed, unexpected, unknown
 from bridge.links.decided_write import DecidedWrite, UndecidableNowError, WriteDecisions
 from bridge.links.rule_series import introduce_target
 from bridge.links.settle import Settler
@@ -38,6 +33,7 @@ from bridge.storage import link as link_table
 from bridge.storage import outbox, refetch
 from bridge.storage.database import Connection, Database
 from bridge.storage.errors import ConcurrentUpdateError
+from bridge.storage.lease import LeaseLostError
 from bridge.storage.observation import Entry, Stored
 from bridge.storage.observation_store import store_items
 from bridge.storage.outbox import OutboxRow, WriteKind, WriteOutcome
@@ -50,6 +46,8 @@ _IDLE_SECONDS: Final = 2.0
 """Another process that writes to the outbox (a command) wakes nobody here."""
 _SHORTEST_SECONDS: Final = 0.2
 """A row that is due may have to wait for another write of its link."""
+_PAUSE_SECONDS: Final = 5.0
+"""A row whose request did not arrive lets the others go first for so long."""
 _TICKET_GONE: Final = "the ticket is not there any more"
 
 
@@ -98,63 +96,92 @@ class WriteSender:
             return await outbox.due(connection, self.target.source_id, now(), limit=_BATCH)
 
     async def _send_all(self, rows: Sequence[OutboxRow]) -> int:
-        """Send rows of different links, a few at once; return how many moved on. After a TransientError no further
-        request starts.
+        """Send rows of different links, a few at once; return how many moved on.
+
+        A failure that may be of one ticket alone costs its row some time. Where nothing works, or the target asks for a
+        pause, no further request starts, and the first failure is raised.
         """
         limiter = anyio.CapacityLimiter(self.target.writer.capabilities.concurrency)
-        failures: list[BridgeError] = []
+        away = AwayCount()
         moved = 0
 
         async def send(row: OutboxRow) -> None:
             nonlocal moved
             async with limiter:
-                if failures:
+                if away.stop:
                     return
                 try:
                     moved += await self._send(row)
                 except TransientError as error:
-                    failures.append(without_frames(error))
+                    away.failed(error)
+                else:
+                    away.worked()
 
         async with anyio.create_task_group() as group:
             for row in rows:
                 group.start_soon(send, row)
-        if failures:
-            raise_first(failures)
+        if away.failures and (away.stop or not moved):
+            raise_first(away.failures)
         return moved
 
     async def _send(self, row: OutboxRow) -> bool:
-        """Send one row. What it comes to is its own: an error that nobody expected blocks this row, and no other."""
+        """Send one row; True: it moved on. What it comes to is its own: an error that nobody expected costs no other
+        row. TransientError: of the target, or of Postgres.
+        """
         try:
-            return await self._send_expected(row)
+            decided = await self._prepare(row)
         except ConcurrentUpdateError:
             return True  # the decider was faster: look again
         except UndecidableNowError as error:
             log.info("write waits", link=row.link_id, target=self.target.name, error=str(error))
             return False
-        except BridgeError:
+        except (DatabaseUnavailableError, LeaseLostError):
             raise
-        except Exception as error:  # the bulkhead: what one row does ends no other
-            log.exception("write failed unexpectedly", link=row.link_id, target=self.target.name)
-            await self._fail(row, Failure(f"unexpected {type(error).__name__}, see the log", blocks=True))
+        except TransientError as error:
+            await self._fail(row, Failure(str(error), pause_seconds=_PAUSE_SECONDS))
+            raise
+        except PermanentError as error:
+            await self._fail(row, Failure(str(error), counts=True))
             return True
+        except Exception as error:  # the bulkhead: what one row does ends no other
+            log.exception("write failed unexpectedly before it was sent", link=row.link_id, target=self.target.name)
+            self._count(row, "unexpected")
+            await self._fail(row, Failure(unexpected(error), counts=True))
+            return True
+        if isinstance(decided, bool):
+            return decided
+        try:
+            await self._carry_out(row, decided)
+        except ConcurrentUpdateError:
+            return True  # answered, and not stored: settled like a write without an answer
+        except TransientError:
+            raise
+        except Exception as error:  # it may have been done: its intent stays
+            log.exception("write failed unexpectedly after it was sent", link=row.link_id, target=self.target.name)
+            self._count(row, "unexpected")
+            await self._unknown(row, unexpected(error))
+        return True
 
-    async def _send_expected(self, row: OutboxRow) -> bool:
+    async def _prepare(self, row: OutboxRow) -> DecidedWrite | bool:
+        """Do all that comes before the request: nothing was sent when this fails. A truth value: nothing is to be sent
+        now, True where the row moved on all the same.
+        """
         if not self.decisions.knows(row.rule_id) or not await self._within_limits(row):
             return False
         if row.kind is WriteKind.UPDATE and not await self._read_target(row):
             return True
         decided = await self._begin(row)
-        if decided is None:
-            return False
-        if isinstance(decided, WriteOutcome):
-            return True
-        self._limit(row).count(row.link_id)
+        if isinstance(decided, DecidedWrite):
+            self._limit(row).count(row.link_id)
+            return decided
+        return decided is not None
+
+    async def _carry_out(self, row: OutboxRow, decided: DecidedWrite) -> None:
         started = monotonic()
         ticket = await self._request(row, partial(self._call, row, decided))
         if ticket is not None:
             self.metrics.write_seconds.labels(self.target.name).observe(monotonic() - started)
             await self._store(row, decided, ticket)
-        return True
 
     def _limit(self, row: OutboxRow) -> WriteLimit:
         allowed, known = self.decisions.limits(row.rule_id), self._limits.get(row.rule_id)
@@ -217,8 +244,17 @@ class WriteSender:
         ticket_id = link.ticket(row.side) or ""
         if row.kind is WriteKind.NOTE:
             await writer.add_note(ticket_id, decided.values["text"], code=row.item)
-            return await writer.fetch(ticket_id)
+            return await self._as_it_is(ticket_id)
         return await writer.change(ticket_id, decided.values, version=decided.sent.version)
+
+    async def _as_it_is(self, ticket_id: str) -> Ticket:
+        """Read a ticket that was written a moment ago."""
+        try:
+            return await self.target.writer.fetch(ticket_id)
+        except DatabaseUnavailableError:
+            raise
+        except BridgeError as error:
+            raise OutcomeUnknownError(f"written, but not read afterwards: {error}") from error
 
     async def _request(self, row: OutboxRow, call: Callable[[], Awaitable[Ticket]]) -> Ticket | None:
         """Send; None: it was not done, and that is noted. Raises TransientError when the target is away."""
@@ -227,7 +263,9 @@ class WriteSender:
         except DatabaseUnavailableError:
             raise
         except OutcomeUnknownError as error:
-            await self._unknown(row, error)
+            log.warning("outcome of a write not known", link=row.link_id, target=self.target.name, error=str(error))
+            await self._unknown(row, str(error))
+            self._count(row, "unsure")
             raise
         except VersionChangedError as error:
             await self._fail(row, Failure(str(error), counts=True))
@@ -238,7 +276,7 @@ class WriteSender:
         except PermanentError as error:
             await self._fail(row, Failure(str(error), blocks=True))
         except TransientError as error:
-            await self._fail(row, Failure(str(error)))
+            await self._fail(row, Failure(str(error), pause_seconds=_PAUSE_SECONDS))
             raise
         return None
 
@@ -267,13 +305,11 @@ class WriteSender:
                 passed = (now() - datetime.fromisoformat(text)).total_seconds()
                 seconds.labels(*labels).observe(max(passed, 0.0))
 
-    async def _unknown(self, row: OutboxRow, error: OutcomeUnknownError) -> None:
-        log.warning("outcome of a write not known", link=row.link_id, target=self.target.name, error=str(error))
+    async def _unknown(self, row: OutboxRow, error: str) -> None:
         until = now() + timedelta(seconds=self.target.writer.capabilities.settle_seconds)
         async with self.database.transaction() as connection:
             await self.target.source.fence.hold(connection)
-            await unknown(connection, row, until=until)
-        self._count(row, "unsure")
+            await unknown(connection, row, error, until=until)
 
     async def _fail(self, row: OutboxRow, failure: Failure) -> None:
         most = self.decisions.limits(row.rule_id).attempts

@@ -2,25 +2,31 @@
 
 A change is compared with what the target says now; a created ticket is looked up by its key; a note by its code. What
 was done is done, what was not is sent again, and what cannot be known is kept as a conflict, without overwriting.
+A write that cannot be settled now keeps its intent, is shown with the reason, and is looked at again later.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
 
 import structlog
 
 from bridge.domain.link.note import leading_codes
 from bridge.domain.link.sent_write import SentWrite, WriteResult, restored, settlement_of
 from bridge.domain.ticket_system import Ticket
-from bridge.errors import PermanentError
+from bridge.errors import DatabaseUnavailableError, PermanentError, TransientError
 from bridge.http.errors import NotFoundError
-from bridge.links.conclude import Failure, duplicates, ended, failed
+from bridge.links.away_count import AwayCount
+from bridge.links.conclude import Failure, duplicates, ended, failed, unexpected, unknown
 from bridge.links.decided_write import WriteDecisions
 from bridge.links.target import WriteTarget
 from bridge.schedule import now
 from bridge.storage import link as link_table
-from bridge.storage import outbox
+from bridge.storage import outbox, refetch
 from bridge.storage.database import Connection, Database
+from bridge.storage.errors import ConcurrentUpdateError
+from bridge.storage.lease import LeaseLostError
 from bridge.storage.link import LinkRow
 from bridge.storage.observation import Entry, Stored
 from bridge.storage.observation_store import store_items
@@ -29,7 +35,10 @@ from bridge.telemetry.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
-_NOT_ARRIVED = "an earlier request was not carried out"
+_FAILED: Final = "failed"
+_NOT_ARRIVED: Final = "an earlier request was not carried out"
+_SHORTEST_SECONDS: Final = 5.0
+_LONGEST_SECONDS: Final = 600.0
 
 
 @dataclass(slots=True)
@@ -42,33 +51,69 @@ class Settler:
     metrics: Metrics
 
     async def run_once(self) -> int:
-        """Settle what the target cannot be working on any more; return how many writes that were. TransientError when
-        the target is away: they are settled later.
+        """Settle what the target cannot be working on any more; return how many writes were looked at.
+
+        A write that cannot be settled now keeps its intent and is looked at later; it holds up no other. Raises
+        TransientError where Postgres is away, or the target asks for a pause.
         """
         async with self.database.connection() as connection:
             ripe = set(await link_table.unsettled(connection, self.target.source_id, now()))
             sending = await outbox.sending(connection, self.target.source_id)
             rows = [row for row in sending if row.link_id in ripe and self.decisions.knows(row.rule_id)]
             links = await link_table.read(connection, ripe)
+        away, looked_at = AwayCount(), 0
         for row in rows:
-            await self._settle(row, links[row.link_id])
-        return len(rows)
+            link = links.get(row.link_id)
+            if link is None or away.stop:
+                continue
+            looked_at += 1
+            await self._settle_contained(row, link, away)
+        return looked_at
+
+    async def _settle_contained(self, row: OutboxRow, link: LinkRow, away: AwayCount) -> None:
+        """Settle one write; what goes wrong with it is its own."""
+        try:
+            await self._settle(row, link)
+        except ConcurrentUpdateError:
+            return  # another writer was faster: the next pass reads again
+        except (DatabaseUnavailableError, LeaseLostError):
+            raise
+        except TransientError as error:
+            await self._later(row, str(error))
+            away.failed(error)
+            if error.retry_after_seconds is not None:
+                raise
+        except PermanentError as error:
+            await self._later(row, str(error))
+        except Exception as error:  # the bulkhead: one link ends no other
+            log.exception("write not settled, unexpectedly", link=row.link_id, target=self.target.name)
+            await self._later(row, unexpected(error))
+        else:
+            away.worked()
+
+    async def _later(self, row: OutboxRow, error: str) -> None:
+        """It is not known yet what became of it: look again after as long as it has been under way."""
+        age = 0.0 if row.sent_at is None else (now() - row.sent_at).total_seconds()
+        until = now() + timedelta(seconds=min(max(age, _SHORTEST_SECONDS), _LONGEST_SECONDS))
+        async with self.database.transaction() as connection:
+            await self.target.source.fence.hold(connection)
+            await unknown(connection, row, error, until=until)
+        self.metrics.intents_settled.labels(self.target.name, _FAILED).inc()
+        log.warning("write not settled", link=row.link_id, target=self.target.name, error=error)
 
     async def _settle(self, row: OutboxRow, link: LinkRow) -> None:
+        """Read the target and end the row; raises what reading the target raises."""
         ticket_id = link.ticket(row.side)
-        try:
-            if row.kind is WriteKind.CREATE:
-                await self._settle_create(row, link)
-            elif ticket_id is None:
-                await self._give_up(row, "the ticket is not linked any more")
-            elif row.kind is WriteKind.NOTE:
-                await self._settle_note(row, ticket_id)
-            else:
-                await self._settle_update(row, link, ticket_id)
-        except NotFoundError as error:
-            await self._give_up(row, str(error))
-        except PermanentError as error:
-            await self._not_done(row, Failure(str(error), blocks=True), "uncertain")
+        if row.kind is WriteKind.CREATE:
+            await self._settle_create(row, link)
+        elif ticket_id is None:
+            await self._give_up(row, "the ticket is not linked any more")
+        else:
+            try:
+                settle = self._settle_note if row.kind is WriteKind.NOTE else self._settle_update
+                await settle(row, link, ticket_id)
+            except NotFoundError as error:
+                await self._give_up(row, str(error), gone=ticket_id)
 
     async def _settle_update(self, row: OutboxRow, link: LinkRow, ticket_id: str) -> None:
         ticket = await self.target.writer.fetch(ticket_id)
@@ -76,7 +121,7 @@ class Settler:
         says = self.decisions.says(row.rule_id, row.side, ticket.record)
         result = settlement_of(self.decisions.fields(row.rule_id), sent, says, ticket.version)
         if result.open:
-            await self._not_done(row, Failure(_NOT_ARRIVED, counts=True), "not_done", ticket, result)
+            await self._not_done(row, Failure(_not_arrived(row), counts=True), "not_done", ticket, result)
             return
         outcome = "uncertain" if result.conflicts else "ours"
         await self._done(row, ticket, result, outcome)
@@ -84,7 +129,7 @@ class Settler:
     async def _settle_create(self, row: OutboxRow, link: LinkRow) -> None:
         found = await self.target.writer.find(link.key, since=link.created_at)
         if not found:
-            await self._not_done(row, Failure(_NOT_ARRIVED, counts=True), "not_done")
+            await self._not_done(row, Failure(_not_arrived(row), counts=True), "not_done")
             return
         sent = _sent(row, link)
         says = self.decisions.says(row.rule_id, row.side, found[0].record)
@@ -96,7 +141,7 @@ class Settler:
             self.metrics.duplicates.labels(self.decisions.name(row.rule_id)).inc(len(found) - 1)
         await self._done(row, found[0], result, "ours")
 
-    async def _settle_note(self, row: OutboxRow, ticket_id: str) -> None:
+    async def _settle_note(self, row: OutboxRow, _link: LinkRow, ticket_id: str) -> None:
         notes = await self.target.writer.notes(ticket_id)
         if any(row.item in leading_codes(note.text) for note in notes):
             async with self.database.transaction() as connection:
@@ -107,7 +152,7 @@ class Settler:
             name = self.decisions.name(row.rule_id)
             self.metrics.links.notes.labels(name, row.side.value, WriteOutcome.DONE.value).inc()
         else:
-            await self._not_done(row, Failure(_NOT_ARRIVED, counts=True), "not_done")
+            await self._not_done(row, Failure(_not_arrived(row), counts=True), "not_done")
 
     async def _done(self, row: OutboxRow, ticket: Ticket, result: WriteResult, settled: str) -> None:
         async def end(connection: Connection, _entries: Sequence[Entry], _stored: Stored) -> None:
@@ -137,10 +182,13 @@ class Settler:
             await failed(connection, row, failure, most_attempts=most, result=result)
         self._count(row, settled)
 
-    async def _give_up(self, row: OutboxRow, why: str) -> None:
+    async def _give_up(self, row: OutboxRow, why: str, gone: str | None = None) -> None:
+        """Nothing can be written any more. `gone`: a ticket of which is found out whether it was deleted."""
         log.info("write given up", link=row.link_id, target=self.target.name, why=why)
         async with self.database.transaction() as connection:
             await self.target.source.fence.hold(connection)
+            if gone is not None:
+                await refetch.request(connection, [(self.target.source_id, gone, "missing", now())])
             await ended(connection, row, WriteOutcome.DROPPED)
             await self.decisions.again(connection, row.link_id)
         self._count(row, "not_done")
@@ -148,6 +196,10 @@ class Settler:
     def _count(self, row: OutboxRow, settled: str) -> None:
         self.metrics.intents_settled.labels(self.target.name, settled).inc()
         log.info("write settled", link=row.link_id, target=self.target.name, kind=row.kind.value, outcome=settled)
+
+
+def _not_arrived(row: OutboxRow) -> str:
+    return f"{_NOT_ARRIVED}: {row.error}" if row.error else _NOT_ARRIVED
 
 
 def _sent(row: OutboxRow, link: LinkRow) -> SentWrite:

@@ -185,6 +185,11 @@ async def postpone(
     return found is not None
 
 
+async def note_error(connection: Connection, outbox_id: int, error: str) -> bool:
+    """Say why the outcome of a row is not known; False: it is known by now."""
+    return await connection.fetchval(queries("outbox")["note_error"], outbox_id, error) is not None
+
+
 async def requeue(
     connection: Connection, link_ids: Sequence[int] = (), *, rule_id: int | None = None, error: str = ""
 ) -> list[int]:

@@ -122,6 +122,12 @@ update bridge.outbox as o set
 where o.id = $1 and o.state in ('waiting', 'sending')
 returning o.id;
 
+-- name: note_error
+-- Its outcome is not known, and why.
+update bridge.outbox as o set error = $2
+where o.id = $1 and o.state = 'sending'
+returning o.id;
+
 -- name: requeue
 -- A person wants blocked rows tried again: of these links, or of a rule and, where it is given, with that in their error.
 update bridge.outbox as o set state = 'waiting', attempts = 0, due_at = now()

@@ -1,0 +1,40 @@
+"""A target is away when several requests in a row failed, or when it says so."""
+
+import pytest
+
+from bridge.errors import DatabaseUnavailableError, TransientError
+from bridge.links.away_count import AwayCount
+from bridge.storage.lease import LeaseLostError
+
+
+def test_failures_of_single_tickets_stop_nothing() -> None:
+    away = AwayCount()
+    for _ in range(5):
+        away.failed(TransientError("500"))
+        away.failed(TransientError("500"))
+        away.worked()
+    assert not away.stop
+    assert len(away.failures) == 10
+
+
+def test_three_failures_in_a_row_stop() -> None:
+    away = AwayCount()
+    for number in range(3):
+        assert away.stop is False, number
+        away.failed(TransientError("no connection"))
+    assert away.stop
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TransientError("429", retry_after_seconds=0),
+        DatabaseUnavailableError("away"),
+        LeaseLostError("another process leads"),
+    ],
+)
+def test_what_concerns_all_rows_stops_at_once(error: TransientError) -> None:
+    away = AwayCount()
+    away.failed(error)
+    assert away.stop
+    assert away.failures == [error]
