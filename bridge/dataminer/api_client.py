@@ -211,7 +211,7 @@ class TicketRoutesClient:
         self._require_route(request, response)
         return self._written(request, response)
 
-    async def add_note(self, ticket_id: str, text: str, *, code: str) -> None:
+    async def add_note(self, ticket_id: str, text: str, *, code: str, journal: str = "") -> None:  # noqa: ARG002 -- the only list of notes
         """Add a note; one with this code that is there already counts as added."""
         self._refuse_unless_writable()
         body = {

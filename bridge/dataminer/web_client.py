@@ -273,7 +273,7 @@ class WebServicesClient:
         await self.session.call_to_write("change", "UpdateTicket", {"ticket": ticket})
         return await self._as_it_is(ticket_id)
 
-    async def add_note(self, ticket_id: str, text: str, *, code: str) -> None:  # noqa: ARG002 - the protocol has them
+    async def add_note(self, ticket_id: str, text: str, *, code: str, journal: str = "") -> None:  # noqa: ARG002 - the protocol has them and journals
         """Refuse: legacy tickets have no notes."""
         raise WriteRefusedError(f"source {self._name}: tickets of Web Services v1 have no notes, set notes to none")
 

@@ -6,7 +6,7 @@ from hashlib import blake2b
 from typing import Any
 
 from bridge.domain import timestamp
-from bridge.domain.ticket_system import RemoteNote
+from bridge.domain.ticket_system import JOURNALS, RemoteNote
 
 
 def notes_of(record: Mapping[str, Any]) -> list[RemoteNote]:
@@ -29,13 +29,19 @@ def notes_of(record: Mapping[str, Any]) -> list[RemoteNote]:
         note_id = named if seen[named] == 1 else f"{named}-{seen[named]}"
         found = timestamp.read(date)
         at = None if found is None or found.unset else found.at
-        notes.append(RemoteNote(note_id, author, at, text, _text_of(part.get("journal"))))
+        notes.append(RemoteNote(note_id, author, at, text, _journal_of(part)))
     return notes
 
 
 def with_code(record: Mapping[str, Any], code: str) -> bool:
     """Is there a note whose first line has this code?"""
     return any(code in note.text.partition("\n")[0] for note in notes_of(record))
+
+
+def _journal_of(part: Mapping[str, Any]) -> str:
+    """ServiceNow's own TMF APIs name the journal as the type of a note."""
+    kind = part.get("@type")
+    return _text_of(part.get("journal")) or (kind if isinstance(kind, str) and kind in JOURNALS else "")
 
 
 def _text_of(value: object) -> str:

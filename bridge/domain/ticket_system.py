@@ -10,7 +10,7 @@ Reading alone never changes anything there; a source is written to only where it
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from msgspec import Struct
 
@@ -47,6 +47,11 @@ class RemoteNote(Struct, frozen=True):
     at: datetime | None
     text: str
     journal: str = ""
+
+
+WORK_NOTES: Final = "work_notes"
+JOURNALS: Final = ("comments", WORK_NOTES)
+"""The journals of ServiceNow: what the caller sees, and what stays with the desk."""
 
 
 class Capabilities(Struct, frozen=True):
@@ -129,8 +134,10 @@ class TicketWriter(TicketReader, Protocol):
         """Change fields and return the ticket as it is now; `version`: the one expected, where that can be said."""
         ...
 
-    async def add_note(self, ticket_id: str, text: str, *, code: str) -> None:
-        """Add a note. `code` stands in its first line already, and tells a repeated request from a second note."""
+    async def add_note(self, ticket_id: str, text: str, *, code: str, journal: str = "") -> None:
+        """Add a note. `code` stands in its first line already, and tells a repeated request from a second note.
+        `journal`: the one it goes into, of a system that has several; empty: the usual one.
+        """
         ...
 
 

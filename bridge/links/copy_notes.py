@@ -42,20 +42,22 @@ async def want_copies(connection: Connection, run: RuleRun, link: LinkRow) -> in
         Wanted(link.id, link.rule_id, run.source_ids[one.side.other], one.side.other, WriteKind.NOTE, one.code)
         for one in uncopied(found, rule.into)
         if (row := state[one.side, one.note.id]).state is NoteState.ORIGIN and row.copied_at is None
+        if rule.is_read(one.side, one.note)
     ]
     await outbox.put(connection, wanted)
     return len(wanted)
 
 
 async def decide_copy(connection: Connection, run: RuleRun, link: LinkRow, row: OutboxRow) -> DecidedWrite | None:
-    """Return the copy of a row of the outbox; None: its original is not there any more."""
-    notes = await _notes(connection, run, link)
+    """Return the copy of a row of the outbox; None: its original is not there any more, or not to be copied."""
+    rule, notes = run.rule.notes, await _notes(connection, run, link)
     side, ticket = row.side.other, link.ticket(row.side.other)
     for one in seen(link.key, {side: notes[side]}):
-        if one.code == row.item and not one.is_copy and ticket is not None:
-            line = run.rule.notes.first_line(run.rule.sources[side], ticket, one.note, one.code)
+        if one.code == row.item and not one.is_copy and ticket is not None and rule.is_read(side, one.note):
+            line = rule.first_line(run.rule.sources[side], ticket, one.note, one.code)
             sent = SentWrite(WriteKind.NOTE.value, row.side, item=row.item)
-            return DecidedWrite(link, sent, {"text": copy_text(line, one.note.text)})
+            values = {"text": copy_text(line, one.note.text), "journal": rule.writes.get(row.side, "")}
+            return DecidedWrite(link, sent, values)
     return None
 
 
@@ -71,7 +73,11 @@ def _row(link: LinkRow, one: SeenNote, run: RuleRun, *, first_look: bool) -> Lin
     state = NoteState.ORIGIN
     if one.is_copy:
         state = NoteState.COPY
-    elif one.side.other not in rule.into or rule.is_old(note, link.linked_at, first_look=first_look):
+    elif (
+        one.side.other not in rule.into
+        or not rule.is_read(one.side, note)
+        or rule.is_old(note, link.linked_at, first_look=first_look)
+    ):
         state = NoteState.SKIPPED
     return LinkNoteRow(
         link.id,

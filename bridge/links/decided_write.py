@@ -24,7 +24,7 @@ class UndecidableNowError(TransientError):
 
 class DecidedWrite(Struct, frozen=True):
     """A write that is still wanted. `link`: as it is now, locked; `values`: of the record of the target, for a note its
-    text under "text".
+    text under "text", and under "journal" the one it goes into.
     """
 
     link: LinkRow

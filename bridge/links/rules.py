@@ -59,6 +59,8 @@ def rule_of(name: str, settings: LinkSettings) -> LinkRule:
             into=_INTO[settings.notes.direction],
             since_link=settings.notes.since == "link",
             template=read_template(settings.notes.template, "system", "ticket", "author", "at"),
+            journals={side: frozenset(getattr(settings.notes, side.value)) for side in Side},
+            writes={side: getattr(settings.notes, f"write_{side.value}") for side in Side},
         ),
         limits=LinkLimits(
             writes_per_minute=settings.limits.writes_per_minute,

@@ -243,7 +243,8 @@ class WriteSender:
             return await writer.create(decided.values, link.key)
         ticket_id = link.ticket(row.side) or ""
         if row.kind is WriteKind.NOTE:
-            await writer.add_note(ticket_id, decided.values["text"], code=row.item)
+            text, journal = decided.values["text"], decided.values["journal"]
+            await writer.add_note(ticket_id, text, code=row.item, journal=journal)
             return await self._as_it_is(ticket_id)
         return await writer.change(ticket_id, decided.values, version=decided.sent.version)
 

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from bridge.domain import timestamp
 from bridge.domain.service_problem import usable_id
-from bridge.domain.ticket_system import Capabilities, RemoteNote, Ticket
+from bridge.domain.ticket_system import JOURNALS, Capabilities, RemoteNote, Ticket
 from bridge.errors import PermanentError, TransientError
 from bridge.http.address import below, with_query
 from bridge.http.client import HttpClient
@@ -24,7 +24,7 @@ from bridge.http.offload import run_by_size
 from bridge.http.request import HttpRequest, OnRequest
 from bridge.http.response import HttpResponse
 from bridge.http.row import Row, rows_of
-from bridge.servicenow.journal import JOURNALS, as_items, note_of, notes_in
+from bridge.servicenow.journal import as_items, note_of, notes_in
 from bridge.servicenow.query import condition, encoded, is_in, joined
 from bridge.servicenow.table_pages import TableAnswer, TablePages, TableWindow
 from bridge.servicenow.wire import NEEDED, TableRecord, item_of, record_in

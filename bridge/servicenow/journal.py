@@ -11,11 +11,9 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from bridge.domain import timestamp
-from bridge.domain.ticket_system import RemoteNote
+from bridge.domain.ticket_system import JOURNALS, RemoteNote
 from bridge.servicenow.wire import instant_of
 
-JOURNALS: Final = ("comments", "work_notes")
-"""The journal columns of every task."""
 _HEAD: Final = re.compile(r"^(.{6,40}) - (.{1,100}) \(([^()\n]{1,60})\)$", re.MULTILINE)
 
 

@@ -55,12 +55,12 @@ class TroubleTicketWriter(InstanceWriter):
         await send_write(self._http, self._request("change", "PATCH", body, ticket_id))
         return await self.as_it_is(ticket_id)
 
-    async def add_note(self, ticket_id: str, text: str, *, code: str) -> None:
+    async def add_note(self, ticket_id: str, text: str, *, code: str, journal: str = "") -> None:
         """Add a note, unless one with this code in its first line is there."""
         self.require_write(f"a note to {ticket_id}")
         if any(code in note.text.partition("\n")[0] for note in await self.notes(ticket_id)):
             return
-        note = {"text": text, "@type": self._settings.notes_field}
+        note = {"text": text, "@type": journal or self._settings.notes_field}
         await send_write(self._http, self._request("note", "PATCH", {"note": [note]}, ticket_id))
 
     async def find(self, key: str, *, since: datetime | None = None) -> list[Ticket]:  # noqa: ARG002 -- the journal is searched

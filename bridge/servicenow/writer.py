@@ -12,14 +12,20 @@ from typing import Any, Final
 
 import orjson
 
-from bridge.domain.ticket_system import Capabilities, OutcomeUnknownError, RemoteNote, Ticket, WriteRefusedError
+from bridge.domain.ticket_system import (
+    JOURNALS,
+    Capabilities,
+    OutcomeUnknownError,
+    RemoteNote,
+    Ticket,
+    WriteRefusedError,
+)
 from bridge.errors import BridgeError, PermanentError, TransientError
 from bridge.http.address import below
 from bridge.http.request import HttpRequest
 from bridge.http.response import HttpResponse
 from bridge.http.write import send_write, unreadable_answer
 from bridge.servicenow.client import TableClient
-from bridge.servicenow.journal import JOURNALS
 
 _OURS: Final = "tmf656-bridge"
 """`correlation_display` of a ticket that we create."""
@@ -97,12 +103,12 @@ class TableWriter(InstanceWriter):
             return await self._move(ticket_id, changes)
         return await self._written(self._client.request("change", "PATCH", ticket_id, _body(changes)))
 
-    async def add_note(self, ticket_id: str, text: str, *, code: str) -> None:
+    async def add_note(self, ticket_id: str, text: str, *, code: str, journal: str = "") -> None:
         """Add a note, alone, unless one with this code in its first line is there."""
         self.require_write(f"a note to {ticket_id}")
         if any(code in note.text.partition("\n")[0] for note in await self.notes(ticket_id)):
             return
-        body = _body({self._settings.notes_field: text})
+        body = _body({journal or self._settings.notes_field: text})
         await send_write(self._http, self._client.request("note", "PATCH", ticket_id, body))
 
     async def _written(self, request: HttpRequest) -> Ticket:

@@ -15,6 +15,7 @@ from bridge.domain.link.template import read_template
 from bridge.domain.link.ticket_filter import read_filter
 from bridge.domain.link.word_map import Side, WordMap, read_pair
 from bridge.errors import ConfigurationError
+from bridge.settings.check_notes import check_notes
 from bridge.settings.draft import Draft, suggestion
 from bridge.settings.links import LinkFieldSettings, LinkSettings
 from bridge.settings.preset import NONE, overlaid, preset_names, preset_table
@@ -97,6 +98,7 @@ def _check(draft: Draft, key: Key, table: dict[str, Any]) -> None:
     _check_fields(draft, key, rule)
     _check_maps(draft, key, rule)
     _check_texts(draft, key, rule)
+    check_notes(draft, key, rule, {side: _source(draft, getattr(rule, side.value)) for side in Side})
     _check_creates(draft, key, rule)
 
 

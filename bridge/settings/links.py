@@ -104,11 +104,12 @@ class LinkNoteSettings(Section):
     direction: Literal["none", "both", "left_to_right", "right_to_left"] = "none"
     """none, both, left_to_right or right_to_left"""
     left: tuple[str, ...] = ()
-    """list of the journals that are read on the left; empty: the usual ones"""
+    """list of the journals that are read on the left, comments and work_notes of ServiceNow; empty: all but work_notes,
+    which stay inside"""
     right: tuple[str, ...] = ()
     """the same on the right"""
     write_left: str = ""
-    """journal that copies on the left go into; empty: the usual one"""
+    """journal that copies on the left go into, comments or work_notes of ServiceNow; empty: the source's notes_field"""
     write_right: str = ""
     """the same on the right"""
     since: Literal["link", "all"] = "link"

@@ -135,7 +135,7 @@ class ProblemWriter:
         self.refuse(faults_of_change(changes, spoken), f"change {ticket_id}")
         return await self.patch(ticket_id, render({**dated, **changes}, spoken), spoken)
 
-    async def add_note(self, ticket_id: str, text: str, *, code: str) -> None:
+    async def add_note(self, ticket_id: str, text: str, *, code: str, journal: str = "") -> None:  # noqa: ARG002 -- the only list of notes
         """Add a note, unless one with this code is there. WriteRefusedError where the server does not keep it."""
         self.refuse([], f"a note to {ticket_id}")
         ticket, item = await self._fetch(ticket_id)

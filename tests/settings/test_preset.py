@@ -55,9 +55,13 @@ def test_a_preset_is_a_whole_rule(name: str, left: str, right: str) -> None:
     sources = {}
     for side, one in (("l", left), ("r", right)):
         kind, _, table = one.partition(":")
-        sources[side] = {"kind": kind, "url": "https://x.example", "write": True, "state_path": "/x"} | (
-            {"table": table} if table else {}
-        )
+        sources[side] = {
+            "kind": kind,
+            "url": "https://x.example",
+            "write": True,
+            "state_path": "/x",
+            "journals": "display",
+        } | ({"table": table} if table else {})
     draft = Draft({"sources": sources, "links": {"one": {"left": "l", "right": "r", "preset": name, "create": "both"}}})
     check_links(draft)
     create_left = {key for key in draft.faults if key[2] == "create_left"}

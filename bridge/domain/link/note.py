@@ -8,7 +8,7 @@ original; one that came from a third system is copied on, but never back to wher
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -17,7 +17,7 @@ import html_text
 from bridge.domain.link.key import note_code
 from bridge.domain.link.template import TextTemplate
 from bridge.domain.link.word_map import Side
-from bridge.domain.ticket_system import RemoteNote
+from bridge.domain.ticket_system import WORK_NOTES, RemoteNote
 
 MOST_READ: Final = 65_536
 """Characters of a note that are looked at."""
@@ -37,12 +37,20 @@ _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\u
 @dataclass(frozen=True, slots=True)
 class NoteRule:
     """Which notes are copied. `into`: sides that get copies; `since_link`: none from before both were joined;
-    `template`: of the first line, from system, ticket, author and at.
+    `template`: of the first line, from system, ticket, author and at. `journals`: those that are read of a side, none
+    named: all but the work notes, which stay inside; `writes`: the journal of a side that copies go into.
     """
 
     into: frozenset[Side] = frozenset()
     since_link: bool = True
     template: TextTemplate | None = None
+    journals: Mapping[Side, frozenset[str]] = field(default_factory=dict)
+    writes: Mapping[Side, str] = field(default_factory=dict)
+
+    def is_read(self, side: Side, note: RemoteNote) -> bool:
+        """May this note be copied, by the journal that it stands in?"""
+        named = self.journals.get(side)
+        return note.journal in named if named else note.journal != WORK_NOTES
 
     def is_old(self, note: RemoteNote, linked_at: datetime | None, *, first_look: bool) -> bool:
         """Is this note from before the link? One without a time is, where it stands there at the first look."""

@@ -133,3 +133,22 @@ def test_a_rule_says_what_the_first_line_is_and_which_notes_are_from_before() ->
     assert not rule.is_old(note(1, "x"), AT, first_look=True)
     assert [rule.is_old(stampless, linked, first_look=first) for first in (True, False)] == [True, False]
     assert not NoteRule(since_link=False).is_old(stampless, linked, first_look=True)
+
+
+def test_work_notes_are_read_only_where_they_are_named() -> None:
+    def in_journal(name: str) -> RemoteNote:
+        return RemoteNote("1", "Eve", None, "x", name)
+
+    usual = NoteRule()
+    assert [usual.is_read(Side.LEFT, in_journal(name)) for name in ("", "comments", "work_notes")] == [
+        True,
+        True,
+        False,
+    ]
+    desk = NoteRule(journals={Side.LEFT: frozenset({"work_notes"}), Side.RIGHT: frozenset()})
+    assert [desk.is_read(Side.LEFT, in_journal(name)) for name in ("", "comments", "work_notes")] == [
+        False,
+        False,
+        True,
+    ]
+    assert not desk.is_read(Side.RIGHT, in_journal("work_notes"))
