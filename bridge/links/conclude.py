@@ -131,14 +131,21 @@ async def _settled(connection: Connection, row: OutboxRow, link: LinkRow, result
     if link.intent is None or _is_intent_of(link, row):
         link = replace(link, intent=None, unsure_until=None)
     await link_table.save(connection, [link])
+    told = {name for name, found in result.conflicts.items() if found.kind is ConflictKind.OVERWRITTEN}
+    kept = {
+        name: NewConflict(
+            link.id,
+            name,
+            found.kind,
+            left_value=found.left,
+            right_value=found.right,
+            winner=row.side.other if name in told else None,
+        )
+        for name, found in result.conflicts.items()
+    }
+    await conflict.keep(connection, [kept[name] for name in told])
     await conflict.settle(connection, [(link.id, name) for name in result.base], now(), agreed=False)
-    await conflict.keep(
-        connection,
-        [
-            NewConflict(link.id, name, found.kind, left_value=found.left, right_value=found.right)
-            for name, found in result.conflicts.items()
-        ],
-    )
+    await conflict.keep(connection, [kept[name] for name in kept.keys() - told])
 
 
 def _is_intent_of(link: LinkRow, row: OutboxRow) -> bool:

@@ -17,7 +17,7 @@ from typing import Final
 import anyio
 import structlog
 
-from bridge.domain.link.sent_write import answer_of
+from bridge.domain.link.sent_write import answer_of, overwritten
 from bridge.domain.ticket_system import OutcomeUnknownError, Ticket, VersionChangedError, WriteRefusedError
 from bridge.errors import BridgeError, DatabaseUnavailableError, PermanentError, TransientError, raise_first
 from bridge.http.errors import NotFoundError
@@ -27,6 +27,7 @@ from bridge.links.decided_write import DecidedWrite, UndecidableNowError, WriteD
 from bridge.links.rule_series import introduce_target
 from bridge.links.settle import Settler
 from bridge.links.target import WriteTarget
+from bridge.links.version_jumps import VersionJumps
 from bridge.links.write_limit import WriteLimit
 from bridge.schedule import Wake, now, run_job
 from bridge.storage import link as link_table
@@ -62,6 +63,9 @@ class WriteSender:
     wake: Wake = field(default_factory=Wake)
     _settler: Settler = field(init=False)
     _limits: dict[int, WriteLimit] = field(default_factory=dict)
+    _jumps: VersionJumps = field(default_factory=VersionJumps)
+    _failed: set[int] = field(default_factory=set)
+    """Links of which a write failed in this pass: they wait for the next one."""
 
     def __post_init__(self) -> None:
         """Settle with the same target; have every series exist at 0."""
@@ -84,6 +88,7 @@ class WriteSender:
         Raises TransientError when the target is away or asks for a pause.
         """
         await self._settler.run_once()
+        self._failed.clear()
         looked_at = 0
         while rows := await self._due():
             looked_at += len(rows)
@@ -93,7 +98,7 @@ class WriteSender:
 
     async def _due(self) -> list[OutboxRow]:
         async with self.database.connection() as connection:
-            return await outbox.due(connection, self.target.source_id, now(), limit=_BATCH)
+            return await outbox.due(connection, self.target.source_id, now(), busy=self._failed, limit=_BATCH)
 
     async def _send_all(self, rows: Sequence[OutboxRow]) -> int:
         """Send rows of different links, a few at once; return how many moved on.
@@ -285,6 +290,8 @@ class WriteSender:
         """Store the answer and end the row, in one transaction."""
         says = self.decisions.says(row.rule_id, row.side, ticket.record)
         result = answer_of(self.decisions.fields(row.rule_id), decided.sent, says)
+        if row.kind is WriteKind.UPDATE and self._jumps.shows_another_writer(decided.sent.version, ticket.version):
+            result.conflicts = overwritten(decided.sent) | result.conflicts
         outcome = WriteOutcome.REFUSED if result.refused else WriteOutcome.DONE
 
         async def end(connection: Connection, _entries: Sequence[Entry], _stored: Stored) -> None:
@@ -313,6 +320,7 @@ class WriteSender:
             await unknown(connection, row, error, until=until)
 
     async def _fail(self, row: OutboxRow, failure: Failure) -> None:
+        self._failed.add(row.link_id)
         most = self.decisions.limits(row.rule_id).attempts
         async with self.database.transaction() as connection:
             await self.target.source.fence.hold(connection)

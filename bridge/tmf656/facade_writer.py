@@ -29,7 +29,7 @@ class FacadeWriter(ProblemWriter):
         settings = self.settings
         return Capabilities(notes="append", settle_seconds=settings.settle_seconds, concurrency=settings.concurrency)
 
-    async def add_note(self, ticket_id: str, text: str, *, code: str) -> None:
+    async def add_note(self, ticket_id: str, text: str, *, code: str, journal: str = "") -> None:  # noqa: ARG002 -- the gateway chooses
         """Add a note, alone, unless one with this code is there. WriteRefusedError where it cannot be read back."""
         self.refuse([], f"a note to {ticket_id}")
         ticket = await self.fetch(ticket_id)

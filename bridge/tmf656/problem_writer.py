@@ -16,7 +16,14 @@ import structlog
 
 from bridge.domain.note import notes_of, with_code
 from bridge.domain.service_problem import usable_id
-from bridge.domain.ticket_system import Capabilities, OutcomeUnknownError, RemoteNote, Ticket, WriteRefusedError
+from bridge.domain.ticket_system import (
+    Capabilities,
+    OutcomeUnknownError,
+    RemoteNote,
+    Ticket,
+    VersionChangedError,
+    WriteRefusedError,
+)
 from bridge.domain.vocabulary import BUILT_IN, SourceVocabulary
 from bridge.errors import BridgeError, PermanentError, TransientError
 from bridge.http.address import below, with_query
@@ -29,6 +36,7 @@ from bridge.settings import Tmf656Settings
 from bridge.tmf656 import wire
 from bridge.tmf656.client import Client
 from bridge.tmf656.page_reader import NoProblemsError, TooManyError, read_page
+from bridge.tmf656.wire.json_patch import json_patch
 from bridge.tmf656.wire.render import faults_of_change, faults_of_create, render
 from bridge.tmf656.wire.ticket import KEY_OWNER, carries, key_query, ticket_of
 
@@ -42,6 +50,8 @@ _MERGE_PATCHES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """What a server of each version says it takes as a merge patch; the second where it answers 415 to the first."""
 _JSON_PATCH: Final = "application/json-patch+json"
+_PATCH_REFUSED: Final = frozenset({400, 409, 412, 415, 422})
+"""What a JSON patch is refused with that cannot be applied, whose test fails, or that is not known."""
 _REFUSES_FILTER: Final = frozenset({400, 404, 405, 414, 422, 501})
 _NEWEST: Final = "4"
 """Version of a server whose answers fit several."""
@@ -88,9 +98,14 @@ class ProblemWriter:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What a server can do."""
-        settings = self.settings
-        return Capabilities(notes="replace", settle_seconds=settings.settle_seconds, concurrency=settings.concurrency)
+        """What this server can do, as far as it was seen: version 5 compares by a JSON patch."""
+        patches = self._version == "5" and self._json_patch
+        return Capabilities(
+            compare_and_set=patches,
+            notes="append" if patches or self._appends else "replace",
+            settle_seconds=self.settings.settle_seconds,
+            concurrency=self.settings.concurrency,
+        )
 
     async def fetch(self, ticket_id: str) -> Ticket:
         """Read one problem."""
@@ -128,12 +143,33 @@ class ProblemWriter:
             log.warning("the server dropped our key", source=self._client.http.name, problem=ticket.id, key=key)
         return ticket
 
-    async def change(self, ticket_id: str, changes: Mapping[str, Any], *, version: str | None = None) -> Ticket:  # noqa: ARG002 -- no version of TMF656 can compare
-        """Change attributes by a merge patch. A changed status is dated now, where `changes` have no date of it."""
+    async def change(self, ticket_id: str, changes: Mapping[str, Any], *, version: str | None = None) -> Ticket:
+        """Change attributes by a merge patch, in version 5 by a JSON patch that tests `lastUpdate` first: it writes
+        nothing once somebody else has written (VersionChangedError). A changed status is dated now, where `changes`
+        have no date of it.
+        """
         spoken = await self._known_version(ticket_id)
         dated = {} if "status" not in changes else {"statusChangeDate": _instant(now())}
         self.refuse(faults_of_change(changes, spoken), f"change {ticket_id}")
-        return await self.patch(ticket_id, render({**dated, **changes}, spoken), spoken)
+        body = render({**dated, **changes}, spoken)
+        tested = json_patch(body, version) if spoken == "5" and self._json_patch and version is not None else None
+        if tested is None:
+            return await self.patch(ticket_id, body, spoken)
+        try:
+            return await self._patched(ticket_id, tested, _JSON_PATCH)
+        except WriteRefusedError as error:
+            if error.status not in _PATCH_REFUSED:
+                raise
+        ticket = await self.fetch(ticket_id)
+        if ticket.version != version:
+            raise VersionChangedError(
+                f"source {self._http.name}: problem {ticket_id} was changed at {ticket.version}, after it was read",
+                ticket,
+            )
+        written = await self.patch(ticket_id, body, spoken)
+        # what was refused as a JSON patch is taken as a merge patch: this server does not do the former
+        self._without_json_patch("a merge patch of the same values was taken")
+        return written
 
     async def add_note(self, ticket_id: str, text: str, *, code: str, journal: str = "") -> None:  # noqa: ARG002 -- the only list of notes
         """Add a note, unless one with this code is there. WriteRefusedError where the server does not keep it."""
@@ -152,8 +188,7 @@ class ProblemWriter:
             try:
                 written = await self._patched(ticket_id, patch, _JSON_PATCH)
             except WriteRefusedError as error:
-                log.info("JSON patch not supported, merge patch used", source=self._http.name, error=str(error))
-                self._json_patch = False
+                self._without_json_patch(str(error))
             else:
                 self.require_note(written, code)
                 return
@@ -177,6 +212,10 @@ class ProblemWriter:
     def key_query(self, key: str, version: str) -> str:
         """Return the percent-encoded filter for the problems that carry a key."""
         return key_query(key, version)
+
+    def _without_json_patch(self, why: str) -> None:
+        log.info("JSON patch not supported, merge patch used", source=self._http.name, why=why)
+        self._json_patch = False
 
     async def _fetch(self, ticket_id: str) -> tuple[Ticket, dict[str, Any]]:
         fetched = await self._client.get(ticket_id)

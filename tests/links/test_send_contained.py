@@ -1,9 +1,10 @@
 """An error that nobody expected costs one write some time: its intent stays, and every other write goes on."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from bridge.domain.link.word_map import Side
 from bridge.domain.ticket_system import Ticket
@@ -17,6 +18,13 @@ from tests.links.test_send import SAME, linked, settle_down
 pytestmark = pytest.mark.anyio
 
 STATE = "select state || coalesce(': ' || error, '') from bridge.outbox where link_id = $1 order by id desc limit 1"
+
+
+@pytest.fixture(autouse=True)
+def logged() -> Iterator[list[Any]]:
+    """What is logged, not rendered: a traceback with all local variables takes seconds."""
+    with capture_logs() as entries:
+        yield entries
 
 
 def failing(pair: Pair, side: Side, method: str, error: Exception, *, when: str, ticket: str | None = None) -> Any:

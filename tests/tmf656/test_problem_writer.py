@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bridge.domain.observation import Via
-from bridge.domain.ticket_system import OutcomeUnknownError, TicketWriter, WriteRefusedError
+from bridge.domain.ticket_system import OutcomeUnknownError, TicketWriter, VersionChangedError, WriteRefusedError
 from bridge.errors import TransientError
 from bridge.http.errors import NotFoundError
 from bridge.settings import Tmf656Settings
@@ -234,3 +234,46 @@ async def test_nothing_is_written_to_a_source_that_may_only_be_read() -> None:
             with pytest.raises(WriteRefusedError, match=r"set sources\.sim\.write = true"):
                 await attempt()
         assert {request.method for request in sim.requests} <= {"GET"}
+
+
+async def test_version_5_writes_nothing_once_somebody_else_has_written() -> None:
+    async with writing("5") as (sim, writer):
+        made = await writer.create(NEW, KEY)
+        await sim.patch(made.id, description="by a person")
+        with pytest.raises(VersionChangedError, match="was changed at") as changed:
+            await writer.change(made.id, {"description": "ours"}, version=made.version)
+        assert sim.problems[made.id]["description"] == "by a person"
+        assert changed.value.ticket is not None
+        assert changed.value.ticket.record["description"] == "by a person"
+        written = await writer.change(made.id, {"description": "ours"}, version=changed.value.ticket.version)
+        assert written.record["description"] == "ours"
+        assert writer.capabilities.compare_and_set
+
+
+@pytest.mark.parametrize("version", ["2", "3", "4"])
+async def test_an_older_version_cannot_compare(version: str) -> None:
+    async with writing(version) as (sim, writer):
+        made = await writer.create(new(version), KEY)
+        await sim.patch(made.id, description="by a person")
+        await writer.change(made.id, {"description": "ours"}, version=made.version)
+        assert not writer.capabilities.compare_and_set
+
+
+async def test_a_server_without_json_patch_is_written_to_by_merge_patch() -> None:
+    async with writing("5") as (sim, writer):
+        sim.faults.writes.takes_json_patch = False
+        made = await writer.create(NEW, KEY)
+        written = await writer.change(made.id, {"description": "ours"}, version=made.version)
+        asked = sim.request_counts["patch"]
+        await writer.change(made.id, {"description": "again"}, version=written.version)
+        assert sim.request_counts["patch"] == asked + 1
+        assert not writer.capabilities.compare_and_set
+
+
+async def test_a_value_that_is_refused_is_no_reason_to_stop_comparing() -> None:
+    async with writing("5") as (sim, writer):
+        made = await writer.create(NEW, KEY)
+        sim.faults.writes.refuse = lambda _, changes: (422, "no") if changes.get("description") == "bad" else None
+        with pytest.raises(WriteRefusedError):
+            await writer.change(made.id, {"description": "bad"}, version=made.version)
+        assert writer.capabilities.compare_and_set

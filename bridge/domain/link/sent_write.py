@@ -82,6 +82,17 @@ def answer_of(rules: Mapping[str, FieldRule], sent: SentWrite, says: Mapping[str
     return result
 
 
+def overwritten(sent: SentWrite) -> dict[str, FieldConflict]:
+    """Somebody else wrote to the ticket between our read and our write: keep what each written field said before. What
+    they wrote in it, if they did, cannot be known any more.
+    """
+    found = {}
+    for name, one in sent.fields.items():
+        says = {sent.side: one.before or "", sent.side.other: one.derived_from}
+        found[name] = FieldConflict(ConflictKind.OVERWRITTEN, says[Side.LEFT], says[Side.RIGHT])
+    return found
+
+
 def settlement_of(
     rules: Mapping[str, FieldRule], sent: SentWrite, says: Mapping[str, str], version: str | None
 ) -> WriteResult:
