@@ -18,7 +18,8 @@ import structlog
 
 from bridge.domain.link.life import RULE_ON, LinkState
 from bridge.domain.link.word_map import Side
-from bridge.links.rule_batch import BatchResult, RuleBatch
+from bridge.links.batch_result import BatchResult
+from bridge.links.rule_batch import RuleBatch
 from bridge.links.rule_run import RuleRun
 from bridge.schedule import Job, Wake, now, run_job
 from bridge.storage import change, conflict, link_rule, link_ticket, outbox
@@ -209,6 +210,8 @@ class Decider:
 
     def _count(self, result: BatchResult) -> None:
         name = self.run_of_rule.rule.name
+        self.metrics.duplicates.labels(name).inc(result.duplicates)
+        self.metrics.job_failures.labels("", f"links {name}").inc(result.undecided)
         for kind, times in result.conflicts.items():
             self.metrics.conflicts.labels(name, kind.value).inc(times)
         self.metrics.links.echoes.labels(name).inc(result.echoes)

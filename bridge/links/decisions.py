@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import structlog
 from msgspec.structs import replace
 
 from bridge.domain.link.field import FieldRule, FieldWrite
@@ -11,6 +12,7 @@ from bridge.domain.link.rule import LinkLimits
 from bridge.domain.link.sent_write import SentField, SentWrite
 from bridge.domain.link.word_map import Side
 from bridge.domain.ticket_system import Record
+from bridge.errors import BridgeError
 from bridge.links.copy_notes import decide_copy, want_copies
 from bridge.links.decide_link import LinkOutcome
 from bridge.links.decided_write import DecidedWrite, UndecidableNowError
@@ -23,6 +25,8 @@ from bridge.storage import link as link_table
 from bridge.storage.database import Connection
 from bridge.storage.link import LinkRow
 from bridge.storage.outbox import OutboxRow, WriteKind
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -49,9 +53,15 @@ class RuleDecisions:
         """See `WriteDecisions.again`."""
         link = (await link_table.lock(connection, [link_id])).get(link_id)
         run = None if link is None else self.runs.get(link.rule_id)
-        if link is not None and run is not None:
+        if link is None or run is None:
+            return
+        try:
             await self._decided(run, connection, link)
             await want_copies(connection, run, link)
+        except BridgeError:
+            raise
+        except Exception:  # the bulkhead: what came of the write is stored all the same, and the decider looks again
+            log.exception("link cannot be decided", rule=run.rule.name, link=link_id)
 
     def knows(self, rule_id: int) -> bool:
         """See `WriteDecisions.knows`."""

@@ -3,16 +3,21 @@
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
+import structlog
 from msgspec.structs import replace
 
 from bridge.domain.link.side_ticket import SideTicket
 from bridge.domain.link.word_map import Side
+from bridge.errors import BridgeError
+from bridge.links.conclude import unexpected
 from bridge.links.decide_link import LinkOutcome, decide_link
 from bridge.links.rule_run import RuleRun
 from bridge.storage import conflict, outbox, refetch
 from bridge.storage import link as link_table
 from bridge.storage.database import Connection
 from bridge.storage.link import LinkRow
+
+log = structlog.get_logger(__name__)
 
 
 def is_same(row: LinkRow, outcome: LinkOutcome) -> bool:
@@ -41,6 +46,26 @@ async def decide_pair(
         times = await run.times(connection, pair)
         outcome = decide_link(run.rule, row, pair, run.source_ids, at, choices, times)
     return outcome
+
+
+async def decide_contained(
+    run: RuleRun,
+    connection: Connection,
+    row: LinkRow,
+    pair: Mapping[Side, SideTicket],
+    choices: Mapping[str, Side],
+    at: datetime,
+) -> tuple[LinkOutcome | None, Exception | None]:
+    """The same; an error that nobody expected is shown at the link, which is looked at again with its next change or
+    the next walk. It keeps back no other link.
+    """
+    try:
+        return await decide_pair(run, connection, row, pair, choices, at), None
+    except BridgeError:
+        raise
+    except Exception as error:  # the bulkhead: what one link meets is its own
+        log.exception("link cannot be decided", rule=run.rule.name, link=row.id)
+        return LinkOutcome(replace(row, state_reason=f"cannot be decided: {unexpected(error)}")), error
 
 
 async def store_outcomes(connection: Connection, run: RuleRun, outcomes: Iterable[LinkOutcome], at: datetime) -> None:

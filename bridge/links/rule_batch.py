@@ -16,10 +16,12 @@ from bridge.domain.link.life import LinkState
 from bridge.domain.link.side_ticket import SideTicket
 from bridge.domain.link.word_map import Side
 from bridge.domain.observation import Via
+from bridge.links.batch_result import BatchResult
 from bridge.links.copy_notes import want_copies
 from bridge.links.counterpart_index import Match
 from bridge.links.decide_link import LinkOutcome, cause_of
-from bridge.links.outcome import decide_pair, is_same, store_outcomes
+from bridge.links.duplicates import keep_duplicates
+from bridge.links.outcome import decide_contained, is_same, store_outcomes
 from bridge.links.rule_run import RuleRun, Tickets
 from bridge.storage import conflict
 from bridge.storage import link as link_table
@@ -30,24 +32,6 @@ from bridge.storage.outbox import Wanted, WriteKind
 
 SINGLE = (LinkState.WANTED, LinkState.CREATING, LinkState.BLOCKED)
 """States in which a link may have one ticket, and nothing is being sent for it."""
-
-
-@dataclass(slots=True)
-class BatchResult:
-    """What a batch came to. `changes`: links to which something is to be written that was not before.
-
-    `creates`: counterparts that are to be made. `echoes`: changes that were answers to our own writes. `over`: more
-    counterparts would have been made than were allowed. `conflicts`: by kind.
-    """
-
-    linked: int = 0
-    changes: int = 0
-    creates: int = 0
-    echoes: int = 0
-    over: bool = False
-    wrote: bool = False
-    unmapped: list[str] = field(default_factory=list)
-    conflicts: dict[ConflictKind, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -71,6 +55,7 @@ class RuleBatch:
     _changed: set[tuple[Side, str]] = field(default_factory=set)
     _decided_before: set[tuple[Side, str]] = field(default_factory=set)
     _named: set[int] = field(default_factory=set)
+    _duplicates: dict[int, list[tuple[Side, str]]] = field(default_factory=dict)
 
     async def decide(
         self,
@@ -158,6 +143,8 @@ class RuleBatch:
         other = match.unique
         if other is not None and self._join(side, ticket, other):
             return
+        if other is not None and link is None and self._is_duplicate(side, ticket, other):
+            return
         if other is None and match.tickets:
             self._block(side, ticket, link, match)
         elif link is not None and link.state is not LinkState.BLOCKED and not self.run.rule.filter(side).met(ticket):
@@ -206,6 +193,14 @@ class RuleBatch:
         for each in Side:
             self._of_ticket[each, ids[each]] = joined
         self._saved[kept.id] = LinkOutcome(joined, dropped=[(each, WriteKind.CREATE) for each in Side])
+        return True
+
+    def _is_duplicate(self, side: Side, ticket: SideTicket, other: str) -> bool:
+        """Does it carry the key of a link that has another ticket in its place? It gets no counterpart."""
+        theirs = self._of_ticket.get((side.other, other))
+        if theirs is None or theirs.ticket(side) in (None, ticket.id) or theirs.key not in ticket.keys:
+            return False
+        self._duplicates.setdefault(theirs.id, []).append((side, ticket.id))
         return True
 
     def _joined_key(self, ids: Mapping[Side, str], ticket: SideTicket, there: SideTicket) -> str:
@@ -313,7 +308,9 @@ class RuleBatch:
             pair = self.run.pair(row, self._tickets)
             if pair is None:
                 continue
-            outcome = await decide_pair(self.run, self.connection, row, pair, chosen.get(number, {}), self.at)
+            choices = chosen.get(number, {})
+            outcome, error = await decide_contained(self.run, self.connection, row, pair, choices, self.at)
+            self.result.undecided += error is not None
             if outcome is not None and not outcome.wanted:
                 self.result.echoes += sum(
                     ticket.via == Via.WRITE and (side, ticket.id) in self._changed for side, ticket in pair.items()
@@ -333,14 +330,11 @@ class RuleBatch:
         if self._removed:
             await self._remove()
         await store_outcomes(self.connection, self.run, outcomes, self.at)
+        self.result.duplicates += await keep_duplicates(self.connection, self._links, self._duplicates)
         for row in self._noted:
             self.result.wrote |= await want_copies(self.connection, self.run, row) > 0
         for outcome in outcomes:
-            self.result.wrote |= bool(outcome.wanted)
-            for found in outcome.conflicts:
-                self.result.conflicts[found.kind] = self.result.conflicts.get(found.kind, 0) + 1
-                if found.kind is ConflictKind.UNMAPPED:
-                    self.result.unmapped.append(found.field)
+            self.result.count(outcome)
 
     async def _remove(self) -> None:
         """Forget single tickets; a create of theirs that waits goes with them."""

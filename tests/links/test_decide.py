@@ -2,16 +2,18 @@
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from bridge.domain.link.key import link_key
 from bridge.domain.link.life import LinkState
 from bridge.domain.link.word_map import Side
 from bridge.errors import BridgeError
-from bridge.links import decide
+from bridge.links import decide, outcome
 from bridge.storage import conflict, lease, link_rule
 from bridge.storage import link as link_table
 from bridge.storage.database import Database
 from bridge.storage.lease import LeaderFence, LeaseLostError
+from bridge.storage.link import LinkRow
 from bridge.storage.outbox import WriteKind
 from tests.links.rule_rig import RuleRig, problem, problems
 
@@ -322,3 +324,64 @@ async def test_a_failure_of_one_step_is_repeated_whole(rig: RuleRig, monkeypatch
     assert await rig.links() == []
     await decider.run_once()
     assert len(await rig.links()) == len(await rig.open_writes()) == 3
+
+
+async def test_a_link_that_cannot_be_decided_is_shown_and_keeps_back_no_other(
+    rig: RuleRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The defect: one link ended the step of the rule, and with each step again."""
+    rig.settings = MATCH
+    decider = await rig.start()
+    await rig.say(Side.LEFT, problem(1, externalId="R1"), problem(2, externalId="R2"))
+    await rig.say(Side.RIGHT, problem("R1"), problem("R2"))
+    await decider.run_once()
+    real = outcome.decide_link
+
+    def decide_link(rule: object, link: LinkRow, *arguments: object) -> object:
+        if link.left_id == "1":
+            raise KeyError("defect")
+        return real(rule, link, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(outcome, "decide_link", decide_link)
+    await rig.say(Side.LEFT, problem(1, "b", externalId="R1"), problem(2, "b", externalId="R2"))
+    with capture_logs() as logged:
+        assert await decider.run_once()
+    assert [entry["event"] for entry in logged if entry["log_level"] == "error"] == ["link cannot be decided"]
+    reasons = {link.left_id: link.state_reason for link in await rig.links()}
+    assert reasons == {"1": "cannot be decided: unexpected KeyError, see the log", "2": None}
+    assert [write.link_id for write in await rig.open_writes()] == [
+        link.id for link in await rig.links() if link.left_id == "2"
+    ]
+    failed = {"source": "", "job": "links one"}
+    assert rig.metrics.registry.get_sample_value("tmf656_bridge_job_failures_total", failed) == 1
+    monkeypatch.undo()
+    await rig.say(Side.LEFT, problem(1, "c", externalId="R1"))
+    await decider.run_once()
+    assert {link.state_reason for link in await rig.links()} == {None}
+    assert len(await rig.open_writes()) == 2
+
+
+async def test_a_ticket_with_the_key_of_another_is_told_once_and_gets_no_counterpart(rig: RuleRig) -> None:
+    rig.settings = {"create": "both"}
+    decider = await rig.start()
+    key = link_key("one", "left", "1")
+    carried = [{"id": key, "owner": "tmf656-bridge", "externalIdentifierType": "link"}]
+    await rig.say(Side.LEFT, problem(1))
+    await rig.say(Side.RIGHT, problem("R1", externalIdentifier=carried))
+    await decider.run_once()
+    assert [(link.left_id, link.right_id, link.state) for link in await rig.links()] == [("1", "R1", "linked")]
+    for name in ("copied by a person", "and changed"):
+        await rig.say(Side.RIGHT, problem("R2", name=name, externalIdentifier=carried))
+        await decider.run_once()
+    assert [link.right_id for link in await rig.links()] == ["R1"]
+    assert ("", "duplicate", "waiting") in await rig.conflicts()
+    async with rig.database.connection() as connection:
+        dismissed = """
+            update bridge.conflict set outcome = 'dismissed', settled_at = now() where field = '' returning right_value
+        """
+        assert [row["right_value"] for row in await connection.fetch(dismissed)] == ["R1, R2"]
+    await rig.say(Side.RIGHT, problem("R2", name="once more", externalIdentifier=carried))
+    await decider.run_once()
+    assert [one for one in await rig.conflicts() if one[1] == "duplicate"] == [("", "duplicate", "dismissed")]
+    found = rig.metrics.registry.get_sample_value("tmf656_bridge_duplicates_total", {"rule": "one"})
+    assert found == 1

@@ -1,0 +1,35 @@
+"""What a batch of decisions came to, for the decider and its metrics."""
+
+from dataclasses import dataclass, field
+
+from bridge.domain.link.field import ConflictKind
+from bridge.links.decide_link import LinkOutcome
+
+
+@dataclass(slots=True)
+class BatchResult:
+    """What a batch came to. `changes`: links to which something is to be written that was not before.
+
+    `creates`: counterparts that are to be made. `echoes`: changes that were answers to our own writes. `over`: more
+    counterparts would have been made than were allowed. `undecided`: links that an unexpected error kept from being
+    decided. `duplicates`: tickets that carry the key of another, found now. `conflicts`: by kind.
+    """
+
+    linked: int = 0
+    changes: int = 0
+    creates: int = 0
+    echoes: int = 0
+    over: bool = False
+    wrote: bool = False
+    undecided: int = 0
+    duplicates: int = 0
+    unmapped: list[str] = field(default_factory=list)
+    conflicts: dict[ConflictKind, int] = field(default_factory=dict)
+
+    def count(self, outcome: LinkOutcome) -> None:
+        """Take what was stored for one link."""
+        self.wrote |= bool(outcome.wanted)
+        for found in outcome.conflicts:
+            self.conflicts[found.kind] = self.conflicts.get(found.kind, 0) + 1
+            if found.kind is ConflictKind.UNMAPPED:
+                self.unmapped.append(found.field)
