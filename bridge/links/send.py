@@ -290,7 +290,9 @@ class WriteSender:
         """Store the answer and end the row, in one transaction."""
         says = self.decisions.says(row.rule_id, row.side, ticket.record)
         result = answer_of(self.decisions.fields(row.rule_id), decided.sent, says)
-        if row.kind is WriteKind.UPDATE and self._jumps.shows_another_writer(decided.sent.version, ticket.version):
+        can = self.target.writer.capabilities
+        counts = row.kind is WriteKind.UPDATE and can.counts_versions and not can.compare_and_set
+        if counts and self._jumps.shows_another_writer(decided.sent.version, ticket.version):
             result.conflicts = overwritten(decided.sent) | result.conflicts
         outcome = WriteOutcome.REFUSED if result.refused else WriteOutcome.DONE
 

@@ -77,6 +77,7 @@ async def test_the_routes_of_dataminer_keep_the_edit(database: Database, monkeyp
         await settle_down(pair, rounds=2)
         assert right.routes.said(ticket)["name"] == "b"
         assert left.problems[problem["id"]]["description"] == "by a person"
+        assert await pair.value("select count(*) from bridge.conflict where kind = 'overwritten'") == 0
         retried = {"target": "right", "kind": "update", "outcome": "retried"}
         assert pair.metrics.registry.get_sample_value("tmf656_bridge_writes_total", retried) == 1
 
