@@ -13,6 +13,7 @@ from bridge.links.target import WriteTarget
 from bridge.maintenance.extra_columns import ExtraColumns
 from bridge.maintenance.report_summary import Summariser
 from bridge.maintenance.retention import RetentionJob
+from bridge.maintenance.search_upkeep import SearchUpkeep
 from bridge.pull.poll import Poller
 from bridge.pull.reconcile import Reconciler
 from bridge.pull.refetch import Refetcher
@@ -26,6 +27,7 @@ from bridge.sources.state import SourceState
 from bridge.sources.subscription import Subscriber
 from bridge.storage.database import Database
 from bridge.storage.lease import LeaderFence
+from bridge.storage.problem_search import Kept
 from bridge.telemetry.metrics import Metrics
 
 
@@ -49,6 +51,7 @@ class LeaderJobs:
         async with anyio.create_task_group() as jobs:
             jobs.start_soon(Summariser(self.database, self.fence).run)
             jobs.start_soon(ExtraColumns(self.database, self._extra_columns, self.fence).run)
+            jobs.start_soon(SearchUpkeep(self.database, self._search, self.fence, self.metrics).run)
             jobs.start_soon(self._rule_jobs().run)
             jobs.start_soon(RequestWorker(handlers, self.database, self.metrics, self.fence).run)
             if self.retention is not None:
@@ -86,3 +89,10 @@ class LeaderJobs:
     def _extra_columns(self) -> dict[str, dict[str, str]]:
         """What is configured now for report.service_problem_extra."""
         return {name: source.columns for name, source in self.settings().sources.items() if source.columns}
+
+    def _search(self) -> Kept | None:
+        """For which problems words are kept. A process without the console leaves them as they are: they may be of the
+        console of another one.
+        """
+        console = self.settings().console
+        return console.search if console.enabled or console.search == "off" else None

@@ -387,6 +387,19 @@ end
 $$;
 COMMENT ON FUNCTION bridge.grant_pages_to_front() IS 'Grant role bridge_front what the pages about one problem, sources, dead letters and settings need, where the role exists; repeated by `migrate`';
 
+CREATE FUNCTION bridge.grant_search_to_front() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    if not exists (select from pg_roles where rolname = 'bridge_front') then
+        return;
+    end if;
+    grant select on bridge.problem_search, bridge.search_state, bridge.console_facet to bridge_front;
+end
+$$;
+COMMENT ON FUNCTION bridge.grant_search_to_front() IS 'Grant role bridge_front what searches need, where the role exists; repeated by `migrate`';
+
 CREATE FUNCTION bridge.grant_to_front() RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -587,6 +600,156 @@ end
 $$;
 COMMENT ON FUNCTION bridge.raise_concurrent_update() IS 'Raises serialization_failure, which undoes the statement: another writer changed the same problems first';
 
+CREATE TABLE bridge.change (
+    committed xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    id bigint NOT NULL,
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    source_id smallint NOT NULL,
+    problem_ids text[] NOT NULL
+);
+ALTER TABLE bridge.change ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME bridge.change_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+ALTER TABLE ONLY bridge.change
+    ADD CONSTRAINT change_pkey PRIMARY KEY (committed, id);
+COMMENT ON TABLE bridge.change IS 'The problems that a transaction changed, one row for each transaction and source; kept for a day';
+COMMENT ON COLUMN bridge.change.committed IS 'The transaction. Who reads only transactions below pg_snapshot_xmin(pg_current_snapshot()) misses none';
+COMMENT ON COLUMN bridge.change.id IS 'Tells rows of one transaction apart';
+COMMENT ON COLUMN bridge.change.changed_at IS 'When the transaction began';
+COMMENT ON COLUMN bridge.change.source_id IS 'Source';
+COMMENT ON COLUMN bridge.change.problem_ids IS 'Problems whose current row, versions or statuses changed or were pruned';
+
+CREATE TABLE bridge.search_state (
+    singleton boolean DEFAULT true NOT NULL,
+    kept text DEFAULT 'off'::text NOT NULL,
+    complete boolean DEFAULT false NOT NULL,
+    committed xid8 DEFAULT '0'::xid8 NOT NULL,
+    change_id bigint DEFAULT 0 NOT NULL,
+    scanned_source_id smallint DEFAULT 0 NOT NULL,
+    scanned_id text DEFAULT ''::text NOT NULL,
+    scanned_problems bigint DEFAULT 0 NOT NULL,
+    scanned_at timestamp with time zone,
+    CONSTRAINT search_state_kept_check CHECK ((kept = ANY (ARRAY['off'::text, 'open'::text, 'all'::text]))),
+    CONSTRAINT search_state_singleton_check CHECK (singleton)
+);
+ALTER TABLE ONLY bridge.search_state
+    ADD CONSTRAINT search_state_pkey PRIMARY KEY (singleton);
+COMMENT ON TABLE bridge.search_state IS 'How far bridge.problem_search has come; one row';
+COMMENT ON COLUMN bridge.search_state.singleton IS 'There is one row';
+COMMENT ON COLUMN bridge.search_state.kept IS 'Which problems have a row: all, open ones, or none (off); as the leader last took it from console.search';
+COMMENT ON COLUMN bridge.search_state.complete IS 'Every problem that is to have a row was looked at; false: a scan goes on, and searches read the problems one by one';
+COMMENT ON COLUMN bridge.search_state.committed IS 'Changes up to here (bridge.change.committed) …';
+COMMENT ON COLUMN bridge.search_state.change_id IS '… and here (bridge.change.id) are in bridge.problem_search';
+COMMENT ON COLUMN bridge.search_state.scanned_source_id IS 'How far the scan of all problems has come: source …';
+COMMENT ON COLUMN bridge.search_state.scanned_id IS '… and problem';
+COMMENT ON COLUMN bridge.search_state.scanned_problems IS 'How many problems the scan has looked at';
+COMMENT ON COLUMN bridge.search_state.scanned_at IS 'When the last complete scan ended; null while one runs, and where none ever ran';
+
+CREATE FUNCTION bridge.search_covers() RETURNS text
+    LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT
+         CASE
+             WHEN ((NOT s.complete) OR (s.committed > pg_snapshot_xmax(pg_current_snapshot()))) THEN 'off'::text
+             WHEN COALESCE(( SELECT ((c.id <> 1) AND (ROW(s.committed, s.change_id) < ROW(c.committed, c.id)))
+                FROM bridge.change c
+               ORDER BY c.committed, c.id
+              LIMIT 1), false) THEN 'off'::text
+             ELSE s.kept
+         END AS kept
+    FROM bridge.search_state s;
+END;
+COMMENT ON FUNCTION bridge.search_covers() IS 'Which problems bridge.problem_search can be asked about together with bridge.unsearched: all, open, or none (off)';
+
+CREATE FUNCTION bridge.search_text(id text, body jsonb) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT regexp_replace(lower(concat_ws(' '::text, id, "left"((body ->> 'name'::text), 4000), "left"((body ->> 'description'::text), 4000), "left"((body ->> 'reason'::text), 4000), "left"((body ->> 'externalIdentifier'::text), 4000))), '[[:cntrl:]]'::text, ' '::text, 'g'::text) AS regexp_replace;
+END;
+COMMENT ON FUNCTION bridge.search_text(id text, body jsonb) IS 'What words are looked for in, in lower case: id, name, description, reason and external ids, of each the first 4,000 characters';
+
+CREATE FUNCTION bridge.search_words(content text) RETURNS text[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT COALESCE(array_agg(DISTINCT ("left"(w.word, 40) COLLATE "C")), '{}'::text[]) AS "coalesce"
+    FROM ( SELECT array_to_string(c.parts[p.place:(p.place + 40)], ''::text) AS word
+            FROM (( SELECT string_to_array(t.chunk, chr(1)) AS parts
+                    FROM unnest(string_to_array(regexp_replace(regexp_replace(search_words.content, '[[:alpha:]]+|[[:digit:]]+'::text, (chr(1) || '\&'::text), 'g'::text), (chr(1) || '0+(?=[1-9])'::text), ('\&'::text || chr(1)), 'g'::text), ' '::text)) t(chunk)) c
+              CROSS JOIN LATERAL generate_series(1, cardinality(c.parts)) p(place))) w
+   WHERE (w.word <> ''::text);
+END;
+COMMENT ON FUNCTION bridge.search_words(content text) IS 'What stands in a text from each place on where a word can begin, up to the next space and 40 characters: after a space, where letters or digits begin, and after leading zeros';
+
+CREATE FUNCTION bridge.search_finds(id text, body jsonb, words text[]) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT
+         CASE
+             WHEN (EXISTS ( SELECT
+                FROM unnest(search_finds.words) q(word)
+               WHERE (strpos(bridge.search_text(search_finds.id, search_finds.body), "left"(lower(q.word), 40)) = 0))) THEN false
+             ELSE (NOT (EXISTS ( SELECT
+                FROM unnest(search_finds.words) q(word)
+               WHERE (NOT (EXISTS ( SELECT
+                        FROM unnest(bridge.search_words(bridge.search_text(search_finds.id, search_finds.body))) t(word)
+                       WHERE starts_with(t.word, "left"(lower(q.word), 40))))))))
+         END AS "case";
+END;
+COMMENT ON FUNCTION bridge.search_finds(id text, body jsonb, words text[]) IS 'Does a word of this problem begin with each of these?';
+
+CREATE FUNCTION bridge.search_lag(most integer) RETURNS bigint
+    LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT count(*) AS count
+    FROM ( SELECT u.id
+            FROM ((bridge.search_state s
+              JOIN bridge.change c ON ((ROW(c.committed, c.id) > ROW(s.committed, s.change_id))))
+              CROSS JOIN LATERAL unnest(c.problem_ids) u(id))
+          LIMIT search_lag.most) t;
+END;
+COMMENT ON FUNCTION bridge.search_lag(most integer) IS 'How many mentions of problems in changes wait for their words, counted up to so many';
+
+CREATE FUNCTION bridge.search_query(words text[], refs text[]) RETURNS tsquery
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT (string_agg(q.term, ' & '::text))::tsquery AS string_agg
+    FROM ( SELECT ((''''::text || replace(replace("left"(lower(u.word), 40), '\'::text, '\\'::text), ''''::text, ''''''::text)) || ''':*'::text) AS term
+            FROM unnest(search_query.words) u(word)
+         UNION ALL
+          SELECT ((''''::text || replace(replace(u.word, '\'::text, '\\'::text), ''''::text, ''''''::text)) || ''''::text) AS term
+            FROM unnest(search_query.refs) u(word)) q;
+END;
+COMMENT ON FUNCTION bridge.search_query(words text[], refs text[]) IS 'The same question for bridge.problem_search.words: a word begins with each of the first, and each of the second is a reference';
+
+CREATE FUNCTION bridge.search_references(body jsonb) RETURNS text[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT COALESCE(array_agg(DISTINCT (r.word COLLATE "C")), '{}'::text[]) AS "coalesce"
+    FROM ( SELECT ('service '::text || n.name) AS word
+            FROM ((( SELECT search_references.body AS whole) b
+              CROSS JOIN LATERAL bridge.list_element((b.whole -> 'affectedService'::text), 'id'::text) e(ordinal, item))
+              CROSS JOIN LATERAL ( VALUES ((e.item ->> 'id'::text)), ((e.item ->> 'name'::text))) n(name))
+           WHERE (length(n.name) <= 200)
+         UNION ALL
+          SELECT ('party '::text || n.name) AS word
+            FROM ((( SELECT search_references.body AS whole) b
+              CROSS JOIN LATERAL bridge.list_element((b.whole -> 'relatedParty'::text), 'name'::text) e(ordinal, item))
+              CROSS JOIN LATERAL ( VALUES ((e.item ->> 'partyId'::text)), ((e.item ->> 'id'::text)), ((e.item ->> 'partyName'::text)), ((e.item ->> 'name'::text))) n(name))
+           WHERE (length(n.name) <= 200)
+         UNION ALL
+          SELECT ('place '::text || n.name) AS word
+            FROM ((( SELECT search_references.body AS whole) b
+              CROSS JOIN LATERAL bridge.list_element((b.whole -> 'affectedLocation'::text), 'name'::text) e(ordinal, item))
+              CROSS JOIN LATERAL ( VALUES ((e.item ->> 'id'::text)), ((e.item ->> 'name'::text))) n(name))
+           WHERE (length(n.name) <= 200)) r;
+END;
+COMMENT ON FUNCTION bridge.search_references(body jsonb) IS 'Ids and names of affected services, related parties and affected locations, each after what it is; those above 200 characters cannot be asked for';
+
 CREATE FUNCTION bridge.set_extra_columns(columns jsonb) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -684,29 +847,19 @@ end
 $_$;
 COMMENT ON FUNCTION bridge.set_extra_columns(columns jsonb) IS 'Make the columns of report.service_problem_extra those of the configuration, {source: {name: path}}; return whether anything changed. A path is dotted names or a JSON path from $ on, then ::numeric, ::boolean, ::timestamptz or ::jsonb where it is not text';
 
-CREATE TABLE bridge.change (
-    committed xid8 DEFAULT pg_current_xact_id() NOT NULL,
-    id bigint NOT NULL,
-    changed_at timestamp with time zone DEFAULT now() NOT NULL,
-    source_id smallint NOT NULL,
-    problem_ids text[] NOT NULL
-);
-ALTER TABLE bridge.change ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME bridge.change_id_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1
-);
-ALTER TABLE ONLY bridge.change
-    ADD CONSTRAINT change_pkey PRIMARY KEY (committed, id);
-COMMENT ON TABLE bridge.change IS 'The problems that a transaction changed, one row for each transaction and source; kept for a day';
-COMMENT ON COLUMN bridge.change.committed IS 'The transaction. Who reads only transactions below pg_snapshot_xmin(pg_current_snapshot()) misses none';
-COMMENT ON COLUMN bridge.change.id IS 'Tells rows of one transaction apart';
-COMMENT ON COLUMN bridge.change.changed_at IS 'When the transaction began';
-COMMENT ON COLUMN bridge.change.source_id IS 'Source';
-COMMENT ON COLUMN bridge.change.problem_ids IS 'Problems whose current row, versions or statuses changed or were pruned';
+CREATE FUNCTION bridge.unsearched(most integer) RETURNS TABLE(source_id smallint, id text)
+    LANGUAGE sql STABLE SECURITY DEFINER ROWS 100 PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT DISTINCT t.source_id,
+     t.id
+    FROM ( SELECT c.source_id,
+             u.id
+            FROM ((bridge.search_state s
+              JOIN bridge.change c ON ((ROW(c.committed, c.id) > ROW(s.committed, s.change_id))))
+              CROSS JOIN LATERAL unnest(c.problem_ids) u(id))
+          LIMIT unsearched.most) t;
+END;
+COMMENT ON FUNCTION bridge.unsearched(most integer) IS 'Problems that changed after their words were computed, of the first so many mentions; null: all';
 
 CREATE FUNCTION bridge.unsummarised() RETURNS TABLE(source_id smallint, id text)
     LANGUAGE sql STABLE SECURITY DEFINER ROWS 100 PARALLEL SAFE
@@ -762,6 +915,7 @@ WITH (fillfactor='85');
 ALTER TABLE ONLY bridge.service_problem
     ADD CONSTRAINT service_problem_pkey PRIMARY KEY (source_id, id);
 CREATE INDEX service_problem_created_at_idx ON bridge.service_problem USING btree (created_at);
+CREATE INDEX service_problem_deleted_facet_idx ON bridge.service_problem USING btree (source_id, status, priority, category) WHERE ((deleted_at IS NOT NULL) AND (status <> ''::text));
 CREATE INDEX service_problem_facet_idx ON bridge.service_problem USING btree (source_id, status, priority, category) WHERE ((deleted_at IS NULL) AND (status <> ''::text));
 CREATE INDEX service_problem_missed_idx ON bridge.service_problem USING btree (source_id, id) WHERE (missed_at IS NOT NULL);
 CREATE INDEX service_problem_open_status_age_idx ON bridge.service_problem USING btree (COALESCE(status_changed_at, created_at, first_seen_at), source_id, id) WHERE ((deleted_at IS NULL) AND (status <> ALL (ARRAY['resolved'::text, 'closed'::text, 'cancelled'::text, 'rejected'::text])));
@@ -1557,6 +1711,20 @@ COMMENT ON COLUMN bridge.console_conflict.right_at IS 'As in bridge.conflict';
 COMMENT ON COLUMN bridge.console_conflict.opened_at IS 'As in bridge.conflict';
 COMMENT ON COLUMN bridge.console_conflict.decided_at IS 'As in bridge.conflict';
 COMMENT ON COLUMN bridge.console_conflict.settled_at IS 'As in bridge.conflict';
+
+CREATE VIEW bridge.console_facet AS
+ SELECT source_id,
+    status,
+    priority,
+    category,
+    deleted_at
+   FROM bridge.service_problem p;
+COMMENT ON VIEW bridge.console_facet IS 'What the console sums problems by';
+COMMENT ON COLUMN bridge.console_facet.source_id IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.console_facet.status IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.console_facet.priority IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.console_facet.category IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.console_facet.deleted_at IS 'As in bridge.service_problem';
 
 CREATE TABLE bridge.link (
     id bigint NOT NULL,
@@ -2355,6 +2523,24 @@ COMMENT ON TABLE bridge.notification_digest IS 'Digests of stored events, to rec
 COMMENT ON COLUMN bridge.notification_digest.received_at IS 'When it first arrived';
 COMMENT ON COLUMN bridge.notification_digest.source_id IS 'Source';
 COMMENT ON COLUMN bridge.notification_digest.digest IS 'Hash of the whole event';
+
+CREATE TABLE bridge.problem_search (
+    source_id smallint NOT NULL,
+    complete boolean NOT NULL,
+    digest bigint NOT NULL,
+    id text NOT NULL,
+    words tsvector NOT NULL
+);
+ALTER TABLE ONLY bridge.problem_search
+    ADD CONSTRAINT problem_search_pkey PRIMARY KEY (source_id, id);
+CREATE INDEX problem_search_incomplete_idx ON bridge.problem_search USING btree (source_id, id) WHERE (NOT complete);
+CREATE INDEX problem_search_words_idx ON bridge.problem_search USING gin (words) WITH (gin_pending_list_limit='1024');
+COMMENT ON TABLE bridge.problem_search IS 'Words and references of problems, as of bridge.search_state';
+COMMENT ON COLUMN bridge.problem_search.source_id IS 'Source';
+COMMENT ON COLUMN bridge.problem_search.complete IS 'All of them are here; false: they are too many, and the problem itself is looked at';
+COMMENT ON COLUMN bridge.problem_search.digest IS 'Hash of what they were made of; the same: nothing to write';
+COMMENT ON COLUMN bridge.problem_search.id IS 'Problem';
+COMMENT ON COLUMN bridge.problem_search.words IS 'bridge.search_words and bridge.search_references of it; only a reference has a space';
 
 CREATE VIEW bridge.version_with_previous AS
  WITH fact AS (
@@ -3923,12 +4109,15 @@ GRANT ALL ON FUNCTION bridge.drop_notification_day(day date) TO bridge_writer;
 REVOKE ALL ON FUNCTION bridge.grant_links_to_front() FROM PUBLIC;
 REVOKE ALL ON FUNCTION bridge.grant_login_to_front() FROM PUBLIC;
 REVOKE ALL ON FUNCTION bridge.grant_pages_to_front() FROM PUBLIC;
+REVOKE ALL ON FUNCTION bridge.grant_search_to_front() FROM PUBLIC;
 REVOKE ALL ON FUNCTION bridge.grant_to_front() FROM PUBLIC;
 REVOKE ALL ON FUNCTION bridge.make_notification_day(day date) FROM PUBLIC;
 GRANT ALL ON FUNCTION bridge.make_notification_day(day date) TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.change TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.search_state TO bridge_writer;
+GRANT SELECT ON TABLE bridge.search_state TO bridge_front;
 REVOKE ALL ON FUNCTION bridge.set_extra_columns(columns jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION bridge.set_extra_columns(columns jsonb) TO bridge_writer;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.change TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.service_problem TO bridge_writer;
 GRANT SELECT ON TABLE bridge.known_problem TO PUBLIC;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.known_problem TO bridge_writer;
@@ -3955,6 +4144,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.computed_resolution TO bridge_
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.conflict TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.console_conflict TO bridge_writer;
 GRANT SELECT ON TABLE bridge.console_conflict TO bridge_front;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.console_facet TO bridge_writer;
+GRANT SELECT ON TABLE bridge.console_facet TO bridge_front;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.link TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.console_link TO bridge_writer;
 GRANT SELECT ON TABLE bridge.console_link TO bridge_front;
@@ -3990,6 +4181,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.link_note TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.missing_problem TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.notification TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.notification_digest TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.problem_search TO bridge_writer;
+GRANT SELECT ON TABLE bridge.problem_search TO bridge_front;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.version_with_previous TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.problem_timeline TO bridge_writer;
 GRANT SELECT ON TABLE bridge.problem_timeline TO bridge_front;

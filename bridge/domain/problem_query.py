@@ -67,6 +67,8 @@ COLUMNS: Final = (
 )
 """Columns of report.service_problem that can be shown, in the order they are shown."""
 DEFAULT_COLUMNS: Final = COLUMNS[:11]
+EXTRA: Final = "extra."
+"""Before the names of columns of report.service_problem_extra."""
 LIMITS: Final = (25, 50, 100, 200)
 DEFAULT_LIMIT: Final = 50
 LONGEST_TEXT: Final = 200
@@ -79,6 +81,7 @@ VIEWS: Final[Mapping[str, Mapping[str, Sequence[str]]]] = {
 }
 """Lists with a name; each is no more than its parameters."""
 
+_CONTROLS = dict.fromkeys([*range(32), 127], " ")
 _AGE = re.compile(r"(\d{1,4})(min|h|d)")
 _UNITS = {"min": 60, "h": 3600, "d": 86_400}
 _LONGEST_AGE = timedelta(days=3660)
@@ -141,8 +144,13 @@ class ProblemQuery(Struct, frozen=True):
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The words that are searched for; each has to be in the name, the description or an id."""
-        return tuple(self.q.split())
+        """The words that are searched for: with each of them a word of the problem has to begin."""
+        return tuple(self.q.translate(_CONTROLS).split())
+
+    @property
+    def extra(self) -> tuple[str, ...]:
+        """The columns of a source's own attributes, with `EXTRA` before their names."""
+        return tuple(one for one in self.col if one.startswith(EXTRA))
 
     def parameters(self) -> list[tuple[str, str]]:
         """Return names and values, in order, without those that are default."""
@@ -162,7 +170,7 @@ class ProblemQuery(Struct, frozen=True):
     def without(self, name: str, value: str) -> "ProblemQuery":
         """The same list without one of its conditions."""
         kept = [pair for pair in self.first_page().parameters() if pair != (name, value)]
-        return _made(_grouped(kept))
+        return _made(_grouped(kept), self.extra)
 
 
 def _written(value: object) -> str:
@@ -180,8 +188,10 @@ def iso(at: datetime) -> str:
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def read_query(given: Mapping[str, Sequence[str]]) -> ProblemQuery:
-    """Read parameters; an empty value is as none. QueryError naming every parameter that is unknown or wrong."""
+def read_query(given: Mapping[str, Sequence[str]], extra: Sequence[str] = ()) -> ProblemQuery:
+    """Read parameters; an empty value is as none. `extra`: columns that there are besides COLUMNS, with `EXTRA` before
+    their names. QueryError naming every parameter that is unknown or wrong.
+    """
     unknown = sorted(set(given) - set(_NAMES))
     faults = [f"{_shown(name)} is no parameter: there are {', '.join(_NAMES)}" for name in unknown]
     values = {name: [text for text in texts if text] for name, texts in given.items() if name in _NAMES}
@@ -196,15 +206,15 @@ def read_query(given: Mapping[str, Sequence[str]]) -> ProblemQuery:
         if name not in _LISTS and len(texts) > 1
     ]
     if not faults:
-        return _made(values)
+        return _made(values, extra)
     try:
-        _made(values)
+        _made(values, extra)
     except QueryError as error:
         faults += error.faults
     raise QueryError(faults)
 
 
-def _made(values: Mapping[str, Sequence[str]]) -> ProblemQuery:
+def _made(values: Mapping[str, Sequence[str]], extra: Sequence[str] = ()) -> ProblemQuery:
     """Check each value; QueryError."""
     read = _Reader(values)
     query = ProblemQuery(
@@ -220,7 +230,7 @@ def _made(values: Mapping[str, Sequence[str]]) -> ProblemQuery:
         party=read.text("party"),
         region=read.text("region"),
         sort=Sort(read.one_of("sort", [one.value for one in Sort], Sort.UPDATED.value)),
-        col=read.several("col", COLUMNS) or DEFAULT_COLUMNS,
+        col=read.several("col", (*COLUMNS, *extra)) or DEFAULT_COLUMNS,
         limit=int(read.one_of("limit", [str(one) for one in LIMITS], str(DEFAULT_LIMIT))),
         as_of=read.instant("as_of"),
         after=read.text("after", longest=2000),
@@ -229,6 +239,8 @@ def _made(values: Mapping[str, Sequence[str]]) -> ProblemQuery:
         query = replace(query, sort=Sort.UPDATED)  # a form keeps its sort when something else is chosen
     if query.state is Show.DELETED and query.as_of is not None:
         read.faults.append("state=deleted is not possible with as_of: what was deleted then did not exist then")
+    if query.extra and query.as_of is not None:
+        read.faults.append(f"col={query.extra[0]} is not possible with as_of: it is known of now only")
     if len(query.words) > MOST_WORDS:
         read.faults.append(f"q has {len(query.words)} words: search for at most {MOST_WORDS}")
     if read.faults:

@@ -56,5 +56,7 @@ secrets cannot be set there"""
     """header with the user's groups, separated by commas; empty: only the group * in roles counts"""
     oidc: OidcSettings = OidcSettings()
     """a table"""
+    search: Literal["all", "open", "off"] = "all"
+    """problems whose words are kept for fast searches, 1 kB each: all, open, or off (searches read each problem)"""
     roles: RoleOfGroup = Field(default_factory=dict)
     """table from a group to viewer, operator or admin, {noc = "operator"}; * stands for everybody named"""

@@ -1,49 +1,27 @@
 """The list of problems in the console: a page of it, how many there are, sums for its filters, and all of it as CSV.
 
-A statement is put together from the constants of this module; every value is a parameter. A condition that is not set
-compares a parameter that is null: the front's sessions plan with the values, so that condition is not in the plan.
-
-Pages are found by the key of the row before (never `offset`), in the order of an index. Rows without a time stand where
-Postgres puts nulls, and are a page's own step, because one comparison of rows cannot reach over them.
+A statement is put together from constants (`list_condition`, `list_order`); every value is a parameter.
 """
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-import orjson
-from msgspec import Meta, Struct, convert
+from msgspec import Struct
 
-from bridge.domain.problem_query import COLUMNS, ProblemQuery, Show, Sort
+from bridge.domain.problem_query import COLUMNS, EXTRA, ProblemQuery, Show
+from bridge.domain.status import Status
+from bridge.storage import searched_list
 from bridge.storage.database import Connection
+from bridge.storage.list_condition import COLUMN_PARAMETERS, EXTRA_JOIN, FILTERS, SEARCHES, SHOWN, searches, values_of
+from bridge.storage.list_order import ORDERS
 from bridge.storage.queries import queries
 
 MOST_COUNTED: Final = 10_000
 """Beyond it a count says "more than"."""
+FEW: Final = 10_000
+"""Lists that are sorted as a whole."""
 
-_SmallInt = Annotated[int, Meta(ge=-(2**15), lt=2**15)]
-_Integer = Annotated[int, Meta(ge=-(2**31), lt=2**31)]
-
-
-class ListOrder(Struct, frozen=True):
-    """How a sort is made: `keys`, of which the first may be null unless `whole`."""
-
-    keys: tuple[str, ...]
-    descending: bool = False
-    whole: bool = False
-
-
-_URGENCY = ("coalesce(p.priority, 2147483647)", "coalesce(p.created_at, p.first_seen_at)")
-_STATUS_AGE = ("coalesce(p.status_changed_at, p.created_at, p.first_seen_at)",)
-_ORDERS: Final[Mapping[Sort, ListOrder]] = {
-    Sort.UPDATED: ListOrder(("p.updated_at",), descending=True),
-    Sort.UPDATED_ASC: ListOrder(("p.updated_at",)),
-    Sort.RAISED: ListOrder(("p.created_at",), descending=True),
-    Sort.RAISED_ASC: ListOrder(("p.created_at",)),
-    Sort.URGENCY: ListOrder(_URGENCY, whole=True),
-    Sort.STATUS_AGE: ListOrder(_STATUS_AGE, whole=True),
-}
 _NOW = "bridge.console_problem as p"
 _THEN = """(
     select
@@ -52,39 +30,25 @@ _THEN = """(
     from report.service_problem_at($14::timestamptz) as a
     inner join bridge.source as s on a.source = s.name
 ) as p"""
-_SHOWN: Final[Mapping[Show, str]] = {
-    Show.OPEN: "p.deleted_at is null and p.status not in ('resolved', 'closed', 'cancelled', 'rejected')",
-    Show.CLOSED: "p.deleted_at is null and p.status in ('resolved', 'closed', 'cancelled', 'rejected')",
-    Show.DELETED: "p.deleted_at is not null",
-    Show.ALL: "true",
+_FACETS_OF = {
+    False: "p.deleted_at is null and p.status <> ''",  # service_problem_facet_idx
+    True: "p.deleted_at is not null and p.status <> ''",  # service_problem_deleted_facet_idx
 }
-_WHERE = """
-    ($1::smallint[] is null or p.source_id = any($1))
-    and ($2::text[] is null or p.status = any($2))
-    and ($3::integer[] is null or p.priority = any($3))
-    and ($4::text[] is null or p.category = any($4))
-    and ($5::timestamptz is null or p.updated_at >= $5) and ($6::timestamptz is null or p.updated_at < $6)
-    and ($7::timestamptz is null or p.created_at >= $7) and ($8::timestamptz is null or p.created_at < $8)
-    and ($9::text is null or exists (
-        select from bridge.list_element(p.body -> 'affectedService', 'id') as e
-        where $9 in (e.item ->> 'id', e.item ->> 'name')
-    ))
-    and ($10::text is null or exists (
-        select from bridge.list_element(p.body -> 'relatedParty', 'name') as e
-        where $10 in (e.item ->> 'partyId', e.item ->> 'id', e.item ->> 'partyName', e.item ->> 'name')
-    ))
-    and ($11::text is null or exists (
-        select from bridge.list_element(p.body -> 'affectedLocation', 'name') as e
-        where $11 in (e.item ->> 'id', e.item ->> 'name')
-    ))
-    and ($12::text is null or p.id = $12)
-    and ($13::text[] is null or not exists (
-        select from unnest($13::text[]) as w (word)
-        where strpos(
-            lower(concat_ws(' ', p.id, p.body ->> 'name', p.body ->> 'description', p.body ->> 'externalIdentifier')),
-            lower(w.word)
-        ) = 0
-    ))"""
+_PARTS: Final[Mapping[Show, Sequence[str]]] = {
+    Show.OPEN: (f"{_FACETS_OF[False]} and {SHOWN[Show.OPEN]}",),
+    Show.CLOSED: (f"{_FACETS_OF[False]} and {SHOWN[Show.CLOSED]}",),
+    Show.DELETED: (_FACETS_OF[True],),
+    Show.ALL: (_FACETS_OF[False], _FACETS_OF[True]),
+}
+_FINISHED = [one.value for one in (Status.RESOLVED, Status.CLOSED, Status.CANCELLED, Status.REJECTED)]
+_EVERY = [one.value for one in Status]
+_STATUSES: Final[Mapping[Show, list[str]]] = {
+    Show.OPEN: [one for one in _EVERY if one not in _FINISHED],
+    Show.CLOSED: _FINISHED,
+    Show.DELETED: _EVERY,
+    Show.ALL: _EVERY,
+}
+"""Which statuses a list can have."""
 _GUARDED = "case when {0} ~ E'^[=+\\\\-@\\t\\r]' then '''' || {0} else {0} end"
 """A text that a spreadsheet would take for a formula gets an apostrophe before it."""
 _INSTANTS = frozenset(name for name in COLUMNS if name.endswith("_at"))
@@ -92,91 +56,163 @@ _NUMBERS = frozenset({"priority", "affected_services"})
 
 
 class ProblemPage(Struct, frozen=True):
-    """Rows as report.service_problem has them; `after` is where the next page begins, "" at the end."""
+    """Rows as report.service_problem has them; `after` is where the next page begins, "" at the end. `counted` problems
+    are in the list, `more`: more than that. `behind`: what changed lately may be missing.
+    """
 
     rows: Sequence[Mapping[str, Any]]
     after: str
+    counted: int | None = None
+    more: bool = False
+    behind: bool = False
 
 
 class Facet(Struct, frozen=True):
-    """How many problems that exist at their source have these values."""
+    """How many problems have these values; `deleted`: of those that are gone at their source."""
 
     source: str
     status: str
     priority: int | None
     category: str | None
+    deleted: bool
     problems: int
 
 
-class CursorError(ValueError):
-    """A position in a list that this program did not write, or not for this sort."""
+async def page(
+    connection: Connection,
+    query: ProblemQuery,
+    now: datetime,
+    sources: Mapping[str, int],
+    *,
+    about: int | None = None,
+) -> ProblemPage:
+    """Return a page of the list; CursorError for a wrong `after`. `sources`: the ids of all, by name. `about`: how many
+    problems the list has, where that is known; else they are counted.
+    """
+    values = await values_of(connection, query, now, sources)
+    order, searched, behind = ORDERS[query.sort], False, False
+    if searches(values):
+        searched, behind = await searched_list.can_find(connection, query)
+    counted: int | None = None
+    more = False
+    if searched:
+        done = await searched_list.find(connection, query, values)
+        found, counted, more = list(done.rows), done.counted, done.more
+    elif about is not None and about <= FEW:
+        found = await _find_few(connection, query, values, sources)
+    else:
+        found = await _find(connection, query, values)
+        if about is None:
+            counted = await _count(connection, query, values)
+            more = counted > MOST_COUNTED
+            counted = min(counted, MOST_COUNTED)
+    shown = found[: query.limit]
+    after = order.place(shown[-1]) if len(found) > query.limit else ""
+    return ProblemPage(await _rows(connection, query, shown), after, counted, more, behind)
 
 
-async def page(connection: Connection, query: ProblemQuery, now: datetime) -> ProblemPage:
-    """Return a page of the list; CursorError for a wrong `after`."""
-    order = _ORDERS[query.sort]
-    values = await _values(connection, query, now)
+async def _find(connection: Connection, query: ProblemQuery, values: list[Any]) -> list[Any]:
+    """Find the keys of a page, and of one row more."""
+    order = ORDERS[query.sort]
+    values = _with_instant(values, query)
     found: list[Any] = []
-    for step in _steps(order, _cursor(query.after, query.sort, order)):
+    for step in order.steps(order.cursor(query.after)):
         arguments = [*values, *step.arguments, query.limit + 1 - len(found)]
         sql = f"""
-select p.source_id, p.id, {", ".join(f"{key} as key_{n}" for n, key in enumerate(order.keys))}
+select p.source_id, p.id, {order.columns}
 from {_relation(query)}
-where {_SHOWN[query.state]} and {_WHERE}{step.condition(len(values))}
+where {SHOWN[query.state]} and {FILTERS} and {SEARCHES}{step.condition(len(values))}
 order by {step.order}
 limit ${len(arguments)}
-"""  # noqa: S608  # nosec B608 -- made of the constants above
+"""  # noqa: S608  # nosec B608 -- made of constants
         found += await connection.fetch(sql, *arguments)
         if len(found) > query.limit:
             break
-    shown, after = found[: query.limit], ""
-    if len(found) > query.limit:
-        last = shown[-1]
-        keys = [last[f"key_{n}"] for n in range(len(order.keys))]
-        after = _packed(query.sort, [*keys, last["source_id"], last["id"]])
-    return ProblemPage(await _rows(connection, query, shown), after)
+    return found
 
 
-async def count(connection: Connection, query: ProblemQuery, now: datetime) -> int:
-    """Return how many problems are in the list; MOST_COUNTED + 1 stands for all numbers above."""
-    values = await _values(connection, query, now)
+async def _find_few(
+    connection: Connection, query: ProblemQuery, values: list[Any], sources: Mapping[str, int]
+) -> list[Any]:
+    """The same for a list of a few problems, by columns only: read all of it and sort, because walking an order would
+    go past many others. All sources and statuses are named, so that the indexes of the sums lead to each.
+    """
+    order = ORDERS[query.sort]
+    named = [
+        list(sources.values()) if values[0] is None else values[0],
+        _STATUSES[query.state] if values[1] is None else values[1],
+        *values[2:],
+    ]
+    parts, steps, arguments = _PARTS[query.state], [], named[:COLUMN_PARAMETERS]
+    for step in order.steps(order.cursor(query.after)):
+        steps.append(f"(true{step.condition(len(arguments))})")
+        arguments += step.arguments
+    arguments.append(query.limit + 1)
+    columns = "p.source_id, p.id, p.priority, p.created_at, p.updated_at, p.first_seen_at, p.status_changed_at"
+    few = " union all ".join(
+        f"select {columns} from {_NOW} where {part} and {FILTERS}"  # noqa: S608  # nosec B608 -- as below
+        for part in parts
+    )
+    sql = f"""
+with few as materialized ({few})
+select p.source_id, p.id, {order.columns}
+from few as p
+where {" or ".join(steps)}
+order by {order.clause}
+limit ${len(arguments)}
+"""  # noqa: S608  # nosec B608 -- made of constants
+    return list(await connection.fetch(sql, *arguments))
+
+
+async def _count(connection: Connection, query: ProblemQuery, values: list[Any]) -> int:
+    """Count the problems of the list; MOST_COUNTED + 1 stands for all numbers above."""
     sql = f"""
 select count(*) from (
-    select from {_relation(query)} where {_SHOWN[query.state]} and {_WHERE} limit {MOST_COUNTED + 1}
+    select from {_relation(query)}
+    where {SHOWN[query.state]} and {FILTERS} and {SEARCHES}
+    limit {MOST_COUNTED + 1}
 ) as t
-"""  # noqa: S608  # nosec B608 -- made of the constants above
-    counted: int = await connection.fetchval(sql, *values)
+"""  # noqa: S608  # nosec B608 -- made of constants
+    counted: int = await connection.fetchval(sql, *_with_instant(values, query))
     return counted
 
 
 async def facets(connection: Connection) -> Sequence[Facet]:
     """Return the sums that the numbers beside the filters are made of; about 0.2 s for a million problems."""
     rows = await connection.fetch(queries("problem_list")["facets"])
-    return [Facet(row["source"], row["status"], row["priority"], row["category"], row["problems"]) for row in rows]
+    return [Facet(**row) for row in rows]
 
 
-async def source_names(connection: Connection) -> Sequence[str]:
-    """Return the names of all sources, in order."""
-    return [row["name"] for row in await connection.fetch(queries("problem_list")["sources"])]
+async def extra_columns(connection: Connection) -> Sequence[str]:
+    """Return the columns of the sources' own attributes, with `EXTRA` before their names."""
+    return [f"{EXTRA}{row['name']}" for row in await connection.fetch(queries("problem_list")["extra_columns"])]
+
+
+async def all_sources(connection: Connection) -> Mapping[str, int]:
+    """Return the ids of all sources by their names, in the order of these."""
+    return {row["name"]: row["id"] for row in await connection.fetch(queries("problem_list")["sources"])}
 
 
 async def write_csv(
     connection: Connection, query: ProblemQuery, now: datetime, write: Callable[[bytes], Coroutine[Any, Any, None]]
 ) -> None:
     """Write the whole list as CSV, in its order, with its columns; for a connection without a statement timeout."""
-    values, order = await _values(connection, query, now), _ORDERS[query.sort]
-    columns = ", ".join(f"{_text_of(column)} as {column}" for column in query.col)
-    directed = ", ".join(_directed(key, order) for key in _whole_key(order))
+    values = await values_of(connection, query, now, await all_sources(connection))
+    columns = ", ".join(_text_of(column) for column in query.col)
+    if searches(values) and (await searched_list.can_find(connection, query))[0]:
+        await searched_list.write_csv(connection, query, values, columns, write)
+        return
     report = "report.service_problem" if query.as_of is None else "report.service_problem_at($14::timestamptz)"
     sql = f"""
 select {columns}
 from {_relation(query)}
 inner join bridge.source as o on p.source_id = o.id
 inner join {report} as r on o.name = r.source and p.id = r.id
-where {_SHOWN[query.state]} and {_WHERE}
-order by {directed}
-"""  # noqa: S608  # nosec B608 -- made of the constants above
-    await connection.copy_from_query(sql, *values, output=write, format="csv", header=True)
+{EXTRA_JOIN if query.extra else ""}
+where {SHOWN[query.state]} and {FILTERS} and {SEARCHES}
+order by {ORDERS[query.sort].clause}
+"""  # noqa: S608  # nosec B608 -- made of constants
+    await connection.copy_from_query(sql, *_with_instant(values, query), output=write, format="csv", header=True)
 
 
 async def _rows(connection: Connection, query: ProblemQuery, keys: Sequence[Any]) -> list[dict[str, Any]]:
@@ -185,30 +221,26 @@ async def _rows(connection: Connection, query: ProblemQuery, keys: Sequence[Any]
         rows = await connection.fetch(queries("problem_list")["rows"], *ids)
     else:
         rows = await connection.fetch(queries("problem_list")["rows_then"], *ids, query.as_of)
-    return [dict(row) for row in rows]
+    if not query.extra or not rows:
+        return [dict(row) for row in rows]
+    sql = f"""
+select {", ".join(_extra_text(one) for one in query.extra)}
+from unnest($1::smallint[], $2::text[]) with ordinality as k (source_id, id, place)
+inner join bridge.source as s on k.source_id = s.id
+inner join report.service_problem_extra as x on s.name = x.source and k.id = x.id
+order by k.place
+"""  # noqa: S608  # nosec B608 -- names that `read_query` knows, quoted
+    extra = await connection.fetch(sql, *ids)
+    return [dict(row) | dict(more) for row, more in zip(rows, extra, strict=True)]
 
 
-async def _values(connection: Connection, query: ProblemQuery, now: datetime) -> list[Any]:
-    """The parameters of the conditions, in order; a text that is the id of a problem finds that problem only."""
-    sources = await connection.fetch(queries("problem_list")["sources"])
-    chosen = [row["id"] for row in sources if row["name"] in query.source] if query.source else None
-    exact = None
-    if query.q:
-        found = await connection.fetchval(queries("problem_list")["has_id"], [row["id"] for row in sources], query.q)
-        exact = query.q if found else None
-    values = [
-        chosen,
-        list(query.status) or None,
-        list(query.priority) or None,
-        list(query.category) or None,
-        *query.changed.bounds(now),
-        *query.created.bounds(now),
-        query.service or None,
-        query.party or None,
-        query.region or None,
-        exact,
-        None if exact is not None else list(query.words) or None,
-    ]
+def _extra_text(column: str) -> str:
+    """A column of a source's own attributes, whatever its type, as text under its full name."""
+    name = column.removeprefix(EXTRA).replace('"', '""')
+    return f"""to_json(x."{name}") #>> '{{}}' as "{EXTRA}{name}\""""
+
+
+def _with_instant(values: list[Any], query: ProblemQuery) -> list[Any]:
     return values if query.as_of is None else [*values, query.as_of]
 
 
@@ -216,84 +248,11 @@ def _relation(query: ProblemQuery) -> str:
     return _NOW if query.as_of is None else _THEN
 
 
-class _Step(Struct, frozen=True):
-    """A part of the list that one index scan gives: `template` with {0}, {1}, … for its parameters."""
-
-    template: str
-    order: str
-    arguments: tuple[Any, ...] = ()
-
-    def condition(self, before: int) -> str:
-        """The condition, its parameters numbered after `before` others."""
-        return self.template.format(*(f"${before + n}" for n in range(1, len(self.arguments) + 1)))
-
-
-def _steps(order: ListOrder, cursor: Sequence[Any] | None) -> list[_Step]:
-    """The parts that follow a position, in their order; None: the whole list."""
-    keys, sign = _whole_key(order), "<" if order.descending else ">"
-    whole = ", ".join(_directed(key, order) for key in keys)
-    beyond = f" and ({', '.join(keys)}) {sign} ({_places(order)})"
-    if order.whole:
-        return [_Step("", whole) if cursor is None else _Step(beyond, whole, tuple(cursor))]
-    tail = ", ".join(_directed(key, order) for key in keys[1:])
-    known, unknown = f" and {order.keys[0]} is not null", f" and {order.keys[0]} is null"
-    in_nulls = cursor is not None and cursor[0] is None
-    nulls, times = _Step(unknown, tail), _Step(known, whole)
-    if cursor is not None and in_nulls:
-        nulls = _Step(
-            f"{unknown} and (p.source_id, p.id) {sign} ({{0}}::smallint, {{1}}::text)", tail, tuple(cursor[1:])
-        )
-    elif cursor is not None:
-        times = _Step(beyond, whole, tuple(cursor))
-    if order.descending:  # nulls first
-        return [nulls, times] if cursor is None or in_nulls else [times]
-    return [nulls] if in_nulls else [times, nulls]
-
-
-def _whole_key(order: ListOrder) -> tuple[str, ...]:
-    return (*order.keys, "p.source_id", "p.id")
-
-
-def _directed(key: str, order: ListOrder) -> str:
-    return f"{key} desc" if order.descending else key
-
-
-def _places(order: ListOrder) -> str:
-    types = [*("integer" if key == _URGENCY[0] else "timestamptz" for key in order.keys), "smallint", "text"]
-    return ", ".join(f"{{{n}}}::{kind}" for n, kind in enumerate(types))
-
-
-def _packed(sort: Sort, key: Sequence[Any]) -> str:
-    return urlsafe_b64encode(orjson.dumps([sort.value, *key])).decode().rstrip("=")
-
-
-def _cursor(text: str, sort: Sort, order: ListOrder) -> list[Any] | None:
-    """Read a position; each value has the type that the statement expects."""
-    if not text:
-        return None
-    try:
-        kind, *raw = orjson.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        if kind != sort.value or len(raw) != len(order.keys) + 2:
-            raise CursorError(text)
-        keys = [_key(value, key, nullable=not order.whole) for value, key in zip(raw, order.keys, strict=False)]
-        return [*keys, convert(raw[-2], _SmallInt), convert(raw[-1], str)]
-    except (ValueError, TypeError) as error:
-        raise CursorError(text) from error
-
-
-def _key(value: Any, key: str, *, nullable: bool) -> Any:
-    if value is None and nullable:
-        return None
-    if key == _URGENCY[0]:
-        return convert(value, _Integer)
-    at = datetime.fromisoformat(convert(value, str))
-    if at.tzinfo is None:
-        raise CursorError(value)
-    return at
-
-
 def _text_of(column: str) -> str:
-    """A column as it goes into a CSV."""
+    """A column as it goes into a CSV, with its name."""
+    if column.startswith(EXTRA):
+        text, _, name = _extra_text(column).partition(" as ")
+        return f"{_GUARDED.format(f'({text})')} as {name}"
     if column in _INSTANTS:
-        return f"to_json(r.{column}) #>> '{{}}'"
-    return f"r.{column}" if column in _NUMBERS else _GUARDED.format(f"r.{column}")
+        return f"to_json(r.{column}) #>> '{{}}' as {column}"
+    return f"{f'r.{column}' if column in _NUMBERS else _GUARDED.format(f'r.{column}')} as {column}"

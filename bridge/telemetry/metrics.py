@@ -98,6 +98,7 @@ DATABASE_JOBS = (
     "report_summary",
     "requests",
     "retention",
+    "search",
     "settings",
     "source_report",
     "stream",

@@ -3,6 +3,13 @@ select s.id, s.name
 from bridge.source as s
 order by s.name collate "C";
 
+-- name: extra_columns
+-- The columns of report.service_problem_extra that come out of the configuration.
+select a.attname::text as name
+from pg_attribute as a
+where a.attrelid = 'report.service_problem_extra'::regclass and a.attnum > 3 and not a.attisdropped
+order by a.attnum;
+
 -- name: has_id
 -- Is there a problem with exactly this id ($2) at one of these sources ($1)? One look into the primary key for each.
 select exists(
@@ -10,13 +17,24 @@ select exists(
     where p.source_id = any($1::smallint[]) and p.id = $2
 ) as found;
 
+-- name: search_state
+-- Which problems can be searched by their words, and how many mentions of problems in changes wait for theirs, up to $1.
+select
+    bridge.search_covers() as covers,
+    bridge.search_lag($1) as waiting;
+
 -- name: facets
--- A status is never empty; saying so lets the index be used (service_problem_facet_idx).
-select s.name as source, f.status, f.priority, f.category, f.problems
+-- A status is never empty; saying so lets the indexes be used (service_problem_facet_idx, service_problem_deleted_facet_idx).
+select s.name as source, f.status, f.priority, f.category, f.deleted, f.problems
 from (
-    select p.source_id, p.status, p.priority, p.category, count(*) as problems
-    from bridge.console_problem as p
+    select p.source_id, p.status, p.priority, p.category, false as deleted, count(*) as problems
+    from bridge.console_facet as p
     where p.deleted_at is null and p.status <> ''
+    group by p.source_id, p.status, p.priority, p.category
+    union all
+    select p.source_id, p.status, p.priority, p.category, true as deleted, count(*) as problems
+    from bridge.console_facet as p
+    where p.deleted_at is not null and p.status <> ''
     group by p.source_id, p.status, p.priority, p.category
 ) as f
 inner join bridge.source as s on f.source_id = s.id;

@@ -57,7 +57,11 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m tests.bench", description="The bridge against its peers, as ratios."
     )
-    parser.add_argument("--only", metavar="N,N", help="these measures: " + ", ".join(goal.key for goal in GOALS))
+    parser.add_argument(
+        "--only",
+        metavar="N,N",
+        help="these measures, with their parts (8 with 8-memory): " + ", ".join(goal.key for goal in GOALS),
+    )
     parser.add_argument("--rounds", type=int, default=5, help="how often each side is measured (default 5)")
     parser.add_argument("--seconds", type=float, default=3.0, help="length of a slice under load (default 3)")
     parser.add_argument(
@@ -65,6 +69,13 @@ def _arguments() -> argparse.Namespace:
         type=int,
         default=max(1, min(4, len(os.sched_getaffinity(0)) - 1)),
         help="processes of the bridge where it is under load (default: one less than there are cores, 1 to 4)",
+    )
+    parser.add_argument(
+        "--problems",
+        type=int,
+        default=1_000_000,
+        metavar="N",
+        help="problems that the console shows (default 1,000,000)",
     )
     parser.add_argument("--long", action="store_true", help="the measures that need much data or time, at full size")
     parser.add_argument(
@@ -81,7 +92,8 @@ def _chosen(only: str | None, *, long: bool) -> list[Goal]:
     wanted = [key.strip() for key in only.split(",")]
     if unknown := [key for key in wanted if key not in known]:
         raise SystemExit(f"no measure {', '.join(unknown)}; there are {', '.join(known)}")
-    return [known[key] for key in wanted]
+    with_parts = [each for key in wanted for each in known if each == key or each.startswith(f"{key}-")]
+    return [known[key] for key in dict.fromkeys(with_parts)]
 
 
 async def _run(goals: Sequence[Goal], arguments: argparse.Namespace) -> report.Json:
@@ -93,7 +105,13 @@ async def _run(goals: Sequence[Goal], arguments: argparse.Namespace) -> report.J
     try:
         async with postgres(scratch) as server, AsyncExitStack() as stack:
             bench = Bench(
-                server, scratch, stack, long=arguments.long, seconds=arguments.seconds, workers=arguments.workers
+                server,
+                scratch,
+                stack,
+                long=arguments.long,
+                seconds=arguments.seconds,
+                workers=arguments.workers,
+                problems=arguments.problems,
             )
             rounds = await _rounds(bench, [name for name in SLICES if name in names], arguments.rounds)
             results = {goal.key: report.judged(goal, rounds, long=arguments.long) for goal in goals}

@@ -41,7 +41,9 @@ Make = Callable[["Bench"], AbstractAsyncContextManager[Measure]]
 
 @dataclass(slots=True)
 class Bench:
-    """One run. `last` holds this round's samples so far; `workers` is how many processes a bridge under load has."""
+    """One run. `last` holds this round's samples so far; `workers` is how many processes a bridge under load has,
+    `problems` how many the console shows.
+    """
 
     postgres: Postgres
     scratch: Path
@@ -49,6 +51,7 @@ class Bench:
     long: bool
     seconds: float
     workers: int = 1
+    problems: int = 1_000_000
     last: dict[str, Sample] = field(default_factory=dict)
     _shared: dict[str, Bridge] = field(default_factory=dict)
     _pages: dict[tuple[int, int], str] = field(default_factory=dict)

@@ -35,9 +35,9 @@ def configured_with(place: Path, dsn: str, more: Tables) -> Path:
     """The same with the sources of `more` and none besides."""
     place.mkdir(parents=True, exist_ok=True)
     tables = {"database": {"dsn": dsn}, "http": {"port": 0}, "log": {"format": "json"}} | dict(more)
-    lines = [f"data_dir = {_toml(str(place / 'data'))}"]
+    lines = [f"data_dir = {toml(str(place / 'data'))}"]
     for name, table in tables.items():
-        lines += [f"[{name}]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
+        lines += [f"[{name}]", *(f"{key} = {toml(value)}" for key, value in table.items())]
     path = place / "bridge.toml"
     path.write_text("\n".join(lines) + "\n")
     return path
@@ -60,5 +60,6 @@ async def synced(place: Path, dsn: str, source_url: str) -> Finished:
     return await finished(command, place / "sync.log", env=environment(COLUMNS="100"))
 
 
-def _toml(value: object) -> str:
+def toml(value: object) -> str:
+    """A value as a configuration file has it."""
     return orjson.dumps(value).decode()

@@ -151,3 +151,17 @@ def test_times_are_read_in_utc() -> None:
     assert window == TimeWindow(
         since=datetime(2026, 10, 1, tzinfo=UTC), until=datetime(2026, 11, 1, tzinfo=UTC), text=window.text
     )
+
+
+def test_columns_of_a_source_s_own_are_columns_while_there_are_such() -> None:
+    given = {"col": ["id", "extra.team"], "q": ["x"]}
+    query = read_query(given, ["extra.team"])
+    assert query.col == ("id", "extra.team")
+    assert query.without("q", "x").col == query.col
+    for wrong, known in ((given, []), (given | {"as_of": ["2026-11-01"]}, ["extra.team"])):
+        with pytest.raises(QueryError, match=r"extra\.team"):
+            read_query(wrong, known)
+
+
+def test_control_characters_of_a_search_separate_words() -> None:
+    assert ProblemQuery(q="no\x01light\x7f x").words == ("no", "light", "x")

@@ -34,6 +34,7 @@ from bridge.web.console.login import Authenticator
 from bridge.web.console.login_page import LoginPages
 from bridge.web.console.oidc import OidcClient
 from bridge.web.console.oidc_page import OidcPages
+from bridge.web.console.problem_counts import ProblemCounts
 from bridge.web.console.problems import ProblemListPages
 from bridge.web.console.route import RouteTable
 from bridge.web.console.site import Site
@@ -50,7 +51,10 @@ _SESSIONS_SECONDS = 5.0
 
 
 def console_routes(
-    authenticator: Authenticator, changes: ChangeSignal, credentials: LoginCredentials | None = None
+    authenticator: Authenticator,
+    changes: ChangeSignal,
+    credentials: LoginCredentials | None = None,
+    counts: ProblemCounts | None = None,
 ) -> RouteTable:
     """Return every route of the console, in the order of the links to its pages."""
     credentials = credentials or LoginCredentials(authenticator)
@@ -60,7 +64,7 @@ def console_routes(
     after_links = (outbox, conflicts, link_requests, configuration, audit_page, users)
     return RouteTable(
         [
-            *ProblemListPages().routes(),
+            *ProblemListPages(counts or ProblemCounts()).routes(),
             *LivePages(changes).routes(),
             *(route for page in before_links for route in page.ROUTES),
             *LinkPages().routes(),
@@ -88,6 +92,7 @@ class Front:
     metrics: ConsoleMetrics | None = None
     _site: Site | None = None
     _changes: ChangeSignal = field(default_factory=ChangeSignal)
+    _counts: ProblemCounts = field(default_factory=ProblemCounts)
     _stop: anyio.Event = field(default_factory=anyio.Event)
 
     def stop(self) -> None:
@@ -112,7 +117,7 @@ class Front:
         certificates = Certificates(http.tls_cert_file, http.tls_key_file) if http.tls_cert_file is not None else None
         authenticator = Authenticator(self.settings, demo=self.demo)
         credentials = LoginCredentials(authenticator)
-        routes = console_routes(authenticator, self._changes, credentials)
+        routes = console_routes(authenticator, self._changes, credentials, self._counts)
         site = self._site = Site(
             "",
             routes,
@@ -163,6 +168,8 @@ class Front:
         async with opened(dsn, min_size=0, max_size=_POOL, session=FRONT) as database:
             site.database = database
             try:
-                await self._changes.listen(database)
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(self._counts.keep, database)
+                    await self._changes.listen(database)
             finally:
                 site.database = None

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Final
 from urllib.parse import urlencode
 
@@ -15,6 +16,7 @@ from bridge.domain.access import Permission
 from bridge.domain.problem_query import (
     COLUMNS,
     DEFAULT_COLUMNS,
+    EXTRA,
     LIMITS,
     OPEN_ONLY,
     VIEWS,
@@ -26,7 +28,7 @@ from bridge.domain.problem_query import (
 )
 from bridge.domain.status import Status
 from bridge.storage import problem_list
-from bridge.storage.problem_list import MOST_COUNTED, CursorError
+from bridge.storage.list_order import CursorError
 from bridge.web.console.exports import ExportSlots
 from bridge.web.console.problem_counts import FACETS, Numbers, ProblemCounts, has_numbers, numbers, total
 from bridge.web.console.route import ConsoleRoute
@@ -68,6 +70,7 @@ _DOWN: Final = frozenset({Sort.UPDATED, Sort.RAISED})
 _SHOW_NAMES: Final = {Show.OPEN: "open", Show.CLOSED: "finished", Show.DELETED: "deleted", Show.ALL: "all"}
 _VIEW_NAMES: Final = {"open": "Open", "urgent": "Priority 1", "waiting": "Held or pending", "deleted": "Deleted"}
 _STALLED_SECONDS: Final = 60.0
+_EXTRA_SECONDS: Final = 5.0
 
 
 class ColumnHead(Struct, frozen=True):
@@ -105,8 +108,10 @@ def address_of(query: ProblemQuery, path: str = "/problems") -> str:
 class ProblemListPages:
     """The two routes, and what all their requests share."""
 
-    _counts: ProblemCounts = field(default_factory=ProblemCounts)
+    counts: ProblemCounts = field(default_factory=ProblemCounts)
     _exports: ExportSlots = field(default_factory=ExportSlots)
+    _extra: Sequence[str] = ()
+    _extra_until: float = float("-inf")
 
     def routes(self) -> tuple[ConsoleRoute, ...]:
         """Return them."""
@@ -116,32 +121,30 @@ class ProblemListPages:
         )
 
     async def _show(self, visit: Visit) -> web.StreamResponse:
-        query, now = _query_of(visit), datetime.now(UTC)
-        facets = await self._counts.facets(visit) if has_numbers(query) else None
+        query, now = await self._query_of(visit), datetime.now(UTC)
+        counted = numbers(await self.counts.facets(visit), query) if has_numbers(query) else None
+        about = None if counted is None else total(counted, query)
         async with visit.reading() as connection:
-            names = await problem_list.source_names(connection)
+            sources = await problem_list.all_sources(connection)
             try:
-                page = await problem_list.page(connection, query, now)
+                page = await problem_list.page(connection, query, now, sources, about=about)
             except CursorError as error:
                 message = "after= is no place in this list: leave it out to begin with the first page."
                 raise Refusal(400, "bad_parameter", message) from error
-            if facets is None:
-                counted = await problem_list.count(connection, query, now)
-            else:
-                counted = total(facets, query)
         response = visit.page(
             "problems.html",
             query=query,
             rows=page.rows,
             at=now,
             heads=[_head(column, query) for column in query.col],
-            counted=counted,
-            more=counted == MOST_COUNTED + 1 and facets is None,
-            choices=_choices(query, names, None if facets is None else numbers(facets, query)),
+            counted=page.counted if about is None else about,
+            more=page.more,
+            behind=page.behind,
+            choices=_choices(query, list(sources), counted),
             applied=_applied(query),
             views=[(text, name, _is_view(query, name)) for name, text in _VIEW_NAMES.items()],
             shows=[(one.value, text) for one, text in _SHOW_NAMES.items()],
-            columns=[(one, HEADINGS[one]) for one in COLUMNS],
+            columns=[(one, _heading(one)) for one in (*COLUMNS, *self._extra)],
             limits=LIMITS,
             older=address_of(replace(query, after=page.after)) if page.after else "",
             newest=address_of(query.first_page()) if query.after else "",
@@ -155,10 +158,23 @@ class ProblemListPages:
 
     async def _export(self, visit: Visit) -> web.StreamResponse:
         refuse_head(visit)
-        query, now = _query_of(visit).first_page(), datetime.now(UTC)
+        query, now = (await self._query_of(visit)).first_page(), datetime.now(UTC)
         user = visit.principal.name if visit.principal else ""
         with self._exports.taken(user):
             return await _write_csv(visit, query, now)
+
+    async def _query_of(self, visit: Visit) -> ProblemQuery:
+        """Read the parameters; which columns sources have of their own is asked every few seconds, and when one is
+        wanted.
+        """
+        if monotonic() >= self._extra_until or any(one.startswith(EXTRA) for one in visit.query.get("col", ())):
+            async with visit.reading() as connection:
+                self._extra = await problem_list.extra_columns(connection)
+            self._extra_until = monotonic() + _EXTRA_SECONDS
+        try:
+            return read_query(visit.query, self._extra)
+        except QueryError as error:
+            raise Refusal(400, "bad_parameter", "; ".join(error.faults)) from error
 
 
 async def _write_csv(visit: Visit, query: ProblemQuery, now: datetime) -> web.StreamResponse:
@@ -183,13 +199,6 @@ async def _write_csv(visit: Visit, query: ProblemQuery, now: datetime) -> web.St
     return response
 
 
-def _query_of(visit: Visit) -> ProblemQuery:
-    try:
-        return read_query(visit.query)
-    except QueryError as error:
-        raise Refusal(400, "bad_parameter", "; ".join(error.faults)) from error
-
-
 def _head(column: str, query: ProblemQuery) -> ColumnHead:
     sorts = _SORTS.get(column, ())
     direction = ""
@@ -197,7 +206,11 @@ def _head(column: str, query: ProblemQuery) -> ColumnHead:
         direction = "descending" if query.sort in _DOWN else "ascending"
     possible = [one for one in sorts if one is not query.sort and _is_possible(one, query)]
     link = address_of(replace(query.first_page(), sort=possible[0])) if possible else ""
-    return ColumnHead(column, HEADINGS[column], link, direction)
+    return ColumnHead(column, _heading(column), link, direction)
+
+
+def _heading(column: str) -> str:
+    return HEADINGS.get(column) or column.removeprefix(EXTRA)
 
 
 def _is_possible(sort: Sort, query: ProblemQuery) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from tests.bench.bench import Make, Sample
-from tests.bench.measures import bad_cases, grown, links, people, pull, push, storm
+from tests.bench.measures import bad_cases, console, grown, links, people, pull, push, storm
 
 RATE = "/s"
 
@@ -61,6 +61,12 @@ SLICES: Mapping[str, Slice] = {
     "impatient": Slice(people.rate(impatient=50)),
     "unwatched-p99": Slice(people.p99(), "ms"),
     "watched-p99": Slice(people.p99(live=10), "ms"),
+    "console": Slice(console.pages, "ms"),
+    "console-search": Slice(console.of_pages("search_p95_ms"), "ms"),
+    "median": Slice(console.of_pages("median_ms"), "ms"),
+    "plain": Slice(console.of_pages("plain_ms"), "ms"),
+    "search-median": Slice(console.of_pages("search_median_ms"), "ms"),
+    "search-plain": Slice(console.of_pages("search_plain_ms"), "ms"),
 }
 """In the order in which a round measures them."""
 
@@ -291,6 +297,30 @@ GOALS = (
         0.98,
         long_only=True,
         in_long=True,
+    ),
+    Goal(
+        "console",
+        "console at 1,000,000 problems: p95 of the slowest list by status, source, priority, order or page",
+        ("console", "median", "plain"),
+        _only("console"),
+        50,
+        30,
+        more_is_better=False,
+        in_long=True,
+        long_only=True,
+        figure_unit="ms",
+    ),
+    Goal(
+        "console-search",
+        "console at 1,000,000 problems: p95 of the slowest list by words, id, service, party or place",
+        ("console", "console-search", "search-median", "search-plain"),
+        _only("console-search"),
+        200,
+        100,
+        more_is_better=False,
+        in_long=True,
+        long_only=True,
+        figure_unit="ms",
     ),
     Goal(
         "workers",

@@ -3,6 +3,7 @@
 import csv
 import io
 import random
+import re
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,19 +11,23 @@ from urllib.parse import urlencode
 
 import anyio
 import asyncpg
+import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.domain.observation import Via
 from bridge.domain.problem_query import ProblemQuery, Sort
-from bridge.storage import problem_list
+from bridge.maintenance.search_upkeep import SearchUpkeep
+from bridge.storage import problem_list, searched_list
 from bridge.storage import source as source_table
 from bridge.storage.database import Database, opened
 from bridge.storage.observation import Entry
 from bridge.storage.observation_store import store_items
+from bridge.storage.problem_search import Kept
 from bridge.storage.session_settings import FRONT
 from bridge.tmf656 import wire
+from tests.storage.test_problem_search import words_of
 from tests.web.console.conftest import Browser, Shown
 
 pytestmark = pytest.mark.anyio
@@ -64,12 +69,15 @@ def made(count: int = 120) -> list[dict[str, Any]]:
 PROBLEMS = made()
 
 
-@pytest.fixture(scope="module")
-async def filled(postgres: Any) -> AsyncIterator[str]:
-    """The DSN of a database that has them, and some that are gone at their source; made once for this module."""
+@pytest.fixture(scope="module", params=["no words", "words of all", "words of the first half", "words of open ones"])
+async def filled(postgres: Any, request: pytest.FixtureRequest) -> AsyncIterator[str]:
+    """The DSN of a database that has them, and some that are gone at their source; made once for this module and each
+    way in which searches work: problem by problem, by kept words, by kept words of problems that have changed since.
+    """
     from tests.conftest import _TEMPLATE, with_database  # noqa: PLC0415 -- the names of the test database
 
-    name = "test_problem_list"
+    name = f"test_problem_list_{request.param.replace(' ', '_')}"
+    kept: Kept = {"no words": "off", "words of open ones": "open"}.get(request.param, "all")
     owner = await asyncpg.connect(postgres.dsn)
     await owner.execute(f"create database {name} template {_TEMPLATE}")
     dsn = with_database(postgres.dsn, name)
@@ -78,6 +86,17 @@ async def filled(postgres: Any) -> AsyncIterator[str]:
         async with database.transaction() as connection:
             for source in SOURCES:
                 keys[source] = (await source_table.ensure(connection, source, "http://x.example", "")).id
+        upkeep = SearchUpkeep(database, lambda: kept)
+        for number, one in enumerate(PROBLEMS):
+            body = one["body"]
+            if request.param == "words of the first half" and number == len(PROBLEMS) // 2:
+                await upkeep.run_once()
+            if request.param == "words of the first half" and number < len(PROBLEMS) // 4:
+                body = body | {"name": "another name", "affectedService": [], "lastUpdate": "2026-01-01T00:00:00Z"}
+            seen = wire.read_problem(body, asked_at=START + timedelta(hours=10), via=Via.POLL)
+            await store_items(database, [Entry(keys[one["source"]], seen)])
+        if request.param != "words of the first half":
+            await upkeep.run_once()
         for one in PROBLEMS:
             seen = wire.read_problem(one["body"], asked_at=START + timedelta(hours=20), via=Via.POLL)
             await store_items(database, [Entry(keys[one["source"]], seen)])
@@ -121,7 +140,7 @@ def wanted(rows: list[dict[str, Any]], asked: dict[str, Any]) -> list[dict[str, 
 
     def holds(row: dict[str, Any]) -> bool:
         it, q = row["it"], asked.get("q", "")
-        text = " ".join((row["id"], it["name"], it["description"])).lower()
+        words = words_of(" ".join((row["id"], it["name"], it["description"])))
         return (
             all(
                 str(row[name]) in asked[name]
@@ -131,7 +150,11 @@ def wanted(rows: list[dict[str, Any]], asked: dict[str, Any]) -> list[dict[str, 
             and ("service" not in asked or named(it["affectedService"], asked["service"]))
             and ("party" not in asked or named(it["relatedParty"], asked["party"]))
             and ("region" not in asked or named(it["affectedLocation"], asked["region"]))
-            and ((row["id"] == q) if q in ids else all(word.lower() in text for word in q.split()))
+            and (
+                (row["id"] == q)
+                if q in ids
+                else all(any(one.startswith(word.lower()) for one in words) for word in q.split())
+            )
         )
 
     found = [row for row in rows if shown(row) and holds(row)]
@@ -165,7 +188,9 @@ ASKED = st.fixed_dictionaries(
         "service": st.sampled_from(["S1", "line 2", "S9"]),
         "party": st.sampled_from(["P1", "party 2", "nobody"]),
         "region": st.sampled_from(["place 1", "nowhere"]),
-        "q": st.sampled_from(["SP-7", "NO light", "power s1", "a/b 10?", "=1", "SP-", "%", "_"]),
+        "q": st.sampled_from(
+            ["SP-7", "NO light", "power s1", "a/b 10?", "=1", "SP-", "%", "_", "b 2", "ight", "'", "on s"]
+        ),
         "sort": st.sampled_from(["updated", "updated_asc", "raised", "raised_asc", "urgency", "status_age"]),
         "limit": st.sampled_from(["25", "50"]),
     },
@@ -185,23 +210,30 @@ async def whole_list(browser: Browser, path: str) -> tuple[list[str], Shown]:
 
 
 async def test_page_count_and_csv_are_what_the_model_says(
-    filled: str, list_browser: Browser, anyio_backend: str
+    filled: str, list_browser: Browser, anyio_backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Whether a page is found by walking the list or sorted as a whole, and a searched one among the first rows of the
+    list or by the index of words.
+    """
     rows = await facts(filled)
     drawn: list[dict[str, Any]] = []
 
-    @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
     @given(ASKED)
     def draw(asked: dict[str, Any]) -> None:
         drawn.append(asked)
 
     await anyio.to_thread.run_sync(draw)
-    for asked in drawn:
+    for number, asked in enumerate(drawn):
+        monkeypatch.setattr(searched_list, "MOST_WALKED", (2000, 0, 40)[number % 3])
+        monkeypatch.setattr(problem_list, "FEW", (2000, 0, 40)[number % 3])
         query = urlencode(asked, doseq=True)
         keys, first = await whole_list(list_browser, f"/problems?{query}")
         expected = wanted(rows, asked)
         assert keys == [f"{row['source']}/{row['id']}" for row in expected], query
-        assert f"<strong>{len(expected)}</strong> problem" in first.text
+        counted = re.search(r"<strong>(more than )?(\d+)</strong> problem", first.text)
+        assert counted, first.text
+        assert int(counted[2]) < len(expected) if counted[1] else int(counted[2]) == len(expected), query
         csv_page = await list_browser.get(f"/problems.csv?{query}")
         read = list(csv.DictReader(io.StringIO(csv_page.text)))
         assert [(row["source"], row["id"]) for row in read] == [(row["source"], row["id"]) for row in expected], query
@@ -219,6 +251,34 @@ async def test_the_csv_has_the_columns_that_are_shown_and_no_formula(filled: str
         assert it["description"] == (f"'{text}" if text[0] in "=+-@\t\r" else text)
         assert it["priority"] == ("" if row["priority"] is None else str(row["priority"]))
         assert it["updated_at"] == ("" if row["updated_at"] is None else row["updated_at"].isoformat())
+
+
+async def test_columns_of_a_source_s_own_are_shown_and_written_as_others(filled: str, list_browser: Browser) -> None:
+    connection = await asyncpg.connect(filled)
+    own = {"oss": {"remark": "description", "rank": "priority::numeric"}}
+    try:
+        await connection.fetchval("select bridge.set_extra_columns($1)", orjson.dumps(own).decode())
+        asked = "state=all&limit=200&col=source&col=id&col=extra.remark&col=extra.rank"
+        page = await list_browser.get(f"/problems?{asked}")
+        assert page.status == 200, page.text
+        assert "remark" in page.text
+        read = list(csv.DictReader(io.StringIO((await list_browser.get(f"/problems.csv?{asked}")).text)))
+        found = {f"{row['source']}/{row['id']}": row for row in read}
+        assert list(found) == list(page.rows)
+        searched = await list_browser.get(f"/problems.csv?{asked}&q=light")
+        for row in csv.DictReader(io.StringIO(searched.text)):
+            assert row == found[f"{row['source']}/{row['id']}"]
+        for row in await facts(filled):
+            key, of_oss = f"{row['source']}/{row['id']}", row["source"] == "oss"
+            text = row["description"] if of_oss else ""
+            assert found[key]["extra.remark"] == (f"'{text}" if text[:1] in set("=+-@\t\r") else text)
+            assert found[key]["extra.rank"] == (str(row["priority"] or "") if of_oss else "")
+            assert page.rows[key]["extra.remark"] == (" ".join(text.split()) or "\N{EN DASH}")
+        await connection.fetchval("select bridge.set_extra_columns($1)", "{}")
+        assert (await list_browser.get(f"/problems?{asked}")).status == 400
+    finally:
+        await connection.fetchval("select bridge.set_extra_columns($1)", "{}")
+        await connection.close()
 
 
 async def test_numbers_beside_the_filters_are_what_the_lists_have(list_browser: Browser) -> None:
@@ -274,7 +334,7 @@ async def test_no_statement_of_the_list_skips_rows_and_each_order_has_its_index(
             assert not any("service_problem_version" in plan for plan in plans[:2]), "bodies are read for the page only"
 
 
-async def _plans(database: Database, module: Any, query: Any) -> list[str]:
+async def _plans(database: Database, module: Any, query: Any, about: int = 10**6) -> list[str]:
     """The plans of the statements that find the keys of a page."""
     plans: list[str] = []
     async with database.connection() as connection:
@@ -291,5 +351,5 @@ async def _plans(database: Database, module: Any, query: Any) -> list[str]:
             def __getattr__(self, name: str) -> Any:
                 return getattr(connection, name)
 
-        await module.page(Explaining(), query, START)
+        await module.page(Explaining(), query, START, await module.all_sources(connection), about=about)
     return plans

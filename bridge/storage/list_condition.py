@@ -1,0 +1,87 @@
+"""The conditions of the list of problems as SQL about a problem `p`, and the values of their parameters.
+
+A statement is put together from the constants of this module and its order; every value is a parameter. A condition
+that is not set compares a parameter that is null: the front's sessions plan with the values, so that condition is not
+in the plan.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from bridge.domain.problem_query import ProblemQuery, Show
+from bridge.storage.database import Connection
+from bridge.storage.queries import queries
+
+SHOWN: Final[Mapping[Show, str]] = {
+    Show.OPEN: "p.deleted_at is null and p.status not in ('resolved', 'closed', 'cancelled', 'rejected')",
+    Show.CLOSED: "p.deleted_at is null and p.status in ('resolved', 'closed', 'cancelled', 'rejected')",
+    Show.DELETED: "p.deleted_at is not null",
+    Show.ALL: "true",
+}
+FILTERS: Final = """
+    ($1::smallint[] is null or p.source_id = any($1))
+    and ($2::text[] is null or p.status = any($2))
+    and ($3::integer[] is null or p.priority = any($3))
+    and ($4::text[] is null or p.category = any($4))
+    and ($5::timestamptz is null or p.updated_at >= $5) and ($6::timestamptz is null or p.updated_at < $6)
+    and ($7::timestamptz is null or p.created_at >= $7) and ($8::timestamptz is null or p.created_at < $8)
+    and ($9::text is null or p.id = $9)"""
+"""Conditions that columns answer."""
+SEARCHES: Final = """
+    ($10::text is null or exists (
+        select from bridge.list_element(p.body -> 'affectedService', 'id') as e
+        where $10 in (e.item ->> 'id', e.item ->> 'name')
+    ))
+    and ($11::text is null or exists (
+        select from bridge.list_element(p.body -> 'relatedParty', 'name') as e
+        where $11 in (e.item ->> 'partyId', e.item ->> 'id', e.item ->> 'partyName', e.item ->> 'name')
+    ))
+    and ($12::text is null or exists (
+        select from bridge.list_element(p.body -> 'affectedLocation', 'name') as e
+        where $12 in (e.item ->> 'id', e.item ->> 'name')
+    ))
+    and ($13::text[] is null or bridge.search_finds(p.id, p.body, $13))"""
+"""Conditions that take the body, problem by problem."""
+EXTRA_JOIN: Final = "inner join report.service_problem_extra as x on o.name = x.source and p.id = x.id"
+"""For columns of the sources' own attributes, where there is a source `o`."""
+COLUMN_PARAMETERS: Final = 9
+PARAMETERS: Final = 13
+"""How many parameters the first has, and both."""
+_REFERENCES: Final = (("service", 9), ("party", 10), ("place", 11))
+
+
+async def values_of(
+    connection: Connection, query: ProblemQuery, now: datetime, sources: Mapping[str, int]
+) -> list[Any]:
+    """The parameters of both, in order; a text that is the id of a problem finds that problem only. `sources`: the ids
+    of all, by name.
+    """
+    chosen = [number for name, number in sources.items() if name in query.source] if query.source else None
+    exact = None
+    if query.q:
+        found = await connection.fetchval(queries("problem_list")["has_id"], list(sources.values()), query.q)
+        exact = query.q if found else None
+    return [
+        chosen,
+        list(query.status) or None,
+        list(query.priority) or None,
+        list(query.category) or None,
+        *query.changed.bounds(now),
+        *query.created.bounds(now),
+        exact,
+        query.service or None,
+        query.party or None,
+        query.region or None,
+        None if exact is not None else list(query.words) or None,
+    ]
+
+
+def searches(values: list[Any]) -> bool:
+    """Is anything set that takes the body?"""
+    return any(value is not None for value in values[COLUMN_PARAMETERS:PARAMETERS])
+
+
+def references(values: list[Any]) -> list[str] | None:
+    """What bridge.problem_search has for the service, party and place that are asked for."""
+    return [f"{what} {values[place]}" for what, place in _REFERENCES if values[place] is not None] or None

@@ -1,0 +1,171 @@
+"""The list of problems where words, a service, a party or a place are asked for, by the words that are kept for it
+(`bridge.storage.problem_search`).
+
+Common and rare words need different ways, and no estimate tells which a word is. So the first rows of the list without
+the search are looked at: when enough of them are found, that is the page, and there are more than can be counted.
+Otherwise what is searched is rare here: all of it comes from the index on words, is sorted, and is counted exactly.
+
+What changed since its words were made is looked at itself, as is a problem whose words do not fit.
+"""
+
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final
+
+from msgspec import Struct
+
+from bridge.domain.problem_query import ProblemQuery, Show
+from bridge.storage.database import Connection
+from bridge.storage.list_condition import EXTRA_JOIN, FILTERS, PARAMETERS, SEARCHES, SHOWN, references
+from bridge.storage.list_order import ORDERS
+from bridge.storage.queries import queries
+
+MOST_WALKED: Final = 2000
+"""Rows of the list that are looked at for a common word."""
+MOST_BEHIND: Final = 20_000
+"""Changes whose problems are looked at by a search; with more a page says that it may lack some."""
+
+_PENDING: Final = "pending as materialized (select u.source_id, u.id from bridge.unsearched({0}::integer) as u)"
+_QUERY: Final = "bridge.search_query($13::text[], $14::text[])"
+_BY_BODY: Final = f"""(
+    select {SEARCHES}
+    from bridge.console_problem as p
+    where p.source_id = {{0}}.source_id and p.id = {{0}}.id
+)"""  # noqa: S608  # nosec B608 -- made of constants
+_NAMED: Final = f"""
+by_words as materialized (
+    select w.source_id, w.id
+    from bridge.problem_search as w
+    where
+        w.words @@ {_QUERY} and w.complete and ($1::smallint[] is null or w.source_id = any($1))
+        and (w.source_id, w.id) not in (select t.source_id, t.id from pending as t)
+    union all
+    select l.source_id, l.id
+    from (
+        select t.source_id, t.id from pending as t
+        union
+        select w.source_id, w.id from bridge.problem_search as w where not w.complete
+    ) as l
+    where {_BY_BODY.format("l")}
+)"""  # noqa: S608  # nosec B608 -- made of constants
+
+
+class FoundRows(Struct, frozen=True):
+    """Keys of a page and of one row more, if there is one; how many the list has, `more` for more than that."""
+
+    rows: Sequence[Any]
+    counted: int
+    more: bool
+
+
+async def can_find(connection: Connection, query: ProblemQuery) -> tuple[bool, bool]:
+    """Are there words for all problems that this list can have? And are they so far behind that some changes will be
+    missing?
+    """
+    row = await connection.fetchrow(queries("problem_list")["search_state"], MOST_BEHIND + 1)
+    assert row is not None  # noqa: S101 -- functions always answer
+    kept = query.as_of is None and (row["covers"] == "all" or (row["covers"] == "open" and query.state is Show.OPEN))
+    return kept, kept and row["waiting"] > MOST_BEHIND
+
+
+async def find(connection: Connection, query: ProblemQuery, values: list[Any]) -> FoundRows:
+    """Find a page; CursorError for a wrong `after`."""
+    return await _walk(connection, query, values) or await _look_up(connection, query, values)
+
+
+async def _walk(connection: Connection, query: ProblemQuery, values: list[Any]) -> FoundRows | None:
+    """Look at the next rows of the list without the search; None where too few of them are found."""
+    order = ORDERS[query.sort]
+    found: list[Any] = []
+    left = MOST_WALKED
+    for step in order.steps(order.cursor(query.after)):
+        arguments = [*values, references(values), *step.arguments, left]
+        sql = f"""
+with {_PENDING.format(MOST_BEHIND)},
+candidate as materialized (
+    select p.source_id, p.id, {order.columns}, row_number() over (order by {step.order}) as place
+    from bridge.console_problem as p
+    where {SHOWN[query.state]} and {FILTERS}{step.condition(PARAMETERS + 1)}
+    order by {step.order}
+    limit ${len(arguments)}
+),
+hit as (
+    select c.* from candidate as c
+    where case
+        when (c.source_id, c.id) in (select t.source_id, t.id from pending as t) then {_BY_BODY.format("c")}
+        else (
+            select case when w.complete then w.words @@ {_QUERY} else {_BY_BODY.format("w")} end
+            from bridge.problem_search as w
+            where w.source_id = c.source_id and w.id = c.id
+        )
+    end
+)
+select t.walked, h.*
+from (select count(*) as walked from candidate) as t
+left join hit as h on true
+order by h.place
+"""  # noqa: S608  # nosec B608 -- made of constants
+        rows = await connection.fetch(sql, *arguments)
+        found += [row for row in rows if row["id"] is not None]
+        left -= rows[0]["walked"]
+        if left <= 0:
+            break
+    if left > 0:  # that was all
+        return FoundRows(found[: query.limit + 1], len(found), more=bool(query.after))
+    return FoundRows(found[: query.limit + 1], len(found), more=True) if len(found) > query.limit else None
+
+
+async def _look_up(connection: Connection, query: ProblemQuery, values: list[Any]) -> FoundRows:
+    """Find everything by its words, and sort it."""
+    order = ORDERS[query.sort]
+    arguments = [*values, references(values)]
+    parts = []
+    for step in order.steps(order.cursor(query.after)):
+        parts.append(f"(true{step.condition(len(arguments))})")
+        arguments += step.arguments
+    arguments.append(query.limit + 1)
+    sql = f"""
+with {_PENDING.format(MOST_BEHIND)},
+{_NAMED},
+listed as materialized (
+    select p.source_id, p.id, p.priority, p.created_at, p.updated_at, p.first_seen_at, p.status_changed_at
+    from by_words as n
+    inner join bridge.console_problem as p on n.source_id = p.source_id and n.id = p.id
+    where {SHOWN[query.state]} and {FILTERS}
+),
+after as (
+    select p.source_id, p.id, {order.columns}, row_number() over (order by {order.clause}) as place
+    from listed as p
+    where {" or ".join(parts)}
+    order by {order.clause}
+    limit ${len(arguments)}
+)
+select t.counted, a.*
+from (select count(*) as counted from listed) as t
+left join after as a on true
+order by a.place
+"""  # noqa: S608  # nosec B608 -- made of constants
+    rows = await connection.fetch(sql, *arguments)
+    return FoundRows([row for row in rows if row["id"] is not None], rows[0]["counted"], more=False)
+
+
+async def write_csv(
+    connection: Connection,
+    query: ProblemQuery,
+    values: list[Any],
+    columns: str,
+    write: Callable[[bytes], Coroutine[Any, Any, None]],
+) -> None:
+    """Write the whole list as CSV, with columns of `r`, in its order."""
+    sql = f"""
+with {_PENDING.format("null")},
+{_NAMED}
+select {columns}
+from by_words as n
+inner join bridge.console_problem as p on n.source_id = p.source_id and n.id = p.id
+inner join bridge.source as o on p.source_id = o.id
+inner join report.service_problem as r on o.name = r.source and p.id = r.id
+{EXTRA_JOIN if query.extra else ""}
+where {SHOWN[query.state]} and {FILTERS}
+order by {ORDERS[query.sort].clause}
+"""  # noqa: S608  # nosec B608 -- made of constants
+    await connection.copy_from_query(sql, *values, references(values), output=write, format="csv", header=True)
