@@ -10,25 +10,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import anyio
 import structlog
 from anyio.abc import TaskGroup, TaskStatus
 
-from bridge.dataminer.api_client import TicketRoutesClient
-from bridge.dataminer.inspection import inspect_routes, inspect_services
-from bridge.dataminer.web_client import WebServicesClient
 from bridge.domain.notice import Notice
 from bridge.domain.ticket_system import TicketWriter
 from bridge.errors import PermanentError
-from bridge.postgres.embedded import embedded
 from bridge.schedule import until_available
-from bridge.servicenow.client import TableClient
-from bridge.servicenow.inspection import inspect
-from bridge.servicenow.trouble_ticket import TroubleTicketWriter
-from bridge.servicenow.writer import TableWriter
 from bridge.settings import (
     DataminerApiSettings,
     DataminerSettings,
@@ -38,7 +30,7 @@ from bridge.settings import (
     Tmf656Settings,
 )
 from bridge.settings.overlay import LayeredSettings
-from bridge.sources.client import ProblemReader, SourceClient
+from bridge.sources.client import ProblemReader, SourceClient, SystemKind
 from bridge.sources.state import Mode, SourceState
 from bridge.storage import last_pass, migrations, setting, watermark
 from bridge.storage import source as source_table
@@ -48,9 +40,6 @@ from bridge.telemetry import systemd
 from bridge.telemetry.logs import hide
 from bridge.telemetry.metrics import PASS_KINDS, Metrics
 from bridge.tmf656 import reader as tmf656_reader
-from bridge.tmf656.client import Client
-from bridge.tmf656.facade_writer import FacadeWriter
-from bridge.tmf656.problem_writer import ProblemWriter
 
 log = structlog.get_logger(__name__)
 
@@ -80,6 +69,8 @@ async def open_database(settings: Settings, *, join: bool = False, wait: bool = 
         async with pool(configured, wait=wait) as database:
             yield OpenDatabase(database, configured, None, owned=False)
         return
+    from bridge.postgres.embedded import embedded  # noqa: PLC0415 -- only without a DSN
+
     async with (
         embedded(settings.data_dir, bin_dir=settings.database.bin_dir, join=join) as own,
         pool(own.dsn, wait=False) as database,
@@ -154,23 +145,39 @@ async def _heed_signals(
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the process is gone
 
 
+def _kind_of(settings: SourceSettings) -> SystemKind[Any, Any]:
+    """Return what makes the classes of a source, by its kind. A kind is imported where a source of it is configured:
+    most bridges have one.
+    """
+    match settings:
+        case Tmf656Settings():
+            from bridge.tmf656.kind import Tmf656Kind  # noqa: PLC0415 -- see above
+
+            return Tmf656Kind()
+        case ServiceNowSettings():
+            from bridge.servicenow.kind import ServiceNowKind  # noqa: PLC0415 -- see above
+
+            return ServiceNowKind()
+        case DataminerSettings():
+            from bridge.dataminer.kind import WebServicesKind  # noqa: PLC0415 -- see above
+
+            return WebServicesKind()
+        case DataminerApiSettings():
+            from bridge.dataminer.kind import TicketRoutesKind  # noqa: PLC0415 -- see above
+
+            return TicketRoutesKind()
+        case _:
+            raise AssertionError(f"nothing serves kind = {settings.kind!r}")
+
+
 def client_for(name: str, settings: SourceSettings, metrics: Metrics) -> SourceClient:
-    """Make the client of a source, by its kind: here, and in `reader_for`, a kind gets its classes."""
+    """Make the client of a source, by its kind."""
 
     def on_request(operation: str, outcome: str) -> None:
         metrics.upstream.labels(name, operation, outcome).inc()
 
-    match settings:
-        case Tmf656Settings():
-            return Client(name, settings, on_request=on_request)
-        case ServiceNowSettings():
-            return TableClient(name, settings, on_request=on_request)
-        case DataminerSettings():
-            return WebServicesClient(name, settings, on_request=on_request)
-        case DataminerApiSettings():
-            return TicketRoutesClient(name, settings, on_request=on_request)
-        case _:
-            raise AssertionError(f"no client is made for kind = {settings.kind!r}")
+    client: SourceClient = _kind_of(settings).client(name, settings, on_request)
+    return client
 
 
 def reader_for(_: SourceSettings) -> ProblemReader:
@@ -180,30 +187,13 @@ def reader_for(_: SourceSettings) -> ProblemReader:
 
 def writer_for(source: SourceState) -> TicketWriter:
     """Make what writes tickets to a source, by its kind; it refuses unless the settings say `write = true`."""
-    match source.client, source.settings:
-        case Client() as client, Tmf656Settings() as settings:
-            seen = partial(getattr, source, "version")
-            writer = FacadeWriter if settings.is_facade else ProblemWriter
-            return writer(client, settings, version=seen, vocabulary=source.vocabulary)
-        case TableClient() as client, _:
-            return TroubleTicketWriter(client) if client.settings.write_by == "trouble_ticket" else TableWriter(client)
-        case (WebServicesClient() | TicketRoutesClient()) as client, _:
-            return client
-        case _:
-            raise AssertionError(f"nothing writes to kind = {source.settings.kind!r}")
+    seen = partial(getattr, source, "version")
+    return _kind_of(source.settings).writer(source.client, source.settings, seen, source.vocabulary)
 
 
-async def notices_of(client: SourceClient) -> list[Notice]:
+async def notices_of(client: SourceClient, settings: SourceSettings) -> list[Notice]:
     """Look at what only this kind of system has, and what its settings rely on, for `check`."""
-    match client:
-        case TableClient():
-            return await inspect(client)
-        case TicketRoutesClient():
-            return await inspect_routes(client)
-        case WebServicesClient():
-            return await inspect_services(client)
-        case _:
-            return []
+    return await _kind_of(settings).notices(client)
 
 
 def intervals(settings: SourceSettings) -> dict[str, float]:

@@ -1,15 +1,13 @@
 """What only the process that leads does: jobs for the whole database, and jobs for each source."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 import anyio
 
 from bridge.bootstrap import writer_for
-from bridge.links.decisions import RuleDecisions
-from bridge.links.rule_jobs import RuleJobs
-from bridge.links.send import WriteSender
-from bridge.links.target import WriteTarget
 from bridge.maintenance.extra_columns import ExtraColumns
 from bridge.maintenance.report_summary import Summariser
 from bridge.maintenance.retention import RetentionJob
@@ -19,19 +17,25 @@ from bridge.pull.reconcile import Reconciler
 from bridge.pull.refetch import Refetcher
 from bridge.requests.handlers import RequestHandlers
 from bridge.requests.worker import RequestWorker
-from bridge.schedule import Wake
+from bridge.schedule import Job, every, run_job
 from bridge.settings import Settings
 from bridge.sources.runner import RunJob, SourceRunners
 from bridge.sources.silence_watch import SilenceWatch
 from bridge.sources.state import SourceState
 from bridge.sources.subscription import Subscriber
+from bridge.storage import link_rule
 from bridge.storage.database import Database
 from bridge.storage.lease import LeaderFence
 from bridge.storage.problem_search import Kept
 from bridge.telemetry.metrics import Metrics
 
+if TYPE_CHECKING:
+    from bridge.links.link_jobs import LinkJobs
 
-@dataclass(frozen=True, slots=True)
+_RELOAD_SECONDS: Final = 2.0
+
+
+@dataclass(slots=True)
 class LeaderJobs:
     """The jobs of one process. `settings` returns the configuration as it is now; `retention` is None where nothing is
     ever deleted.
@@ -42,8 +46,7 @@ class LeaderJobs:
     fence: LeaderFence
     settings: Callable[[], Settings]
     retention: RetentionJob | None
-    decisions: RuleDecisions = field(default_factory=RuleDecisions)
-    send_wakes: dict[str, Wake] = field(default_factory=dict)
+    _links: "LinkJobs | None" = None
 
     async def run(self, sources: SourceRunners) -> None:
         """Run until cancelled, when this process leads no more."""
@@ -52,7 +55,7 @@ class LeaderJobs:
             jobs.start_soon(Summariser(self.database, self.fence).run)
             jobs.start_soon(ExtraColumns(self.database, self._extra_columns, self.fence).run)
             jobs.start_soon(SearchUpkeep(self.database, self._search, self.fence, self.metrics).run)
-            jobs.start_soon(self._rule_jobs().run)
+            jobs.start_soon(run_job, Job("links", self.metrics), self._decide_links, every(_RELOAD_SECONDS))
             jobs.start_soon(RequestWorker(handlers, self.database, self.metrics, self.fence).run)
             if self.retention is not None:
                 jobs.start_soon(self.retention.run)
@@ -72,19 +75,24 @@ class LeaderJobs:
         if source.wants_push:
             jobs.append(SilenceWatch(source, metrics).run)
         if source.settings.enabled and source.settings.write:
-            target = WriteTarget(source, writer_for(source))
-            due = self.send_wakes.setdefault(source.name, Wake())
-            jobs.append(WriteSender(target, self.decisions, database, metrics, due).run)
+            jobs.append(partial(self._link_jobs().send, source, writer_for(source)))
         return jobs
 
-    def _rule_jobs(self) -> RuleJobs:
-        """The deciders; what they want written wakes the senders."""
+    async def _decide_links(self) -> None:
+        """Run the rules once there are any: in the configuration, or left in the database by an earlier one."""
+        if not self.settings().links:
+            async with self.database.connection() as connection:
+                if not await link_rule.find(connection):
+                    return
+        await self._link_jobs().decide()
 
-        def wake_senders() -> None:
-            for wake in self.send_wakes.values():
-                wake.call("wanted")
+    def _link_jobs(self) -> "LinkJobs":
+        """Return the jobs of links. Their modules take a fifth of the start, and most bridges have no links."""
+        if self._links is None:
+            from bridge.links.link_jobs import LinkJobs  # noqa: PLC0415 -- see above
 
-        return RuleJobs(self.database, self.metrics, self.fence, self.settings, wake_senders, self.decisions)
+            self._links = LinkJobs(self.database, self.metrics, self.fence, self.settings)
+        return self._links
 
     def _extra_columns(self) -> dict[str, dict[str, str]]:
         """What is configured now for report.service_problem_extra."""

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 
 import anyio
 import pytest
@@ -110,3 +112,11 @@ async def test_each_kind_has_its_writer(database: Database, source: dict[str, st
         made = writer_for(state)
         assert isinstance(made, writer)
         assert made.capabilities.settle_seconds == 7
+
+
+def test_what_is_not_configured_is_not_imported() -> None:
+    """A kind of source, links and the embedded Postgres each take a part of every start; most bridges need few."""
+    code = "import sys, bridge.cli.run; print(*(name for name in sys.modules if name.startswith('bridge.')))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    unneeded = ("bridge.links", "bridge.servicenow", "bridge.dataminer", "bridge.postgres", "bridge.web.console")
+    assert [name for name in found.stdout.split() if name.startswith(unneeded)] == []

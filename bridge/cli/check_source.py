@@ -36,7 +36,7 @@ async def check_source(name: str, source: SourceSettings, base: str, *, hub: boo
             remedy = f"without it deletions cannot be confirmed: look at {path_key(name, source)}"
             findings.append(await tried(name, "get by id", lambda: _get(client, problem_id), remedy))
         findings += [
-            Finding(name, each.aspect, each.works, each.found, each.remedy) for each in await notices_of(client)
+            Finding(name, each.aspect, each.works, each.found, each.remedy) for each in await notices_of(client, source)
         ]
         if client.hub is None:
             findings.append(Finding(name, "hub", None, f"kind = {source.kind!r} has none", "the source is polled"))

@@ -71,6 +71,7 @@ def on_loop(function: Callable[[], Awaitable[T]]) -> T:
     events makes tens of thousands of objects without any cycle, and collecting cost a tenth of the CPU under load.
     """
     gc.freeze()
+    gc.enable()
     gc.set_threshold(_COLLECT_AFTER, 10, 10)
     return anyio.run(function, backend_options={"use_uvloop": True})
 

@@ -12,7 +12,6 @@ from bridge.settings import Settings, load
 from bridge.telemetry import worker_totals
 from bridge.workers import child
 from bridge.workers.front import FrontProcess, WithFront
-from bridge.workers.parent import Workers
 
 
 def run(
@@ -52,6 +51,8 @@ def _process(settings: Settings, count: int, config: Path | None, *, unsubscribe
         return load(config)
 
     if count > 1:
+        from bridge.workers.parent import Workers  # noqa: PLC0415 -- only where there are several
+
         return Workers(settings, count, unsubscribe, reread=reread)
     front = FrontProcess(settings)
 

@@ -14,7 +14,6 @@ from bridge.pull.page_import import Tally
 from bridge.pull.pass_summary import summary
 from bridge.pull.poll import Poller
 from bridge.pull.reconcile import Reconciler
-from bridge.requests.link_handlers import LinkRequestHandlers
 from bridge.requests.outcome import RequestEnd, RequestProgress
 from bridge.sources.callback_secret import refuse_configured_secret, rotate
 from bridge.sources.state import SourceState
@@ -37,7 +36,6 @@ class RequestHandlers:
     on_stored: Callable[[Stored], None] | None = None
     fence: LeaderFence = field(default_factory=LeaderFence)
     _handlers: dict[str, Callable[[OperatorRequest, RequestProgress], Awaitable[RequestEnd]]] = field(init=False)
-    _links: LinkRequestHandlers = field(init=False)
 
     def __post_init__(self) -> None:
         """Know the handler of each kind."""
@@ -49,11 +47,14 @@ class RequestHandlers:
             "replay": self._replay,
             "discard": self._discard,
         }
-        self._links = LinkRequestHandlers(self.database, self.fence)
 
     async def handle(self, request: OperatorRequest, progress: RequestProgress) -> RequestEnd:
         """Do it. Raises PermanentError for what cannot be done, and what the flow itself raises."""
-        handle = self._handlers.get(request.kind, self._links.handle)
+        handle = self._handlers.get(request.kind)
+        if handle is None:
+            from bridge.requests.link_handlers import LinkRequestHandlers  # noqa: PLC0415 -- few bridges have links
+
+            handle = LinkRequestHandlers(self.database, self.fence).handle
         return await handle(request, progress)
 
     def _source(self, request: OperatorRequest) -> SourceState:

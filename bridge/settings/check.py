@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from bridge.settings.console import ConsoleSettings, OidcSettings
 from bridge.settings.draft import Draft
-from bridge.settings.kinds import ANY_KIND
+from bridge.settings.kinds import any_kind
 from bridge.settings.model import DatabaseSettings, HttpSettings
 from bridge.settings.section import Key, keys_of
 from bridge.settings.source import SourceSettings, Tmf656Settings
@@ -18,7 +18,7 @@ def check_shape(draft: Draft) -> None:
     if sources is None or isinstance(sources, dict):
         own = [name for name, value in (sources or {}).items() if not isinstance(value, dict)]
         for name in own:
-            if name in keys_of(ANY_KIND):
+            if name in keys_of(any_kind()):
                 wrong = "stands in [sources] itself; a source has a name: write [sources.NAME] above it, [sources.snow]"
             else:
                 wrong = f'should be a table; write [sources.{name}] with url = "…" below it'

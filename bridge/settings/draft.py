@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from bridge.settings.kinds import ANY_KIND, KINDS
+from bridge.settings.kinds import KINDS, any_kind
 from bridge.settings.model import SECTIONS
 from bridge.settings.section import Key, section_of
 from bridge.settings.source import DEFAULT_KIND
@@ -72,7 +72,7 @@ class Draft:
     def source_model(self, name: str) -> type[BaseModel]:
         """The class of a source, by its kind; of a kind that there is not, one with all keys."""
         kind = self.get(("sources", name, "kind"))
-        return KINDS.get(DEFAULT_KIND if kind is None else str(kind), ANY_KIND)
+        return KINDS.get(DEFAULT_KIND if kind is None else str(kind)) or any_kind()
 
     def get(self, key: Key) -> object:
         """The value at `key`, None where there is none."""

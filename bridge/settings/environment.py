@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bridge.settings.console import OidcSettings
 from bridge.settings.draft import Draft, Layer, Origin
-from bridge.settings.kinds import ANY_KIND
+from bridge.settings.kinds import any_kind
 from bridge.settings.links import LinkSettings
 from bridge.settings.model import SECTIONS, model_at
 from bridge.settings.section import Key, keys_of, secret_names, section_of
@@ -68,9 +68,9 @@ def _key_of(path: list[str], sources: list[str]) -> Key | None:
     if tables[0] != "sources" or len(tables) == 1:
         model = model_at(tuple(tables)) if tables[0] in SECTIONS else None
         return (*tables, last) if model is not None and last in keys_of(model) else None
-    if last in keys_of(ANY_KIND):
+    if last in keys_of(any_kind()):
         return ("sources", _configured("__".join(tables[1:]), sources), last)
-    inner = section_of(ANY_KIND.model_fields[tables[-1]]) if tables[-1] in ANY_KIND.model_fields else None
+    inner = section_of(any_kind().model_fields[tables[-1]]) if tables[-1] in any_kind().model_fields else None
     if inner is not None and last in keys_of(inner) and len(tables) > 2:
         return ("sources", _configured("__".join(tables[1:-1]), sources), tables[-1], last)
     return None
@@ -96,6 +96,6 @@ def _configured(name: str, sources: list[str]) -> str:
 def _likely(variable: str, sources: list[str]) -> str:
     known = ["data_dir", *(f"{section}__{key}" for section, model in SECTIONS.items() for key in keys_of(model))]
     known += [f"console__oidc__{key}" for key in keys_of(OidcSettings)]
-    known += [f"sources__{name}__{key}" for name in sources if name for key in keys_of(ANY_KIND)]
+    known += [f"sources__{name}__{key}" for name in sources if name for key in keys_of(any_kind())]
     close = difflib.get_close_matches(variable.upper(), [f"{PREFIX}{key.upper()}" for key in known], n=1, cutoff=0.7)
     return f"; did you mean {close[0]}?" if close else "; a key's variable is BRIDGE_ and its path joined by __"

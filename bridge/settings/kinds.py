@@ -1,5 +1,6 @@
 """The kinds of sources: `kind` in a section [sources.NAME] chooses the class of its settings."""
 
+from functools import cache
 from typing import Annotated, Any, Final
 
 from pydantic import (
@@ -24,8 +25,11 @@ KINDS: Final[dict[str, type[SourceSettings]]] = {
 }
 """The class of a source by its `kind`."""
 
-ANY_KIND: Final[type[SourceSettings]] = create_model("AnyKind", __base__=tuple(KINDS.values()))
-"""Has the keys of all kinds; for questions about a key where the kind is not known."""
+
+@cache
+def any_kind() -> type[SourceSettings]:
+    """Return a class that has the keys of all kinds; for questions about a key where the kind is not known."""
+    return create_model("AnyKind", __base__=tuple(KINDS.values()))
 
 
 def _by_kind(value: Any, _: ValidatorFunctionWrapHandler, info: ValidationInfo) -> SourceSettings:

@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 
 from bridge.settings.console import ConsoleSettings
 from bridge.settings.dsn import read_dsn
-from bridge.settings.kinds import ANY_KIND, SourceOfKind
+from bridge.settings.kinds import SourceOfKind, any_kind
 from bridge.settings.links import LinkFieldSettings, LinkSettings
 from bridge.settings.section import Key, Section, secret_names, section_of, text_of
 from bridge.settings.values import (
@@ -207,7 +207,7 @@ def model_at(key: Key) -> type[BaseModel] | None:
         if model is Settings and name == "sources":
             if len(rest) == 1:
                 return None
-            model, rest = ANY_KIND, tuple(below[1:])
+            model, rest = any_kind(), tuple(below[1:])
             continue
         field = model.model_fields.get(name)
         section = section_of(field) if field is not None else None

@@ -5,17 +5,24 @@ classes serve a source is decided in `bridge.bootstrap`. Clients raise Transient
 the system asked for a pause) and PermanentError, nothing else.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 
 from bridge.domain.completeness import Completeness
 from bridge.domain.hub import HubAbsentError, Registration
+from bridge.domain.notice import Notice
 from bridge.domain.observation import Observation, Via
+from bridge.domain.ticket_system import TicketWriter
 from bridge.domain.vocabulary import SourceVocabulary
 from bridge.http.list_page import Fetched, ListPage
+from bridge.http.request import OnRequest
 from bridge.http.row import Row
+from bridge.settings import SourceSettings
+
+SettingsOfKind_contra = TypeVar("SettingsOfKind_contra", bound=SourceSettings, contravariant=True)
+ClientOfKind = TypeVar("ClientOfKind")
 
 
 class ProblemPages(Protocol):
@@ -158,4 +165,27 @@ class ProblemReader(Protocol):
 
     def withheld(self, summary: Mapping[str, Any], whole: Mapping[str, Any]) -> frozenset[str]:
         """Return the attributes that a row lacks and the whole problem has."""
+        ...
+
+
+class SystemKind(Protocol[SettingsOfKind_contra, ClientOfKind]):
+    """Makes what serves the sources of one kind, whose settings and clients have classes of their own."""
+
+    def client(self, name: str, settings: SettingsOfKind_contra, on_request: OnRequest, /) -> ClientOfKind:
+        """Make the client of a source; `on_request` is called for each request."""
+        ...
+
+    def writer(
+        self,
+        client: ClientOfKind,
+        settings: SettingsOfKind_contra,
+        version: Callable[[], str | None],
+        vocabulary: SourceVocabulary,
+        /,
+    ) -> TicketWriter:
+        """Make what writes tickets to a source. `version` returns that of the model, found out so far."""
+        ...
+
+    async def notices(self, client: ClientOfKind, /) -> list[Notice]:
+        """Look at what only this kind of system has, and what its settings rely on."""
         ...

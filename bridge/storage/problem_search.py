@@ -1,5 +1,5 @@
 """Words and references that the console searches: `bridge.problem_search`, a row for each problem that is to have one
-(`sql/migrations/0016_problem_search.sql`).
+(`sql/migrations/0013_problem_search.sql`).
 
 As with summaries there are two ways to go on: `follow` takes the problems that changed since (bridge.change), `scan`
 all problems one after the other, where there are no words yet or others than wanted. Each step is bounded, runs in the
