@@ -56,8 +56,9 @@ class RuleDecisions:
         if link is None or run is None:
             return
         try:
-            await self._decided(run, connection, link)
-            await want_copies(connection, run, link)
+            async with connection.transaction():  # a savepoint: a statement that failed must not undo the caller's
+                await self._decided(run, connection, link)
+                await want_copies(connection, run, link)
         except BridgeError:
             raise
         except Exception:  # the bulkhead: what came of the write is stored all the same, and the decider looks again

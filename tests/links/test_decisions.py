@@ -8,7 +8,7 @@ from bridge.links.decided_write import UndecidableNowError
 from bridge.links.decisions import RuleDecisions
 from bridge.schedule import now
 from bridge.storage import outbox
-from bridge.storage.database import Database
+from bridge.storage.database import Connection, Database
 from bridge.storage.outbox import WriteOutcome
 from tests.links.rule_rig import RuleRig, problem
 
@@ -105,6 +105,24 @@ async def test_after_a_write_its_link_is_decided_again(rig: RuleRig) -> None:
         await decisions.again(connection, 999)
     [row] = await rig.open_writes()
     assert row.fields["title"]["to"] == "y"
+
+
+async def test_what_fails_in_the_database_while_deciding_undoes_nothing_of_the_write(
+    rig: RuleRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The defect: Postgres answers a COMMIT after a failed statement with ROLLBACK, which nobody noticed."""
+    decisions, _ = await in_step(rig)
+    [link] = await rig.links()
+
+    async def fail(_: RuleDecisions, _run: object, connection: Connection, _link: object) -> None:
+        await connection.execute("select 1 / 0")
+
+    monkeypatch.setattr(RuleDecisions, "_decided", fail)
+    async with rig.database.transaction() as connection:
+        await connection.execute("update bridge.link set state_reason = 'written' where id = $1", link.id)
+        await decisions.again(connection, link.id)
+    async with rig.database.connection() as connection:
+        assert await connection.fetchval("select state_reason from bridge.link where id = $1", link.id) == "written"
 
 
 async def test_a_rule_that_does_not_run_writes_nothing(rig: RuleRig) -> None:
