@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from bridge.cli.options import Config, Json, on_loop, require_data
+from bridge.cli.options import Config, Json, on_loop, require_data, settings_for
 from bridge.cli.terminal import json_text, safe_line
 from bridge.errors import BridgeError
 from bridge.settings import Settings, trace
@@ -44,6 +44,7 @@ def config(
     if drop_overlay:
         from bridge.cli.overlay import drop  # noqa: PLC0415 -- a configuration without a database needs no driver
 
+        settings = settings_for(config, quiet=True)
         require_data(settings)
         typer.echo(on_loop(lambda: drop(settings)))
         return
