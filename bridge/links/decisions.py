@@ -23,6 +23,7 @@ from bridge.schedule import now
 from bridge.storage import conflict
 from bridge.storage import link as link_table
 from bridge.storage.database import Connection
+from bridge.storage.errors import sqlstate_of
 from bridge.storage.link import LinkRow
 from bridge.storage.outbox import OutboxRow, WriteKind
 
@@ -56,12 +57,14 @@ class RuleDecisions:
         if link is None or run is None:
             return
         try:
-            async with connection.transaction():  # a savepoint: a statement that failed must not undo the caller's
+            async with connection.transaction():  # what was decided by half is taken back
                 await self._decided(run, connection, link)
                 await want_copies(connection, run, link)
         except BridgeError:
             raise
-        except Exception:  # the bulkhead: what came of the write is stored all the same, and the decider looks again
+        except Exception as error:  # the bulkhead: what came of the write is stored, and the decider looks again
+            if sqlstate_of(error):
+                raise  # Postgres: another writer was faster, or is away; the caller's transaction means as much
             log.exception("link cannot be decided", rule=run.rule.name, link=link_id)
 
     def knows(self, rule_id: int) -> bool:

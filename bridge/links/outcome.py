@@ -15,6 +15,7 @@ from bridge.links.rule_run import RuleRun
 from bridge.storage import conflict, outbox, refetch
 from bridge.storage import link as link_table
 from bridge.storage.database import Connection
+from bridge.storage.errors import sqlstate_of
 from bridge.storage.link import LinkRow
 
 log = structlog.get_logger(__name__)
@@ -64,6 +65,8 @@ async def decide_contained(
     except BridgeError:
         raise
     except Exception as error:  # the bulkhead: what one link meets is its own
+        if sqlstate_of(error):
+            raise  # the transaction is lost, and what that means is said where it ends
         log.exception("link cannot be decided", rule=run.rule.name, link=row.id)
         return LinkOutcome(replace(row, state_reason=f"cannot be decided: {unexpected(error)}")), error
 

@@ -38,7 +38,7 @@ do $$
 declare
     granting regprocedure;
 begin
-    if has_schema_privilege('bridge_front', 'bridge', 'usage') then
+    if has_schema_privilege('bridge_front', to_regnamespace('bridge')::oid, 'usage') then
         return;
     end if;
     for granting in

@@ -35,10 +35,10 @@ def hide(value: str) -> None:
 
 def mask(text: str) -> str:
     """Return `text` with everything secret in it replaced by stars."""
-    if _hidden_pattern is not None:
-        text = _hidden_pattern.sub(MASK, text)
+    if "=" in text:  # before the hidden values: one of them may be the word "password"
+        text = _NAMED_PASSWORD.sub(rf"\g<1>{MASK}", text)
     if "://" in text:
         text = _URL_PASSWORD.sub(rf"\g<1>:{MASK}@", text)
     if "/listener/" in text:
         text = _CALLBACK.sub(rf"\g<1>{MASK}", text)
-    return _NAMED_PASSWORD.sub(rf"\g<1>{MASK}", text) if "=" in text else text
+    return text if _hidden_pattern is None else _hidden_pattern.sub(MASK, text)

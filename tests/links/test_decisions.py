@@ -9,6 +9,7 @@ from bridge.links.decisions import RuleDecisions
 from bridge.schedule import now
 from bridge.storage import outbox
 from bridge.storage.database import Connection, Database
+from bridge.storage.errors import ConcurrentUpdateError, RefusedError
 from bridge.storage.outbox import WriteOutcome
 from tests.links.rule_rig import RuleRig, problem
 
@@ -107,15 +108,32 @@ async def test_after_a_write_its_link_is_decided_again(rig: RuleRig) -> None:
     assert row.fields["title"]["to"] == "y"
 
 
-async def test_what_fails_in_the_database_while_deciding_undoes_nothing_of_the_write(
-    rig: RuleRig, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("state", "meaning"), [("40P01", ConcurrentUpdateError), ("22012", RefusedError)])
+async def test_an_error_of_postgres_while_deciding_fails_the_transaction(
+    rig: RuleRig, monkeypatch: pytest.MonkeyPatch, state: str, meaning: type[Exception]
 ) -> None:
-    """The defect: Postgres answers a COMMIT after a failed statement with ROLLBACK, which nobody noticed."""
+    """The defect: a deadlock was contained. Its COMMIT was a rollback, and the write counted as done."""
     decisions, _ = await in_step(rig)
     [link] = await rig.links()
 
     async def fail(_: RuleDecisions, _run: object, connection: Connection, _link: object) -> None:
-        await connection.execute("select 1 / 0")
+        await connection.execute(f"do $$ begin raise exception using errcode = '{state}'; end $$")
+
+    monkeypatch.setattr(RuleDecisions, "_decided", fail)
+    with pytest.raises(meaning):
+        async with rig.database.transaction() as connection:
+            await decisions.again(connection, link.id)
+
+
+async def test_an_error_of_ours_while_deciding_takes_back_the_deciding_alone(
+    rig: RuleRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decisions, _ = await in_step(rig)
+    [link] = await rig.links()
+
+    async def fail(_: RuleDecisions, _run: object, connection: Connection, _link: object) -> None:
+        await connection.execute("update bridge.link set state_reason = 'decided by half'")
+        raise LookupError("a defect")
 
     monkeypatch.setattr(RuleDecisions, "_decided", fail)
     async with rig.database.transaction() as connection:

@@ -15,7 +15,7 @@ from bridge.tmf656 import wire
 pytestmark = pytest.mark.anyio
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
-OF_LINKS = {"link", "outbox", "write", "conflict", "link_note", "sync_quality", "linked_problem"}
+OF_LINKS = {"link", "outbox", "write", "conflict", "link_note", "sync_quality", "linked_problem", "link_drift"}
 """Views of two-way synchronisation, in which two tickets stand side by side."""
 CHILDREN = {
     "affected_location",

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.telemetry import redaction
 from bridge.telemetry.redaction import MASK, hide, mask
 
 
@@ -40,3 +41,12 @@ def test_a_hidden_value_is_masked_plain_and_percent_encoded(secret: str) -> None
 def test_a_value_too_short_to_be_told_from_a_word_is_not_hidden() -> None:
     hide("abc")
     assert mask("abcdef") == "abcdef"
+
+
+def test_a_secret_that_is_a_word_of_ours_uncovers_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The defect: where somebody's password is "password", `password=…` was no longer known by its name."""
+    monkeypatch.setattr(redaction, "_hidden", frozenset())
+    monkeypatch.setattr(redaction, "_hidden_pattern", None)
+    hide("password")
+    assert "s3cret" not in mask("host=db password=s3cret sslpassword=s3cret2")
+    assert "s3cret" not in mask("http://password:s3cret@host/listener/password/s3cret")
