@@ -22,6 +22,7 @@ from hypothesis import settings
 from bridge.postgres.embedded import Embedded, embedded
 from bridge.storage import migrations, partition
 from bridge.storage.database import Database, opened
+from bridge.telemetry import redaction
 
 # the same examples on every run of CI, others at every desk
 settings.register_profile("bridge", database=None, deadline=None, derandomize=os.environ.get("CI") == "true")
@@ -159,3 +160,17 @@ def no_bridge_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings of the machine's environment stay out of the tests."""
     for name in [name for name in os.environ if name.startswith("BRIDGE_")]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def secrets_of_one_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget after a test what it had hidden from logs: its words may stand in what the next one reads."""
+    monkeypatch.setattr(redaction, "_hidden", redaction._hidden)
+    monkeypatch.setattr(redaction, "_hidden_pattern", redaction._hidden_pattern)
+
+
+@pytest.fixture
+def nothing_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget what fixtures of this process have hidden, too."""
+    monkeypatch.setattr(redaction, "_hidden", frozenset())
+    monkeypatch.setattr(redaction, "_hidden_pattern", None)

@@ -188,6 +188,7 @@ def test_a_pause_that_is_none_is_not_one(asked: float) -> None:
     assert 0.4 <= Backoff().next_seconds(asked) <= 0.8
 
 
+@pytest.mark.usefixtures("nothing_hidden")
 async def test_an_error_that_is_kept_can_be_stored_and_holds_no_secret() -> None:
     job = Job("poll", Metrics(), "snow")
     text = "nul \0, half \ud800, postgresql://bridge:pa55w0rd@host/x " + "x" * 10_000_000

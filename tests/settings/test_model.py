@@ -18,6 +18,7 @@ def test_intervals_are_bounded(faults: Faults, text: str) -> None:
     assert fault.startswith("sources.snow.poll_interval_seconds = ")
 
 
+@pytest.mark.usefixtures("nothing_hidden")
 def test_secrets_are_shown_nowhere(configured: Load) -> None:
     settings = configured(
         f'[database]\ndsn = "postgresql://u:{SECRET}@h:1/d?sslpassword={SECRET}"\n'
