@@ -7,8 +7,15 @@ import anyio
 
 async def blocked(connection: Any, pid: int) -> None:
     """Return when the session with this process id waits for another one's lock; TimeoutError after 20 seconds."""
+    await _true(connection, "select cardinality(pg_blocking_pids($1)) > 0", pid)
+
+
+async def asleep(connection: Any, pid: int) -> None:
+    """Return when the session with this process id is in `pg_sleep`; TimeoutError after 20 seconds."""
+    await _true(connection, "select wait_event = 'PgSleep' from pg_stat_activity where pid = $1", pid)
+
+
+async def _true(connection: Any, query: str, pid: int) -> None:
     with anyio.fail_after(20):
-        while not await connection.fetchval(  # noqa: ASYNC110 -- another session makes it true
-            "select cardinality(pg_blocking_pids($1)) > 0", pid
-        ):
+        while not await connection.fetchval(query, pid):  # noqa: ASYNC110 -- another session makes it true
             await anyio.sleep(0.01)

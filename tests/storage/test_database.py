@@ -17,6 +17,7 @@ from bridge.storage.database import Database, opened
 from bridge.storage.dead_letter import DeadLetter
 from bridge.storage.errors import TooSlowError
 from bridge.storage.observation_store import store_items
+from tests.locks import asleep
 
 pytestmark = pytest.mark.anyio
 
@@ -33,6 +34,16 @@ async def pid_of(database: Database) -> int:
     async with database.session() as connection:
         pid: int = await connection.fetchval(PID)
     return pid
+
+
+async def cancel_once_it_sleeps(dsn: str, pid: int, scope: anyio.CancelScope) -> None:
+    """Postgres ignores a request to cancel that comes before the statement does, so wait until the session sleeps."""
+    admin = await asyncpg.connect(dsn)
+    try:
+        await asleep(admin, pid)
+    finally:
+        scope.cancel()
+        admin.terminate()
 
 
 async def end(dsn: str, pid: int) -> None:
@@ -59,12 +70,12 @@ async def test_the_transaction_of_a_cancelled_task_is_rolled_back_and_nothing_is
     async with opened(dsn, min_size=1, max_size=1, wait=False) as database:
         pid = await pid_of(database)
         with anyio.CancelScope() as scope:
-            async with database.session() as connection:
+            async with database.session() as connection, anyio.create_task_group() as beside:
                 if at == "begin":
                     scope.cancel()
                 await connection.transaction().start()
                 await connection.execute("insert into bridge.source (name) values ('half done')")
-                scope.cancel()
+                beside.start_soon(cancel_once_it_sleeps, dsn, pid, scope)
                 await connection.execute("select pg_sleep(60)")
         assert scope.cancelled_caught
         async with database.session() as connection:
@@ -129,10 +140,11 @@ async def test_one_that_took_too_long_is_not_lent_again(dsn: str) -> None:
 
 async def test_one_whose_borrower_was_stopped_is_lent_clean(dsn: str) -> None:
     async with opened(dsn, min_size=1, max_size=1, wait=False) as database:
-        await pid_of(database)
-        with anyio.move_on_after(0.2) as stopped:
-            async with database.transaction() as connection:
+        pid = await pid_of(database)
+        with anyio.CancelScope() as stopped:
+            async with database.transaction() as connection, anyio.create_task_group() as beside:
                 await connection.execute("create table public.half ()")
+                beside.start_soon(cancel_once_it_sleeps, dsn, pid, stopped)
                 await connection.execute("select pg_sleep(60)")
         assert stopped.cancelled_caught
         async with database.session() as connection:
