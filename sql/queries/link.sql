@@ -28,7 +28,7 @@ where l.id = any($1::bigint[])
 order by l.id;
 
 -- name: lock
--- The same rows, locked in the order of their ids.
+-- The same rows, locked in the order of their ids; rows that refer to them can still be added.
 select
     l.id, l.rule_id, l.generation, l.revision, l.origin, l.state, l.state_reason, l.state_since, l.key, l.left_id, l.right_id,
     l.left_revision, l.right_revision, l.base, l.left_mark, l.right_mark, l.intent, l.created_at, l.linked_at, l.checked_at, l.behind_since,
@@ -36,7 +36,7 @@ select
 from bridge.link as l
 where l.id = any($1::bigint[])
 order by l.id
-for update;
+for no key update;
 
 -- name: of_tickets
 -- Ids of the links of these tickets of a rule, unlinked ones too.

@@ -33,7 +33,8 @@ order by r.name;
 
 -- name: lock
 -- The position of a rule, locked against other deciders and against a change of its state. from_other_server: it never followed, or the position
--- counts transactions of another server, from whose dump this database was restored.
+-- counts transactions of another server, from whose dump this database was restored. No stronger lock: it would keep senders from writing links of
+-- the rule, which refer to it, and they hold links that the decider waits for.
 select
     r.state,
     r.settings_hash,
@@ -45,7 +46,7 @@ select
     r.walked_at
 from bridge.link_rule as r
 where r.id = $1
-for update of r;
+for no key update of r;
 
 -- name: begin_walk
 -- Start at the first ticket, and follow the changes from now on.

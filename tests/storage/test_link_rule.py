@@ -1,11 +1,12 @@
 """A rule keeps what a person set, starts a walk when its settings change, and moves its position with its decisions."""
 
+import msgspec
 import pytest
 
 from bridge.domain.stream_event import Position
-from bridge.storage import last_pass, link_rule
+from bridge.storage import last_pass, link, link_rule, outbox
 from bridge.storage.database import Database
-from tests.link_tables import NOON, add_rule
+from tests.link_tables import NOON, add_links, add_rule, wanted
 
 pytestmark = pytest.mark.anyio
 
@@ -108,3 +109,30 @@ async def test_only_a_complete_pass_since_then_counts(database: Database) -> Non
         )
         assert await link_rule.complete_since(connection, left, row.created_at)
         assert "reconcile" in await last_pass.find(connection, left)
+
+
+async def test_a_link_is_written_twice_while_the_decider_holds_its_rule(database: Database) -> None:
+    """The second write of one transaction asks Postgres for the rule that the link refers to."""
+    rule, _, _ = await add_rule(database)
+    async with database.transaction() as connection:
+        [number] = await add_links(connection, rule)
+    async with database.transaction() as deciding:
+        await link_rule.lock(deciding, rule)
+        async with database.transaction() as sending:
+            await sending.execute("set local lock_timeout = '5s'")
+            for reason in ("first", "second"):
+                row = (await link.lock(sending, [number]))[number]
+                await link.save(sending, [msgspec.structs.replace(row, state_reason=reason)])
+    async with database.connection() as connection:
+        assert (await link.read(connection, [number]))[number].state_reason == "second"
+
+
+async def test_what_refers_to_a_link_is_added_while_another_transaction_has_it_locked(database: Database) -> None:
+    rule, _, right = await add_rule(database)
+    async with database.transaction() as connection:
+        [number] = await add_links(connection, rule)
+    async with database.transaction() as deciding:
+        await link.lock(deciding, [number])
+        async with database.transaction() as adding:
+            await adding.execute("set local lock_timeout = '5s'")
+            await outbox.put(adding, [wanted(number, rule, right)])

@@ -231,8 +231,13 @@ async def followed(bench: Bench) -> AsyncIterator[Measure]:
     for number in range(3):
         other = f"other{number}"
         more[f"sources.{other}"] = {"url": await bench.source(0), "write": True, "push": False}
-        sides = {"left": SOURCE, "right": other, "preset": "tmf656-tmf656", "create": "none"}
-        more |= {f"links.{other}": sides, f"links.{other}.match": {"by": ["key", "name = name"]}}
+        sides = {"left": SOURCE, "right": other, "preset": "none", "create": "none"}
+        title = {"left": "name", "right": "name", "direction": "left_to_right"}
+        more |= {
+            f"links.{other}": sides,
+            f"links.{other}.match": {"by": ["key", "name = name"]},
+            f"links.{other}.fields.title": title,
+        }
     own = await bench.shared_bridge("followed", more=more)
     await bench.load(own.port, seconds=1.0)
 
