@@ -3,11 +3,13 @@
     python -m tests.bench.users URL TOKEN --live 10 --impatient 0
 
 *Live* ones do what `live.js` does: they read `/live`, and ask for the list again when something changed, once a second
-at most, and a slow one for a sixth of the time. *Impatient* ones ask again as soon as they are answered, whatever
-Retry-After says. `ready` is printed when each has been answered once; on SIGTERM a line of JSON says what they saw.
+at most, and a slow one for a sixth of the time; 204 says that they have it already. *Impatient* ones ask again as soon
+as they are answered, whatever Retry-After says. `ready` is printed when each has been answered once; on SIGTERM a line
+of JSON says what they saw.
 """
 
 import argparse
+import re
 import signal
 import sys
 from collections import Counter
@@ -22,6 +24,7 @@ _LEAST_SECONDS = 1.0
 _SHARE = 5
 _TIMEOUT_SECONDS = 30
 _LIST = "/problems"
+_DIGEST = re.compile(rb'data-digest="([^"]*)"')
 
 
 @dataclass(slots=True)
@@ -39,9 +42,10 @@ class Seen:
         facts = {
             "pages": self.statuses[200],
             "page_p95_ms": p95,
+            "unchanged": self.statuses[204],
             "busy": self.statuses[503],
             "busy_without_retry_after": self.without_retry_after,
-            "other": sum(number for status, number in self.statuses.items() if status not in (200, 503)),
+            "other": sum(number for status, number in self.statuses.items() if status not in (200, 204, 503)),
         }
         return orjson.dumps(facts)
 
@@ -53,16 +57,20 @@ class User:
     session: aiohttp.ClientSession
     url: str
     seen: Seen
+    digest: str = "none"
 
-    async def look(self) -> float:
+    async def look(self, *, live: bool = False) -> float:
         """Ask for the list; return how many seconds that took."""
         began = perf_counter()
-        async with self.session.get(f"{self.url}{_LIST}", headers={"X-Live": "1"}, allow_redirects=False) as answer:
-            await answer.read()
+        headers = {"X-Live": self.digest} if live else {}
+        async with self.session.get(f"{self.url}{_LIST}", headers=headers, allow_redirects=False) as answer:
+            page = await answer.read()
         seconds = perf_counter() - began
         self.seen.statuses[answer.status] += 1
         if answer.status == 200:
             self.seen.pages_ms.append(seconds * 1000)
+            found = _DIGEST.search(page)
+            self.digest = found[1].decode() if found else self.digest
         elif answer.status == 503 and "Retry-After" not in answer.headers:
             self.seen.without_retry_after += 1
         return seconds
@@ -74,8 +82,8 @@ class User:
         async with self.session.get(f"{self.url}/live", timeout=aiohttp.ClientTimeout(None)) as stream:
             while line := await stream.content.readline():
                 if line.startswith(b"event: changed"):
-                    seconds = await self.look()
-                    await anyio.sleep(max(_LEAST_SECONDS, _SHARE * seconds))
+                    seconds = await self.look(live=True)
+                    await anyio.sleep(max(_LEAST_SECONDS - seconds, _SHARE * seconds))
 
     async def impatient(self, first: anyio.Event) -> None:
         """Look all the time."""

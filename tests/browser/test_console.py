@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from bridge.domain.access import Permission
 from bridge.settings import Settings
@@ -90,6 +90,28 @@ async def test_a_change_appears_by_itself_and_not_while_paused(console: Browser,
         await live.click()
         await expect(page.locator('tr[data-key="sim/SP-later"]')).to_be_visible()
         assert tab.complaints == []
+
+
+async def test_a_live_list_stays_while_the_console_is_busy_and_comes_up_to_date(
+    console: Browser, hear: Any, open_tab: Any
+) -> None:
+    async with open_tab(console.url) as tab:
+        page, refused = tab.page, 0
+
+        async def busy_once(route: Route) -> None:
+            nonlocal refused
+            if refused or "x-live" not in route.request.headers:
+                await route.fallback()
+                return
+            refused += 1
+            await route.fulfill(status=503, body="<main id=main>busy</main>", content_type="text/html")
+
+        await page.route("**/problems", busy_once)
+        await tab.open("/problems")
+        await hear("SP-new", 200, name="just now")
+        await expect(page.locator('tr[data-key="sim/SP-new"]')).to_be_visible()
+        await expect(page.locator("#live")).to_have_text("Live: on")
+        assert refused == 1
 
 
 async def test_it_works_by_keys_alone(console: Browser, open_tab: Any) -> None:

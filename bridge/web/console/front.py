@@ -127,6 +127,7 @@ class Front:
             address_of=authenticator.address,
             confirm=Confirmation(credentials).require,
             metrics=self.metrics,
+            mark=lambda: self._changes.mark,
         )
         raise_file_limit(_MOST_CONNECTIONS)
         options = ServerOptions(
@@ -145,6 +146,7 @@ class Front:
                 tasks.start_soon(certificates.watch)
             tasks.start_soon(self._keep_database, site)
             tasks.start_soon(self._count_sessions, site)
+            tasks.start_soon(self._changes.announce)
             log.info("console is served", url=site.url)
             if self.on_ready is not None:
                 self.on_ready(site.url)

@@ -63,6 +63,10 @@ class Layout:
         }
         return self._templates.get_template(template).render(shown | dict(values))
 
+    def render_part(self, template: str, values: Mapping[str, Any]) -> str:
+        """Return a part of a page, the same for everybody: who asks is not known to it."""
+        return self._templates.get_template(template).render(values)
+
 
 def duration(seconds: float) -> str:
     """Write a length of time with its largest units; a negative one, of clocks that differ, is 0 s.

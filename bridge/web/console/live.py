@@ -1,10 +1,15 @@
 """Tells browsers that something changed: `/live`, server-sent events without content.
 
 One connection listens for all of them. A browser then asks for its own list again, with its own rights, so that nothing
-of a problem is sent here. One event a second at most, however much changes. An event is sent whenever the connection
-was lost meanwhile, because what changed then is not known.
+of a problem is sent here. However much changes, that is announced once a second at most and to all browsers at the same
+time, so that those who look at the same list can share it (`bridge.web.console.live_part`). It is announced whenever
+the connection was lost meanwhile, too, because what changed then is not known.
+
+A page holds the mark of what had been announced before it was read, and its stream begins there: nothing is missed
+between both, nor while a browser connects again (`Last-Event-ID`).
 """
 
+import secrets
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -30,15 +35,22 @@ _HEARTBEAT_SECONDS: Final = 15.0
 _STALLED_SECONDS: Final = 30.0
 _LOOK_SECONDS: Final = 5.0
 """How often the listening connection is tried: one that leads nowhere says nothing by itself."""
-_CHANGED: Final = b"event: changed\ndata: {}\n\n"
 
 
 @dataclass(slots=True)
 class ChangeSignal:
-    """Counts the changes announced; any request may wait for the next."""
+    """Counts the changes that Postgres reported (`heard`) and announces them; any request may wait for the next."""
 
     heard: int = 0
+    _announced: int = 0
+    _process: str = field(default_factory=lambda: secrets.token_hex(4))
     _event: anyio.Event = field(default_factory=anyio.Event)
+    _announcement: anyio.Event = field(default_factory=anyio.Event)
+
+    @property
+    def mark(self) -> str:
+        """What was announced so far; another process has other marks."""
+        return f"{self._process}-{self._announced}"
 
     def ring(self) -> None:
         """Wake all who wait."""
@@ -50,6 +62,22 @@ class ChangeSignal:
         """Return once there were more changes than that."""
         while self.heard == heard:
             await self._event.wait()
+
+    async def beyond(self, mark: str) -> None:
+        """Return once something else than that was announced."""
+        while self.mark == mark:
+            await self._announcement.wait()
+
+    async def announce(self) -> None:
+        """Announce each change at once, and those of the second after it together; until cancelled."""
+        heard = 0
+        while True:
+            await self.after(heard)
+            heard = self.heard
+            self._announced += 1
+            self._announcement.set()
+            self._announcement = anyio.Event()
+            await anyio.sleep(_PAUSE_SECONDS)
 
     async def listen(self, database: Database) -> None:
         """Ring for every change, until cancelled."""
@@ -88,28 +116,27 @@ class LivePages:
         refuse_head(visit)
         if self._streams >= MOST_STREAMS:
             raise Refusal(503, "streams_full", "Too many pages are live: load yours again.", retry_after_seconds=30)
+        since = visit.request.headers.get("Last-Event-ID") or visit.query.get("since", [""])[-1]
         self._streams += 1
         try:
             response = web.StreamResponse(headers=dict(PAGE_HEADERS) | {"X-Accel-Buffering": "no"})
             response.content_type = "text/event-stream"
             await response.prepare(visit.request)
-            await self._send(response)
+            await self._send(response, since or self.signal.mark)
         finally:
             self._streams -= 1
         return response
 
-    async def _send(self, response: web.StreamResponse) -> None:
-        heard = self.signal.heard
+    async def _send(self, response: web.StreamResponse, mark: str) -> None:
         await _write(response, b"retry: 2000\n\n")
         while True:
-            changed = False
             with anyio.move_on_after(_HEARTBEAT_SECONDS):
-                await self.signal.after(heard)
-                changed = True
-            heard = self.signal.heard
-            if not await _write(response, _CHANGED if changed else b": nothing new\n\n"):
+                await self.signal.beyond(mark)
+            changed = mark != self.signal.mark
+            mark = self.signal.mark
+            event = f"id: {mark}\nevent: changed\ndata: {{}}\n\n" if changed else ": nothing new\n\n"
+            if not await _write(response, event.encode()):
                 return
-            await anyio.sleep(_PAUSE_SECONDS)
 
 
 async def _write(response: web.StreamResponse, part: bytes) -> bool:

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlencode
 
 import anyio
 from aiohttp import hdrs, web
+from markupsafe import Markup
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -30,6 +31,7 @@ from bridge.domain.status import Status
 from bridge.storage import problem_list
 from bridge.storage.list_order import CursorError
 from bridge.web.console.exports import ExportSlots
+from bridge.web.console.live_part import LIVE_HEADER, LivePart, LiveParts, digest_of
 from bridge.web.console.problem_counts import FACETS, Numbers, ProblemCounts, has_numbers, numbers, total
 from bridge.web.console.route import ConsoleRoute
 from bridge.web.console.site import PAGE_HEADERS
@@ -110,18 +112,51 @@ class ProblemListPages:
 
     counts: ProblemCounts = field(default_factory=ProblemCounts)
     _exports: ExportSlots = field(default_factory=ExportSlots)
+    _parts: LiveParts = field(default_factory=LiveParts)
     _extra: Sequence[str] = ()
     _extra_until: float = float("-inf")
 
     def routes(self) -> tuple[ConsoleRoute, ...]:
         """Return them."""
         return (
-            ConsoleRoute(hdrs.METH_GET, "/problems", Permission.READ_PROBLEMS, self._show, navigation="Problems"),
+            ConsoleRoute(
+                hdrs.METH_GET, "/problems", Permission.READ_PROBLEMS, self._show, navigation="Problems", shares=True
+            ),
             ConsoleRoute(hdrs.METH_GET, "/problems.csv", Permission.EXPORT_PROBLEMS, self._export),
         )
 
     async def _show(self, visit: Visit) -> web.StreamResponse:
-        query, now = await self._query_of(visit), datetime.now(UTC)
+        query = await self._query_of(visit)
+        here = address_of(query)
+        if LIVE_HEADER in visit.request.headers:
+            part = await self._parts.at(visit.mark, here, lambda: self._part_in_slot(visit, query))
+            return part.answer(visit.request)
+        part = await self._parts.fresh(here, lambda: self._part(visit, query))
+        response = visit.page(
+            "problems.html",
+            part=Markup(part.text),  # noqa: S704  # nosec B704 -- a template of ours wrote and escaped it
+            csv=address_of(query.first_page(), "/problems.csv"),
+            is_live=not query.after and query.as_of is None,
+            views=[(text, name, _is_view(query, name)) for name, text in _VIEW_NAMES.items()],
+        )
+        if "HX-Request" in visit.request.headers:
+            response.headers["HX-Push-Url"] = f"{visit.layout.prefix}{here}"
+        return response
+
+    async def _part_in_slot(self, visit: Visit, query: ProblemQuery) -> LivePart:
+        async with visit.slot():
+            return await self._part(visit, query)
+
+    async def _part(self, visit: Visit, query: ProblemQuery) -> LivePart:
+        """Read the list for everybody who looks at it now."""
+        now = datetime.now(UTC)
+        values = await self._list(visit, query, now)
+        digest = digest_of(values, now)
+        shown = values | {"at": now, "digest": digest}
+        return LivePart(digest, lambda: visit.layout.render_part("problem_list.html", shown))
+
+    async def _list(self, visit: Visit, query: ProblemQuery, now: datetime) -> dict[str, Any]:
+        """Read the list, as its template shows it: nothing in it depends on who asks."""
         counted = numbers(await self.counts.facets(visit), query) if has_numbers(query) else None
         about = None if counted is None else total(counted, query)
         async with visit.reading() as connection:
@@ -131,30 +166,22 @@ class ProblemListPages:
             except CursorError as error:
                 message = "after= is no place in this list: leave it out to begin with the first page."
                 raise Refusal(400, "bad_parameter", message) from error
-        response = visit.page(
-            "problems.html",
-            query=query,
-            rows=page.rows,
-            at=now,
-            heads=[_head(column, query) for column in query.col],
-            counted=page.counted if about is None else about,
-            more=page.more,
-            behind=page.behind,
-            choices=_choices(query, list(sources), counted),
-            applied=_applied(query),
-            views=[(text, name, _is_view(query, name)) for name, text in _VIEW_NAMES.items()],
-            shows=[(one.value, text) for one, text in _SHOW_NAMES.items()],
-            columns=[(one, _heading(one)) for one in (*COLUMNS, *self._extra)],
-            limits=LIMITS,
-            older=address_of(replace(query, after=page.after)) if page.after else "",
-            newest=address_of(query.first_page()) if query.after else "",
-            here=address_of(query),
-            csv=address_of(query.first_page(), "/problems.csv"),
-            is_live=not query.after and query.as_of is None,
-        )
-        if "HX-Request" in visit.request.headers and "X-Live" not in visit.request.headers:
-            response.headers["HX-Push-Url"] = f"{visit.layout.prefix}{address_of(query)}"
-        return response
+        return {
+            "query": query,
+            "rows": page.rows,
+            "heads": [_head(column, query) for column in query.col],
+            "counted": page.counted if about is None else about,
+            "more": page.more,
+            "behind": page.behind,
+            "choices": _choices(query, list(sources), counted),
+            "applied": _applied(query),
+            "shows": [(one.value, text) for one, text in _SHOW_NAMES.items()],
+            "columns": [(one, _heading(one)) for one in (*COLUMNS, *self._extra)],
+            "limits": LIMITS,
+            "older": address_of(replace(query, after=page.after)) if page.after else "",
+            "newest": address_of(query.first_page()) if query.after else "",
+            "here": address_of(query),
+        }
 
     async def _export(self, visit: Visit) -> web.StreamResponse:
         refuse_head(visit)

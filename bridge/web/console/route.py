@@ -12,6 +12,7 @@ from aiohttp import hdrs, web
 from msgspec import Struct
 
 from bridge.domain.access import Permission
+from bridge.web.console.live_part import LIVE_HEADER
 
 if TYPE_CHECKING:
     from bridge.web.console.visit import Visit
@@ -23,7 +24,8 @@ SAFE_METHODS = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
 class ConsoleRoute(Struct, frozen=True):
     """One method of one path. `navigation`: its name among the links at the top of every page. `page`: people look at
     it, so a request without login is sent to the login page. `holds_slot`:
-    it counts among the requests that are answered at a time; a stream does not.
+    it counts among the requests that are answered at a time; a stream does not. `shares`: what a live page asks for
+    (`LIVE_HEADER`) does not either, because many wait for one.
     """
 
     method: str
@@ -33,6 +35,11 @@ class ConsoleRoute(Struct, frozen=True):
     navigation: str = ""
     page: bool = True
     holds_slot: bool = True
+    shares: bool = False
+
+    def holds_slot_for(self, request: web.BaseRequest) -> bool:
+        """Does this request count among those?"""
+        return self.holds_slot and not (self.shares and LIVE_HEADER in request.headers)
 
 
 class Found(Struct, frozen=True):

@@ -1,18 +1,19 @@
 """Answers every request to the console: route, login, permission, origin, then the page; failures become pages.
 
 Where no login is needed nothing is asked of Postgres. While Postgres is away every other page is answered 503 within a
-second, says so, and loads itself again. More requests at a time than there are slots are answered 503 at once: pages
-are drawn by one process, and a queue would only make all of them late.
+second, says so, and loads itself again. More requests at a time than there are slots wait for a moment, then they are
+answered 503: pages are drawn by one process, and a longer queue would only make all of them late.
 """
 
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from math import ceil
 from time import monotonic
 from typing import Any, Final
 from urllib.parse import quote
 
+import anyio
 import structlog
 from aiohttp import hdrs, web
 
@@ -51,6 +52,8 @@ PAGE_HEADERS: Final = {
     "Referrer-Policy": "same-origin",
 }
 _SLOTS = 16
+_WAIT_SECONDS = 0.5
+"""Who loads pages without a pause does so no faster."""
 _AGAIN_SECONDS = 2
 _STATEMENT_TIMEOUT = "57014"
 _TOO_SLOW = "too_slow"
@@ -84,9 +87,10 @@ class Site:
     address_of: Callable[[web.BaseRequest], str] = lambda request: request.remote or ""
     confirm: Callable[..., Awaitable[None]] | None = None
     metrics: ConsoleMetrics | None = None
+    mark: Callable[[], str] = str
     layout: Layout = field(init=False)
     _assets: Assets = field(default_factory=Assets)
-    _open: int = 0
+    _slots: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(_SLOTS))
 
     def __post_init__(self) -> None:
         """Make the frame of the pages."""
@@ -125,29 +129,39 @@ class Site:
             asset = self._assets.answer(request, path.removeprefix("/static/"))
             return asset or self._refused(request, None, Refusal(404, "no_such_file", "There is no such file."))
         found = self.routes.find(request.method, path)
-        if isinstance(found, Found) and not found.route.holds_slot:
+        if isinstance(found, Found) and not found.route.holds_slot_for(request):
             return await self._page(request, path)
-        if self._open >= _SLOTS:
-            return self._refused(request, None, _busy())
-        with self._slot():
-            return await self._page(request, path)
-
-    @contextmanager
-    def _slot(self) -> Iterator[None]:
-        """Hold one of the places for pages that are made at a time."""
-        self._open += 1
         try:
-            if self.metrics is not None:
-                self.metrics.in_progress.set(self._open)
+            async with self._slot():
+                return await self._page(request, path)
+        except Refusal as refusal:
+            return self._refused(request, None, refusal)
+
+    @asynccontextmanager
+    async def _slot(self) -> AsyncIterator[None]:
+        """Hold one of the places for pages that are made at a time; Refusal (503) where none is free for a while."""
+        owner, held = object(), False
+        with anyio.move_on_after(_WAIT_SECONDS):
+            await self._slots.acquire_on_behalf_of(owner)
+            held = True
+        if not held:
+            message = "The console is drawing as many pages as it can. This page loads itself again."
+            raise Refusal(503, "busy", message, retry_after_seconds=_AGAIN_SECONDS)
+        try:
+            self._show_open()
             yield
         finally:
-            self._open -= 1
-            if self.metrics is not None:
-                self.metrics.in_progress.set(self._open)
+            self._slots.release_on_behalf_of(owner)
+            self._show_open()
+
+    def _show_open(self) -> None:
+        if self.metrics is not None:
+            self.metrics.in_progress.set(self._slots.borrowed_tokens)
 
     async def _page(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
         principal: Principal | None = None
         visit: Visit | None = None
+        mark = self.mark()
         try:
             found = self._found(request.method, path)
             if found.route.permission is not Permission.PUBLIC:
@@ -166,6 +180,8 @@ class Site:
                 self.base,
                 self.client_for,
                 self.address_of(request),
+                mark,
+                self._slot,
                 self.confirm,
             )
             return await found.route.handler(visit)
@@ -271,11 +287,6 @@ def _confirmation(needed: ConfirmationNeeded, visit: Visit | None, path: str) ->
         provider=visit.principal.login is Login.OIDC,
         by_token=visit.principal.login is Login.TOKEN,
     )
-
-
-def _busy() -> Refusal:
-    message = "The console is drawing as many pages as it can. This page loads itself again."
-    return Refusal(503, "busy", message, retry_after_seconds=_AGAIN_SECONDS)
 
 
 def _not_found(allowed: frozenset[str]) -> Refusal:

@@ -1,7 +1,7 @@
 """One request, as a page sees it: the values of its path and query, who asks, the database, and how to answer."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
@@ -45,6 +45,10 @@ class Visit:
     client_for: ClientFor | None = None
     address: str = ""
     """Where it came from, beyond the trusted proxies."""
+    mark: str = ""
+    """What had been announced (`bridge.web.console.live`) before anything was read for this."""
+    slot: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
+    """Holds one of the places for pages that are made at a time, for a route that holds none by itself."""
     confirm: Callable[..., Awaitable[None]] | None = None
     """Raises where who asks has to give the password again first (`bridge.web.console.confirmation`)."""
 
@@ -99,7 +103,7 @@ class Visit:
 
     def page(self, template: str, *, status: int = 200, **values: Any) -> web.Response:
         """Answer with a page."""
-        text = self.layout.render(template, self.request, self.principal, values)
+        text = self.layout.render(template, self.request, self.principal, {"mark": self.mark} | values)
         response = web.Response(text=text, content_type="text/html", status=status)
         if "gzip" in self.request.headers.get(hdrs.ACCEPT_ENCODING, ""):
             response.enable_compression(web.ContentCoding.gzip)

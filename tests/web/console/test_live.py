@@ -30,6 +30,12 @@ async def next_event(stream: aiohttp.StreamReader) -> bytes:
                 return line.strip()
 
 
+async def hear(database: Database, source_id: int, number: int) -> None:
+    problem = {"id": f"SP-{number}", "status": "held", "lastUpdate": "2026-06-01T12:00:00Z"}
+    seen = wire.read_problem(problem, asked_at=datetime.now(UTC), via=Via.POLL)
+    await store_items(database, [Entry(source_id, seen)])
+
+
 async def test_a_change_is_told_without_anything_of_it(
     dsn: str, database: Database, source_id: int, open_console: Callable[..., Any]
 ) -> None:
@@ -39,9 +45,7 @@ async def test_a_change_is_told_without_anything_of_it(
             assert answer.content_type == "text/event-stream"
             assert answer.headers["Cache-Control"] == "no-store"
             for number in range(2):
-                problem = {"id": f"SP-{number}", "status": "held", "lastUpdate": "2026-06-01T12:00:00Z"}
-                seen = wire.read_problem(problem, asked_at=datetime.now(UTC), via=Via.POLL)
-                await store_items(database, [Entry(source_id, seen)])
+                await hear(database, source_id, number)
                 assert await next_event(answer.content) == b"event: changed"
                 assert (await answer.content.readline()).strip() == b"data: {}"
 
@@ -80,6 +84,47 @@ async def test_everybody_who_waits_hears_the_next_ring_and_none_is_lost() -> Non
             assert heard == [1]
             signal.ring()
     assert heard == [1, 2]
+
+
+async def test_what_is_heard_within_a_second_is_announced_once() -> None:
+    signal = ChangeSignal()
+    first = signal.mark
+    with anyio.fail_after(LIMIT_SECONDS):
+        async with anyio.create_task_group() as announcing:
+            announcing.start_soon(signal.announce)
+            await anyio.wait_all_tasks_blocked()
+            assert signal.mark == first
+            for _ in range(5):
+                signal.ring()
+            await signal.beyond(first)
+            second = signal.mark
+            signal.ring()
+            signal.ring()
+            await signal.beyond(second)
+            assert len({first, second, signal.mark}) == 3
+            await signal.beyond(first)  # long ago
+            announcing.cancel_scope.cancel()
+    assert signal.mark.endswith("-2")
+
+
+async def test_a_stream_begins_where_its_page_or_its_last_event_was(
+    dsn: str, database: Database, source_id: int, open_console: Callable[..., Any]
+) -> None:
+    async with open_console(dsn) as browser:
+        page = (await browser.get_when_reached("/problems")).text
+        since = page.partition("/live?since=")[2].partition('"')[0]
+        async with browser.session.get(f"{browser.url}/live?since={since}") as stream:
+            await hear(database, source_id, 0)
+            with anyio.fail_after(LIMIT_SECONDS):
+                while not (line := await stream.content.readline()).startswith(b"id: "):
+                    pass
+        seen = line.removeprefix(b"id: ").strip().decode()
+        assert since not in ("", seen)
+        async with browser.session.get(f"{browser.url}/live?since={since}") as late:  # before it, nothing is announced
+            assert await next_event(late.content) == b"event: changed"
+        again = {"Last-Event-ID": "of another process-1"}
+        async with browser.session.get(f"{browser.url}/live?since={seen}", headers=again) as other:
+            assert await next_event(other.content) == b"event: changed"
 
 
 STEPS = [

@@ -20,11 +20,12 @@
     busy = true;
     missed = 0;
     try {
-      await htmx.ajax("GET", location.pathname + location.search, { target: "#main", select: "#main", swap: "outerMorph", push: "false", headers: { "X-Live": "1" } });
+      const list = document.getElementById("list"), target = list ? "#list" : "#main";
+      await htmx.ajax("GET", location.pathname + location.search, { target, select: target, swap: "outerMorph", push: "false", headers: { "X-Live": list ? list.dataset.digest : "none" } });
     } finally {
       busy = false;
       const now = performance.now();
-      notBefore = now + Math.max(1000, 5 * (now - began));
+      notBefore = Math.max(began + 1000, now + 5 * (now - began));
       show();
       if (again) { again = false; changed(); }
     }
@@ -51,6 +52,13 @@
   document.addEventListener("visibilitychange", () => { if (!document.hidden && missed && !paused) refresh(); });
   addEventListener("pagehide", () => { if (source) { source.close(); source = null; } });
   addEventListener("pageshow", open);
+  document.addEventListener("htmx:before:response", (event) => {
+    const { request, response } = event.detail.ctx;
+    if (!request.headers["X-Live"] || (response.status < 400 && !response.raw.redirected)) return;
+    event.preventDefault();
+    if (response.status >= 500) setTimeout(changed, 2000); // the list stays, and is asked for again
+    else location.reload(); // to log in, say
+  });
   document.addEventListener("htmx:after:swap", () => { open(); show(); });
   open();
 })();
