@@ -4015,8 +4015,9 @@ CREATE VIEW report.write AS
  SELECT r.name AS rule,
     o.link_id,
     s.name AS target,
-        CASE o.side
-            WHEN 'left'::text THEN l.left_id
+        CASE
+            WHEN (o.kind = 'end_duplicate'::text) THEN o.item
+            WHEN (o.side = 'left'::text) THEN l.left_id
             ELSE l.right_id
         END AS ticket_id,
     o.kind,

@@ -12,7 +12,8 @@ class BatchResult:
 
     `creates`: counterparts that are to be made. `echoes`: changes that were answers to our own writes. `over`: more
     counterparts would have been made than were allowed. `undecided`: links that an unexpected error kept from being
-    decided. `duplicates`: tickets that carry the key of another, found now. `conflicts`: by kind.
+    decided. `duplicates`: tickets that carry the key of another, found now. `conflicts`: by kind. `bereft`: tickets
+    that are ended, or get another counterpart, because theirs is gone. `renewed`: links begun for other counterparts.
     """
 
     linked: int = 0
@@ -23,12 +24,15 @@ class BatchResult:
     wrote: bool = False
     undecided: int = 0
     duplicates: int = 0
+    bereft: int = 0
+    renewed: int = 0
     unmapped: list[str] = field(default_factory=list)
     conflicts: dict[ConflictKind, int] = field(default_factory=dict)
 
     def count(self, outcome: LinkOutcome) -> None:
         """Take what was stored for one link."""
         self.wrote |= bool(outcome.wanted)
+        self.renewed += outcome.renewed is not None
         for found in outcome.conflicts:
             self.conflicts[found.kind] = self.conflicts.get(found.kind, 0) + 1
             if found.kind is ConflictKind.UNMAPPED:

@@ -114,8 +114,10 @@ async def ended(
         return False
     if link is None:
         return True
-    if ticket is not None:
+    if ticket is not None and row.kind is not WriteKind.END_DUPLICATE:
         link = _marked(link, row.side, ticket, at)
+    if row.kind is WriteKind.END_DUPLICATE and outcome is WriteOutcome.DONE:
+        await conflict.settle(connection, [(link.id, "")], at, agreed=True)
     if row.kind is WriteKind.NOTE and outcome is WriteOutcome.DONE:
         await link_note.confirm(connection, link.id, row.item, at)
     if ticket is not None and row.kind is WriteKind.CREATE:

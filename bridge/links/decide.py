@@ -56,6 +56,7 @@ class Decider:
     wake: Wake = field(default_factory=Wake)
     _indexed: bool = False
     _changed_by_walk: int = 0
+    _bereft: list[tuple[datetime, int]] = field(default_factory=list)
     _last_wanted: int = 0
 
     async def run(self) -> None:
@@ -131,6 +132,8 @@ class Decider:
             waiting = await link_table.in_state(
                 connection, run.rule_id, LinkState.WANTED, after=self._last_wanted, limit=_TICKETS
             )
+            if walk_done and position.walked_at is None:
+                links |= set(await self._pruned(connection))
             self._last_wanted = waiting[-1] if len(waiting) == _TICKETS else 0
             batch = RuleBatch(run, connection, at, *await self._may_create(connection, at))
             result = await batch.decide(changed, links | set(waiting), walked)
@@ -140,7 +143,14 @@ class Decider:
         self._count(result)
         if result.wrote:
             self.on_wanted()
-        return followed and walk_done
+        return followed and walk_done and not result.renewed
+
+    async def _pruned(self, connection: Connection) -> list[int]:
+        """Links that a walk does not come to, since a ticket of theirs is not known any more."""
+        ids, most = self.run_of_rule.source_ids, _PAGE
+        return await link_table.pruned(
+            connection, self.run_of_rule.rule_id, ids[Side.LEFT], ids[Side.RIGHT], limit=most
+        )
 
     async def _changes(self, connection: Connection, position: RulePosition) -> tuple[set[tuple[Side, str]], bool]:
         """The tickets that the next changes name; the position moves behind them. True: no further change is there."""
@@ -198,6 +208,8 @@ class Decider:
             links = await link_table.count_linked(connection, run.rule_id)
             if self._changed_by_walk > limits.changes_at_once * links:
                 reason = f"{self._changed_by_walk} of {links} links would change at once"
+        if reason is None and result.bereft:
+            reason = await self._too_many_bereft(connection, result.bereft)
         if reason is not None:
             await link_rule.write_state(connection, run.rule_id, "held", reason, only_from=[RULE_ON])
             log.error(
@@ -207,6 +219,19 @@ class Decider:
                 remedy=f"look at `tmf656-bridge links plan {run.rule.name}`, then `links release {run.rule.name}`",
             )
             self._changed_by_walk = 0
+
+    async def _too_many_bereft(self, connection: Connection, number: int) -> str | None:
+        """A system that lost its tickets must not have those of the other one ended, or all of its own made again."""
+        at, run = now(), self.run_of_rule
+        self._bereft = [*(one for one in self._bereft if one[0] > at - _HOUR), (at, number)]
+        gone = sum(one[1] for one in self._bereft)
+        if gone <= FEWEST_CHANGES:
+            return None
+        links = await link_table.count_linked(connection, run.rule_id)
+        if gone <= run.rule.limits.changes_at_once * (links + gone):
+            return None
+        self._bereft.clear()
+        return f"{gone} tickets were deleted within an hour, and on_delete is {run.rule.on_delete.value}"
 
     def _count(self, result: BatchResult) -> None:
         name = self.run_of_rule.rule.name

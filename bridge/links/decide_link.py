@@ -7,14 +7,16 @@ answered to our last write: it is to be read again.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from msgspec.structs import replace
 
-from bridge.domain.link.field import ConflictKind
+from bridge.domain.link.ending import Ending
+from bridge.domain.link.field import ConflictKind, FieldWrite
 from bridge.domain.link.life import LinkState, settled_state
 from bridge.domain.link.merge import LinkMerge, Since, merge
-from bridge.domain.link.rule import LinkRule
+from bridge.domain.link.rule import LinkRule, OnDelete
 from bridge.domain.link.side_ticket import SideTicket
 from bridge.domain.link.word_map import Side
 from bridge.storage.conflict import POLICY, NewConflict
@@ -32,7 +34,8 @@ class LinkOutcome:
     """What is to be written for one link. `link`: the row as it is from now on.
 
     `settled`: fields whose open conflicts are over, with whether both sides agree. `dropped`: sides to which nothing is
-    to be written any more. `stale`: tickets to be read again, as side → id; nothing else is decided then.
+    to be written any more. `stale`: tickets to be read again, as side → id; nothing else is decided then. `renewed`:
+    the side whose ticket gets another counterpart, by a link of its own; this one is over.
     """
 
     link: LinkRow
@@ -42,6 +45,7 @@ class LinkOutcome:
     settled: dict[str, bool] = field(default_factory=dict)
     stale: dict[Side, str] = field(default_factory=dict)
     merged: LinkMerge | None = None
+    renewed: Side | None = None
 
 
 Pair = Mapping[Side, SideTicket]
@@ -55,8 +59,9 @@ def decide_link(
     at: datetime,
     choices: Mapping[str, Side] | None = None,
     since: Since = lambda _field, _side: None,
+    endings: Mapping[Side, Ending] = MappingProxyType({}),
 ) -> LinkOutcome | None:
-    """Decide a link of two tickets; None: there is nothing to decide now."""
+    """Decide a link of two tickets; None: there is nothing to decide now. `endings`: how a side's tickets are ended."""
     if link.intent is not None or link.state not in (LinkState.LINKED, LinkState.ENDED, LinkState.ORPHANED):
         return None
     stale = {side: ticket.id for side, ticket in pair.items() if _is_older(ticket, link.mark(side), at)}
@@ -71,9 +76,13 @@ def decide_link(
         right_revision=pair[Side.RIGHT].revision,
         checked_at=at,
     )
+    if state is LinkState.ORPHANED:
+        return _after_deletion(rule, decided, pair, source_ids, at, endings)
     if state is not LinkState.LINKED:
         return LinkOutcome(replace(decided, behind_since=None), dropped=[(side, WriteKind.UPDATE) for side in Side])
     found = merge(rule, pair, link.base, choices, since)
+    if rule.follows_up and (side := _reopened(rule, pair, link.base, found, endings)) is not None:
+        return _renewed(decided, side, f"reopened at {pair[side].source}; it gets another counterpart")
     outcome = LinkOutcome(replace(decided, base=found.base), merged=found)
     _add_writes(outcome, pair, source_ids)
     _add_conflicts(outcome, pair, link.base, choices or {})
@@ -95,8 +104,69 @@ def cause_of(ticket: SideTicket) -> dict[str, Any]:
     }
 
 
+def _after_deletion(
+    rule: LinkRule,
+    link: LinkRow,
+    pair: Pair,
+    source_ids: Mapping[Side, int],
+    at: datetime,
+    endings: Mapping[Side, Ending],
+) -> LinkOutcome:
+    """What follows where a ticket was deleted, for the one that is left.
+
+    A deleted ticket says nothing: the base of an end that was written has an empty text of it. So it is written once,
+    whatever the target makes of it, and a ticket that comes back is a change.
+    """
+    outcome = LinkOutcome(replace(link, behind_since=None), dropped=[(side, WriteKind.UPDATE) for side in Side])
+    left = [side for side in Side if not pair[side].deleted]
+    if len(left) != 1 or rule.on_delete is OnDelete.LEAVE:
+        return outcome
+    side, ticket = left[0], pair[left[0]]
+    if rule.on_delete is OnDelete.RECREATE:
+        recreates = rule.wants_counterpart(side, ticket)
+        return _renewed(link, side, f"{link.state_reason}; it gets another one") if recreates else outcome
+    ending = endings.get(side)
+    if ending is None or not ending.writable or ticket.ended:
+        return outcome
+    mapped = rule.mapped_field(ending.field)
+    says, known = mapped.says(side, ticket), link.base.get(ending.field)
+    if known is not None:
+        base = {Side.LEFT: known[0], Side.RIGHT: known[1]}
+        meaning = mapped.rule.comparison.class_of
+        if not base[side.other] and meaning(side, base[side]) == meaning(side, says):
+            return outcome  # written before, and this is what the target made of it
+    merged = LinkMerge(dict(link.base), before={ending.field: {side: says, side.other: ""}})
+    merged.writes[side][ending.field] = FieldWrite(side, ending.word, "")
+    outcome.merged, outcome.dropped = merged, []
+    _add_writes(outcome, pair, source_ids, ends=True)
+    outcome.link = replace(outcome.link, behind_since=link.behind_since or at)
+    return outcome
+
+
+def _reopened(
+    rule: LinkRule,
+    pair: Pair,
+    base: Mapping[str, tuple[str, str]],
+    found: LinkMerge,
+    endings: Mapping[Side, Ending],
+) -> Side | None:
+    """The side whose ticket was reopened, where the other one would have to be, and may stay as it is instead."""
+    for side, ending in endings.items():
+        moved, known = endings.get(side.other), base.get(ending.field)
+        if moved is None or known is None or ending.field not in found.writes[side] or ending.field in found.conflicts:
+            continue
+        had_ended = known[0 if side is Side.RIGHT else 1] in moved.words and pair[side].ended
+        if had_ended and rule.wants_counterpart(side.other, pair[side.other]):
+            return side.other
+    return None
+
+
+def _renewed(link: LinkRow, side: Side, why: str) -> LinkOutcome:
+    return LinkOutcome(replace(link, state=LinkState.UNLINKED, state_reason=why, behind_since=None), renewed=side)
+
+
 def _state(rule: LinkRule, link: LinkRow, pair: Pair, at: datetime) -> tuple[LinkState, str | None]:
-    gone = [ticket.source for ticket in pair.values() if ticket.deleted]
+    gone = [ticket for ticket in pair.values() if ticket.deleted]
     ended_early = [side for side, end in rule.ends.items() if end.met(pair[side])]
     last = max((moved for ticket in pair.values() if (moved := _moved_at(ticket)) is not None), default=None)
     state = settled_state(
@@ -106,7 +176,8 @@ def _state(rule: LinkRule, link: LinkRow, pair: Pair, at: datetime) -> tuple[Lin
         quiet=bool(ended_early) or (last is not None and last + rule.settle <= at),
     )
     if state is LinkState.ORPHANED:
-        return state, f"deleted at {' and '.join(gone)}"
+        pruned = " (not known any more)" if any(ticket.observed_at is None for ticket in gone) else ""
+        return state, f"deleted at {' and '.join(ticket.source for ticket in gone)}{pruned}"
     if state is LinkState.ENDED and ended_early:
         return state, f"filter.end_{ended_early[0].value} is met"
     return state, None
@@ -126,7 +197,7 @@ def _is_older(ticket: SideTicket, mark: Mapping[str, Any] | None, at: datetime) 
     return ticket.updated_at < datetime.fromisoformat(mark["updated_at"]) and at < answered_at + _STALE_FOR
 
 
-def _add_writes(outcome: LinkOutcome, pair: Pair, source_ids: Mapping[Side, int]) -> None:
+def _add_writes(outcome: LinkOutcome, pair: Pair, source_ids: Mapping[Side, int], *, ends: bool = False) -> None:
     found, link = outcome.merged, outcome.link
     assert found is not None  # noqa: S101 -- the caller has merged
     for side, writes in found.writes.items():
@@ -141,7 +212,7 @@ def _add_writes(outcome: LinkOutcome, pair: Pair, source_ids: Mapping[Side, int]
                 source_ids[side],
                 side,
                 WriteKind.UPDATE,
-                ends_ticket=pair[side.other].ended and not pair[side].ended,
+                ends_ticket=ends or (pair[side.other].ended and not pair[side].ended),
                 fields=fields,
                 cause=cause_of(pair[side.other]),
             )

@@ -24,7 +24,7 @@ class UndecidableNowError(TransientError):
 
 class DecidedWrite(Struct, frozen=True):
     """A write that is still wanted. `link`: as it is now, locked; `values`: of the record of the target, for a note its
-    text under "text", and under "journal" the one it goes into.
+    text under "text", and under "journal" the one it goes into; for a duplicate those of `duplicates.decide_end`.
     """
 
     link: LinkRow
@@ -61,6 +61,10 @@ class WriteDecisions(Protocol):
 
     def says(self, rule_id: int, side: Side, record: Record) -> dict[str, str]:
         """What a record says for each mapped field of a rule."""
+        ...
+
+    def has_ended(self, row: OutboxRow, record: Record) -> bool:
+        """Does a record of the target of a row mean that its ticket has ended?"""
         ...
 
     def limits(self, rule_id: int) -> LinkLimits:

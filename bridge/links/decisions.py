@@ -16,6 +16,7 @@ from bridge.errors import BridgeError
 from bridge.links.copy_notes import decide_copy, want_copies
 from bridge.links.decide_link import LinkOutcome
 from bridge.links.decided_write import DecidedWrite, UndecidableNowError
+from bridge.links.duplicates import decide_end, has_ended
 from bridge.links.outcome import decide_pair, store_outcomes
 from bridge.links.rule_run import RuleRun
 from bridge.links.tickets import version_of
@@ -48,7 +49,8 @@ class RuleDecisions:
             return await _create(run, connection, link, row.side)
         if row.kind is WriteKind.UPDATE:
             return await self._update(run, connection, link, row.side)
-        return await decide_copy(connection, run, link, row) if row.kind is WriteKind.NOTE else None
+        decide = decide_copy if row.kind is WriteKind.NOTE else decide_end
+        return await decide(connection, run, link, row)
 
     async def again(self, connection: Connection, link_id: int) -> None:
         """See `WriteDecisions.again`."""
@@ -85,6 +87,11 @@ class RuleDecisions:
         """See `WriteDecisions.says`."""
         run = self.runs.get(rule_id)
         return {} if run is None else run.rule.found_in(side, record)
+
+    def has_ended(self, row: OutboxRow, record: Record) -> bool:
+        """See `WriteDecisions.has_ended`."""
+        run = self.runs.get(row.rule_id)
+        return run is not None and has_ended(run, row.side, record)
 
     def limits(self, rule_id: int) -> LinkLimits:
         """See `WriteDecisions.limits`."""

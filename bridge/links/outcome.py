@@ -11,6 +11,7 @@ from bridge.domain.link.word_map import Side
 from bridge.errors import BridgeError
 from bridge.links.conclude import unexpected
 from bridge.links.decide_link import LinkOutcome, decide_link
+from bridge.links.renew import renew
 from bridge.links.rule_run import RuleRun
 from bridge.storage import conflict, outbox, refetch
 from bridge.storage import link as link_table
@@ -23,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 def is_same(row: LinkRow, outcome: LinkOutcome) -> bool:
     """Is a link as it was, so that nothing has to be written? Most are, when all of them are looked at."""
-    nothing = not (outcome.wanted or outcome.conflicts or outcome.stale)
+    nothing = not (outcome.wanted or outcome.conflicts or outcome.stale or outcome.renewed)
     return nothing and row.behind_since is None and replace(outcome.link, checked_at=row.checked_at) == row
 
 
@@ -42,10 +43,10 @@ async def decide_pair(
         nonlocal asked
         asked = True
 
-    outcome = decide_link(run.rule, row, pair, run.source_ids, at, choices, ask)
+    outcome = decide_link(run.rule, row, pair, run.source_ids, at, choices, ask, run.endings)
     if asked:
         times = await run.times(connection, pair)
-        outcome = decide_link(run.rule, row, pair, run.source_ids, at, choices, times)
+        outcome = decide_link(run.rule, row, pair, run.source_ids, at, choices, times, run.endings)
     return outcome
 
 
@@ -81,6 +82,7 @@ async def store_outcomes(connection: Connection, run: RuleRun, outcomes: Iterabl
         fields = [(one.link.id, name) for one in decided for name, same in one.settled.items() if same is agreed]
         await conflict.settle(connection, fields, at, agreed=agreed)
     await conflict.keep(connection, [found for one in decided for found in one.conflicts])
+    await renew(connection, run, [(one.link, one.renewed) for one in decided if one.renewed is not None])
     stale = sorted({(run.source_ids[side], ticket_id) for one in decided for side, ticket_id in one.stale.items()})
     if stale:
         await refetch.request(connection, [(source_id, one, "older than our write", at) for source_id, one in stale])

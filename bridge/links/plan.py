@@ -147,6 +147,8 @@ class _Planning:
         outcome = await decide_pair(self.run, self.connection, replace(row, intent=None), pair, choices, self.at)
         if outcome is not None and outcome.merged is not None:
             _add_merge(self.plan, self.run, pair, outcome.merged)
+        if outcome is not None and (side := outcome.renewed) is not None:
+            _add_create(self.plan, self.run, side, pair[side], outcome.link.state_reason or "")
 
     async def _new(self, side: Side, ticket: SideTicket, match: Match, others: Tickets) -> None:
         """Match a ticket without a link, or have its counterpart made."""
@@ -176,7 +178,7 @@ def _add_ambiguous(plan: RulePlan, side: Side, ticket: SideTicket, match: Match)
     plan.steps.append(PlanStep("ambiguous", ids[Side.LEFT], ids[Side.RIGHT], why=why))
 
 
-def _add_create(plan: RulePlan, run: RuleRun, side: Side, ticket: SideTicket) -> None:
+def _add_create(plan: RulePlan, run: RuleRun, side: Side, ticket: SideTicket, why: str = "no counterpart") -> None:
     ids: dict[Side, str | None] = {side: ticket.id, side.other: None}
     _, writes = run.rule.draft(side.other, ticket)
     for mapped in run.rule.fields:
@@ -185,9 +187,7 @@ def _add_create(plan: RulePlan, run: RuleRun, side: Side, ticket: SideTicket) ->
         if text and carried and mapped.name not in writes:
             plan.unmapped[mapped.name, side.value, text] += 1
     texts = ", ".join(f"{name} {write.text!r}" for name, write in sorted(writes.items()))
-    plan.steps.append(
-        PlanStep("create", ids[Side.LEFT], ids[Side.RIGHT], side=side.other.value, text=texts, why="no counterpart")
-    )
+    plan.steps.append(PlanStep("create", ids[Side.LEFT], ids[Side.RIGHT], side=side.other.value, text=texts, why=why))
 
 
 def _add_merge(plan: RulePlan, run: RuleRun, pair: Mapping[Side, SideTicket], found: LinkMerge) -> None:
@@ -196,6 +196,8 @@ def _add_merge(plan: RulePlan, run: RuleRun, pair: Mapping[Side, SideTicket], fo
     for side, writes in found.writes.items():
         for name, write in sorted(writes.items()):
             why = f"{side.other.value} says {write.derived_from!r}"
+            if pair[side.other].deleted:
+                why = f"{pair[side.other].id} was deleted"
             if name in found.conflicts:
                 why += f", and wins over {found.before[name][side]!r}"
             before = found.before[name][side]

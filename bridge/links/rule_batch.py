@@ -19,7 +19,8 @@ from bridge.domain.observation import Via
 from bridge.links.batch_result import BatchResult
 from bridge.links.copy_notes import want_copies
 from bridge.links.counterpart_index import Match
-from bridge.links.decide_link import LinkOutcome, cause_of
+from bridge.links.create import creating
+from bridge.links.decide_link import LinkOutcome
 from bridge.links.duplicates import keep_duplicates
 from bridge.links.outcome import decide_contained, is_same, store_outcomes
 from bridge.links.rule_run import RuleRun, Tickets
@@ -28,7 +29,7 @@ from bridge.storage import link as link_table
 from bridge.storage.conflict import NewConflict
 from bridge.storage.database import Connection
 from bridge.storage.link import LinkRow, NewLink
-from bridge.storage.outbox import Wanted, WriteKind
+from bridge.storage.outbox import WriteKind
 
 SINGLE = (LinkState.WANTED, LinkState.CREATING, LinkState.BLOCKED)
 """States in which a link may have one ticket, and nothing is being sent for it."""
@@ -79,6 +80,9 @@ class RuleBatch:
             else:
                 self.run.index.remove(side, ticket_id)
         await self._load(changed | walked, link_ids)
+        carried = {key for place, one in self._tickets.items() if place not in self._of_ticket for key in one.keys}
+        if carried:
+            await self._load((), await link_table.by_key(self.connection, carried))
         matches = self._matches()
         await self._load({(side.other, one) for (side, _), match in matches.items() for one in match.tickets}, ())
         for key, match in matches.items():
@@ -93,8 +97,9 @@ class RuleBatch:
         wanted = set(tickets)
         ids = {side: [one for each, one in wanted if each is side] for side in Side}
         found = await link_table.of_tickets(self.connection, self.run.rule_id, ids[Side.LEFT], ids[Side.RIGHT])
-        new = await link_table.lock(self.connection, {*found, *link_ids} - self._links.keys())
-        self._links |= {number: one for number, one in new.items() if one.rule_id == self.run.rule_id}
+        locked = await link_table.lock(self.connection, {*found, *link_ids} - self._links.keys())
+        new = {number: one for number, one in locked.items() if one.rule_id == self.run.rule_id}
+        self._links |= new
         for one in new.values():
             for side in Side:
                 if (ticket_id := one.ticket(side)) is None:
@@ -140,10 +145,11 @@ class RuleBatch:
             if link is not None and ticket.deleted:
                 self._forget(link)
             return
+        if link is None and (owner := self._owner(side, ticket)) is not None:
+            self._belongs(side, ticket, owner)
+            return
         other = match.unique
         if other is not None and self._join(side, ticket, other):
-            return
-        if other is not None and link is None and self._is_duplicate(side, ticket, other):
             return
         if other is None and match.tickets:
             self._block(side, ticket, link, match)
@@ -195,13 +201,23 @@ class RuleBatch:
         self._saved[kept.id] = LinkOutcome(joined, dropped=[(each, WriteKind.CREATE) for each in Side])
         return True
 
-    def _is_duplicate(self, side: Side, ticket: SideTicket, other: str) -> bool:
-        """Does it carry the key of a link that has another ticket in its place? It gets no counterpart."""
-        theirs = self._of_ticket.get((side.other, other))
-        if theirs is None or theirs.ticket(side) in (None, ticket.id) or theirs.key not in ticket.keys:
-            return False
-        self._duplicates.setdefault(theirs.id, []).append((side, ticket.id))
-        return True
+    def _owner(self, side: Side, ticket: SideTicket) -> LinkRow | None:
+        """The link that a ticket without one was made for, by the key it carries; or it is a copy of one that was."""
+        for row in self._links.values():
+            origin = row.ticket(side.other)
+            if row.key in ticket.keys and origin and row.key == self.run.key_of(side.other, origin, row.generation):
+                return row
+        return None
+
+    def _belongs(self, side: Side, ticket: SideTicket, owner: LinkRow) -> None:
+        """Join a ticket with the link it was made for. Where its create is not settled, the answer joins it; beside
+        another ticket it is a duplicate, and gets no counterpart.
+        """
+        origin = owner.ticket(side.other)
+        if owner.ticket(side) is None and owner.state in SINGLE and origin is not None:
+            self._join(side, ticket, origin)
+        elif owner.ticket(side) not in (None, ticket.id) and owner.state is not LinkState.UNLINKED:
+            self._duplicates.setdefault(owner.id, []).append((side, ticket.id))
 
     def _joined_key(self, ids: Mapping[Side, str], ticket: SideTicket, there: SideTicket) -> str:
         """The key of a matched pair: the one that one of them carries, else that of the counterpart of the left one."""
@@ -235,7 +251,7 @@ class RuleBatch:
         if link is None:
             self._add_single(side, ticket, LinkState.CREATING if may else LinkState.WANTED, None)
         elif may:
-            self._saved[link.id] = self._create(side, ticket, link)
+            self._saved[link.id] = creating(self.run, side, ticket, link, self.at)
         if may:
             self.result.creates += 1
 
@@ -253,28 +269,6 @@ class RuleBatch:
             )
         )
 
-    def _create(self, side: Side, ticket: SideTicket, link: LinkRow) -> LinkOutcome:
-        """A link whose counterpart is to be made now."""
-        keyed = replace(ticket, key=link.key)
-        _, writes = self.run.rule.draft(side.other, keyed)
-        wanted = Wanted(
-            link.id,
-            link.rule_id,
-            self.run.source_ids[side.other],
-            side.other,
-            WriteKind.CREATE,
-            fields={name: {"from": None, "to": write.text} for name, write in sorted(writes.items())},
-            cause=cause_of(ticket),
-        )
-        creating = replace(
-            link,
-            state=LinkState.CREATING,
-            state_reason=None,
-            checked_at=self.at,
-            behind_since=link.behind_since or self.at,
-        )
-        return LinkOutcome(creating, wanted=[wanted])
-
     def _forget(self, link: LinkRow) -> None:
         """A ticket alone is no longer to be linked."""
         if link.state in SINGLE and not (link.left_id and link.right_id):
@@ -289,7 +283,7 @@ class RuleBatch:
             side = Side.LEFT if row.left_id is not None else Side.RIGHT
             ticket = self._tickets[side, row.ticket(side) or ""]
             if row.state is LinkState.CREATING:
-                self._saved[row.id] = self._create(side, ticket, row)
+                self._saved[row.id] = creating(self.run, side, ticket, row, self.at)
             elif row.state is LinkState.BLOCKED:
                 kept = NewConflict(row.id, "", ConflictKind.AMBIGUOUS, row.left_id, row.right_id)
                 self._saved[row.id] = LinkOutcome(row, conflicts=[kept])
@@ -315,14 +309,16 @@ class RuleBatch:
                 self.result.echoes += sum(
                     ticket.via == Via.WRITE and (side, ticket.id) in self._changed for side, ticket in pair.items()
                 )
-            if outcome is not None and outcome.merged is not None and _is_news(row, pair):
+            linked = outcome is not None and outcome.merged is not None and outcome.link.state is LinkState.LINKED
+            if linked and _is_news(row, pair):
                 self._noted.append(row)
             if outcome is None or (number not in chosen and number not in self._saved and is_same(row, outcome)):
                 continue
             if number in self._saved:
                 outcome.dropped += self._saved[number].dropped
-            if outcome.wanted and row.behind_since is None:
+            if outcome.renewed is not None or (outcome.wanted and row.behind_since is None):
                 self.result.changes += 1
+                self.result.bereft += any(ticket.deleted for ticket in pair.values())
             self._saved[number] = outcome
 
     async def _store(self) -> None:
@@ -330,7 +326,9 @@ class RuleBatch:
         if self._removed:
             await self._remove()
         await store_outcomes(self.connection, self.run, outcomes, self.at)
-        self.result.duplicates += await keep_duplicates(self.connection, self._links, self._duplicates)
+        self.result.duplicates += await keep_duplicates(
+            self.connection, self.run, self._links, self._duplicates, self._tickets
+        )
         for row in self._noted:
             self.result.wrote |= await want_copies(self.connection, self.run, row) > 0
         for outcome in outcomes:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
+from bridge.domain.link.ending import Ending, ending_of
 from bridge.domain.link.key import link_key
 from bridge.domain.link.merge import Since
 from bridge.domain.link.rule import LinkRule
@@ -22,17 +23,20 @@ Tickets = dict[tuple[Side, str], SideTicket]
 
 @dataclass(slots=True)
 class RuleRun:
-    """One rule on one database. `kinds`: of the systems on both sides."""
+    """One rule on one database. `kinds`: of the systems on both sides. `endings`: how their tickets are ended."""
 
     rule: LinkRule
     rule_id: int
     source_ids: Mapping[Side, int]
     kinds: Mapping[Side, str]
     index: CounterpartIndex = field(init=False)
+    endings: Mapping[Side, Ending] = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin with an empty index."""
         self.index = CounterpartIndex(self.rule)
+        found = {side: ending_of(self.rule.fields, side, self.kinds[side]) for side in Side}
+        self.endings = {side: ending for side, ending in found.items() if ending is not None}
 
     def side_of(self, source_id: int) -> Side | None:
         """The side of a source; None: it is not one of this rule."""
@@ -59,11 +63,19 @@ class RuleRun:
         )
 
     def pair(self, link: LinkRow, tickets: Tickets) -> dict[Side, SideTicket] | None:
-        """Return both tickets of a link with its key; None: one is not known."""
-        found = {side: tickets.get((side, link.ticket(side) or "")) for side in Side}
+        """Return both tickets of a link with its key; None: one is not known. One that was known once and is no more
+        was deleted: retention forgets no other.
+        """
+        found = {side: tickets.get((side, link.ticket(side) or "")) or self._pruned(link, side) for side in Side}
         if any(ticket is None for ticket in found.values()):
             return None
         return {side: replace(ticket, key=link.key) for side, ticket in found.items() if ticket is not None}
+
+    def _pruned(self, link: LinkRow, side: Side) -> SideTicket | None:
+        ticket_id, revision = link.ticket(side), link.revision_of(side)
+        if ticket_id is None or revision is None:
+            return None
+        return SideTicket(id=ticket_id, source=self.rule.sources[side], record={}, revision=revision, deleted=True)
 
     async def times(self, connection: Connection, pair: Mapping[Side, SideTicket]) -> Since:
         """Read since when both tickets say what they say."""

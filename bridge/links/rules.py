@@ -10,7 +10,7 @@ from bridge.domain.link.comparison import Comparison, InstantComparison, MapComp
 from bridge.domain.link.field import Direction, FieldRule
 from bridge.domain.link.note import NoteRule
 from bridge.domain.link.path import read_path
-from bridge.domain.link.rule import LinkLimits, LinkRule, MappedField, Matcher, Values
+from bridge.domain.link.rule import LinkLimits, LinkRule, MappedField, Matcher, OnDelete, Values
 from bridge.domain.link.template import read_template
 from bridge.domain.link.ticket_filter import ANY, read_filter
 from bridge.domain.link.word_map import Side, WordMap, read_pair
@@ -70,6 +70,9 @@ def rule_of(name: str, settings: LinkSettings) -> LinkRule:
             attempts=settings.limits.attempts,
         ),
         settle=timedelta(days=settings.settle_days),
+        on_delete=OnDelete(settings.on_delete),
+        follows_up=settings.reopen == "follow_up",
+        ends_duplicates=settings.duplicates == "cancel",
     )
 
 

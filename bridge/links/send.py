@@ -19,11 +19,12 @@ import structlog
 
 from bridge.domain.link.sent_write import answer_of, overwritten
 from bridge.domain.ticket_system import OutcomeUnknownError, Ticket, VersionChangedError, WriteRefusedError
-from bridge.errors import BridgeError, DatabaseUnavailableError, PermanentError, TransientError, raise_first
+from bridge.errors import DatabaseUnavailableError, PermanentError, TransientError, raise_first
 from bridge.http.errors import NotFoundError
 from bridge.links.away_count import AwayCount
 from bridge.links.conclude import Failure, begin, ended, failed, unexpected, unknown
 from bridge.links.decided_write import DecidedWrite, UndecidableNowError, WriteDecisions
+from bridge.links.one_request import carry_out
 from bridge.links.rule_series import introduce_target
 from bridge.links.settle import Settler
 from bridge.links.target import WriteTarget
@@ -173,7 +174,7 @@ class WriteSender:
         """
         if not self.decisions.knows(row.rule_id) or not await self._within_limits(row):
             return False
-        if row.kind is WriteKind.UPDATE and not await self._read_target(row):
+        if row.kind in (WriteKind.UPDATE, WriteKind.END_DUPLICATE) and not await self._read_target(row):
             return True
         decided = await self._begin(row)
         if isinstance(decided, DecidedWrite):
@@ -183,7 +184,7 @@ class WriteSender:
 
     async def _carry_out(self, row: OutboxRow, decided: DecidedWrite) -> None:
         started = monotonic()
-        ticket = await self._request(row, partial(self._call, row, decided))
+        ticket = await self._request(row, partial(carry_out, self.target, row, decided))
         if ticket is not None:
             self.metrics.write_seconds.labels(self.target.name).observe(monotonic() - started)
             await self._store(row, decided, ticket)
@@ -211,7 +212,7 @@ class WriteSender:
         """Read the ticket that is about to be written, and store what it says; False: it cannot be written now."""
         async with self.database.connection() as connection:
             link = (await link_table.read(connection, [row.link_id])).get(row.link_id)
-        ticket_id = None if link is None else link.ticket(row.side)
+        ticket_id = None if link is None else row.target_of(link)
         if ticket_id is None:
             await self._end(row, WriteOutcome.DROPPED)
             return False
@@ -241,26 +242,6 @@ class WriteSender:
             until = now() + timedelta(seconds=seconds)
             begun = await begin(connection, row, decided.link, decided.sent, token=fence.token, until=until)
             return decided if begun else None
-
-    async def _call(self, row: OutboxRow, decided: DecidedWrite) -> Ticket:
-        writer, link = self.target.writer, decided.link
-        if row.kind is WriteKind.CREATE:
-            return await writer.create(decided.values, link.key)
-        ticket_id = link.ticket(row.side) or ""
-        if row.kind is WriteKind.NOTE:
-            text, journal = decided.values["text"], decided.values["journal"]
-            await writer.add_note(ticket_id, text, code=row.item, journal=journal)
-            return await self._as_it_is(ticket_id)
-        return await writer.change(ticket_id, decided.values, version=decided.sent.version)
-
-    async def _as_it_is(self, ticket_id: str) -> Ticket:
-        """Read a ticket that was written a moment ago."""
-        try:
-            return await self.target.writer.fetch(ticket_id)
-        except DatabaseUnavailableError:
-            raise
-        except BridgeError as error:
-            raise OutcomeUnknownError(f"written, but not read afterwards: {error}") from error
 
     async def _request(self, row: OutboxRow, call: Callable[[], Awaitable[Ticket]]) -> Ticket | None:
         """Send; None: it was not done, and that is noted. Raises TransientError when the target is away."""
@@ -294,7 +275,8 @@ class WriteSender:
         counts = row.kind is WriteKind.UPDATE and can.counts_versions and not can.compare_and_set
         if counts and self._jumps.shows_another_writer(decided.sent.version, ticket.version):
             result.conflicts = overwritten(decided.sent) | result.conflicts
-        outcome = WriteOutcome.REFUSED if result.refused else WriteOutcome.DONE
+        kept = row.kind is not WriteKind.END_DUPLICATE or self.decisions.has_ended(row, ticket.record)
+        outcome = WriteOutcome.DONE if kept and not result.refused else WriteOutcome.REFUSED
 
         async def end(connection: Connection, _entries: Sequence[Entry], _stored: Stored) -> None:
             await self.target.source.fence.hold(connection)

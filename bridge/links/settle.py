@@ -103,15 +103,15 @@ class Settler:
 
     async def _settle(self, row: OutboxRow, link: LinkRow) -> None:
         """Read the target and end the row; raises what reading the target raises."""
-        ticket_id = link.ticket(row.side)
+        ticket_id = row.target_of(link)
         if row.kind is WriteKind.CREATE:
             await self._settle_create(row, link)
         elif ticket_id is None:
             await self._give_up(row, "the ticket is not linked any more")
         else:
             try:
-                settle = self._settle_note if row.kind is WriteKind.NOTE else self._settle_update
-                await settle(row, link, ticket_id)
+                ways = {WriteKind.NOTE: self._settle_note, WriteKind.END_DUPLICATE: self._settle_duplicate}
+                await ways.get(row.kind, self._settle_update)(row, link, ticket_id)
             except NotFoundError as error:
                 await self._give_up(row, str(error), gone=ticket_id)
 
@@ -125,6 +125,13 @@ class Settler:
             return
         outcome = "uncertain" if result.conflicts else "ours"
         await self._done(row, ticket, result, outcome)
+
+    async def _settle_duplicate(self, row: OutboxRow, _link: LinkRow, ticket_id: str) -> None:
+        ticket = await self.target.writer.fetch(ticket_id)
+        if self.decisions.has_ended(row, ticket.record):
+            await self._done(row, ticket, WriteResult(), "ours")
+        else:
+            await self._not_done(row, Failure(_not_arrived(row), counts=True), "not_done", ticket)
 
     async def _settle_create(self, row: OutboxRow, link: LinkRow) -> None:
         found = await self.target.writer.find(link.key, since=link.created_at)

@@ -10,11 +10,13 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from bridge.domain.link.ending import ENDED_WORDS, STATUS_FIELD
 from bridge.domain.link.path import ABOUT, read_path
 from bridge.domain.link.template import read_template
 from bridge.domain.link.ticket_filter import read_filter
 from bridge.domain.link.word_map import Side, WordMap, read_pair
 from bridge.errors import ConfigurationError
+from bridge.settings.check_ends import check_ends
 from bridge.settings.check_notes import check_notes
 from bridge.settings.draft import Draft, suggestion
 from bridge.settings.links import LinkFieldSettings, LinkSettings
@@ -22,14 +24,6 @@ from bridge.settings.preset import NONE, overlaid, preset_names, preset_table
 from bridge.settings.section import Key, keys_of
 
 SIDES: Final = tuple(side.value for side in Side)
-_ENDED: Final[Mapping[str, frozenset[str]]] = {
-    "tmf656": frozenset({"resolved", "closed", "cancelled", "rejected"}),
-    "servicenow": frozenset({"6", "7", "8", "106", "107"}),
-    "dataminer": frozenset({"Solved", "Closed"}),
-    "dataminer-api": frozenset({"Resolved", "Closed", "Cancelled", "Rejected"}),
-}
-"""Words that end a ticket, by kind of system."""
-_STATUS_FIELD: Final = {"tmf656": "status", "servicenow": "state", "dataminer": "State", "dataminer-api": "state"}
 _NEEDED: Final[Mapping[str, tuple[str, ...]]] = {"tmf656": ("category", "priority", "description", "reason")}
 """What a new ticket must have, by kind of system."""
 _NOTE_NAMES: Final = ("system", "ticket", "author", "at")
@@ -98,7 +92,9 @@ def _check(draft: Draft, key: Key, table: dict[str, Any]) -> None:
     _check_fields(draft, key, rule)
     _check_maps(draft, key, rule)
     _check_texts(draft, key, rule)
-    check_notes(draft, key, rule, {side: _source(draft, getattr(rule, side.value)) for side in Side})
+    sources = {side: _source(draft, getattr(rule, side.value)) for side in Side}
+    check_notes(draft, key, rule, sources)
+    check_ends(draft, key, rule, sources)
     _check_creates(draft, key, rule)
 
 
@@ -212,8 +208,8 @@ def _ended_words(draft: Draft, rule: LinkSettings, name: str) -> dict[Side, froz
     for one in rule.fields.values():
         for side in Side:
             kind, _ = _kind_and_table(_source(draft, getattr(rule, side.value)))
-            if one.map == name and _STATUS_FIELD.get(kind) in getattr(one, side.value):
-                found[side] = _ENDED[kind]
+            if one.map == name and STATUS_FIELD.get(kind) in getattr(one, side.value):
+                found[side] = frozenset(ENDED_WORDS[kind])
     return found
 
 

@@ -158,12 +158,14 @@ class LinkSettings(Section):
     """who wins when both changed within clock_tolerance_seconds: left or right"""
     clock_tolerance_seconds: Seconds = Field(default=2, ge=0, le=3600)
     """how far the clocks of both sides may differ, 0 to 3600"""
-    on_delete: Literal["leave"] = "leave"
-    """what a deleted ticket means for the other: leave (it stays as it is)"""
-    reopen: Literal["reopen"] = "reopen"
-    """what a reopened ticket means for an ended counterpart: reopen (it is reopened, too)"""
-    duplicates: Literal["report"] = "report"
-    """a second ticket with the same key: report (a person has to look)"""
+    on_delete: Literal["leave", "end", "recreate"] = "leave"
+    """what a deleted ticket means for the other: leave (it stays as it is), end (it is cancelled, or closed) or
+    recreate (it gets another counterpart)"""
+    reopen: Literal["reopen", "follow_up"] = "reopen"
+    """what a reopened ticket means for an ended counterpart: reopen (it is reopened, too) or follow_up (it stays ended,
+    and another one is made)"""
+    duplicates: Literal["report", "cancel"] = "report"
+    """a second ticket with the same key: report (a person has to look) or cancel (it is cancelled, with a note)"""
     settle_days: Whole = Field(default=7, ge=0, le=36_500)
     """days after which two ended tickets are no longer looked at, 0 to 36500"""
     filter: LinkFilterSettings = LinkFilterSettings()

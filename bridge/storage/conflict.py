@@ -132,6 +132,11 @@ async def decide(connection: Connection, link_id: int, field: str, outcome: Side
     return await connection.fetchval(queries("conflict")["decide"], link_id, field, str(outcome), by) is not None
 
 
+async def dismiss(connection: Connection, link_ids: Sequence[int], by: str) -> None:
+    """Nothing of these links waits for a person any more."""
+    await connection.execute(queries("conflict")["dismiss"], list(link_ids), by)
+
+
 async def of_links(connection: Connection, link_ids: Iterable[int]) -> dict[int, list[ConflictRow]]:
     """Return all conflicts of links, oldest first."""
     found: dict[int, list[ConflictRow]] = {}

@@ -57,6 +57,10 @@ class LinkRow(Struct, frozen=True):
         """The ticket of a side."""
         return self.left_id if side is Side.LEFT else self.right_id
 
+    def revision_of(self, side: Side) -> int | None:
+        """The revision of the ticket of a side that was last decided on; None: it was never decided on."""
+        return self.left_revision if side is Side.LEFT else self.right_revision
+
     def mark(self, side: Side) -> dict[str, Any] | None:
         """The mark of a side."""
         return self.left_mark if side is Side.LEFT else self.right_mark
@@ -171,6 +175,14 @@ async def in_state(connection: Connection, rule_id: int, state: LinkState, *, af
 async def unsettled(connection: Connection, source_id: int, at: datetime) -> list[int]:
     """Return links with a request to that source of which no outcome is known, as far as they may be settled now."""
     return [row["id"] for row in await connection.fetch(queries("link")["unsettled"], source_id, at)]
+
+
+async def pruned(
+    connection: Connection, rule_id: int, left_source_id: int, right_source_id: int, *, limit: int
+) -> list[int]:
+    """Return links of a rule of whose tickets one was known once and is no more."""
+    rows = await connection.fetch(queries("link")["pruned"], rule_id, left_source_id, right_source_id, limit)
+    return [row["id"] for row in rows]
 
 
 async def count(connection: Connection) -> list[tuple[str, str, int]]:

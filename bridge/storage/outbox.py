@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from bridge.domain.link.word_map import Side
 from bridge.storage.database import Connection
+from bridge.storage.link import LinkRow
 from bridge.storage.queries import queries
 from bridge.storage.row_builder import columns
 
@@ -82,6 +83,10 @@ class OutboxRow(Struct, frozen=True):
     status: int | None
     error: str | None
     created_at: datetime
+
+    def target_of(self, link: LinkRow) -> str | None:
+        """The ticket that is written to."""
+        return self.item if self.kind is WriteKind.END_DUPLICATE else link.ticket(self.side)
 
 
 class OpenWrites(Struct, frozen=True):
@@ -246,6 +251,12 @@ async def oscillating(connection: Connection, *, since: datetime, writes: int) -
 async def begun_since(connection: Connection, rule_id: int, at: datetime) -> int:
     """Return how many creates of a rule were begun since."""
     return int(await connection.fetchval(queries("outbox")["begun_since"], rule_id, at))
+
+
+async def ended_items(connection: Connection, link_ids: Iterable[int], kind: WriteKind) -> set[tuple[int, str]]:
+    """(link, item) of the writes of a kind that were sent and answered."""
+    rows = await connection.fetch(queries("outbox")["ended_items"], sorted(link_ids), kind.value)
+    return {(row["link_id"], row["item"]) for row in rows}
 
 
 async def drop_all(connection: Connection, link_ids: Sequence[int]) -> None:

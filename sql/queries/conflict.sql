@@ -101,6 +101,15 @@ update bridge.conflict as c set
 where c.link_id = $1 and c.field = $2 and c.outcome = 'waiting'
 returning c.id;
 
+-- name: dismiss
+-- What is open about these links is over: they are.
+update bridge.conflict as c set
+    outcome = case when c.outcome = 'waiting' then 'dismissed' else c.outcome end,
+    decided_by = coalesce(c.decided_by, $2),
+    decided_at = coalesce(c.decided_at, now()),
+    settled_at = now()
+where c.link_id = any($1::bigint[]) and c.settled_at is null;
+
 -- name: of_links
 select
     c.link_id, c.field, c.kind, c.left_value, c.right_value, c.left_at, c.right_at, c.outcome, c.decided_by, c.opened_at, c.decided_at,

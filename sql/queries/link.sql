@@ -115,6 +115,26 @@ inner join bridge.outbox as o on l.id = o.link_id
 where o.source_id = $1 and o.state = 'sending' and coalesce(l.unsure_until, '-infinity') <= $2
 order by l.id;
 
+-- name: pruned
+-- Links of a rule, of whose tickets one was decided on before and is not known any more: it was deleted, and retention has forgotten it.
+select l.id
+from bridge.link as l
+where
+    l.rule_id = $1 and l.state in ('linked', 'ended') and l.intent is null
+    and l.left_revision is not null and l.right_revision is not null
+    and (
+        not exists (
+            select from bridge.service_problem as p
+            where p.source_id = $2 and p.id = l.left_id
+        )
+        or not exists (
+            select from bridge.service_problem as p
+            where p.source_id = $3 and p.id = l.right_id
+        )
+    )
+order by l.id
+limit $4;
+
 -- name: count
 select
     r.name as rule,

@@ -215,6 +215,14 @@ order by w.link_id, w.field;
 select count(*) as creates from bridge.outbox as o
 where o.rule_id = $1 and o.kind = 'create' and o.created_at >= $2;
 
+-- name: ended_items
+-- What was written for these links, as far as it is still known, by a kind of write.
+select
+    o.link_id,
+    o.item
+from bridge.outbox as o
+where o.link_id = any($1::bigint[]) and o.kind = $2 and o.outcome in ('done', 'refused');
+
 -- name: drop_all
 -- A person separated these links: nothing is to be written for them any more. Rows that are being sent stay.
 update bridge.outbox as o set state = 'dropped', outcome = 'dropped', ended_at = now()

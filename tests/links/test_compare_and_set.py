@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bridge.links.send import WriteSender
+from bridge.links import send
 from bridge.simulator import Faults, Simulator
 from bridge.simulator.dataminer.simulator import DataminerSimulator
 from bridge.storage.database import Database
@@ -17,14 +17,14 @@ pytestmark = pytest.mark.anyio
 
 def between(monkeypatch: pytest.MonkeyPatch, edit: Any) -> None:
     """Have somebody edit once, after the sender has read and decided, before its request."""
-    real, edits = WriteSender._call, [edit]
+    real, edits = send.carry_out, [edit]
 
-    async def call(self: WriteSender, *arguments: Any) -> Any:
+    async def carry_out(*arguments: Any) -> Any:
         while edits:
             await edits.pop()()
-        return await real(self, *arguments)
+        return await real(*arguments)
 
-    monkeypatch.setattr(WriteSender, "_call", call)
+    monkeypatch.setattr(send, "carry_out", carry_out)
 
 
 @pytest.mark.parametrize("same_field", [True, False])

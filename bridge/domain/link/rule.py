@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from enum import StrEnum
 from typing import Any, Final
 
 from bridge.domain.link.comparison import Comparison
@@ -100,6 +101,17 @@ class Matcher:
         return self.left if side is Side.LEFT else self.right
 
 
+class OnDelete(StrEnum):
+    """What a deleted ticket means for its counterpart."""
+
+    LEAVE = "leave"
+    """It stays as it is."""
+    END = "end"
+    """It is ended."""
+    RECREATE = "recreate"
+    """It gets another counterpart."""
+
+
 @dataclass(frozen=True, slots=True)
 class LinkLimits:
     """What a rule may do at most. `changes_at_once`: share of its links."""
@@ -122,7 +134,8 @@ class LinkRule:
     """How two systems are kept in step.
 
     `creates`: sides on which a missing counterpart is made. `match_key`: is a ticket with our key the counterpart?
-    `settle`: tickets that have both ended for so long are no longer looked at.
+    `settle`: tickets that have both ended for so long are no longer looked at. `follows_up`: a reopened ticket gets a
+    new counterpart. `ends_duplicates`: a second ticket with a key is ended.
     """
 
     name: str
@@ -140,10 +153,21 @@ class LinkRule:
     notes: NoteRule = field(default_factory=NoteRule)
     limits: LinkLimits = LinkLimits()
     settle: timedelta = timedelta(days=7)
+    on_delete: OnDelete = OnDelete.LEAVE
+    follows_up: bool = False
+    ends_duplicates: bool = False
 
     def filter(self, side: Side) -> TicketFilter:
         """Which tickets of a side begin to be linked."""
         return self.filters.get(side, ANY)
+
+    def mapped_field(self, name: str) -> MappedField:
+        """Return a field by its name."""
+        return next(mapped for mapped in self.fields if mapped.name == name)
+
+    def wants_counterpart(self, side: Side, ticket: SideTicket) -> bool:
+        """Would a ticket of a side get a counterpart, if it had none?"""
+        return side.other in self.creates and not ticket.ended and self.filter(side).met(ticket)
 
     def found_in(self, side: Side, record: Record) -> dict[str, str]:
         """Return what a record of a side says, by field, as far as the record alone says it."""
