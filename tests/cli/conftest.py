@@ -7,6 +7,7 @@ from tests.program.conftest import (  # noqa: F401 - fixtures
     empty_dsn,
     eventually,
     family_of,
+    fork_server,
     get,
     held_port,
     living,

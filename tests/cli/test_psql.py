@@ -32,7 +32,7 @@ async def test_it_starts_the_embedded_postgres_or_joins_the_one_that_runs(
     async with embedded(tmp_path / "data"):
         joined = await call("psql", "--config", config, "-XAtc", "create table t as select 7 as n")
         assert joined.status == 0, joined.err
-    own = await call("psql", "--config", config, "-XAtc", "select n from t")
+    own = await call("psql", "--config", config, "-XAtc", "select n from t", fresh=True)
     assert (own.status, own.out.strip()) == (0, "7")
     assert processes_naming(tmp_path) == []
 

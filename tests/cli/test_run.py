@@ -119,7 +119,7 @@ async def test_with_its_own_postgres_it_makes_the_schema_and_ends_everything_on_
 ) -> None:
     async with Simulator(population=3) as sim:
         config = configured(sources={"snow": {"url": sim.url}})
-        async with start("run", "--config", config) as program:
+        async with start("run", "--config", config, fresh=True) as program:
             await program.logged("migrated")
             url = (await program.logged("ready"))["url"]
             assert (await get(f"{url}/readyz"))[0] == 200
@@ -133,7 +133,7 @@ async def test_with_its_own_postgres_it_makes_the_schema_and_ends_everything_on_
 async def test_a_signal_during_the_start_ends_it_with_status_0(
     start: Any, configured: Any, tmp_path: Path, processes_naming: Any
 ) -> None:
-    async with start("run", "--config", configured()) as program:
+    async with start("run", "--config", configured(), fresh=True) as program:
         await program.logged("listening")
         assert await program.stopped(signal.SIGTERM) == 0
     assert processes_naming(tmp_path) == []

@@ -47,7 +47,8 @@ async def test_no_secret_is_seen_where_it_should_not_be(
         config = configured(dsn=_with_password(dsn), sources=sources, metrics_token=METRICS)
         env = {"BRIDGE_LOG__LEVEL": "debug"}
         said: list[str] = []
-        async with start("run", "--config", config, env=env) as program, aiohttp.ClientSession() as session:
+        running = start("run", "--config", config, env=env, fresh=True)
+        async with running as program, aiohttp.ClientSession() as session:
             url = (await program.logged("ready"))["url"]
             await program.logged("registered", source="snow")
             said.append(Path(f"/proc/{program.pid}/cmdline").read_text())

@@ -74,7 +74,7 @@ async def test_h2_what_is_too_much_is_refused_and_memory_stays_flat(
     config = configured(dsn=slow, sources={"snow": source}, max_waiting_bytes=WAITING_BYTES, answer_timeout_seconds=0.2)
     try:
         async with start(
-            "run", "--config", config, env={"BRIDGE_JOURNAL__MAX_BYTES": str(JOURNAL_BYTES), **RETURNED}
+            "run", "--config", config, env={"BRIDGE_JOURNAL__MAX_BYTES": str(JOURNAL_BYTES), **RETURNED}, fresh=True
         ) as program:
             url = (await program.logged("ready"))["url"]
             process = psutil.Process(program.pid)

@@ -94,7 +94,7 @@ async def test_e7_sighup_in_every_phase_of_the_start_ends_nothing(
     """Signals from before its first line of Python on until it is ready."""
     async with Simulator(population=1) as sim:
         config = configured(dsn=dsn, sources={"snow": {"url": sim.url}})
-        async with start("run", "--config", config, *options) as program:
+        async with start("run", "--config", config, *options, fresh=True) as program:
             while not program.log:
                 # the interpreter itself, before it runs anything of ours, may be killed: begin when it can ignore
                 if ignores_hangup(program.pid):
