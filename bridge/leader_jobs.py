@@ -12,6 +12,7 @@ from bridge.maintenance.extra_columns import ExtraColumns
 from bridge.maintenance.report_summary import Summariser
 from bridge.maintenance.retention import RetentionJob
 from bridge.maintenance.search_upkeep import SearchUpkeep
+from bridge.maintenance.vocabulary_upkeep import VocabularyUpkeep
 from bridge.pull.poll import Poller
 from bridge.pull.reconcile import Reconciler
 from bridge.pull.refetch import Refetcher
@@ -65,6 +66,8 @@ class LeaderJobs:
         """Return what is to be run for one source."""
         database, metrics, wake = self.database, self.metrics, source.wake_refetch
         jobs: list[RunJob] = [Subscriber(source, database, metrics).run]
+        if source.settings.kind == "tmf656":  # other kinds keep no word of the source beside what it means
+            jobs.append(VocabularyUpkeep(source, database, metrics).run)
         if source.settings.enabled:
             reconciler = Reconciler(source, database, metrics, on_stored=wake)
             jobs += [

@@ -2873,6 +2873,24 @@ COMMENT ON COLUMN bridge.unmapped_value.times IS 'How often it came';
 COMMENT ON COLUMN bridge.unmapped_value.first_seen_at IS 'Our clock: when it first came';
 COMMENT ON COLUMN bridge.unmapped_value.last_seen_at IS 'Our clock: when it last came';
 
+CREATE TABLE bridge.vocabulary_walk (
+    source_id smallint NOT NULL,
+    digest bytea NOT NULL,
+    walked_id text DEFAULT ''::text NOT NULL,
+    changed bigint DEFAULT 0 NOT NULL,
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    finished_at timestamp with time zone
+);
+ALTER TABLE ONLY bridge.vocabulary_walk
+    ADD CONSTRAINT vocabulary_walk_pkey PRIMARY KEY (source_id);
+COMMENT ON TABLE bridge.vocabulary_walk IS 'With which words of its own what is stored of a source was read; a source without a row never had any';
+COMMENT ON COLUMN bridge.vocabulary_walk.source_id IS 'Source';
+COMMENT ON COLUMN bridge.vocabulary_walk.digest IS 'Of status_map and priority_map';
+COMMENT ON COLUMN bridge.vocabulary_walk.walked_id IS 'Problems up to this one were read again: a walk that was interrupted goes on after it';
+COMMENT ON COLUMN bridge.vocabulary_walk.changed IS 'Problems of which something changed so far';
+COMMENT ON COLUMN bridge.vocabulary_walk.started_at IS 'When the walk over the problems began';
+COMMENT ON COLUMN bridge.vocabulary_walk.finished_at IS 'When all were read again; null: it is under way';
+
 CREATE TABLE bridge_migration.applied (
     version integer NOT NULL,
     name text NOT NULL,
@@ -4086,6 +4104,8 @@ ALTER TABLE ONLY bridge.request
     ADD CONSTRAINT request_source_id_fkey FOREIGN KEY (source_id) REFERENCES bridge.source(id);
 ALTER TABLE ONLY bridge.subscription
     ADD CONSTRAINT subscription_source_id_fkey FOREIGN KEY (source_id) REFERENCES bridge.source(id);
+ALTER TABLE ONLY bridge.vocabulary_walk
+    ADD CONSTRAINT vocabulary_walk_source_id_fkey FOREIGN KEY (source_id) REFERENCES bridge.source(id) ON DELETE CASCADE;
 ALTER TABLE ONLY bridge.watermark
     ADD CONSTRAINT watermark_source_id_fkey FOREIGN KEY (source_id) REFERENCES bridge.source(id);
 
@@ -4198,6 +4218,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.setting TO bridge_writer;
 GRANT SELECT ON TABLE bridge.setting TO bridge_front;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.unmapped_value TO bridge_writer;
 GRANT SELECT ON TABLE bridge.unmapped_value TO bridge_front;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.vocabulary_walk TO bridge_writer;
 GRANT SELECT ON TABLE bridge_migration.applied TO bridge_writer;
 GRANT SELECT ON TABLE bridge_migration.applied TO bridge_front;
 GRANT SELECT ON TABLE report.affected_location TO bridge_reader;

@@ -29,9 +29,9 @@ def names(jobs: LeaderJobs, source: SourceState) -> list[str]:
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
-        ({}, ["Subscriber", "Poller", "Reconciler", "Refetcher", "SilenceWatch"]),
-        ({"push": False}, ["Subscriber", "Poller", "Reconciler", "Refetcher"]),
-        ({"enabled": False}, ["Subscriber"]),
+        ({}, ["Subscriber", "VocabularyUpkeep", "Poller", "Reconciler", "Refetcher", "SilenceWatch"]),
+        ({"push": False}, ["Subscriber", "VocabularyUpkeep", "Poller", "Reconciler", "Refetcher"]),
+        ({"enabled": False}, ["Subscriber", "VocabularyUpkeep"]),
     ],
 )
 async def test_a_source_has_the_jobs_that_its_settings_ask_for(

@@ -86,7 +86,7 @@ REQUEST_OUTCOMES = (
     "too_large",
     "malformed",
 )
-SOURCE_JOBS = ("poll", "reconcile", "refetch", "subscription", "silence_watch", "source")
+SOURCE_JOBS = ("poll", "reconcile", "refetch", "subscription", "silence_watch", "source", "vocabulary")
 DATABASE_JOBS = (
     "callback_secret",
     "clock_watch",
