@@ -12,7 +12,10 @@ _IN_A_ROW: Final = 3
 
 @dataclass(slots=True)
 class AwayCount:
-    """The failures of one pass over the rows of one target. `stop`: no further request is to start."""
+    """The failures of one pass over the rows of one target. `stop`: no further request is to start.
+
+    `failures`: the one that stopped it; until then the first.
+    """
 
     failures: list[BridgeError] = field(default_factory=list)
     stop: bool = False
@@ -20,11 +23,23 @@ class AwayCount:
 
     def failed(self, error: TransientError) -> None:
         """A request failed; a pause that was asked for, Postgres and a lost lease concern all rows at once."""
-        self.failures.append(without_frames(error))
         self._in_a_row += 1
         concerns_all = isinstance(error, DatabaseUnavailableError | LeaseLostError)
-        self.stop |= concerns_all or error.retry_after_seconds is not None or self._in_a_row >= _IN_A_ROW
+        stops = concerns_all or error.retry_after_seconds is not None or self._in_a_row >= _IN_A_ROW
+        if not self.failures or (stops and not self.stop):
+            self.failures = [without_frames(error)]
+        self.stop |= stops
 
     def worked(self) -> None:
         """The target answered."""
         self._in_a_row = 0
+
+
+@dataclass(slots=True)
+class SendPass:
+    """What came of one pass of a sender so far. `error`: one of ours or of Postgres, not of a row."""
+
+    away: AwayCount = field(default_factory=AwayCount)
+    looked_at: int = 0
+    moved: bool = False
+    error: Exception | None = None

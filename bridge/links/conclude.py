@@ -4,9 +4,10 @@ Every function runs inside the caller's transaction, which the caller fences. A 
 in state `sending`, with its intent in the link, until `bridge.links.settle` has read the target.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from msgspec.structs import replace
@@ -17,6 +18,7 @@ from bridge.domain.link.sent_write import SentWrite, WriteResult, restored
 from bridge.domain.link.word_map import Side
 from bridge.domain.ticket_system import Ticket
 from bridge.errors import BridgeError
+from bridge.links.decided_write import DecidedWrite
 from bridge.schedule import now
 from bridge.storage import conflict, link_note, outbox
 from bridge.storage import link as link_table
@@ -44,21 +46,44 @@ class Failure:
     pause_seconds: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class EndedWrite:
+    """A write that is over. `ticket`: what the target answered."""
+
+    row: OutboxRow
+    outcome: WriteOutcome
+    ticket: Ticket | None = None
+    result: WriteResult = field(default_factory=WriteResult)
+
+
 def unexpected(error: Exception) -> str:
     """What people read of an error that was not expected where it came."""
     return str(error) if isinstance(error, BridgeError) else f"unexpected {type(error).__name__}, see the log"
 
 
 async def begin(
-    connection: Connection, row: OutboxRow, link: LinkRow, sent: SentWrite, *, token: int | None, until: datetime
-) -> bool:
-    """Store that the write is about to be sent; False: it is not to be sent. `until`: how long it may be worked on."""
-    shown = {name: {"from": each.before, "to": each.text} for name, each in sent.fields.items()}
-    if not await outbox.begin(connection, row.id, token=token, at=now(), fields=shown or row.fields):
-        return False
-    state = LinkState.UNSURE if row.kind is WriteKind.CREATE else link.state
-    await link_table.save(connection, [replace(link, state=state, intent=sent.stored(), unsure_until=until)])
-    return True
+    connection: Connection,
+    decided: Sequence[tuple[OutboxRow, DecidedWrite]],
+    *,
+    token: int | None,
+    until: datetime,
+) -> set[int]:
+    """Store that writes, each of another link, are about to be sent; return the rows of those that may be. `until`: how
+    long they may be worked on.
+    """
+    fields = {row.id: _shown(one.sent) or row.fields for row, one in decided}
+    begun = await outbox.begin(connection, fields, token=token, at=now()) if fields else set()
+    saved = []
+    for row, one in decided:
+        if row.id in begun:
+            state = LinkState.UNSURE if row.kind is WriteKind.CREATE else one.link.state
+            saved.append(replace(one.link, state=state, intent=one.sent.stored(), unsure_until=until))
+    await link_table.save(connection, saved)
+    return begun
+
+
+def _shown(sent: SentWrite) -> dict[str, Any]:
+    return {name: {"from": each.before, "to": each.text} for name, each in sent.fields.items()}
 
 
 async def unknown(connection: Connection, row: OutboxRow, error: str, *, until: datetime) -> None:
@@ -95,59 +120,61 @@ async def failed(
     if row.kind is WriteKind.CREATE and link.state in (LinkState.UNSURE, LinkState.CREATING):
         state, reason = (LinkState.BLOCKED, failure.error) if blocked else (LinkState.CREATING, None)
         link = replace(link, state=state, state_reason=reason)
-    await _settled(connection, row, link, result or WriteResult())
+    await _settled(connection, [(row, link, result or WriteResult())])
     return blocked
 
 
-async def ended(
-    connection: Connection,
-    row: OutboxRow,
-    outcome: WriteOutcome,
-    *,
-    ticket: Ticket | None = None,
-    result: WriteResult | None = None,
-) -> bool:
-    """It is done, or nothing was to be done. False: somebody else has ended it."""
-    link = await _locked(connection, row)
+async def ended(connection: Connection, writes: Sequence[EndedWrite]) -> set[int]:
+    """They are done, or nothing was to be done, each of another link; return the rows that nobody else has ended."""
+    links = await link_table.lock(connection, [one.row.link_id for one in writes])
     at = now()
-    if not await outbox.end(connection, row.id, outcome, at=at):
-        return False
-    if link is None:
-        return True
-    if ticket is not None and row.kind is not WriteKind.END_DUPLICATE:
-        link = _marked(link, row.side, ticket, at)
-    if row.kind is WriteKind.END_DUPLICATE and outcome is WriteOutcome.DONE:
-        await conflict.settle(connection, [(link.id, "")], at, agreed=True)
-    if row.kind is WriteKind.NOTE and outcome is WriteOutcome.DONE:
-        await link_note.confirm(connection, link.id, row.item, at)
-    if ticket is not None and row.kind is WriteKind.CREATE:
-        link = _joined(link, row.side, ticket, at)
-    await _settled(connection, row, link, result or WriteResult())
-    return True
+    over = await outbox.end(connection, {one.row.id: one.outcome for one in writes}, at=at)
+    known = [one for one in writes if one.row.id in over and one.row.link_id in links]
+    copied = [one.row for one in known if one.row.kind is WriteKind.NOTE and one.outcome is WriteOutcome.DONE]
+    await link_note.confirm(connection, [(row.link_id, row.item) for row in copied], at)
+    ends = [one for one in known if one.row.kind is WriteKind.END_DUPLICATE and one.outcome is WriteOutcome.DONE]
+    await conflict.settle(connection, [(one.row.link_id, "") for one in ends], at, agreed=True)
+    settled = []
+    for one in known:
+        link = links[one.row.link_id]
+        if one.ticket is not None and one.row.kind is not WriteKind.END_DUPLICATE:
+            link = _marked(link, one.row.side, one.ticket, at)
+            if one.row.kind is WriteKind.CREATE:
+                link = _joined(link, one.row.side, one.ticket, at)
+        settled.append((one.row, link, one.result))
+    await _settled(connection, settled)
+    return over
 
 
-async def _settled(connection: Connection, row: OutboxRow, link: LinkRow, result: WriteResult) -> None:
-    """Keep what came of a row. Only its own intent is over: a row that was never sent leaves that of another write."""
-    base = {name: (each[Side.LEFT], each[Side.RIGHT]) for name, each in result.base.items()}
-    link = replace(link, base=link.base | base)
-    if link.intent is None or _is_intent_of(link, row):
-        link = replace(link, intent=None, unsure_until=None)
-    await link_table.save(connection, [link])
-    told = {name for name, found in result.conflicts.items() if found.kind is ConflictKind.OVERWRITTEN}
-    kept = {
-        name: NewConflict(
-            link.id,
-            name,
-            found.kind,
-            left_value=found.left,
-            right_value=found.right,
-            winner=row.side.other if name in told else None,
-        )
-        for name, found in result.conflicts.items()
-    }
-    await conflict.keep(connection, [kept[name] for name in told])
-    await conflict.settle(connection, [(link.id, name) for name in result.base], now(), agreed=False)
-    await conflict.keep(connection, [kept[name] for name in kept.keys() - told])
+async def _settled(connection: Connection, settled: Sequence[tuple[OutboxRow, LinkRow, WriteResult]]) -> None:
+    """Keep what came of rows. Only its own intent is over: a row that was never sent leaves that of another write."""
+    links, over = [], []
+    told: list[NewConflict] = []
+    kept: list[NewConflict] = []
+    for row, before, result in settled:
+        base = {name: (each[Side.LEFT], each[Side.RIGHT]) for name, each in result.base.items()}
+        link = replace(before, base=before.base | base)
+        if link.intent is None or _is_intent_of(link, row):
+            links.append(replace(link, intent=None, unsure_until=None))
+        else:
+            links.append(link)
+        over += [(link.id, name) for name in result.base]
+        for name, found in result.conflicts.items():
+            overwritten = found.kind is ConflictKind.OVERWRITTEN
+            (told if overwritten else kept).append(
+                NewConflict(
+                    link.id,
+                    name,
+                    found.kind,
+                    left_value=found.left,
+                    right_value=found.right,
+                    winner=row.side.other if overwritten else None,
+                )
+            )
+    await link_table.save(connection, links)
+    await conflict.keep(connection, told)
+    await conflict.settle(connection, over, now(), agreed=False)
+    await conflict.keep(connection, kept)
 
 
 def _is_intent_of(link: LinkRow, row: OutboxRow) -> bool:

@@ -4,10 +4,11 @@ A note is remembered once it was seen, and stays what it was taken for: written 
 copy that somebody deletes is not made again, and an edited note is not copied again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
 import orjson
+import structlog
 
 from bridge.domain.link.life import LinkState
 from bridge.domain.link.note import SeenNote, copy_text, seen, uncopied
@@ -23,20 +24,48 @@ from bridge.storage.link import LinkRow
 from bridge.storage.link_note import LinkNoteRow, NoteState
 from bridge.storage.outbox import OutboxRow, Wanted, WriteKind
 
+log = structlog.get_logger(__name__)
+
 Notes = Mapping[Side, list[RemoteNote]]
 
 
-async def want_copies(connection: Connection, run: RuleRun, link: LinkRow) -> int:
-    """Remember the notes of both tickets, and have copied what is missing; return how many copies that are."""
-    rule = run.rule.notes
-    if not rule.into or link.state is not LinkState.LINKED:
+async def want_copies(connection: Connection, run: RuleRun, links: Sequence[LinkRow]) -> int:
+    """Remember the notes of the tickets of links, and have copied what is missing; return how many copies that are. A
+    link whose notes cannot be read keeps back no other.
+    """
+    linked = [link for link in links if link.state is LinkState.LINKED] if run.rule.notes.into else []
+    if not linked:
         return 0
-    known = {(row.side, row.note): row for row in (await link_note.of_links(connection, [link.id])).get(link.id, [])}
+    notes = await _notes(connection, run, linked)
+    linked = [link for link in linked if any(notes[link.id].values())]
+    if not linked:
+        return 0
+    known = await link_note.of_links(connection, [link.id for link in linked])
+    new: list[LinkNoteRow] = []
+    wanted: list[Wanted] = []
+    for link in linked:
+        try:
+            more, missing = _copies(run, link, known.get(link.id, []), notes[link.id])
+        except Exception:  # the bulkhead: what one link meets is its own
+            log.exception("notes cannot be read", rule=run.rule.name, link=link.id)
+            continue
+        new += more
+        wanted += missing
+    await link_note.add(connection, new)
+    await outbox.put(connection, wanted)
+    return len(wanted)
+
+
+def _copies(
+    run: RuleRun, link: LinkRow, noted: Sequence[LinkNoteRow], notes: Notes
+) -> tuple[list[LinkNoteRow], list[Wanted]]:
+    """The notes of a link that are new, and what is to be copied."""
+    rule = run.rule.notes
+    known = {(row.side, row.note): row for row in noted}
     codes = [row.code for row in known.values() if row.state is not NoteState.COPY]
-    found = seen(link.key, await _notes(connection, run, link), codes)
+    found = list({(one.side, one.note.id): one for one in reversed(seen(link.key, notes, codes))}.values())[::-1]
     first_look = link.left_revision is None or link.right_revision is None
     new = [_row(link, one, run, first_look=first_look) for one in found if (one.side, one.note.id) not in known]
-    await link_note.add(connection, new)
     state = {(row.side, row.note): row for row in new} | known
     wanted = [
         Wanted(link.id, link.rule_id, run.source_ids[one.side.other], one.side.other, WriteKind.NOTE, one.code)
@@ -44,13 +73,12 @@ async def want_copies(connection: Connection, run: RuleRun, link: LinkRow) -> in
         if (row := state[one.side, one.note.id]).state is NoteState.ORIGIN and row.copied_at is None
         if rule.is_read(one.side, one.note)
     ]
-    await outbox.put(connection, wanted)
-    return len(wanted)
+    return new, wanted
 
 
 async def decide_copy(connection: Connection, run: RuleRun, link: LinkRow, row: OutboxRow) -> DecidedWrite | None:
     """Return the copy of a row of the outbox; None: its original is not there any more, or not to be copied."""
-    rule, notes = run.rule.notes, await _notes(connection, run, link)
+    rule, notes = run.rule.notes, (await _notes(connection, run, [link]))[link.id]
     side, ticket = row.side.other, link.ticket(row.side.other)
     for one in seen(link.key, {side: notes[side]}):
         if one.code == row.item and not one.is_copy and ticket is not None and rule.is_read(side, one.note):
@@ -61,11 +89,12 @@ async def decide_copy(connection: Connection, run: RuleRun, link: LinkRow, row: 
     return None
 
 
-async def _notes(connection: Connection, run: RuleRun, link: LinkRow) -> dict[Side, list[RemoteNote]]:
-    """The notes of both tickets as they are known now."""
-    keys = {side: (run.source_ids[side], link.ticket(side) or "") for side in Side}
-    rows = await link_ticket.read(connection, keys.values())
-    return {side: notes_of(orjson.loads(rows[key].body)) if key in rows else [] for side, key in keys.items()}
+async def _notes(connection: Connection, run: RuleRun, links: Sequence[LinkRow]) -> dict[int, Notes]:
+    """The notes of both tickets of links as they are known now."""
+    keys = {link.id: {side: (run.source_ids[side], link.ticket(side) or "") for side in Side} for link in links}
+    rows = await link_ticket.read(connection, {key for sides in keys.values() for key in sides.values()})
+    read = {key: notes_of(orjson.loads(row.body)) for key, row in rows.items()}
+    return {number: {side: read.get(key, []) for side, key in sides.items()} for number, sides in keys.items()}
 
 
 def _row(link: LinkRow, one: SeenNote, run: RuleRun, *, first_look: bool) -> LinkNoteRow:

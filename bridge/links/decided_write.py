@@ -1,7 +1,7 @@
 """What a sender asks of the rules: what to write for a row of the outbox, decided on what the tables say now."""
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias
 
 from msgspec import Struct
 
@@ -32,19 +32,27 @@ class DecidedWrite(Struct, frozen=True):
     values: dict[str, Any]
 
 
+Decided: TypeAlias = DecidedWrite | UndecidableNowError | None
+"""What is to be written. None: nothing is missing any more; an error: nothing can be decided now."""
+
+
 class WriteDecisions(Protocol):
     """The rules, as a sender needs them."""
 
-    async def decide(self, connection: Connection, row: OutboxRow) -> DecidedWrite | None:
-        """Lock the link of a row, decide it on what the tables say, keep what follows besides writes, and return what
-        is to be written to the side of the row; None: nothing is missing there any more. UndecidableNowError: later.
+    async def decide(self, connection: Connection, rows: Sequence[OutboxRow]) -> dict[int, Decided]:
+        """Lock the links of rows, each of another link, decide them on what the tables say, keep what follows besides
+        writes, and return by row what is to be written to its side.
         """
         ...
 
-    async def again(self, connection: Connection, link_id: int) -> None:
-        """Decide a link as after a change of one of its tickets: its write has ended, and a side may have changed while
+    async def again(self, connection: Connection, link_ids: Collection[int]) -> None:
+        """Decide links as after a change of their tickets: their writes have ended, and a side may have changed while
         nothing could be decided.
         """
+        ...
+
+    def rule_ids(self) -> Collection[int]:
+        """The rules that run here."""
         ...
 
     def knows(self, rule_id: int) -> bool:

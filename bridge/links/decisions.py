@@ -1,6 +1,6 @@
 """What a sender asks of the rules (`bridge.links.decided_write.WriteDecisions`), answered from the tables."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -15,10 +15,10 @@ from bridge.domain.ticket_system import Record
 from bridge.errors import BridgeError
 from bridge.links.copy_notes import decide_copy, want_copies
 from bridge.links.decide_link import LinkOutcome
-from bridge.links.decided_write import DecidedWrite, UndecidableNowError
+from bridge.links.decided_write import Decided, DecidedWrite, UndecidableNowError
 from bridge.links.duplicates import decide_end, has_ended
 from bridge.links.outcome import decide_pair, store_outcomes
-from bridge.links.rule_run import RuleRun
+from bridge.links.rule_run import RuleRun, Tickets
 from bridge.links.tickets import version_of
 from bridge.schedule import now
 from bridge.storage import conflict
@@ -37,37 +37,47 @@ class RuleDecisions:
 
     runs: dict[int, RuleRun] = field(default_factory=dict)
 
-    async def decide(self, connection: Connection, row: OutboxRow) -> DecidedWrite | None:
+    async def decide(self, connection: Connection, rows: Sequence[OutboxRow]) -> dict[int, Decided]:
         """See `WriteDecisions.decide`."""
-        link = (await link_table.lock(connection, [row.link_id])).get(row.link_id)
-        run = self.runs.get(row.rule_id)
-        if link is None or run is None:
-            return None
-        if link.intent is not None:
-            raise UndecidableNowError("what came of another write of its link is not known yet")
-        if row.kind is WriteKind.CREATE:
-            return await _create(run, connection, link, row.side)
-        if row.kind is WriteKind.UPDATE:
-            return await self._update(run, connection, link, row.side)
-        decide = decide_copy if row.kind is WriteKind.NOTE else decide_end
-        return await decide(connection, run, link, row)
+        links = await link_table.lock(connection, [row.link_id for row in rows])
+        found: dict[int, Decided] = {}
+        open_rows: dict[int, list[tuple[OutboxRow, LinkRow]]] = {}
+        for row in rows:
+            link = links.get(row.link_id)
+            if link is None or row.rule_id not in self.runs:
+                found[row.id] = None
+            elif link.intent is not None:
+                found[row.id] = UndecidableNowError("what came of another write of its link is not known yet")
+            else:
+                open_rows.setdefault(row.rule_id, []).append((row, link))
+        for rule_id, ours in open_rows.items():
+            found |= await self._of_rule(self.runs[rule_id], connection, ours)
+        return found
 
-    async def again(self, connection: Connection, link_id: int) -> None:
+    async def again(self, connection: Connection, link_ids: Collection[int]) -> None:
         """See `WriteDecisions.again`."""
-        link = (await link_table.lock(connection, [link_id])).get(link_id)
-        run = None if link is None else self.runs.get(link.rule_id)
-        if link is None or run is None:
-            return
+        links: dict[int, list[LinkRow]] = {}
+        for link in (await link_table.lock(connection, link_ids)).values():
+            links.setdefault(link.rule_id, []).append(link)
+        for rule_id, ours in links.items():
+            if (run := self.runs.get(rule_id)) is not None:
+                await self._again(run, connection, ours)
+
+    async def _again(self, run: RuleRun, connection: Connection, links: Sequence[LinkRow]) -> None:
         try:
             async with connection.transaction():  # what was decided by half is taken back
-                await self._decided(run, connection, link)
-                await want_copies(connection, run, link)
+                await self._decided(run, connection, links)
+                await want_copies(connection, run, links)
         except BridgeError:
             raise
-        except Exception as error:  # the bulkhead: what came of the write is stored, and the decider looks again
+        except Exception as error:  # the bulkhead: what came of the writes is stored, and the decider looks again
             if sqlstate_of(error):
                 raise  # Postgres: another writer was faster, or is away; the caller's transaction means as much
-            log.exception("link cannot be decided", rule=run.rule.name, link=link_id)
+            log.exception("links cannot be decided", rule=run.rule.name, links=[link.id for link in links])
+
+    def rule_ids(self) -> Collection[int]:
+        """See `WriteDecisions.rule_ids`."""
+        return self.runs.keys()
 
     def knows(self, rule_id: int) -> bool:
         """See `WriteDecisions.knows`."""
@@ -98,32 +108,55 @@ class RuleDecisions:
         run = self.runs.get(rule_id)
         return LinkLimits() if run is None else run.rule.limits
 
-    async def _update(self, run: RuleRun, connection: Connection, link: LinkRow, side: Side) -> DecidedWrite | None:
-        outcome = await self._decided(run, connection, link)
-        if outcome is not None and outcome.stale:
-            behind = ", ".join(outcome.stale.values())
-            raise UndecidableNowError(f"what is known of {behind} is older than the answer to our last write")
-        writes = {} if outcome is None or outcome.merged is None else outcome.merged.writes[side]
-        if outcome is None or outcome.merged is None or not writes:
-            return None
-        pair = run.pair(link, await run.tickets_of(connection, [link]))
-        assert pair is not None  # noqa: S101 -- it was decided on a moment ago, in this transaction
-        before = {name: outcome.merged.before[name][side] for name in writes}
-        sent = SentWrite(WriteKind.UPDATE.value, side, _sent(writes, before), version_of(pair[side], run.kinds[side]))
-        saved = replace(outcome.link, revision=link.revision + 1)
-        return DecidedWrite(saved, sent, run.rule.changes(side, writes, pair))
+    async def _of_rule(
+        self, run: RuleRun, connection: Connection, rows: Sequence[tuple[OutboxRow, LinkRow]]
+    ) -> dict[int, Decided]:
+        found: dict[int, Decided] = {}
+        updates = [(row, link) for row, link in rows if row.kind is WriteKind.UPDATE]
+        if updates:
+            tickets, outcomes = await self._decided(run, connection, [link for _, link in updates])
+            for row, link in updates:
+                found[row.id] = _update(run, link, row.side, outcomes.get(link.id), tickets)
+        for row, link in rows:
+            if row.kind is WriteKind.CREATE:
+                found[row.id] = await _create(run, connection, link, row.side)
+            elif row.kind is WriteKind.NOTE:
+                found[row.id] = await decide_copy(connection, run, link, row)
+            elif row.kind is not WriteKind.UPDATE:
+                found[row.id] = await decide_end(connection, run, link, row)
+        return found
 
-    async def _decided(self, run: RuleRun, connection: Connection, link: LinkRow) -> LinkOutcome | None:
-        """Decide a link and keep what follows; None: nothing is decided for it now."""
-        pair = run.pair(link, await run.tickets_of(connection, [link]))
-        if pair is None:
-            return None
-        chosen = (await conflict.choices(connection, [link.id])).get(link.id, {})
-        at = now()
-        outcome = await decide_pair(run, connection, link, pair, chosen, at)
-        if outcome is not None:
-            await store_outcomes(connection, run, [outcome], at)
-        return outcome
+    async def _decided(
+        self, run: RuleRun, connection: Connection, links: Sequence[LinkRow]
+    ) -> tuple[Tickets, dict[int, LinkOutcome]]:
+        """Decide links of a rule and keep what follows; return their tickets, and what was decided by link."""
+        tickets = await run.tickets_of(connection, links)
+        chosen = await conflict.choices(connection, [link.id for link in links])
+        at, outcomes = now(), {}
+        for link in links:
+            if (pair := run.pair(link, tickets)) is None:
+                continue
+            outcome = await decide_pair(run, connection, link, pair, chosen.get(link.id, {}), at)
+            if outcome is not None:
+                outcomes[link.id] = outcome
+        await store_outcomes(connection, run, outcomes.values(), at)
+        return tickets, outcomes
+
+
+def _update(run: RuleRun, link: LinkRow, side: Side, outcome: LinkOutcome | None, tickets: Tickets) -> Decided:
+    """What is to be written to a side of a link that was decided a moment ago."""
+    if outcome is not None and outcome.stale:
+        behind = ", ".join(outcome.stale.values())
+        return UndecidableNowError(f"what is known of {behind} is older than the answer to our last write")
+    writes = {} if outcome is None or outcome.merged is None else outcome.merged.writes[side]
+    if outcome is None or outcome.merged is None or not writes:
+        return None
+    pair = run.pair(link, tickets)
+    assert pair is not None  # noqa: S101 -- it was decided on a moment ago, in this transaction
+    before = {name: outcome.merged.before[name][side] for name in writes}
+    sent = SentWrite(WriteKind.UPDATE.value, side, _sent(writes, before), version_of(pair[side], run.kinds[side]))
+    saved = replace(outcome.link, revision=link.revision + 1)
+    return DecidedWrite(saved, sent, run.rule.changes(side, writes, pair))
 
 
 async def _create(run: RuleRun, connection: Connection, link: LinkRow, side: Side) -> DecidedWrite | None:

@@ -5,7 +5,7 @@ not separated: its outcome has to be known first. What is chosen takes effect wh
 which is within a second.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -77,21 +77,23 @@ async def retry(connection: Connection, link: LinkRow) -> bool:
 async def retry_rule(connection: Connection, name: str, *, error: str = "") -> int:
     """Try again all that is blocked of a rule, or what has a text in its error; return how many links."""
     rule = await rule_named(connection, name)
-    numbers = await outbox.requeue(connection, rule_id=rule.id, error=error)
-    await _create_again(connection, numbers)
+    rows = await link_table.lock(connection, await outbox.blocked_links(connection, rule.id, error))
+    numbers = await outbox.requeue(connection, list(rows), error=error)
+    await _create_again(connection, rows, numbers)
     return len(numbers)
 
 
 async def retry_writes(connection: Connection, outbox_ids: Sequence[int]) -> int:
     """Try these writes again, as far as they are still blocked; return how many."""
+    waiting = await outbox.read(connection, outbox_ids)
+    rows = await link_table.lock(connection, {row.link_id for row in waiting.values()})
     numbers = await outbox.requeue_rows(connection, outbox_ids)
-    await _create_again(connection, numbers)
+    await _create_again(connection, rows, numbers)
     return len(numbers)
 
 
-async def _create_again(connection: Connection, numbers: Iterable[int]) -> None:
-    rows = await link_table.lock(connection, numbers)
-    blocked = [row for row in rows.values() if row.state is LinkState.BLOCKED]
+async def _create_again(connection: Connection, rows: Mapping[int, LinkRow], numbers: Iterable[int]) -> None:
+    blocked = [rows[number] for number in {*numbers} & rows.keys() if rows[number].state is LinkState.BLOCKED]
     await link_table.save(connection, [replace(row, state=LinkState.CREATING, state_reason=None) for row in blocked])
 
 

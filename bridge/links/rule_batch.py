@@ -97,7 +97,8 @@ class RuleBatch:
         wanted = set(tickets)
         ids = {side: [one for each, one in wanted if each is side] for side in Side}
         found = await link_table.of_tickets(self.connection, self.run.rule_id, ids[Side.LEFT], ids[Side.RIGHT])
-        locked = await link_table.lock(self.connection, {*found, *link_ids} - self._links.keys())
+        lock = link_table.lock_more if self._links else link_table.lock
+        locked = await lock(self.connection, {*found, *link_ids} - self._links.keys())
         new = {number: one for number, one in locked.items() if one.rule_id == self.run.rule_id}
         self._links |= new
         for one in new.values():
@@ -329,8 +330,7 @@ class RuleBatch:
         self.result.duplicates += await keep_duplicates(
             self.connection, self.run, self._links, self._duplicates, self._tickets
         )
-        for row in self._noted:
-            self.result.wrote |= await want_copies(self.connection, self.run, row) > 0
+        self.result.wrote |= await want_copies(self.connection, self.run, self._noted) > 0
         for outcome in outcomes:
             self.result.count(outcome)
 

@@ -1,6 +1,7 @@
 """The series of a rule in the metrics. All exist at 0 before anything happens, so that an alert can see a rise."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from itertools import product
 from typing import Final
 
@@ -9,7 +10,8 @@ from bridge.domain.link.field import ConflictKind
 from bridge.domain.link.life import LinkState
 from bridge.domain.link.rule import LinkRule
 from bridge.domain.link.word_map import Side
-from bridge.storage.outbox import WriteKind, WriteOutcome
+from bridge.schedule import now
+from bridge.storage.outbox import OutboxRow, WriteKind, WriteOutcome
 from bridge.telemetry.metrics import REQUEST_OUTCOMES, WRITE_OPERATIONS, Metrics
 
 RULE_STATES: Final = ("on", "plan", "off", "paused", "held", "gone")
@@ -47,6 +49,15 @@ def introduce_target(metrics: Metrics, target: str) -> None:
     for operation, of_request in product(WRITE_OPERATIONS, REQUEST_OUTCOMES):
         metrics.upstream.labels(target, operation, of_request)
     metrics.write_seconds.labels(target)
+
+
+def measure_sync(metrics: Metrics, name: str, row: OutboxRow) -> None:
+    """Count how long the change took that is on the other side now. `name`: of the rule."""
+    figures, labels = metrics.links, (name, row.side.value)
+    for stamp, seconds in (("observed_at", figures.sync_seconds), ("changed_at", figures.sync_age_seconds)):
+        if row.cause is not None and (text := row.cause.get(stamp)) is not None:
+            passed = (now() - datetime.fromisoformat(text)).total_seconds()
+            seconds.labels(*labels).observe(max(passed, 0.0))
 
 
 def show_nothing(metrics: Metrics, name: str, targets: tuple[str, str]) -> None:

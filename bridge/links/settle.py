@@ -5,8 +5,8 @@ was done is done, what was not is sent again, and what cannot be known is kept a
 A write that cannot be settled now keeps its intent, is shown with the reason, and is looked at again later.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
@@ -18,23 +18,24 @@ from bridge.domain.ticket_system import Ticket
 from bridge.errors import DatabaseUnavailableError, PermanentError, TransientError
 from bridge.http.errors import NotFoundError
 from bridge.links.away_count import AwayCount
-from bridge.links.conclude import Failure, duplicates, ended, failed, unexpected, unknown
+from bridge.links.conclude import EndedWrite, Failure, duplicates, ended, failed, unexpected, unknown
+from bridge.links.confirm import WriteConfirmations
 from bridge.links.decided_write import WriteDecisions
 from bridge.links.target import WriteTarget
 from bridge.schedule import now
 from bridge.storage import link as link_table
 from bridge.storage import outbox, refetch
-from bridge.storage.database import Connection, Database
+from bridge.storage.database import Database
 from bridge.storage.errors import ConcurrentUpdateError
 from bridge.storage.lease import LeaseLostError
 from bridge.storage.link import LinkRow
-from bridge.storage.observation import Entry, Stored
 from bridge.storage.observation_store import store_items
 from bridge.storage.outbox import OutboxRow, WriteKind, WriteOutcome
 from bridge.telemetry.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
+_BATCH: Final = 16
 _FAILED: Final = "failed"
 _NOT_ARRIVED: Final = "an earlier request was not carried out"
 _SHORTEST_SECONDS: Final = 5.0
@@ -49,17 +50,26 @@ class Settler:
     decisions: WriteDecisions
     database: Database
     metrics: Metrics
+    _confirmations: WriteConfirmations = field(init=False)
 
-    async def run_once(self) -> int:
-        """Settle what the target cannot be working on any more; return how many writes were looked at.
+    def __post_init__(self) -> None:
+        """End what was done as the sender does."""
+        self._confirmations = WriteConfirmations(self.target, self.decisions, self.database)
+
+    async def run_once(self, busy: Iterable[int] = ()) -> int:
+        """Settle what the target cannot be working on any more, a few; return how many writes were looked at. `busy`:
+        links of which a write is under way.
 
         A write that cannot be settled now keeps its intent and is looked at later; it holds up no other. Raises
         TransientError where Postgres is away, or the target asks for a pause.
         """
-        async with self.database.connection() as connection:
-            ripe = set(await link_table.unsettled(connection, self.target.source_id, now()))
-            sending = await outbox.sending(connection, self.target.source_id)
-            rows = [row for row in sending if row.link_id in ripe and self.decisions.knows(row.rule_id)]
+        source_id = self.target.source_id
+        async with self.database.session() as connection:
+            rule_ids = self.decisions.rule_ids()
+            ripe = await link_table.unsettled(connection, source_id, now(), rule_ids=rule_ids, busy=busy, limit=_BATCH)
+            if not ripe:
+                return 0
+            rows = await outbox.sending(connection, source_id, ripe)
             links = await link_table.read(connection, ripe)
         away, looked_at = AwayCount(), 0
         for row in rows:
@@ -153,8 +163,8 @@ class Settler:
         if any(row.item in leading_codes(note.text) for note in notes):
             async with self.database.transaction() as connection:
                 await self.target.source.fence.hold(connection)
-                await ended(connection, row, WriteOutcome.DONE)
-                await self.decisions.again(connection, row.link_id)
+                await ended(connection, [EndedWrite(row, WriteOutcome.DONE)])
+                await self.decisions.again(connection, [row.link_id])
             self._count(row, "ours")
             name = self.decisions.name(row.rule_id)
             self.metrics.links.notes.labels(name, row.side.value, WriteOutcome.DONE.value).inc()
@@ -162,12 +172,8 @@ class Settler:
             await self._not_done(row, Failure(_not_arrived(row), counts=True), "not_done")
 
     async def _done(self, row: OutboxRow, ticket: Ticket, result: WriteResult, settled: str) -> None:
-        async def end(connection: Connection, _entries: Sequence[Entry], _stored: Stored) -> None:
-            await self.target.source.fence.hold(connection)
-            await ended(connection, row, WriteOutcome.DONE, ticket=ticket, result=result)
-            await self.decisions.again(connection, row.link_id)
-
-        await store_items(self.database, [self.target.read(ticket)], then=end)
+        write = EndedWrite(row, WriteOutcome.DONE, ticket, result)
+        await self._confirmations.confirm(write, self.target.read(ticket))
         self._count(row, settled)
         for found in result.conflicts.values():
             self.metrics.conflicts.labels(self.decisions.name(row.rule_id), found.kind.value).inc()
@@ -194,10 +200,10 @@ class Settler:
         log.info("write given up", link=row.link_id, target=self.target.name, why=why)
         async with self.database.transaction() as connection:
             await self.target.source.fence.hold(connection)
+            await ended(connection, [EndedWrite(row, WriteOutcome.DROPPED)])
+            await self.decisions.again(connection, [row.link_id])
             if gone is not None:
                 await refetch.request(connection, [(self.target.source_id, gone, "missing", now())])
-            await ended(connection, row, WriteOutcome.DROPPED)
-            await self.decisions.again(connection, row.link_id)
         self._count(row, "not_done")
 
     def _count(self, row: OutboxRow, settled: str) -> None:

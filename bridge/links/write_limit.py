@@ -8,6 +8,8 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Final
 
+from bridge.domain.link.rule import LinkLimits
+
 _MINUTE_SECONDS: Final = 60.0
 _HOUR_SECONDS: Final = 3600.0
 _TICKETS_KEPT: Final = 10_000
@@ -52,3 +54,19 @@ class WriteLimit:
         regained = (now - self._counted_at) * self.per_minute / _MINUTE_SECONDS
         self._left = min(self._left + regained, float(self.per_minute))
         self._counted_at = now
+
+
+class WriteLimits:
+    """The limits of all rules that write to one side."""
+
+    def __init__(self) -> None:
+        """Nothing was written yet."""
+        self._of_rule: dict[int, WriteLimit] = {}
+
+    def of(self, rule_id: int, allowed: LinkLimits) -> WriteLimit:
+        """Return what a rule may still write; other settings start from nothing."""
+        wanted = (allowed.writes_per_minute, allowed.writes_per_ticket_per_hour)
+        known = self._of_rule.get(rule_id)
+        if known is None or (known.per_minute, known.per_ticket_per_hour) != wanted:
+            known = self._of_rule[rule_id] = WriteLimit(*wanted)
+        return known

@@ -1,8 +1,11 @@
 """Links: two tickets that are kept in step.
 
-The decider, the senders and the commands write to them. Each locks the rows that it changes (`lock`, in the order of
-their ids) or writes with the revision that it read (`save`): one that another writer changed meanwhile is not written,
-ConcurrentUpdateError. A transaction that also stores observations locks links after it has stored.
+The decider, the senders and the commands write to them. Each locks the rows that it changes (`lock`) or writes with
+the revision that it read (`save`): one that another writer changed meanwhile is not written, ConcurrentUpdateError.
+
+Locks are taken in one order: the lease, the rule, links, then what observations lock (problems, requests to fetch), and
+the outbox, notes and conflicts of links that are locked already. Several links are locked at once, in the order of
+their ids; who holds some and needs more takes them only where nobody else holds them (`lock_more`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -113,6 +116,17 @@ async def lock(connection: Connection, link_ids: Iterable[int]) -> dict[int, Lin
     return {row["id"]: _read(row.items()) for row in rows}
 
 
+async def lock_more(connection: Connection, link_ids: Iterable[int]) -> dict[int, LinkRow]:
+    """The same in a transaction that holds links; ConcurrentUpdateError when somebody else holds one of these, who may
+    be waiting for ours.
+    """
+    wanted = set(link_ids)
+    rows = await connection.fetch(queries("link")["lock_more"], sorted(wanted))
+    if len(rows) != len(wanted):
+        raise ConcurrentUpdateError("another writer holds one of the links")
+    return {row["id"]: _read(row.items()) for row in rows}
+
+
 async def of_tickets(
     connection: Connection, rule_id: int, left_ids: Iterable[str] = (), right_ids: Iterable[str] = ()
 ) -> list[int]:
@@ -172,9 +186,21 @@ async def in_state(connection: Connection, rule_id: int, state: LinkState, *, af
     return [row["id"] for row in rows]
 
 
-async def unsettled(connection: Connection, source_id: int, at: datetime) -> list[int]:
-    """Return links with a request to that source of which no outcome is known, as far as they may be settled now."""
-    return [row["id"] for row in await connection.fetch(queries("link")["unsettled"], source_id, at)]
+async def unsettled(
+    connection: Connection,
+    source_id: int,
+    at: datetime,
+    *,
+    rule_ids: Iterable[int],
+    busy: Iterable[int] = (),
+    limit: int,
+) -> list[int]:
+    """Return links of rules with a request to that source of which no outcome is known, as far as they may be settled
+    now, those first that have waited longest; `busy`: links that this process works on.
+    """
+    values = source_id, at, sorted(busy), sorted(rule_ids), limit
+    rows = await connection.fetch(queries("link")["unsettled"], *values)
+    return [row["id"] for row in rows]
 
 
 async def pruned(

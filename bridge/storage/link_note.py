@@ -69,6 +69,7 @@ async def add(connection: Connection, notes: Sequence[LinkNoteRow]) -> int:
     return len(await connection.fetch(queries("link_note")["add"], *columns(rows))) if rows else 0
 
 
-async def confirm(connection: Connection, link_id: int, code: str, at: datetime) -> None:
-    """The copy with this code stands on the other side."""
-    await connection.execute(queries("link_note")["confirm"], link_id, code, at)
+async def confirm(connection: Connection, copies: Sequence[tuple[int, str]], at: datetime) -> None:
+    """The copies with these codes, of these links, stand on the other side."""
+    if copies:
+        await connection.execute(queries("link_note")["confirm"], *columns(copies), at)

@@ -154,21 +154,25 @@ async def open_of(connection: Connection, link_ids: Iterable[int]) -> dict[int, 
 
 
 async def begin(
-    connection: Connection, outbox_id: int, *, token: int | None, at: datetime, fields: Mapping[str, Any]
-) -> bool:
-    """Mark a row as being sent, with what is sent, under a lease; store the intent in the same transaction.
+    connection: Connection, fields: Mapping[int, Mapping[str, Any]], *, token: int | None, at: datetime
+) -> set[int]:
+    """Mark rows as being sent under a lease; store their intents in the same transaction. `fields`: what is sent, by
+    row, each of another link.
 
-    False: do not send. The rule was paused meanwhile, another write of the link is not settled, or the row is gone.
+    Return those that may be sent. Not one whose rule was paused meanwhile, of whose link another write is not settled,
+    or which is gone.
     """
-    sent = orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)
-    return await connection.fetchval(queries("outbox")["begin"], outbox_id, token, at, sent) is not None
+    sent = [orjson.dumps(each, option=orjson.OPT_SORT_KEYS) for each in fields.values()]
+    rows = await connection.fetch(queries("outbox")["begin"], list(fields), token, at, sent)
+    return {row["id"] for row in rows}
 
 
 async def end(
-    connection: Connection, outbox_id: int, outcome: WriteOutcome, *, at: datetime, status: int | None = None
-) -> bool:
-    """End a row whose outcome is known; False: it was ended by somebody else."""
-    return await connection.fetchval(queries("outbox")["end"], outbox_id, outcome.value, status, at) is not None
+    connection: Connection, outcomes: Mapping[int, WriteOutcome], *, at: datetime, status: int | None = None
+) -> set[int]:
+    """End rows whose outcomes are known; return those that nobody else has ended."""
+    words = [outcome.value for outcome in outcomes.values()]
+    return {row["id"] for row in await connection.fetch(queries("outbox")["end"], list(outcomes), words, status, at)}
 
 
 async def block(connection: Connection, outbox_id: int, error: str, *, status: int | None = None) -> bool:
@@ -195,12 +199,15 @@ async def note_error(connection: Connection, outbox_id: int, error: str) -> bool
     return await connection.fetchval(queries("outbox")["note_error"], outbox_id, error) is not None
 
 
-async def requeue(
-    connection: Connection, link_ids: Sequence[int] = (), *, rule_id: int | None = None, error: str = ""
-) -> list[int]:
-    """Try blocked rows again: those of links, or of a rule, with this text in their error. Return the links."""
-    rows = await connection.fetch(queries("outbox")["requeue"], list(link_ids), rule_id, error)
+async def requeue(connection: Connection, link_ids: Sequence[int], *, error: str = "") -> list[int]:
+    """Try blocked rows of links again, those with this text in their error; return the links. The caller holds them."""
+    rows = await connection.fetch(queries("outbox")["requeue"], list(link_ids), error)
     return sorted({row["link_id"] for row in rows})
+
+
+async def blocked_links(connection: Connection, rule_id: int, error: str = "") -> list[int]:
+    """Return the links of a rule with a blocked row, with this text in its error."""
+    return [row["link_id"] for row in await connection.fetch(queries("outbox")["blocked_links"], rule_id, error)]
 
 
 class BlockedFilter(Struct, frozen=True):
@@ -226,9 +233,10 @@ async def requeue_rows(connection: Connection, outbox_ids: Sequence[int]) -> lis
     return [row["link_id"] for row in rows]
 
 
-async def sending(connection: Connection, source_id: int) -> list[OutboxRow]:
-    """Return the rows of a source whose outcome is not known."""
-    return [_read(row.items()) for row in await connection.fetch(queries("outbox")["sending"], source_id)]
+async def sending(connection: Connection, source_id: int, link_ids: Iterable[int]) -> list[OutboxRow]:
+    """Return what was sent to a source for these links and whose outcome is not known."""
+    rows = await connection.fetch(queries("outbox")["sending"], source_id, sorted(link_ids))
+    return [_read(row.items()) for row in rows]
 
 
 async def next_due(connection: Connection, source_id: int) -> tuple[datetime | None, int]:

@@ -38,6 +38,17 @@ where l.id = any($1::bigint[])
 order by l.id
 for no key update;
 
+-- name: lock_more
+-- The same, without those that somebody else holds: a transaction that holds links does not wait for more.
+select
+    l.id, l.rule_id, l.generation, l.revision, l.origin, l.state, l.state_reason, l.state_since, l.key, l.left_id, l.right_id,
+    l.left_revision, l.right_revision, l.base, l.left_mark, l.right_mark, l.intent, l.created_at, l.linked_at, l.checked_at, l.behind_since,
+    l.unsure_until
+from bridge.link as l
+where l.id = any($1::bigint[])
+order by l.id
+for no key update skip locked;
+
 -- name: of_tickets
 -- Ids of the links of these tickets of a rule, unlinked ones too.
 select l.id
@@ -108,12 +119,16 @@ order by l.id
 limit $4;
 
 -- name: unsettled
--- Links whose target may have carried out something of which no answer came, with the target: creates that are due ($2), and writes with an intent.
+-- The $5 links that have waited longest to be settled: their target cannot be working any more ($2) on what was sent, and no answer came. Not those
+-- that this process is busy with ($3); of these rules ($4).
 select l.id
 from bridge.link as l
 inner join bridge.outbox as o on l.id = o.link_id
-where o.source_id = $1 and o.state = 'sending' and coalesce(l.unsure_until, '-infinity') <= $2
-order by l.id;
+where
+    o.source_id = $1 and o.state = 'sending' and coalesce(l.unsure_until, '-infinity') <= $2
+    and l.id <> all($3::bigint[]) and l.rule_id = any($4::smallint[])
+order by l.unsure_until nulls first, l.id
+limit $5;
 
 -- name: pruned
 -- Links of a rule, of whose tickets one was decided on before and is not known any more: it was deleted, and retention has forgotten it.

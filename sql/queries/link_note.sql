@@ -26,6 +26,7 @@ where k.text_hash is distinct from excluded.text_hash
 returning k.link_id;
 
 -- name: confirm
--- The copy of an original, by its code, stands on the other side.
+-- The copies of originals, by their codes, stand on the other side.
 update bridge.link_note as n set copied_at = $3
-where n.link_id = $1 and n.code = $2 and n.state = 'origin' and n.copied_at is null;
+from unnest($1::bigint[], $2::text[]) as c (link_id, code)
+where n.link_id = c.link_id and n.code = c.code and n.state = 'origin' and n.copied_at is null;

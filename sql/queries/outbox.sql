@@ -80,11 +80,16 @@ where o.link_id = any($1::bigint[]) and o.state in ('waiting', 'sending', 'block
 order by o.id;
 
 -- name: begin
--- About to be sent, with what is sent: not when its rule was paused meanwhile, when another write of its link is not settled, or when somebody took it.
-update bridge.outbox as o set state = 'sending', token = $2, sent_at = $3, fields = $4, error = null
-from bridge.link_rule as r
+-- About to be sent, with what is sent ($4): not when its rule was paused meanwhile, when another write of its link is not settled, or when somebody
+-- took it. Rows of different links.
+update bridge.outbox as o set state = 'sending', token = $2, sent_at = $3, fields = n.fields, error = null
+from unnest($1::bigint[], $4::jsonb[]) as n (id, fields)
 where
-    o.id = $1 and o.state = 'waiting' and o.rule_id = r.id and r.state = 'on'
+    o.id = n.id and o.state = 'waiting'
+    and exists (
+        select from bridge.link_rule as r
+        where r.id = o.rule_id and r.state = 'on'
+    )
     and not exists (
         select from bridge.outbox as s
         where s.link_id = o.link_id and s.state = 'sending'
@@ -92,14 +97,15 @@ where
 returning o.id;
 
 -- name: end
--- Its outcome is known.
+-- Their outcomes are known.
 update bridge.outbox as o set
-    state = case when $2 = 'dropped' then 'dropped' else 'done' end,
-    outcome = $2,
+    state = case when n.outcome = 'dropped' then 'dropped' else 'done' end,
+    outcome = n.outcome,
     status = coalesce($3::integer, o.status),
     error = null,
     ended_at = $4
-where o.id = $1 and o.state in ('waiting', 'sending')
+from unnest($1::bigint[], $2::text[]) as n (id, outcome)
+where o.id = n.id and o.state in ('waiting', 'sending')
 returning o.id;
 
 -- name: block
@@ -129,12 +135,17 @@ where o.id = $1 and o.state = 'sending'
 returning o.id;
 
 -- name: requeue
--- A person wants blocked rows tried again: of these links, or of a rule and, where it is given, with that in their error.
+-- A person wants blocked rows of these links tried again, where a text is given those with that in their error.
 update bridge.outbox as o set state = 'waiting', attempts = 0, due_at = now()
-where
-    o.state = 'blocked'
-    and (o.link_id = any($1::bigint[]) or (o.rule_id = $2 and ($3 = '' or strpos(o.error, $3) > 0)))
+where o.state = 'blocked' and o.link_id = any($1::bigint[]) and ($2 = '' or strpos(o.error, $2) > 0)
 returning o.link_id;
+
+-- name: blocked_links
+-- The links of a rule with a blocked row, where a text is given with that in its error.
+select distinct o.link_id
+from bridge.outbox as o
+where o.state = 'blocked' and o.rule_id = $1 and ($2 = '' or strpos(o.error, $2) > 0)
+order by o.link_id;
 
 -- name: requeue_rows
 -- The same of these rows, as far as they are still blocked.
@@ -157,12 +168,12 @@ order by o.id
 limit $7;
 
 -- name: sending
--- Rows of a source whose outcome is not known.
+-- Rows of these links that were sent to a source and whose outcome is not known.
 select
     o.id, o.link_id, o.rule_id, o.source_id, o.side, o.kind, o.item, o.state, o.attempts, o.due_at, o.token, o.sent_at, o.ends_ticket,
     o.fields, o.cause, o.status, o.error, o.created_at
 from bridge.outbox as o
-where o.source_id = $1 and o.state = 'sending'
+where o.source_id = $1 and o.link_id = any($2::bigint[]) and o.state = 'sending'
 order by o.id;
 
 -- name: next_due

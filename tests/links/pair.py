@@ -88,7 +88,7 @@ class Pair:
         new = NewLink(self.run.rule_id, key, "operator", LinkState.LINKED, left, right, linked_at=datetime.now(UTC))
         async with self.database.transaction() as connection:
             number = (await link_table.add(connection, [new]))[key]
-            await self.decisions.again(connection, number)
+            await self.decisions.again(connection, [number])
         return number
 
     async def want(self, side: Side, *tickets: str) -> None:

@@ -14,7 +14,15 @@ def test_failures_of_single_tickets_stop_nothing() -> None:
         away.failed(TransientError("500"))
         away.worked()
     assert not away.stop
-    assert len(away.failures) == 10
+    assert [str(failure) for failure in away.failures] == ["500"]
+
+
+def test_the_failure_that_stopped_a_pass_is_the_one_that_is_kept() -> None:
+    """The defect: a pause that was asked for was forgotten for a failure of one ticket before it."""
+    away = AwayCount()
+    for error in (TransientError("500"), TransientError("429", retry_after_seconds=7), TransientError("500")):
+        away.failed(error)
+    assert [failure.retry_after_seconds for failure in away.failures if isinstance(failure, TransientError)] == [7]
 
 
 def test_three_failures_in_a_row_stop() -> None:

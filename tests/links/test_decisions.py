@@ -3,14 +3,14 @@
 import pytest
 
 from bridge.domain.link.word_map import Side
-from bridge.links.conclude import Failure, begin, ended, failed
-from bridge.links.decided_write import UndecidableNowError
+from bridge.links.conclude import EndedWrite, Failure, begin, ended, failed
+from bridge.links.decided_write import Decided, DecidedWrite, UndecidableNowError
 from bridge.links.decisions import RuleDecisions
 from bridge.schedule import now
 from bridge.storage import outbox
 from bridge.storage.database import Connection, Database
 from bridge.storage.errors import ConcurrentUpdateError, RefusedError
-from bridge.storage.outbox import WriteOutcome
+from bridge.storage.outbox import OutboxRow, WriteOutcome
 from tests.links.rule_rig import RuleRig, problem
 
 pytestmark = pytest.mark.anyio
@@ -19,6 +19,10 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def rig(database: Database) -> RuleRig:
     return RuleRig(database, {"match": {"by": ["externalId = id"]}})
+
+
+async def decide(decisions: RuleDecisions, connection: Connection, row: OutboxRow) -> Decided:
+    return (await decisions.decide(connection, [row]))[row.id]
 
 
 async def in_step(rig: RuleRig) -> tuple[RuleDecisions, object]:
@@ -37,8 +41,8 @@ async def test_an_update_has_what_is_missing_now(rig: RuleRig) -> None:
     [row] = await rig.open_writes()
     await rig.say(Side.LEFT, problem(1, name="z", status="held", externalId="R1"))
     async with rig.database.transaction() as connection:
-        decided = await decisions.decide(connection, row)
-    assert decided is not None
+        decided = await decide(decisions, connection, row)
+    assert isinstance(decided, DecidedWrite)
     assert decided.values == {"name": "z", "status": "held"}
     sent = decided.sent.fields["title"]
     assert (sent.text, sent.derived_from, sent.before) == ("z", "z", "x")
@@ -54,7 +58,7 @@ async def test_what_is_not_missing_any_more_is_not_written(rig: RuleRig) -> None
     [row] = await rig.open_writes()
     await rig.say(Side.RIGHT, problem("R1", name="y"))
     async with rig.database.transaction() as connection:
-        assert await decisions.decide(connection, row) is None
+        assert await decide(decisions, connection, row) is None
     [link] = await rig.links()
     assert link.base["title"] == ("y", "y")
 
@@ -66,19 +70,18 @@ async def test_while_a_write_is_not_settled_nothing_is_decided_and_its_intent_st
     await decider.run_once()
     sent, waits = await rig.open_writes()
     async with rig.database.transaction() as connection:
-        decided = await decisions.decide(connection, sent)
-        assert decided is not None
-        assert await begin(connection, sent, decided.link, decided.sent, token=None, until=now())
-    with pytest.raises(UndecidableNowError):
-        async with rig.database.transaction() as connection:
-            await decisions.decide(connection, waits)
+        decided = await decide(decisions, connection, sent)
+        assert isinstance(decided, DecidedWrite)
+        assert await begin(connection, [(sent, decided)], token=None, until=now()) == {sent.id}
+    async with rig.database.transaction() as connection:
+        assert isinstance(await decide(decisions, connection, waits), UndecidableNowError)
     async with rig.database.transaction() as connection:
         await failed(connection, waits, Failure("not now", pause_seconds=1), most_attempts=3)
-        assert await ended(connection, waits, WriteOutcome.UNCHANGED)
+        assert await ended(connection, [EndedWrite(waits, WriteOutcome.UNCHANGED)]) == {waits.id}
     [link] = await rig.links()
     assert link.intent == decided.sent.stored()
     async with rig.database.transaction() as connection:
-        assert await ended(connection, sent, WriteOutcome.DONE)
+        assert await ended(connection, [EndedWrite(sent, WriteOutcome.DONE)]) == {sent.id}
     [link] = await rig.links()
     assert link.intent is None
 
@@ -91,8 +94,8 @@ async def test_a_create_has_the_fields_of_its_origin_as_they_are_now(rig: RuleRi
     await rig.say(Side.LEFT, problem(1, name="b"))
     decisions = RuleDecisions({row.rule_id: decider.run_of_rule})
     async with rig.database.transaction() as connection:
-        decided = await decisions.decide(connection, row)
-    assert decided is not None
+        decided = await decide(decisions, connection, row)
+    assert isinstance(decided, DecidedWrite)
     assert decided.values == {"name": "b", "status": "inProgress"}
     assert decided.sent.fields["title"].before is None
 
@@ -102,8 +105,8 @@ async def test_after_a_write_its_link_is_decided_again(rig: RuleRig) -> None:
     await rig.say(Side.LEFT, problem(1, name="y", externalId="R1"))
     [link] = await rig.links()
     async with rig.database.transaction() as connection:
-        await decisions.again(connection, link.id)
-        await decisions.again(connection, 999)
+        await decisions.again(connection, [link.id])
+        await decisions.again(connection, [999])
     [row] = await rig.open_writes()
     assert row.fields["title"]["to"] == "y"
 
@@ -122,7 +125,7 @@ async def test_an_error_of_postgres_while_deciding_fails_the_transaction(
     monkeypatch.setattr(RuleDecisions, "_decided", fail)
     with pytest.raises(meaning):
         async with rig.database.transaction() as connection:
-            await decisions.again(connection, link.id)
+            await decisions.again(connection, [link.id])
 
 
 async def test_an_error_of_ours_while_deciding_takes_back_the_deciding_alone(
@@ -138,7 +141,7 @@ async def test_an_error_of_ours_while_deciding_takes_back_the_deciding_alone(
     monkeypatch.setattr(RuleDecisions, "_decided", fail)
     async with rig.database.transaction() as connection:
         await connection.execute("update bridge.link set state_reason = 'written' where id = $1", link.id)
-        await decisions.again(connection, link.id)
+        await decisions.again(connection, [link.id])
     async with rig.database.connection() as connection:
         assert await connection.fetchval("select state_reason from bridge.link where id = $1", link.id) == "written"
 
@@ -157,5 +160,5 @@ async def test_a_rule_that_does_not_run_writes_nothing(rig: RuleRig) -> None:
         [link] = await rig.links()
         await outbox.put(connection, [outbox.Wanted(link.id, rule_id, 1, Side.RIGHT, outbox.WriteKind.NOTE)])
         [row] = (await outbox.open_of(connection, [link.id]))[link.id]
-        assert await decisions.decide(connection, row) is None
-        assert await gone.decide(connection, row) is None
+        assert await decide(decisions, connection, row) is None
+        assert await decide(gone, connection, row) is None

@@ -10,6 +10,7 @@ import pytest
 
 from bridge.domain.link.rule import LinkLimits
 from bridge.errors import BridgeError, TransientError
+from bridge.links.away_count import SendPass
 from bridge.simulator import Faults, Simulator
 from bridge.storage.database import Database
 from tests.links.pair import LEFT, RIGHT, Pair, paired
@@ -211,9 +212,9 @@ async def test_a_pause_takes_effect_before_the_next_request(database: Database) 
         await pair.pull()
         await pair.decide()
         sender = pair.senders[RIGHT]
-        (row,) = await sender._due()
+        [(row, ticket)] = await sender._due()
         await pair.execute("update bridge.link_rule set state = 'paused'")
-        assert not await sender._send(row)
+        assert not await sender._send(SendPass(), row, ticket)
         assert pair.written() == 0
         await pair.execute("update bridge.link_rule set state = 'on'")
         await settle_down(pair)

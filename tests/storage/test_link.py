@@ -93,8 +93,25 @@ async def test_a_request_without_outcome_is_settled_when_the_target_is_surely_do
         first, second = await add_links(connection, rule, 2)
         await outbox.put(connection, [wanted(first, rule, right), wanted(second, rule, right)])
         for row in await outbox.due(connection, right, NOON.replace(year=2100), limit=9):
-            assert await outbox.begin(connection, row.id, token=1, at=NOON, fields={})
+            assert await outbox.begin(connection, {row.id: {}}, token=1, at=NOON)
         row = (await link.lock(connection, [second]))[second]
         await link.save(connection, [msgspec.structs.replace(row, unsure_until=NOON.replace(hour=13))])
-        assert await link.unsettled(connection, right, NOON) == [first]
-        assert await link.unsettled(connection, right, NOON.replace(hour=13)) == [first, second]
+        later = NOON.replace(hour=13)
+        assert await link.unsettled(connection, right, NOON, rule_ids=[rule], limit=9) == [first]
+        assert await link.unsettled(connection, right, later, rule_ids=[rule], limit=9) == [first, second]
+        assert await link.unsettled(connection, right, later, rule_ids=[rule], limit=1) == [first]
+        assert await link.unsettled(connection, right, later, rule_ids=[rule], busy=[first], limit=9) == [second]
+        assert await link.unsettled(connection, right, later, rule_ids=[rule + 1], limit=9) == []
+
+
+async def test_who_holds_links_does_not_wait_for_more(database: Database) -> None:
+    """The defect: two that held links waited for each other's, and one was ended by Postgres a second later."""
+    rule, _, _ = await add_rule(database)
+    async with database.transaction() as connection:
+        first, second = await add_links(connection, rule, 2)
+    async with database.transaction() as one, database.transaction() as other:
+        assert list(await link.lock(one, [second])) == [second]
+        assert list(await link.lock(other, [first])) == [first]
+        with pytest.raises(ConcurrentUpdateError):
+            await link.lock_more(one, [first])
+        assert await link.lock_more(one, []) == {}

@@ -33,8 +33,8 @@ async def test_a_copy_is_confirmed_by_the_code_of_its_original_once(database: Da
             LinkNoteRow(number, Side.RIGHT, "4", "n:abcdefgh", NoteState.COPY, copy_of="17"),
         ]
         assert await link_note.add(connection, notes) == 2
-        await link_note.confirm(connection, number, "n:abcdefgh", NOON)
-        await link_note.confirm(connection, number, "n:abcdefgh", NOON.replace(hour=13))
+        await link_note.confirm(connection, [(number, "n:abcdefgh")], NOON)
+        await link_note.confirm(connection, [(number, "n:abcdefgh")], NOON.replace(hour=13))
         copied = {one.note: one.copied_at for one in (await link_note.of_links(connection, [number]))[number]}
         assert copied == {"17": NOON, "4": None}
         shown = await connection.fetchval("select notes from report.link")

@@ -37,15 +37,15 @@ async def test_a_row_that_is_being_sent_says_what_was_sent_and_holds_the_rest_of
         back = outbox.Wanted(first, rule, left, Side.LEFT, WriteKind.UPDATE)
         await outbox.put(connection, [wanted(first, rule, right), wanted(second, rule, right), back])
         [one, other] = await due(connection, right)
-        assert await outbox.begin(connection, one.id, token=5, at=NOON, fields={"title": {"to": "sent"}})
-        assert not await outbox.begin(connection, one.id, token=5, at=NOON, fields={})
+        assert await outbox.begin(connection, {one.id: {"title": {"to": "sent"}}}, token=5, at=NOON)
+        assert not await outbox.begin(connection, {one.id: {}}, token=5, at=NOON)
         await outbox.put(connection, [wanted(first, rule, right, fields={"title": {"to": "newer"}})])
-        [sent] = await outbox.sending(connection, right)
+        [sent] = await outbox.sending(connection, right, [first, second])
         assert (sent.id, sent.token, sent.sent_at, sent.fields) == (one.id, 5, NOON, {"title": {"to": "sent"}})
         assert await due(connection, left) == []
         assert [row.id for row in await due(connection, right)] == [other.id]
         [waits] = (await outbox.open_of(connection, [first]))[first][1:]
-        assert not await outbox.begin(connection, waits.id, token=5, at=NOON, fields={})
+        assert not await outbox.begin(connection, {waits.id: {}}, token=5, at=NOON)
 
 
 @pytest.mark.parametrize("state", ["paused", "held", "plan", "off", "gone"])
@@ -56,7 +56,7 @@ async def test_a_pause_holds_what_was_claimed_already(database: Database, state:
         await outbox.put(connection, [wanted(number, rule, right)])
         [claimed] = await due(connection, right)
         await link_rule.write_state(connection, rule, state, "Anna", only_from=["on"])
-        assert not await outbox.begin(connection, claimed.id, token=1, at=NOON, fields={})
+        assert not await outbox.begin(connection, {claimed.id: {}}, token=1, at=NOON)
         assert await due(connection, right) == []
         assert await outbox.next_due(connection, right) == (None, 0)
 
@@ -73,7 +73,7 @@ async def test_a_create_goes_first_and_notes_before_what_ends_the_ticket(databas
         while rows := await due(connection, right):
             [row] = rows
             sent.append((row.kind, row.item))
-            assert await outbox.end(connection, row.id, WriteOutcome.DONE, at=NOON)
+            assert await outbox.end(connection, {row.id: WriteOutcome.DONE}, at=NOON)
     assert sent == [
         (WriteKind.CREATE, ""),
         (WriteKind.NOTE, "b"),
@@ -108,8 +108,11 @@ async def test_a_blocked_row_waits_again_when_something_changed_or_a_person_says
         assert await due(connection, right) == [], "the same again is refused again"
         await outbox.put(connection, [wanted(first, rule, right, fields={"title": {"from": "a", "to": "c"}})])
         assert [row.link_id for row in await due(connection, right)] == [first]
-        assert await outbox.requeue(connection, rule_id=rule, error="Exception 999") == []
-        assert await outbox.requeue(connection, rule_id=rule, error="Data Policy") == [second]
+        assert await outbox.blocked_links(connection, rule) == [second]
+        assert await outbox.blocked_links(connection, rule, "Exception 999") == []
+        assert await outbox.blocked_links(connection, rule, "Data Policy") == [second]
+        assert await outbox.requeue(connection, [first, second], error="Exception 999") == []
+        assert await outbox.requeue(connection, [first, second], error="Data Policy") == [second]
         assert len(await due(connection, right)) == 2
         assert await outbox.requeue(connection, [first, second]) == []
 
@@ -120,7 +123,7 @@ async def test_what_was_not_done_is_due_later_and_only_a_failure_counts(database
         [number] = await add_links(connection, rule)
         await outbox.put(connection, [wanted(number, rule, right)])
         [row] = await due(connection, right)
-        assert await outbox.begin(connection, row.id, token=1, at=NOON, fields={})
+        assert await outbox.begin(connection, {row.id: {}}, token=1, at=NOON)
         await outbox.postpone(connection, row.id, LATER, counted=False, error="429", status=429)
         assert await outbox.due(connection, right, LATER - timedelta(seconds=1), limit=1) == []
         [again] = await due(connection, right)
@@ -140,11 +143,13 @@ async def test_what_ended_stays_ended_and_nothing_missing_ends_what_waits(databa
         assert await outbox.open_of(connection, [number]) == {}
         await outbox.put(connection, [wanted(number, rule, right)])
         [row] = await due(connection, right)
-        assert await outbox.begin(connection, row.id, token=1, at=NOON, fields={"title": {"from": "a", "to": "b"}})
+        assert await outbox.begin(connection, {row.id: {"title": {"from": "a", "to": "b"}}}, token=1, at=NOON)
         await outbox.drop(connection, [(number, Side.RIGHT, WriteKind.UPDATE)])
-        assert len(await outbox.sending(connection, right)) == 1, "what may have been sent is settled, not dropped"
-        assert await outbox.end(connection, row.id, WriteOutcome.DONE, at=LATER, status=200)
-        assert not await outbox.end(connection, row.id, WriteOutcome.UNCHANGED, at=LATER)
+        assert len(await outbox.sending(connection, right, [number])) == 1, (
+            "what may have been sent is settled, not dropped"
+        )
+        assert await outbox.end(connection, {row.id: WriteOutcome.DONE}, at=LATER, status=200)
+        assert not await outbox.end(connection, {row.id: WriteOutcome.UNCHANGED}, at=LATER)
         assert not await outbox.block(connection, row.id, "late")
         written = await connection.fetch("select field, value_from, value_to, outcome, status from report.write")
         assert [tuple(one) for one in written] == [
