@@ -29,6 +29,12 @@ class BatchResult:
     unmapped: list[str] = field(default_factory=list)
     conflicts: dict[ConflictKind, int] = field(default_factory=dict)
 
+    @property
+    def useful(self) -> bool:
+        """Did anything come of it? An echo is the end of something that did."""
+        found = self.linked, self.changes, self.creates, self.echoes, self.undecided, self.bereft, self.renewed
+        return self.wrote or any(found)
+
     def count(self, outcome: LinkOutcome) -> None:
         """Take what was stored for one link."""
         self.wrote |= bool(outcome.wanted)

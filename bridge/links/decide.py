@@ -12,6 +12,7 @@ there is matched first. A rule that would make or change too much at once is hel
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 import structlog
@@ -19,6 +20,7 @@ import structlog
 from bridge.domain.link.life import RULE_ON, LinkState
 from bridge.domain.link.word_map import Side
 from bridge.links.batch_result import BatchResult
+from bridge.links.decision_pace import DecisionPace
 from bridge.links.rule_batch import RuleBatch
 from bridge.links.rule_run import RuleRun
 from bridge.schedule import Job, Wake, now, run_job
@@ -32,8 +34,7 @@ from bridge.telemetry.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
-_EVERY_SECONDS: Final = 1.0
-_CHANGES: Final = 20
+_CHANGES: Final = 100
 """Change rows that a step takes at most."""
 _TICKETS: Final = 200
 """Tickets that a step decides, and the rest of the last change."""
@@ -54,22 +55,20 @@ class Decider:
     fence: LeaderFence = field(default_factory=LeaderFence)
     on_wanted: Callable[[], None] = lambda: None
     wake: Wake = field(default_factory=Wake)
+    _pace: DecisionPace = field(default_factory=DecisionPace)
     _indexed: bool = False
     _changed_by_walk: int = 0
     _bereft: list[tuple[datetime, int]] = field(default_factory=list)
     _last_wanted: int = 0
+    _last_changed_at: datetime | None = None
 
     async def run(self) -> None:
-        """Decide what changed, then wait for a call or a second."""
+        """Decide what changed, then wait for a call (something was committed) or a second."""
         job = Job(f"links {self.run_of_rule.rule.name}", self.metrics)
+        await run_job(job, partial(self.run_once, at_pace=True), partial(self._pace.wait, self.wake))
 
-        async def wait() -> None:
-            await self.wake.wait(_EVERY_SECONDS)
-
-        await run_job(job, self.run_once, wait)
-
-    async def run_once(self) -> bool:
-        """Decide until nothing is left; return whether the rule is on."""
+    async def run_once(self, *, at_pace: bool = False) -> bool:
+        """Decide until nothing is left; return whether the rule is on. `at_pace`: or until others should go first."""
         if not await self._begin():
             return False
         if not self._indexed:
@@ -81,7 +80,7 @@ class Decider:
                 continue  # a sender, or a command, was faster
             if done is None:
                 return False
-            if done:
+            if done or (at_pace and self._pace.gives_way):
                 return True
 
     async def _begin(self) -> bool:
@@ -121,6 +120,7 @@ class Decider:
         rule is not on any more.
         """
         run, at = self.run_of_rule, now()
+        self._pace.begin()
         async with self.database.transaction() as connection:
             await self.fence.hold(connection)
             position = await link_rule.lock(connection, run.rule_id)
@@ -143,6 +143,8 @@ class Decider:
         self._count(result)
         if result.wrote:
             self.on_wanted()
+        useful = result.useful or bool(links) or not walk_done
+        self._pace.end(len(changed), useful=useful, left=not followed, changed_at=self._last_changed_at)
         return followed and walk_done and not result.renewed
 
     async def _pruned(self, connection: Connection) -> list[int]:
@@ -163,6 +165,7 @@ class Decider:
             if side is not None:
                 found |= {(side, ticket_id) for ticket_id in rows[taken].problem_ids}
             taken += 1
+        self._last_changed_at = rows[taken - 1].changed_at if taken else None
         if taken:
             await link_rule.write_position(connection, run.rule_id, rows[taken - 1].position)
         return found, taken == len(rows) < _CHANGES

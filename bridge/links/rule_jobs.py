@@ -4,9 +4,10 @@ Rules become rows (`bridge.link_rule`) when they are first read, and are marked 
 reload with other rules the deciders start again, each with its walk where its settings changed.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 import anyio
@@ -18,9 +19,9 @@ from bridge.links.decisions import RuleDecisions
 from bridge.links.rule_run import RuleRun
 from bridge.links.rule_series import introduce_rule, show_nothing
 from bridge.links.rules import hash_of_settings, rule_of, state_of
-from bridge.schedule import Job, every, now, run_job
+from bridge.schedule import Job, Wake, every, now, run_job
 from bridge.settings import LinkSettings, Settings
-from bridge.storage import conflict, link_audit, link_rule, outbox
+from bridge.storage import change, conflict, link_audit, link_rule, outbox
 from bridge.storage import link as link_table
 from bridge.storage import source as source_table
 from bridge.storage.database import Connection, Database
@@ -99,11 +100,28 @@ class RuleJobs:
         self.decisions.runs = {run.rule_id: run for run in runs}
         await self.report_once()
         async with anyio.create_task_group() as group:
-            for run in runs:
-                group.start_soon(Decider(run, self.database, self.metrics, self.fence, self.on_wanted).run)
+            deciders = [Decider(run, self.database, self.metrics, self.fence, self.on_wanted) for run in runs]
+            for decider in deciders:
+                group.start_soon(decider.run)
+            if deciders:
+                listen = partial(self._listen, [decider.wake for decider in deciders])
+                group.start_soon(run_job, Job("link_listen", self.metrics), listen, every(_RELOAD_SECONDS))
             while self.settings().links == configured and len(runs) == len(configured):  # noqa: ASYNC110 -- settings change without a signal
                 await anyio.sleep(_RELOAD_SECONDS)
             group.cancel_scope.cancel()
+
+    async def _listen(self, wakes: Sequence[Wake]) -> None:
+        """Call the deciders whenever changes are committed, by whatever process, until the connection is lost."""
+
+        def call() -> None:
+            for wake in wakes:
+                wake.call("committed")
+
+        async with self.database.connection() as connection, change.listening(connection, call):
+            call()  # what was committed before
+            while True:
+                await anyio.sleep(_WATCH_SECONDS)
+                await connection.execute("select")
 
     async def _report(self) -> None:
         await run_job(Job("link_report", self.metrics), self.report_once, every(_REPORT_SECONDS))

@@ -14,9 +14,12 @@ from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
 import anyio
+import structlog
 
 from bridge.errors import BridgeError, DatabaseUnavailableError, without_frames
 from bridge.storage.lease import LeaseLostError
+
+log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -72,8 +75,8 @@ class Together(Generic[T, R]):
         except (DatabaseUnavailableError, LeaseLostError) as error:
             for part in group:
                 part.error = without_frames(error)
-        except Exception:  # noqa: BLE001, S110 -- the one that caused it meets it again, alone
-            pass
+        except Exception as error:  # noqa: BLE001 -- the one that caused it meets it again, alone
+            log.debug("a group failed, each is done alone", parts=len(group), error=str(error))
         finally:
             for part in group:
                 part.open = False

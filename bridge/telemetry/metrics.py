@@ -92,6 +92,7 @@ DATABASE_JOBS = (
     "clock_watch",
     "journal_replay",
     "leader_election",
+    "link_listen",
     "link_report",
     "link_watch",
     "links",

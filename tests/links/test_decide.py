@@ -8,7 +8,7 @@ from bridge.domain.link.key import link_key
 from bridge.domain.link.life import LinkState
 from bridge.domain.link.word_map import Side
 from bridge.errors import BridgeError
-from bridge.links import decide, outcome
+from bridge.links import decide, decision_pace, outcome
 from bridge.storage import conflict, lease, link_rule
 from bridge.storage import link as link_table
 from bridge.storage.database import Database
@@ -385,3 +385,23 @@ async def test_a_ticket_with_the_key_of_another_is_told_once_and_gets_no_counter
     assert [one for one in await rig.conflicts() if one[1] == "duplicate"] == [("", "duplicate", "dismissed")]
     found = rig.metrics.registry.get_sample_value("tmf656_bridge_duplicates_total", {"rule": "one"})
     assert found == 1
+
+
+async def test_a_storm_of_tickets_without_links_is_decided_in_parts_and_whole_in_the_end(
+    rig: RuleRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decider = await rig.start()
+    await decider.run_once()
+    monkeypatch.setattr(decide, "_CHANGES", 1)
+    monkeypatch.setattr(decision_pace, "MANY", 1)
+    for number in range(3):
+        await rig.say(Side.RIGHT, problem(number))
+
+    async def lag() -> float:
+        async with rig.database.connection() as connection:
+            return (await link_rule.lag(connection))["one"]
+
+    await decider.run_once(at_pace=True)
+    assert await lag() > 0, "the first of three"
+    await decider.run_once()
+    assert await lag() == 0

@@ -5,6 +5,7 @@ import pytest
 
 from bridge.domain.link.word_map import Side
 from bridge.links import rule_jobs
+from bridge.schedule import Wake
 from bridge.storage import link_rule, outbox
 from bridge.storage.database import Database
 from bridge.storage.outbox import Wanted, WriteKind
@@ -75,3 +76,14 @@ async def test_what_waits_is_shown_by_rule_and_target(database: Database) -> Non
     assert figures.oldest.labels("right")._value.get() > 0
     assert figures.oldest.labels("left")._value.get() == 0
     assert figures.conflicts_waiting.labels("one")._value.get() == 0
+
+
+async def test_what_is_committed_anywhere_calls_the_deciders(database: Database) -> None:
+    rig, wake = RuleRig(database), Wake()
+    await rig.start()
+    async with anyio.create_task_group() as group:
+        group.start_soon(rig.jobs()._listen, [wake])
+        assert await wake.wait(20) == "committed", "for what was committed before"
+        await rig.say(Side.LEFT, problem(1))
+        assert await wake.wait(20) == "committed"
+        group.cancel_scope.cancel()
