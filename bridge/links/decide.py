@@ -107,7 +107,10 @@ class Decider:
                 async with self.database.connection() as connection:
                     rows = await link_ticket.page(connection, run.source_ids[side], after, limit=_PAGE)
                 for row in rows:
-                    run.index.put(side, run.ticket(side, row))
+                    try:
+                        run.index.put(side, run.ticket(side, row))
+                    except Exception as error:  # noqa: BLE001 -- the bulkhead: it is shown once it is to be decided
+                        run.not_read(side, row.id, error)
                 count += len(rows)
                 if len(rows) < _PAGE:
                     break

@@ -5,9 +5,10 @@ in whatever order, the same tables follow: a pair that was found twice is joined
 changed meanwhile is decided again with the whole batch.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from msgspec.structs import replace
 
@@ -23,7 +24,7 @@ from bridge.links.create import creating
 from bridge.links.decide_link import LinkOutcome
 from bridge.links.duplicates import keep_duplicates
 from bridge.links.outcome import decide_contained, is_same, store_outcomes
-from bridge.links.rule_run import RuleRun, Tickets
+from bridge.links.rule_run import RuleRun, Tickets, Unreadable
 from bridge.storage import conflict
 from bridge.storage import link as link_table
 from bridge.storage.conflict import NewConflict
@@ -56,6 +57,7 @@ class RuleBatch:
     _changed: set[tuple[Side, str]] = field(default_factory=set)
     _decided_before: set[tuple[Side, str]] = field(default_factory=set)
     _named: set[int] = field(default_factory=set)
+    _unreadable: Unreadable = field(default_factory=dict)
     _duplicates: dict[int, list[tuple[Side, str]]] = field(default_factory=dict)
 
     async def decide(
@@ -73,12 +75,9 @@ class RuleBatch:
         self._changed = changed
         self._decided_before = {key for key in walked if key[0] is Side.RIGHT} - changed
         self._named = link_ids
-        self._tickets = await self.run.tickets(self.connection, changed | walked)
+        self._tickets = await self.run.tickets(self.connection, changed | walked, self._unreadable)
         for side, ticket_id in changed:
-            if (ticket := self._tickets.get((side, ticket_id))) is not None:
-                self.run.index.put(side, ticket)
-            else:
-                self.run.index.remove(side, ticket_id)
+            self._each(side, ticket_id, partial(self._put, side, ticket_id))
         await self._load(changed | walked, link_ids)
         carried = {key for place, one in self._tickets.items() if place not in self._of_ticket for key in one.keys}
         if carried:
@@ -86,11 +85,25 @@ class RuleBatch:
         matches = self._matches()
         await self._load({(side.other, one) for (side, _), match in matches.items() for one in match.tickets}, ())
         for key, match in matches.items():
-            self._begin(*key, match)
+            self._each(*key, partial(self._begin, *key, match))
         await self._add()
         await self._decide_pairs()
         await self._store()
+        self.result.undecided += len(self._unreadable)
         return self.result
+
+    def _each(self, side: Side, ticket_id: str, do: Callable[[], None]) -> None:
+        """Do something for one ticket; an error that nobody expected costs no other ticket anything."""
+        try:
+            do()
+        except Exception as error:  # noqa: BLE001 -- the bulkhead
+            self._unreadable[side, ticket_id] = self.run.not_read(side, ticket_id, error)
+
+    def _put(self, side: Side, ticket_id: str) -> None:
+        if (ticket := self._tickets.get((side, ticket_id))) is not None:
+            self.run.index.put(side, ticket)
+        else:
+            self.run.index.remove(side, ticket_id)
 
     async def _load(self, tickets: Iterable[tuple[Side, str]], link_ids: Iterable[int]) -> None:
         """Lock the links of tickets, and read what both their sides say."""
@@ -116,7 +129,8 @@ class RuleBatch:
             for side in Side
             if (ticket_id := row.ticket(side))
         }
-        self._tickets |= await self.run.tickets(self.connection, (wanted | linked) - self._tickets.keys())
+        missing = (wanted | linked) - self._tickets.keys()
+        self._tickets |= await self.run.tickets(self.connection, missing, self._unreadable)
 
     def _is_decided(self, row: LinkRow) -> bool:
         """Has the walk over the left decided this pair?"""
@@ -126,7 +140,11 @@ class RuleBatch:
 
     def _matches(self) -> dict[tuple[Side, str], Match]:
         """What is found for tickets without a counterpart; those of the left first, so that a batch has one order."""
-        found = {}
+        found: dict[tuple[Side, str], Match] = {}
+
+        def find(side: Side, ticket: SideTicket, key: str) -> None:
+            found[side, ticket.id] = self.run.index.find(side, ticket, key)
+
         for side, ticket_id in sorted(self._tickets, key=lambda key: (key[0] is Side.RIGHT, key[1])):
             link, ticket = self._of_ticket.get((side, ticket_id)), self._tickets[side, ticket_id]
             if link is not None and (link.state not in SINGLE or link.ticket(side.other) is not None):
@@ -134,7 +152,7 @@ class RuleBatch:
             if link is None and (side, ticket_id) in self._separated:
                 continue
             key = link.key if link is not None else self.run.key_of(side, ticket_id)
-            found[side, ticket_id] = self.run.index.find(side, ticket, key)
+            self._each(side, ticket_id, partial(find, side, ticket, key))
         return found
 
     def _begin(self, side: Side, ticket_id: str, match: Match) -> None:
@@ -284,10 +302,17 @@ class RuleBatch:
             side = Side.LEFT if row.left_id is not None else Side.RIGHT
             ticket = self._tickets[side, row.ticket(side) or ""]
             if row.state is LinkState.CREATING:
-                self._saved[row.id] = creating(self.run, side, ticket, row, self.at)
+                self._saved[row.id] = self._created(side, ticket, row)
             elif row.state is LinkState.BLOCKED:
                 kept = NewConflict(row.id, "", ConflictKind.AMBIGUOUS, row.left_id, row.right_id)
                 self._saved[row.id] = LinkOutcome(row, conflicts=[kept])
+
+    def _created(self, side: Side, ticket: SideTicket, row: LinkRow) -> LinkOutcome:
+        try:
+            return creating(self.run, side, ticket, row, self.at)
+        except Exception as error:  # noqa: BLE001 -- the bulkhead: a person looks at this one
+            reason = self._unreadable[side, ticket.id] = self.run.not_read(side, ticket.id, error)
+            return LinkOutcome(replace(row, state=LinkState.BLOCKED, state_reason=reason))
 
     async def _decide_pairs(self) -> None:
         """Decide all links of two tickets."""
@@ -297,10 +322,10 @@ class RuleBatch:
             if one.left_id and one.right_id and not self._is_decided(one)
         }
         missing = {(side, one.ticket(side) or "") for one in both.values() for side in Side} - self._tickets.keys()
-        self._tickets |= await self.run.tickets(self.connection, missing)
+        self._tickets |= await self.run.tickets(self.connection, missing, self._unreadable)
         chosen = await conflict.choices(self.connection, both)
         for number, row in both.items():
-            pair = self.run.pair(row, self._tickets)
+            pair = None if self._is_unreadable(row) else self.run.pair(row, self._tickets)
             if pair is None:
                 continue
             choices = chosen.get(number, {})
@@ -321,6 +346,14 @@ class RuleBatch:
                 self.result.changes += 1
                 self.result.bereft += any(ticket.deleted for ticket in pair.values())
             self._saved[number] = outcome
+
+    def _is_unreadable(self, row: LinkRow) -> bool:
+        """Does one of its tickets keep a link from being decided? Which one is said at the link; it is not deleted."""
+        keys = [(side, row.ticket(side) or "") for side in Side]
+        reason = "; ".join(self._unreadable[key] for key in keys if key in self._unreadable)
+        if reason and row.id not in self._saved and row.state_reason != reason:
+            self._saved[row.id] = LinkOutcome(replace(row, state_reason=reason))
+        return bool(reason)
 
     async def _store(self) -> None:
         outcomes = [one for number, one in self._saved.items() if number not in self._removed]

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+import structlog
 from msgspec.structs import replace
 
 from bridge.domain.link.ending import Ending, ending_of
@@ -11,6 +12,7 @@ from bridge.domain.link.merge import Since
 from bridge.domain.link.rule import LinkRule
 from bridge.domain.link.side_ticket import SideTicket
 from bridge.domain.link.word_map import Side
+from bridge.links.conclude import unexpected
 from bridge.links.counterpart_index import CounterpartIndex
 from bridge.links.tickets import ticket_of_row, value_since
 from bridge.storage import link_ticket
@@ -18,7 +20,11 @@ from bridge.storage.database import Connection
 from bridge.storage.link import LinkRow
 from bridge.storage.link_ticket import TicketRow
 
+log = structlog.get_logger(__name__)
+
 Tickets = dict[tuple[Side, str], SideTicket]
+Unreadable = dict[tuple[Side, str], str]
+"""Tickets that cannot be read or compared, and why."""
 
 
 @dataclass(slots=True)
@@ -50,11 +56,29 @@ class RuleRun:
         """Return the key of the counterpart of a ticket."""
         return link_key(self.rule.name, self.rule.sources[side], ticket_id, generation)
 
-    async def tickets(self, connection: Connection, wanted: Iterable[tuple[Side, str]]) -> Tickets:
-        """Read tickets; those that are not known are left out."""
+    async def tickets(
+        self, connection: Connection, wanted: Iterable[tuple[Side, str]], unreadable: Unreadable | None = None
+    ) -> Tickets:
+        """Read tickets; those that are not known are left out, and put into `unreadable`, where it is given, when an
+        error that nobody expected keeps one from being read.
+        """
         sides = {(self.source_ids[side], ticket_id): side for side, ticket_id in wanted}
-        rows = await link_ticket.read(connection, sides)
-        return {(sides[key], key[1]): self.ticket(sides[key], row) for key, row in rows.items()}
+        tickets: Tickets = {}
+        for key, row in (await link_ticket.read(connection, sides)).items():
+            side = sides[key]
+            try:
+                tickets[side, key[1]] = self.ticket(side, row)
+            except Exception as error:  # the bulkhead: it costs no other ticket anything
+                if unreadable is None:
+                    raise
+                unreadable[side, key[1]] = self.not_read(side, key[1], error)
+        return tickets
+
+    def not_read(self, side: Side, ticket_id: str, error: Exception) -> str:
+        """Log that a ticket cannot be read or compared; return what people are shown."""
+        source = self.rule.sources[side]
+        log.error("ticket cannot be read", rule=self.rule.name, source=source, ticket=ticket_id, exc_info=error)
+        return f"ticket {ticket_id} of {source} cannot be read: {unexpected(error)}"
 
     async def tickets_of(self, connection: Connection, links: Iterable[LinkRow]) -> Tickets:
         """Read the tickets of links."""
