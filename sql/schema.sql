@@ -360,6 +360,19 @@ end
 $$;
 COMMENT ON FUNCTION bridge.grant_links_to_front() IS 'Grant role bridge_front what the pages about links need, where the role exists; repeated by `migrate`';
 
+CREATE FUNCTION bridge.grant_lists_to_front() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    if exists (select from pg_roles where rolname = 'bridge_front') then
+        grant select, insert, update, delete on bridge.saved_view to bridge_front;
+        grant select on bridge.console_counterpart to bridge_front;
+    end if;
+end
+$$;
+COMMENT ON FUNCTION bridge.grant_lists_to_front() IS 'Grant role bridge_front what saved views and columns of linked tickets need, where the role exists; repeated by `migrate`';
+
 CREATE FUNCTION bridge.grant_login_to_front() RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1712,20 +1725,6 @@ COMMENT ON COLUMN bridge.console_conflict.opened_at IS 'As in bridge.conflict';
 COMMENT ON COLUMN bridge.console_conflict.decided_at IS 'As in bridge.conflict';
 COMMENT ON COLUMN bridge.console_conflict.settled_at IS 'As in bridge.conflict';
 
-CREATE VIEW bridge.console_facet AS
- SELECT source_id,
-    status,
-    priority,
-    category,
-    deleted_at
-   FROM bridge.service_problem p;
-COMMENT ON VIEW bridge.console_facet IS 'What the console sums problems by';
-COMMENT ON COLUMN bridge.console_facet.source_id IS 'As in bridge.service_problem';
-COMMENT ON COLUMN bridge.console_facet.status IS 'As in bridge.service_problem';
-COMMENT ON COLUMN bridge.console_facet.priority IS 'As in bridge.service_problem';
-COMMENT ON COLUMN bridge.console_facet.category IS 'As in bridge.service_problem';
-COMMENT ON COLUMN bridge.console_facet.deleted_at IS 'As in bridge.service_problem';
-
 CREATE TABLE bridge.link (
     id bigint NOT NULL,
     rule_id smallint CONSTRAINT link_rule_id_not_null1 NOT NULL,
@@ -1795,6 +1794,94 @@ COMMENT ON COLUMN bridge.link.base IS 'What both sides said when a field was las
 COMMENT ON COLUMN bridge.link.left_mark IS 'After a write to the left: {"updated_at", "version", "answered_at"}; what is older is no change';
 COMMENT ON COLUMN bridge.link.right_mark IS 'The same of the right';
 COMMENT ON COLUMN bridge.link.intent IS 'The write that was sent and of which no outcome is known yet; nothing is decided for this link until it is settled';
+
+CREATE TABLE bridge.link_rule (
+    id smallint NOT NULL,
+    left_source_id smallint NOT NULL,
+    right_source_id smallint NOT NULL,
+    walked_source_id smallint DEFAULT 0 NOT NULL,
+    state text NOT NULL,
+    committed xid8 DEFAULT '0'::xid8 NOT NULL,
+    change_id bigint DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    state_since timestamp with time zone DEFAULT now() NOT NULL,
+    walked_at timestamp with time zone,
+    name text NOT NULL,
+    state_reason text,
+    settings_hash text NOT NULL,
+    walked_id text DEFAULT ''::text NOT NULL,
+    settings jsonb NOT NULL,
+    CONSTRAINT link_rule_state_check CHECK ((state = ANY (ARRAY['on'::text, 'plan'::text, 'off'::text, 'paused'::text, 'held'::text, 'gone'::text])))
+);
+ALTER TABLE bridge.link_rule ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME bridge.link_rule_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+ALTER TABLE ONLY bridge.link_rule
+    ADD CONSTRAINT link_rule_name_key UNIQUE (name);
+ALTER TABLE ONLY bridge.link_rule
+    ADD CONSTRAINT link_rule_pkey PRIMARY KEY (id);
+CREATE INDEX link_rule_left_source_id_idx ON bridge.link_rule USING btree (left_source_id);
+CREATE INDEX link_rule_right_source_id_idx ON bridge.link_rule USING btree (right_source_id);
+COMMENT ON TABLE bridge.link_rule IS 'A rule of the configuration, [links.NAME], and how far its decisions have come';
+COMMENT ON COLUMN bridge.link_rule.id IS 'Short key used in the other tables';
+COMMENT ON COLUMN bridge.link_rule.left_source_id IS 'Source of the tickets on the left';
+COMMENT ON COLUMN bridge.link_rule.right_source_id IS 'Source of the tickets on the right';
+COMMENT ON COLUMN bridge.link_rule.walked_source_id IS 'How far the walk over all tickets has come: source …';
+COMMENT ON COLUMN bridge.link_rule.state IS 'on: decides and writes; plan: mode = "plan", nothing is written; off: enabled = false; paused: by a person; held: by the circuit breaker; gone: no longer configured';
+COMMENT ON COLUMN bridge.link_rule.committed IS 'Changes up to here (bridge.change.committed) …';
+COMMENT ON COLUMN bridge.link_rule.change_id IS '… and here (bridge.change.id) are decided';
+COMMENT ON COLUMN bridge.link_rule.created_at IS 'When the bridge first knew of this rule: counterparts are made after a complete pass since';
+COMMENT ON COLUMN bridge.link_rule.state_since IS 'Since when it is in this state';
+COMMENT ON COLUMN bridge.link_rule.walked_at IS 'When the last complete walk ended; null while one runs';
+COMMENT ON COLUMN bridge.link_rule.name IS 'Name in the configuration';
+COMMENT ON COLUMN bridge.link_rule.state_reason IS 'Why it is paused or held; null otherwise';
+COMMENT ON COLUMN bridge.link_rule.settings_hash IS 'Hash of the settings; after a change all tickets are looked at again';
+COMMENT ON COLUMN bridge.link_rule.walked_id IS '… and ticket';
+COMMENT ON COLUMN bridge.link_rule.settings IS 'The settings as last read, with those of the preset';
+
+CREATE VIEW bridge.console_counterpart AS
+ SELECT r.left_source_id AS source_id,
+    l.left_id AS id,
+    l.id AS link_id,
+    r.right_source_id AS other_source_id,
+    l.right_id AS other_id
+   FROM (bridge.link_rule r
+     JOIN bridge.link l ON ((r.id = l.rule_id)))
+  WHERE ((l.state <> 'unlinked'::text) AND (l.right_id IS NOT NULL))
+UNION ALL
+ SELECT r.right_source_id AS source_id,
+    l.right_id AS id,
+    l.id AS link_id,
+    r.left_source_id AS other_source_id,
+    l.left_id AS other_id
+   FROM (bridge.link_rule r
+     JOIN bridge.link l ON ((r.id = l.rule_id)))
+  WHERE ((l.state <> 'unlinked'::text) AND (l.left_id IS NOT NULL));
+COMMENT ON VIEW bridge.console_counterpart IS 'Each ticket that is linked, with the one on the other side';
+COMMENT ON COLUMN bridge.console_counterpart.source_id IS 'Source of the ticket';
+COMMENT ON COLUMN bridge.console_counterpart.id IS 'Ticket';
+COMMENT ON COLUMN bridge.console_counterpart.link_id IS 'Link';
+COMMENT ON COLUMN bridge.console_counterpart.other_source_id IS 'Source on the other side';
+COMMENT ON COLUMN bridge.console_counterpart.other_id IS 'Ticket on the other side';
+
+CREATE VIEW bridge.console_facet AS
+ SELECT source_id,
+    status,
+    priority,
+    category,
+    deleted_at
+   FROM bridge.service_problem p;
+COMMENT ON VIEW bridge.console_facet IS 'What the console sums problems by';
+COMMENT ON COLUMN bridge.console_facet.source_id IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.console_facet.status IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.console_facet.priority IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.console_facet.category IS 'As in bridge.service_problem';
+COMMENT ON COLUMN bridge.console_facet.deleted_at IS 'As in bridge.service_problem';
 
 CREATE VIEW bridge.console_link AS
  SELECT id,
@@ -1870,55 +1957,6 @@ COMMENT ON COLUMN bridge.console_problem.deleted_at IS 'As in bridge.service_pro
 COMMENT ON COLUMN bridge.console_problem.via IS 'As in bridge.service_problem';
 COMMENT ON COLUMN bridge.console_problem.open IS 'It exists at the source and is neither resolved, closed, cancelled nor rejected';
 COMMENT ON COLUMN bridge.console_problem.body IS 'As in bridge.service_problem_with_body; where it is not asked for, versions are not read';
-
-CREATE TABLE bridge.link_rule (
-    id smallint NOT NULL,
-    left_source_id smallint NOT NULL,
-    right_source_id smallint NOT NULL,
-    walked_source_id smallint DEFAULT 0 NOT NULL,
-    state text NOT NULL,
-    committed xid8 DEFAULT '0'::xid8 NOT NULL,
-    change_id bigint DEFAULT 0 NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    state_since timestamp with time zone DEFAULT now() NOT NULL,
-    walked_at timestamp with time zone,
-    name text NOT NULL,
-    state_reason text,
-    settings_hash text NOT NULL,
-    walked_id text DEFAULT ''::text NOT NULL,
-    settings jsonb NOT NULL,
-    CONSTRAINT link_rule_state_check CHECK ((state = ANY (ARRAY['on'::text, 'plan'::text, 'off'::text, 'paused'::text, 'held'::text, 'gone'::text])))
-);
-ALTER TABLE bridge.link_rule ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME bridge.link_rule_id_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1
-);
-ALTER TABLE ONLY bridge.link_rule
-    ADD CONSTRAINT link_rule_name_key UNIQUE (name);
-ALTER TABLE ONLY bridge.link_rule
-    ADD CONSTRAINT link_rule_pkey PRIMARY KEY (id);
-CREATE INDEX link_rule_left_source_id_idx ON bridge.link_rule USING btree (left_source_id);
-CREATE INDEX link_rule_right_source_id_idx ON bridge.link_rule USING btree (right_source_id);
-COMMENT ON TABLE bridge.link_rule IS 'A rule of the configuration, [links.NAME], and how far its decisions have come';
-COMMENT ON COLUMN bridge.link_rule.id IS 'Short key used in the other tables';
-COMMENT ON COLUMN bridge.link_rule.left_source_id IS 'Source of the tickets on the left';
-COMMENT ON COLUMN bridge.link_rule.right_source_id IS 'Source of the tickets on the right';
-COMMENT ON COLUMN bridge.link_rule.walked_source_id IS 'How far the walk over all tickets has come: source …';
-COMMENT ON COLUMN bridge.link_rule.state IS 'on: decides and writes; plan: mode = "plan", nothing is written; off: enabled = false; paused: by a person; held: by the circuit breaker; gone: no longer configured';
-COMMENT ON COLUMN bridge.link_rule.committed IS 'Changes up to here (bridge.change.committed) …';
-COMMENT ON COLUMN bridge.link_rule.change_id IS '… and here (bridge.change.id) are decided';
-COMMENT ON COLUMN bridge.link_rule.created_at IS 'When the bridge first knew of this rule: counterparts are made after a complete pass since';
-COMMENT ON COLUMN bridge.link_rule.state_since IS 'Since when it is in this state';
-COMMENT ON COLUMN bridge.link_rule.walked_at IS 'When the last complete walk ended; null while one runs';
-COMMENT ON COLUMN bridge.link_rule.name IS 'Name in the configuration';
-COMMENT ON COLUMN bridge.link_rule.state_reason IS 'Why it is paused or held; null otherwise';
-COMMENT ON COLUMN bridge.link_rule.settings_hash IS 'Hash of the settings; after a change all tickets are looked at again';
-COMMENT ON COLUMN bridge.link_rule.walked_id IS '… and ticket';
-COMMENT ON COLUMN bridge.link_rule.settings IS 'The settings as last read, with those of the preset';
 
 CREATE VIEW bridge.console_rule AS
  SELECT r.id,
@@ -2804,6 +2842,36 @@ COMMENT ON COLUMN bridge.resolution.places IS 'Names of the affected locations o
 COMMENT ON COLUMN bridge.resolution.names_revision IS 'Revision of the current row that these names were taken from';
 COMMENT ON COLUMN bridge.resolution.known_since IS 'Since when its statuses are known';
 COMMENT ON COLUMN bridge.resolution.complete IS 'All its statuses are known, from the first one on';
+
+CREATE TABLE bridge.saved_view (
+    id bigint NOT NULL,
+    owner text NOT NULL,
+    name text NOT NULL,
+    parameters text NOT NULL,
+    shared boolean DEFAULT false NOT NULL,
+    saved_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT saved_view_name_check CHECK (((name <> ''::text) AND (length(name) <= 60))),
+    CONSTRAINT saved_view_parameters_check CHECK ((length(parameters) <= 8000))
+);
+ALTER TABLE bridge.saved_view ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME bridge.saved_view_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+ALTER TABLE ONLY bridge.saved_view
+    ADD CONSTRAINT saved_view_owner_name_key UNIQUE (owner, name);
+ALTER TABLE ONLY bridge.saved_view
+    ADD CONSTRAINT saved_view_pkey PRIMARY KEY (id);
+COMMENT ON TABLE bridge.saved_view IS 'Lists of problems that people of the console keep under a name';
+COMMENT ON COLUMN bridge.saved_view.id IS 'Key';
+COMMENT ON COLUMN bridge.saved_view.owner IS 'Who keeps it: a name as in bridge.audit.actor';
+COMMENT ON COLUMN bridge.saved_view.name IS 'Name; one owner has each once';
+COMMENT ON COLUMN bridge.saved_view.parameters IS 'The list, as the query of its address';
+COMMENT ON COLUMN bridge.saved_view.shared IS 'Everybody sees it; false: its owner does';
+COMMENT ON COLUMN bridge.saved_view.saved_at IS 'When it was last saved';
 
 CREATE TABLE bridge.setting_revision (
     id bigint NOT NULL,
@@ -4128,6 +4196,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.report_setting TO bridge_write
 REVOKE ALL ON FUNCTION bridge.drop_notification_day(day date) FROM PUBLIC;
 GRANT ALL ON FUNCTION bridge.drop_notification_day(day date) TO bridge_writer;
 REVOKE ALL ON FUNCTION bridge.grant_links_to_front() FROM PUBLIC;
+REVOKE ALL ON FUNCTION bridge.grant_lists_to_front() FROM PUBLIC;
 REVOKE ALL ON FUNCTION bridge.grant_login_to_front() FROM PUBLIC;
 REVOKE ALL ON FUNCTION bridge.grant_pages_to_front() FROM PUBLIC;
 REVOKE ALL ON FUNCTION bridge.grant_search_to_front() FROM PUBLIC;
@@ -4165,14 +4234,16 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.computed_resolution TO bridge_
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.conflict TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.console_conflict TO bridge_writer;
 GRANT SELECT ON TABLE bridge.console_conflict TO bridge_front;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.link TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.link_rule TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.console_counterpart TO bridge_writer;
+GRANT SELECT ON TABLE bridge.console_counterpart TO bridge_front;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.console_facet TO bridge_writer;
 GRANT SELECT ON TABLE bridge.console_facet TO bridge_front;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.link TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.console_link TO bridge_writer;
 GRANT SELECT ON TABLE bridge.console_link TO bridge_front;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.console_problem TO bridge_writer;
 GRANT SELECT ON TABLE bridge.console_problem TO bridge_front;
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.link_rule TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.console_rule TO bridge_writer;
 GRANT SELECT ON TABLE bridge.console_rule TO bridge_front;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.console_session TO bridge_writer;
@@ -4212,6 +4283,8 @@ GRANT SELECT,INSERT ON TABLE bridge.request TO bridge_front;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.request_state TO bridge_writer;
 GRANT SELECT ON TABLE bridge.request_state TO bridge_front;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.resolution TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.saved_view TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.saved_view TO bridge_front;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.setting_revision TO bridge_writer;
 GRANT SELECT,INSERT ON TABLE bridge.setting_revision TO bridge_front;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.setting TO bridge_writer;

@@ -24,6 +24,8 @@ class Permission(StrEnum):
     END_SESSION = "end_session"
     READ_PROBLEMS = "read_problems"
     EXPORT_PROBLEMS = "export_problems"
+    SAVE_VIEWS = "save_views"
+    SHARE_VIEWS = "share_views"
     READ_SOURCES = "read_sources"
     READ_DEAD_LETTERS = "read_dead_letters"
     READ_LINKS = "read_links"
@@ -42,6 +44,7 @@ _VIEWER = frozenset(
         Permission.END_SESSION,
         Permission.READ_PROBLEMS,
         Permission.EXPORT_PROBLEMS,
+        Permission.SAVE_VIEWS,
         Permission.READ_SOURCES,
         Permission.READ_DEAD_LETTERS,
         Permission.READ_LINKS,
@@ -49,6 +52,7 @@ _VIEWER = frozenset(
     }
 )
 _OPERATOR = _VIEWER | {
+    Permission.SHARE_VIEWS,
     Permission.RUN_SOURCES,
     Permission.HANDLE_DEAD_LETTERS,
     Permission.HANDLE_LINKS,

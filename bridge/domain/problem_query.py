@@ -67,6 +67,8 @@ COLUMNS: Final = (
 )
 """Columns of report.service_problem that can be shown, in the order they are shown."""
 DEFAULT_COLUMNS: Final = COLUMNS[:11]
+LINKED: Final = ("linked_source", "linked_id", "linked_href")
+"""Columns of the tickets on the other side of links, in the order of these."""
 EXTRA: Final = "extra."
 """Before the names of columns of report.service_problem_extra."""
 LIMITS: Final = (25, 50, 100, 200)
@@ -152,6 +154,11 @@ class ProblemQuery(Struct, frozen=True):
         """The columns of a source's own attributes, with `EXTRA` before their names."""
         return tuple(one for one in self.col if one.startswith(EXTRA))
 
+    @property
+    def linked(self) -> bool:
+        """Is a column of linked tickets shown?"""
+        return any(one in LINKED for one in self.col)
+
     def parameters(self) -> list[tuple[str, str]]:
         """Return names and values, in order, without those that are default."""
         pairs: list[tuple[str, str]] = []
@@ -230,7 +237,7 @@ def _made(values: Mapping[str, Sequence[str]], extra: Sequence[str] = ()) -> Pro
         party=read.text("party"),
         region=read.text("region"),
         sort=Sort(read.one_of("sort", [one.value for one in Sort], Sort.UPDATED.value)),
-        col=read.several("col", (*COLUMNS, *extra)) or DEFAULT_COLUMNS,
+        col=read.several("col", (*COLUMNS, *LINKED, *extra)) or DEFAULT_COLUMNS,
         limit=int(read.one_of("limit", [str(one) for one in LIMITS], str(DEFAULT_LIMIT))),
         as_of=read.instant("as_of"),
         after=read.text("after", longest=2000),
@@ -241,6 +248,8 @@ def _made(values: Mapping[str, Sequence[str]], extra: Sequence[str] = ()) -> Pro
         read.faults.append("state=deleted is not possible with as_of: what was deleted then did not exist then")
     if query.extra and query.as_of is not None:
         read.faults.append(f"col={query.extra[0]} is not possible with as_of: it is known of now only")
+    if query.linked and query.as_of is not None:
+        read.faults.append(f"col={', '.join(LINKED)} are not possible with as_of: they are known of now only")
     if len(query.words) > MOST_WORDS:
         read.faults.append(f"q has {len(query.words)} words: search for at most {MOST_WORDS}")
     if read.faults:

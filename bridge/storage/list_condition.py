@@ -45,6 +45,18 @@ SEARCHES: Final = """
 """Conditions that take the body, problem by problem."""
 EXTRA_JOIN: Final = "inner join report.service_problem_extra as x on o.name = x.source and p.id = x.id"
 """For columns of the sources' own attributes, where there is a source `o`."""
+LINKED_JOIN: Final = """
+left join lateral (
+    select
+        array_agg(t.name order by c.link_id) as linked_source,
+        array_agg(c.other_id order by c.link_id) as linked_id,
+        array_agg(coalesce(o.body ->> 'href', '') order by c.link_id) as linked_href
+    from bridge.console_counterpart as c
+    inner join bridge.source as t on c.other_source_id = t.id
+    left join bridge.console_problem as o on c.other_source_id = o.source_id and c.other_id = o.id
+    where c.source_id = p.source_id and c.id = p.id
+) as l on true"""
+"""For columns of linked tickets `l` of a problem `p`: arrays, null where there is none."""
 COLUMN_PARAMETERS: Final = 9
 PARAMETERS: Final = 13
 """How many parameters the first has, and both."""

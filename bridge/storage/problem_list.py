@@ -9,11 +9,20 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from bridge.domain.problem_query import COLUMNS, EXTRA, ProblemQuery, Show
+from bridge.domain.problem_query import COLUMNS, EXTRA, LINKED, ProblemQuery, Show
 from bridge.domain.status import Status
 from bridge.storage import searched_list
 from bridge.storage.database import Connection
-from bridge.storage.list_condition import COLUMN_PARAMETERS, EXTRA_JOIN, FILTERS, SEARCHES, SHOWN, searches, values_of
+from bridge.storage.list_condition import (
+    COLUMN_PARAMETERS,
+    EXTRA_JOIN,
+    FILTERS,
+    LINKED_JOIN,
+    SEARCHES,
+    SHOWN,
+    searches,
+    values_of,
+)
 from bridge.storage.list_order import ORDERS
 from bridge.storage.queries import queries
 
@@ -53,6 +62,13 @@ _GUARDED = "case when {0} ~ E'^[=+\\\\-@\\t\\r]' then '''' || {0} else {0} end"
 """A text that a spreadsheet would take for a formula gets an apostrophe before it."""
 _INSTANTS = frozenset(name for name in COLUMNS if name.endswith("_at"))
 _NUMBERS = frozenset({"priority", "affected_services"})
+
+
+_LINKED_OF = f"""
+select {", ".join(f"l.{one}" for one in LINKED)}
+from unnest($1::smallint[], $2::text[]) with ordinality as p (source_id, id, place){LINKED_JOIN}
+order by p.place
+"""  # noqa: S608  # nosec B608 -- made of constants
 
 
 class ProblemPage(Struct, frozen=True):
@@ -208,7 +224,7 @@ select {columns}
 from {_relation(query)}
 inner join bridge.source as o on p.source_id = o.id
 inner join {report} as r on o.name = r.source and p.id = r.id
-{EXTRA_JOIN if query.extra else ""}
+{EXTRA_JOIN if query.extra else ""}{LINKED_JOIN if query.linked else ""}
 where {SHOWN[query.state]} and {FILTERS} and {SEARCHES}
 order by {ORDERS[query.sort].clause}
 """  # noqa: S608  # nosec B608 -- made of constants
@@ -221,17 +237,26 @@ async def _rows(connection: Connection, query: ProblemQuery, keys: Sequence[Any]
         rows = await connection.fetch(queries("problem_list")["rows"], *ids)
     else:
         rows = await connection.fetch(queries("problem_list")["rows_then"], *ids, query.as_of)
-    if not query.extra or not rows:
-        return [dict(row) for row in rows]
-    sql = f"""
-select {", ".join(_extra_text(one) for one in query.extra)}
+    shown = [dict(row) for row in rows]
+    if query.extra and rows:
+        shown = _joined(shown, await connection.fetch(_extra_of(query.extra), *ids))
+    if query.linked and rows:
+        shown = _joined(shown, await connection.fetch(_LINKED_OF, *ids))
+    return shown
+
+
+def _joined(rows: list[dict[str, Any]], more: Sequence[Any]) -> list[dict[str, Any]]:
+    return [row | dict(others) for row, others in zip(rows, more, strict=True)]
+
+
+def _extra_of(columns: Sequence[str]) -> str:
+    return f"""
+select {", ".join(_extra_text(one) for one in columns)}
 from unnest($1::smallint[], $2::text[]) with ordinality as k (source_id, id, place)
 inner join bridge.source as s on k.source_id = s.id
 inner join report.service_problem_extra as x on s.name = x.source and k.id = x.id
 order by k.place
 """  # noqa: S608  # nosec B608 -- names that `read_query` knows, quoted
-    extra = await connection.fetch(sql, *ids)
-    return [dict(row) | dict(more) for row, more in zip(rows, extra, strict=True)]
 
 
 def _extra_text(column: str) -> str:
@@ -253,6 +278,9 @@ def _text_of(column: str) -> str:
     if column.startswith(EXTRA):
         text, _, name = _extra_text(column).partition(" as ")
         return f"{_GUARDED.format(f'({text})')} as {name}"
+    if column in LINKED:
+        text = f"array_to_string(l.{column}, ', ')"
+        return f"{_GUARDED.format(text)} as {column}"
     if column in _INSTANTS:
         return f"to_json(r.{column}) #>> '{{}}' as {column}"
     return f"{f'r.{column}' if column in _NUMBERS else _GUARDED.format(f'r.{column}')} as {column}"

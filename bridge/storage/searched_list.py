@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from bridge.domain.problem_query import ProblemQuery, Show
 from bridge.storage.database import Connection
-from bridge.storage.list_condition import EXTRA_JOIN, FILTERS, PARAMETERS, SEARCHES, SHOWN, references
+from bridge.storage.list_condition import EXTRA_JOIN, FILTERS, LINKED_JOIN, PARAMETERS, SEARCHES, SHOWN, references
 from bridge.storage.list_order import ORDERS
 from bridge.storage.queries import queries
 
@@ -164,7 +164,7 @@ from by_words as n
 inner join bridge.console_problem as p on n.source_id = p.source_id and n.id = p.id
 inner join bridge.source as o on p.source_id = o.id
 inner join report.service_problem as r on o.name = r.source and p.id = r.id
-{EXTRA_JOIN if query.extra else ""}
+{EXTRA_JOIN if query.extra else ""}{LINKED_JOIN if query.linked else ""}
 where {SHOWN[query.state]} and {FILTERS}
 order by {ORDERS[query.sort].clause}
 """  # noqa: S608  # nosec B608 -- made of constants

@@ -22,6 +22,7 @@ from bridge.web.console import (
     frame,
     link_requests,
     outbox,
+    saved_views,
     sources,
     ticket,
     users,
@@ -60,7 +61,7 @@ def console_routes(
     credentials = credentials or LoginCredentials(authenticator)
     oidc = OidcClient(authenticator.oidc) if authenticator.oidc.issuer else None
     login = LoginPages(authenticator, credentials, oidc)
-    before_links = (ticket, sources, dead_letters)
+    before_links = (saved_views, ticket, sources, dead_letters)
     after_links = (outbox, conflicts, link_requests, configuration, audit_page, users)
     return RouteTable(
         [

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from bridge import __version__
 from bridge.domain.access import Login, Permission, Principal, allows
 from bridge.web.console.assets import Assets
+from bridge.web.console.problem_parts import web_address
 from bridge.web.console.route import ConsoleRoute
 from bridge.web.console.same_origin import FIELD, form_token
 
@@ -37,7 +38,7 @@ class Layout:
             keep_trailing_newline=False,
         )
         self._templates.filters |= {"ago": ago, "duration": duration, "instant": instant, "number": number}
-        self._templates.filters |= {"segment": segment, "shortened": shortened}
+        self._templates.filters |= {"segment": segment, "shortened": shortened, "web_address": web_address}
         self._templates.globals |= {
             "asset": lambda name: f"{prefix}{assets.address(name)}",
             "prefix": prefix,

@@ -19,6 +19,7 @@ from bridge.domain.problem_query import (
     DEFAULT_COLUMNS,
     EXTRA,
     LIMITS,
+    LINKED,
     OPEN_ONLY,
     VIEWS,
     ProblemQuery,
@@ -28,8 +29,10 @@ from bridge.domain.problem_query import (
     read_query,
 )
 from bridge.domain.status import Status
-from bridge.storage import problem_list
+from bridge.storage import problem_list, saved_view
 from bridge.storage.list_order import CursorError
+from bridge.storage.saved_view import LONGEST_NAME
+from bridge.web.console.ask import who_of
 from bridge.web.console.exports import ExportSlots
 from bridge.web.console.live_part import LIVE_HEADER, LivePart, LiveParts, digest_of
 from bridge.web.console.problem_counts import FACETS, Numbers, ProblemCounts, has_numbers, numbers, total
@@ -61,6 +64,9 @@ HEADINGS: Final[Mapping[str, str]] = {
     "first_seen_at": "First seen",
     "deleted_at": "Deleted",
     "href": "Link",
+    "linked_source": "Linked in",
+    "linked_id": "Linked ticket",
+    "linked_href": "Link of the linked ticket",
 }
 _SORTS: Final[Mapping[str, tuple[Sort, ...]]] = {
     "priority": (Sort.URGENCY,),
@@ -132,12 +138,19 @@ class ProblemListPages:
             part = await self._parts.at(visit.mark, here, lambda: self._part_in_slot(visit, query))
             return part.answer(visit.request)
         part = await self._parts.fresh(here, lambda: self._part(visit, query))
+        who = who_of(visit)
+        async with visit.reading() as connection:
+            saved = await saved_view.visible(connection, who)
         response = visit.page(
             "problems.html",
             part=Markup(part.text),  # noqa: S704  # nosec B704 -- a template of ours wrote and escaped it
             csv=address_of(query.first_page(), "/problems.csv"),
             is_live=not query.after and query.as_of is None,
             views=[(text, name, _is_view(query, name)) for name, text in _VIEW_NAMES.items()],
+            saved=saved,
+            who=who,
+            parameters=urlencode(query.first_page().parameters()),
+            longest=LONGEST_NAME,
         )
         if "HX-Request" in visit.request.headers:
             response.headers["HX-Push-Url"] = f"{visit.layout.prefix}{here}"
@@ -176,7 +189,7 @@ class ProblemListPages:
             "choices": _choices(query, list(sources), counted),
             "applied": _applied(query),
             "shows": [(one.value, text) for one, text in _SHOW_NAMES.items()],
-            "columns": [(one, _heading(one)) for one in (*COLUMNS, *self._extra)],
+            "columns": [(one, _heading(one)) for one in (*COLUMNS, *LINKED, *self._extra)],
             "limits": LIMITS,
             "older": address_of(replace(query, after=page.after)) if page.after else "",
             "newest": address_of(query.first_page()) if query.after else "",

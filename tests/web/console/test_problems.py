@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bridge.domain.observation import Via
-from bridge.domain.problem_query import ProblemQuery, Sort
+from bridge.domain.problem_query import LINKED, ProblemQuery, Sort
 from bridge.maintenance.search_upkeep import SearchUpkeep
 from bridge.storage import problem_list, searched_list
 from bridge.storage import source as source_table
@@ -27,6 +27,7 @@ from bridge.storage.observation_store import store_items
 from bridge.storage.problem_search import Kept
 from bridge.storage.session_settings import FRONT
 from bridge.tmf656 import wire
+from tests.link_tables import add_links, add_rule
 from tests.storage.test_problem_search import words_of
 from tests.web.console.conftest import Browser, Shown
 
@@ -279,6 +280,42 @@ async def test_columns_of_a_source_s_own_are_shown_and_written_as_others(filled:
     finally:
         await connection.fetchval("select bridge.set_extra_columns($1)", "{}")
         await connection.close()
+
+
+async def test_the_ticket_on_the_other_side_is_a_column(
+    dsn: str, database: Database, open_console: Callable[..., Any]
+) -> None:
+    rule, left, right = await add_rule(database)
+    hrefs = {(left, "L1"): "javascript:alert(1)", (right, "R1"): "https://right.example/R1", (left, "L2"): None}
+    for (source_id, problem_id), href in hrefs.items():
+        body = {"id": problem_id, "name": "no light", "status": "held", "href": href}
+        seen = wire.read_problem(body, asked_at=START, via=Via.POLL)
+        await store_items(database, [Entry(source_id, seen)])
+    async with database.transaction() as connection:
+        (number,) = await add_links(connection, rule)
+    asked = "col=id&col=linked_source&col=linked_id&col=linked_href"
+    async with open_console(dsn) as browser:
+        page = await browser.get_when_reached(f"/problems?{asked}")
+        shown = {key: [row[name] for name in LINKED] for key, row in page.rows.items()}
+        none = ["\N{EN DASH}"] * 3
+        assert shown == {
+            "left/L1": ["right", "R1", "right.example"],
+            "right/R1": ["left", "L1", "\N{EN DASH}"],
+            "left/L2": none,
+        }
+        assert page.links["right.example"] == "https://right.example/R1"
+        assert page.links["R1"] == "/problems/right/R1"
+        for query in (asked, f"{asked}&q=light"):
+            read = csv.DictReader(io.StringIO((await browser.get(f"/problems.csv?{query}")).text))
+            assert {row["id"]: [row[name] for name in LINKED] for row in read} == {
+                "L1": ["right", "R1", "https://right.example/R1"],
+                "R1": ["left", "L1", "javascript:alert(1)"],
+                "L2": ["", "", ""],
+            }
+        async with database.connection() as connection:
+            await connection.execute("update bridge.link set state = 'unlinked' where id = $1", number)
+        assert [row["linked_id"] for row in (await browser.get(f"/problems?{asked}")).rows.values()] == none
+        assert (await browser.get(f"/problems?{asked}&as_of=2026-06-02")).status == 400
 
 
 async def test_numbers_beside_the_filters_are_what_the_lists_have(list_browser: Browser) -> None:
