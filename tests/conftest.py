@@ -8,6 +8,7 @@ busy disk, so temporary directories are in memory where a file system there has 
 import itertools
 import os
 import shutil
+import sys
 from collections.abc import AsyncIterator, Generator
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
@@ -27,6 +28,11 @@ from bridge.telemetry import redaction
 # the same examples on every run of CI, others at every desk
 settings.register_profile("bridge", database=None, deadline=None, derandomize=os.environ.get("CI") == "true")
 settings.load_profile("bridge")
+
+# Bytecode is kept, whatever the environment says: without it every program that a test starts compiles the package
+# again, and every worker all tests.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 pytest_plugins = ["tests.source_rig"]
 

@@ -4,12 +4,6 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
-
-mpl.use("Agg")
-
-from matplotlib import pyplot as plt
-
 from tests.bench.report import number
 
 _PICTURE = Path(__file__).parent / "results" / "results.png"
@@ -18,6 +12,11 @@ _GOOD, _FAIR, _BAD, _PLAIN = "#2a7f62", "#c98a1b", "#b3312c", "#5b6b7b"
 
 def draw(results: dict[str, Any], path: Path = _PICTURE) -> None:
     """Draw every measure as a bar of how well it keeps its bound (1 is the bound), and the bad cases below."""
+    import matplotlib as mpl  # noqa: PLC0415 -- takes a second, and each worker of a test session imports this module
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt  # noqa: PLC0415 -- as above
+
     bounded = {key: result for key, result in results["measures"].items() if result["must"]}
     others = {key: result for key, result in results["measures"].items() if not result["must"]}
     parts = [part for part in (bounded, others) if part]

@@ -15,7 +15,6 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-import kubernetes_validate
 import pytest
 import yaml
 from pydantic import BaseModel, SecretStr
@@ -223,6 +222,8 @@ def test_a_manifest_is_what_kubernetes_takes(manifest: dict[str, Any]) -> None:
     if manifest["kind"] in OF_OTHERS:
         assert {"apiVersion", "kind"} < set(manifest)
     else:
+        import kubernetes_validate  # noqa: PLC0415 -- takes two seconds, and each worker imports this module
+
         kubernetes_validate.validate(manifest, kubernetes_validate.latest_version(), strict=True)
 
 
