@@ -18,6 +18,7 @@ _BOMS: Final = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _WIDE: Final = frozenset({"utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"})
+_UNORDERED: Final = frozenset({"utf-16", "utf-32"})
 _KNOWN: Final = (
     _WIDE
     | {"utf-8", "ascii", "koi8-r", "koi8-u", "gbk", "gb2312", "gb18030", "big5", "shift_jis", "euc_jp", "euc_kr"}
@@ -53,13 +54,16 @@ def to_utf8(raw: bytes | bytearray, charset: str | None = None) -> bytes | bytea
     """Return `raw` in UTF-8, without a byte order mark. What cannot be decoded becomes U+FFFD.
 
     A byte order mark decides, then a declared charset of two or four bytes, then whether it is UTF-8 already, then the
-    declared charset. An unknown one counts as UTF-8.
+    declared charset. An unknown one counts as UTF-8. Where UTF-16 or UTF-32 is declared without a mark, the zeros of
+    JSON's first character say the byte order; without a zero it is neither.
     """
     for mark, name in _BOMS:
         if raw.startswith(mark):
             raw = raw[len(mark) :]
             return _encoded(raw, name) if name in _WIDE or not is_utf8(raw) else raw
     declared = known_charset(charset) if charset else None
+    if declared in _UNORDERED:  # Python's decoders of these raise where there is no mark
+        declared = f"{declared}-{'be' if raw[0] == 0 else 'le'}" if b"\0" in raw[:4] else None
     if declared in _WIDE:
         return _encoded(raw, declared)
     return raw if is_utf8(raw) else _encoded(raw, declared or "utf-8")

@@ -4,7 +4,7 @@ import codecs
 
 import pytest
 
-from bridge.http.charset import is_utf8, known_charset, to_utf8
+from bridge.http.charset import _KNOWN, is_utf8, known_charset, to_utf8
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,10 @@ from bridge.http.charset import is_utf8, known_charset, to_utf8
         ("Bü".encode("utf-16-be"), "utf-16be", "Bü"),
         (codecs.BOM_UTF8 + b"x", None, "x"),
         (b"", "utf-16", ""),
+        ("Bü".encode("utf-16-le"), "utf-16", "Bü"),
+        ("Bü".encode("utf-16-be"), "utf-16", "Bü"),
+        ("Bü".encode("utf-32-le"), "utf-32", "Bü"),
+        ("Bü".encode("utf-32-be"), "UTF-32", "Bü"),
     ],
 )
 def test_a_declared_charset_is_heeded_where_it_is_one(raw: bytes, charset: str | None, text: str) -> None:
@@ -32,6 +36,12 @@ def test_a_declared_charset_is_heeded_where_it_is_one(raw: bytes, charset: str |
 )
 def test_a4_codecs_that_are_slow_or_no_charset_are_unknown(name: str) -> None:
     assert known_charset(name) is None
+
+
+@pytest.mark.parametrize("raw", [b"\0", b"\xff", b"x", b"[]x", b"\xd8\0\xd8\0", b"\0\xd8\0\xd8", b"\xff" * 7])
+def test_a2_no_bytes_make_any_charset_raise(raw: bytes) -> None:
+    for charset in sorted(_KNOWN):
+        to_utf8(raw, charset).decode()
 
 
 def test_a_character_that_two_portions_share_is_read() -> None:
