@@ -14,6 +14,7 @@ import pytest
 from anyio.abc import SocketAttribute, SocketStream
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from bridge import schedule
 from bridge.app import Bridge, RunningBridge
@@ -209,12 +210,15 @@ async def fuzzed(dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> A
         sources = dict.fromkeys(BAD, unwell) | {
             "good": {"url": good.url, "push": False, "callback_secret": SECRET},
         }
-        async with bridge_on(dsn, tmp_path, sources) as running, aiohttp.ClientSession() as session:
-            fuzzed = Fuzzed(running, bad, good, session)
-            yield fuzzed
-            assert bad.sent >= ANSWERS_AT_ONCE
-            assert fuzzed.failures_match()
-            await fuzzed.turn_honest()
+        with capture_logs() as said:
+            async with bridge_on(dsn, tmp_path, sources) as running, aiohttp.ClientSession() as session:
+                fuzzed = Fuzzed(running, bad, good, session)
+                yield fuzzed
+                assert bad.sent >= ANSWERS_AT_ONCE
+                assert fuzzed.failures_match()
+                await fuzzed.turn_honest()
+        unexpected = [line["exc_info"] for line in said if line["event"] == "job failed unexpectedly"]
+        assert unexpected == [], "each is an error of ours, with a message for people"
 
 
 @pytest.mark.early
