@@ -154,7 +154,7 @@ def test_a_wheel_built_with_the_switch_is_compiled_and_leaves_the_checkout_alone
         check=False,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1800,
     )
     assert built.returncode == 0, built.stdout + built.stderr
     assert set(checkout.rglob("*")) == before
