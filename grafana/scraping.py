@@ -13,7 +13,7 @@ import anyio
 from grafana.asking import Window
 
 JOB = "tmf656-bridge"
-_PATIENCE_SECONDS = 30.0
+_PATIENCE_SECONDS = 90.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,9 @@ class Prometheus:
         """Wait until every target has answered so many times more."""
         query = f'min(count_over_time(up{{job="{JOB}"}}[1h]))'
         wanted = await self.value(query) + times
-        await self.until(f'{query} >= {wanted} and min(up{{job="{JOB}"}}) == 1', patience_seconds=30 + 2 * times)
+        await self.until(
+            f'{query} >= {wanted} and min(up{{job="{JOB}"}}) == 1', patience_seconds=_PATIENCE_SECONDS + 2 * times
+        )
 
     async def until(self, expr: str, *, patience_seconds: float = _PATIENCE_SECONDS) -> None:
         """Wait until a query gives something."""

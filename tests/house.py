@@ -4,6 +4,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,12 +42,15 @@ _PROSE_SUFFIXES = {".py", ".sql", ".md", ".yml"}
 PROSE = ("bridge", "sql", "grafana", "tests", "docs", "deploy", "README.md", "CHANGELOG.md", "SECURITY.md")
 
 
-def modules(*folders: str) -> Iterator[tuple[Path, ast.Module]]:
-    """Yield each module of ours below the folders, with its syntax tree."""
+@cache
+def modules(*folders: str) -> list[tuple[Path, ast.Module]]:
+    """Return each module of ours below the folders, with its syntax tree."""
+    found: list[tuple[Path, ast.Module]] = []
     for folder in folders or ("bridge", "grafana"):
         place = ROOT / folder
-        for path in sorted([place] if place.is_file() else place.rglob("*.py")):
-            yield path.relative_to(ROOT), ast.parse(path.read_text(encoding="utf-8"))
+        paths = sorted([place] if place.is_file() else place.rglob("*.py"))
+        found += [(path.relative_to(ROOT), ast.parse(path.read_text(encoding="utf-8"))) for path in paths]
+    return found
 
 
 def long_docstrings(*folders: str) -> Iterator[str]:

@@ -41,6 +41,8 @@ log = structlog.get_logger(__name__)
 _LOG_AGAIN_SECONDS = 60.0
 _FAILURE_SECONDS = 60.0
 """Then a failure to store says nothing any more: what waits in the journal is tried again more often."""
+_CLOSE_SECONDS = 3.0
+"""What a pool that closes has for what is under way; then its connections are cut off."""
 _READ_ONLY = "select pg_is_in_recovery() or current_setting('default_transaction_read_only')::boolean"
 _READ_ONLY_REMEDY = "name the primary in database.dsn, or several hosts with target_session_attrs=read-write"
 
@@ -222,7 +224,7 @@ async def opened(
     try:
         yield database
     finally:
-        with anyio.move_on_after(3, shield=True) as scope:
+        with anyio.move_on_after(_CLOSE_SECONDS, shield=True) as scope:
             await database.close()
         if scope.cancelled_caught:
             database._pool.terminate()  # noqa: SLF001 -- the same module

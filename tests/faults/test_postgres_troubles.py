@@ -20,7 +20,7 @@ from tests.faults.proxy import Proxy
 
 pytestmark = pytest.mark.anyio
 
-PATIENCE_OF_SENDERS_SECONDS = 3
+PATIENCE_OF_SENDERS_SECONDS = 10
 """TMF senders give up after 3 to 10 seconds."""
 
 Admin = asyncpg.Connection

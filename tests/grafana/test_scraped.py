@@ -27,10 +27,11 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("prometheus") is None, reason="no prometheus (Debian: prometheus)"),
 ]
 
-SERIES_AT_MOST = 1400
-"""What a bridge with three sources, two of them written to, and a rule may expose; how many problems and links there
-are does not matter.
+OF_BRIDGE, OF_SOURCE, OF_TARGET, OF_RULE = 200, 270, 90, 140
+"""Series that there may be of a bridge, of each source, of each one that may be written to, and of each rule. How many
+problems and links there are does not matter.
 """
+SERIES_AT_MOST = OF_BRIDGE + 3 * OF_SOURCE + 3 * OF_TARGET + OF_RULE
 SCRAPES = 6
 
 

@@ -15,7 +15,7 @@ from bridge.settings import SystemSettings
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_SECONDS = 10.0
+LIMIT_SECONDS = 30.0
 
 
 def settings(**keys: object) -> SystemSettings:

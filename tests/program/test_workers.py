@@ -255,7 +255,7 @@ async def test_workers_whose_parent_is_killed_stop(dsn: str, start: Any, configu
         workers = workers_of(program.pid)
         assert len(workers) == 3
         await program.killed()  # returns when nobody has its standard error open any more
-        gone, alive = await anyio.to_thread.run_sync(lambda: psutil.wait_procs(workers, timeout=10))
+        gone, alive = await anyio.to_thread.run_sync(lambda: psutil.wait_procs(workers, timeout=30))
         assert (len(gone), alive) == (3, [])
         assert [line["worker"] for line in program.log if line["event"] == "the parent is gone, stopping"]
 

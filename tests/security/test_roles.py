@@ -102,7 +102,7 @@ async def test_a_day_that_is_read_is_dropped_later(access: Access) -> None:
         try:
             async with reader.transaction():
                 await reader.fetch("select * from bridge.notification")
-                with anyio.fail_after(5), pytest.raises(Exception, match="lock timeout"):
+                with anyio.fail_after(30), pytest.raises(Exception, match="lock timeout"):
                     async with database.connection() as connection:
                         await connection.execute("select bridge.drop_notification_day($1)", old)
             async with database.connection() as connection:

@@ -151,13 +151,14 @@ async def test_one_whose_borrower_was_stopped_is_lent_clean(dsn: str) -> None:
             assert await connection.fetchval("select to_regclass('public.half')") is None
 
 
-async def test_a_database_that_closes_leaves_none_behind(dsn: str) -> None:
+async def test_a_database_that_closes_leaves_none_behind(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.storage.database._CLOSE_SECONDS", 3 * LIMIT_SECONDS)
     async with opened(dsn, min_size=2, max_size=2, wait=False) as database:
         async with database.session() as one, database.session() as two:
             await one.fetchval(PID)
             await two.fetchval(PID)
         closing_at = monotonic()
-    assert monotonic() - closing_at < 2  # after three it is cut off
+    assert monotonic() - closing_at < LIMIT_SECONDS, "it is not cut off"
     async with opened(dsn, min_size=1, max_size=1, wait=False) as other, other.session() as connection:
         left: Any = await connection.fetchval(
             "select count(*) from pg_stat_activity where application_name = $1", database.identity

@@ -11,7 +11,7 @@ from bridge.web.server import ServerOptions
 
 pytestmark = pytest.mark.anyio
 
-LIMIT_SECONDS = 10.0
+LIMIT_SECONDS = 30.0
 
 
 @pytest.fixture

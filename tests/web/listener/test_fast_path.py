@@ -31,7 +31,7 @@ from bridge.web.routes import Routes, WebPage
 
 pytestmark = pytest.mark.anyio
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
