@@ -29,7 +29,9 @@ ORDINARY = "nobody"
 
 @dataclass(frozen=True)
 class Newcomer:
-    """Whose demo it is: an empty directory of his own, and how he calls the program. `options` for the process."""
+    """Whose demo it is: an empty directory of his own, and how he calls the program, where not as all tests do.
+    `options` for the process.
+    """
 
     home: Path
     command: list[str]
@@ -42,7 +44,7 @@ def newcomer(tmp_path: Path) -> Newcomer:
     """The user who runs the tests."""
     home = tmp_path / "a directory with spaces"
     home.mkdir()
-    return Newcomer(home, [sys.executable, "-m", "bridge"], {}, {})
+    return Newcomer(home, [], {}, {})
 
 
 @pytest.fixture
@@ -157,7 +159,7 @@ def demo(newcomer: Newcomer, start: Any, *arguments: str, **more: Any) -> Any:
 
 async def assert_a_demo(newcomer: Newcomer, start: Any, processes_naming: Any) -> None:
     """Everything a newcomer is promised, in order; the demo runs until the other terminal has what it asked for."""
-    async with demo(newcomer, start, "--rate", "30") as program:
+    async with demo(newcomer, start, "--rate", "30", fresh=True) as program:
         await program.matched(r"[1-9]\d+ problems +.* mode push +lag \d")
         status, rows = await run_printed(newcomer, start, program.out)
         assert status == 0, rows
@@ -221,7 +223,7 @@ async def test_ctrl_c_ends_everything_in_time_and_starting_again_finds_the_data(
 ) -> None:
     held = []
     for _ in range(2):
-        async with demo(newcomer, start, "--rate", "20", start_new_session=True) as program:
+        async with demo(newcomer, start, "--rate", "20", start_new_session=True, fresh=True) as program:
             await program.matched(r"[2-9]\d\d problems")
             family = family_of(program.pid)
             os.killpg(program.pid, signal.SIGINT)  # as a terminal does: everybody in the foreground
