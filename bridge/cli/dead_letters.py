@@ -110,10 +110,12 @@ def replay(numbers: Numbers = None, config: Config = None, source: Source = None
     Exit status 1 when some still cannot be understood; those keep waiting.
     """
 
+    sources = settings_for(config, quiet=True).sources
+
     async def replayed(place: OpenDatabase) -> list[str]:
         failures = []
         for number in await _chosen(place, "replay", numbers, source, every=every):
-            failure = await read_again(place.database, number)
+            failure = await read_again(place.database, number, sources)
             typer.echo(f"{number}: {safe_line(failure or 'replayed')}")
             failures += [failure] if failure else []
         return failures

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from msgspec import Struct
 
-from bridge.domain.observation import Kind, Observation
+from bridge.domain.observation import Kind, Observation, Via
 
 _PARTIES = ("relatedParty", "originatorParty", "responsibleParty")
 
@@ -20,7 +20,8 @@ class ProblemFilter(Struct, frozen=True):
     """All conditions that are set have to hold; categories and parties are compared in any case.
 
     `parties`: ids or names of related parties, of which one is needed. `max_age`: since the last change. `since`: the
-    oldest last change.
+    oldest last change. `by_query`: the source itself lists only what a query of its settings chooses, so what is pushed
+    may be another problem: it has to be fetched.
     """
 
     statuses: frozenset[str] = frozenset()
@@ -28,12 +29,13 @@ class ProblemFilter(Struct, frozen=True):
     parties: frozenset[str] = frozenset()
     max_age: timedelta | None = None
     since: datetime | None = None
+    by_query: bool = False
 
     def keeps(self, seen: Observation) -> bool | None:
         """Is an unknown problem kept? None: the observation does not say, the whole problem has to be fetched."""
         if seen.kind is Kind.TOMBSTONE:
             return False
-        verdicts = list(self._conditions(seen))
+        verdicts = [*self._conditions(seen), None if self.by_query and seen.via is Via.PUSH else True]
         if False in verdicts:
             return False
         return None if None in verdicts else True
@@ -68,6 +70,7 @@ def problem_filter(
     parties: Iterable[str] = (),
     max_age_days: int = 0,
     since: datetime | None = None,
+    by_query: bool = False,
 ) -> ProblemFilter | None:
     """Return the filter of a source's settings; None when everything is kept."""
     found = ProblemFilter(
@@ -76,6 +79,7 @@ def problem_filter(
         frozenset(party.casefold() for party in parties),
         timedelta(days=max_age_days) if max_age_days else None,
         since,
+        by_query,
     )
     return None if found == ProblemFilter() else found
 

@@ -35,8 +35,9 @@ class ListPage:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """One problem as the source wrote it."""
+    """One problem as the source wrote it. `chosen`: a list with the query of the source's settings would have it."""
 
     item: dict[str, Any]
     asked_at: datetime
     server_at: datetime | None
+    chosen: bool = True

@@ -17,13 +17,16 @@ _AT_ONCE = 8
 
 @dataclass(slots=True)
 class ByIdAnswer:
-    """What GET by id answered for one problem: it is given (`observation`), gone (404 or 410), or neither (`error`)."""
+    """What GET by id answered for one problem: it is given (`observation`), gone (404 or 410), or neither (`error`).
+    `chosen`: the list of the source would have it.
+    """
 
     problem_id: str
     asked_at: datetime
     observation: Observation | None = None
     gone: bool = False
     error: BridgeError | None = None
+    chosen: bool = True
 
     def tombstone(self) -> Observation:
         """Return that the source no longer has this problem."""
@@ -74,4 +77,4 @@ async def ask_one(source: SourceState, problem_id: str) -> ByIdAnswer:
     if seen.problem_id != problem_id:
         other = PermanentError(f"source {source.name}: asked for one problem, another one was answered")
         return ByIdAnswer(problem_id, asked_at, error=other)
-    return ByIdAnswer(problem_id, asked_at, observation=seen)
+    return ByIdAnswer(problem_id, asked_at, observation=seen, chosen=fetched.chosen)

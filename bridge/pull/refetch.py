@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
+from msgspec.structs import replace
 
 from bridge.domain.decision import FILTERED
 from bridge.domain.problem_history import DELETION_REASONS
@@ -102,7 +103,8 @@ class Refetcher:
     def _sort(self, request: RefetchRequest, answer: ByIdAnswer, batch: _RefetchBatch) -> None:
         """Put an answer where it belongs."""
         if answer.observation is not None:
-            batch.answered.append((request, self.source.entry(answer.observation)))
+            entry = self.source.entry(answer.observation)
+            batch.answered.append((request, entry if answer.chosen else replace(entry, kept=False)))
         elif answer.gone and request.reason in DELETION_REASONS:
             batch.answered.append((request, self.source.entry(answer.tombstone())))
         elif isinstance(answer.error, TransientError):

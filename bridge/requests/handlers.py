@@ -113,8 +113,9 @@ class RequestHandlers:
     async def _replay(self, request: OperatorRequest, progress: RequestProgress) -> RequestEnd:
         failures: list[str] = []
         numbers = await self._letters(request, progress)
+        settings = {name: source.settings for name, source in self.sources.items()}
         for number in numbers:
-            failure = await replay(self.database, number)
+            failure = await replay(self.database, number, settings)
             progress.done += 1
             if failure is not None:
                 failures.append(f"{number}: {failure}")

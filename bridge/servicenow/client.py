@@ -102,9 +102,12 @@ class TableClient:
 
     async def get(self, problem_id: str) -> Fetched:
         """Fetch one ticket by its sys_id; NotFoundError where it is gone, or the account may not see it."""
-        record, response = await self.record("get", problem_id)
+        found = await self._chosen(problem_id)
+        record, response = found or await self.record("get", problem_id)
         notes = await self._notes_of([(problem_id, record)])
-        return Fetched(self.item(record, notes.get(problem_id, ())), response.asked_at, response.server_at)
+        item = self.item(record, notes.get(problem_id, ()))
+        chosen = found is not None or not self.settings.query
+        return Fetched(item, response.asked_at, response.server_at, chosen)
 
     async def elsewhere(self) -> Mapping[str, str]:
         """Nothing is tried: an instance has one address."""
@@ -227,6 +230,15 @@ class TableClient:
         if not isinstance(result, dict):
             raise self.http.malformed(request, "something else than a record")
         return record_in(result)
+
+    async def _chosen(self, sys_id: str) -> tuple[TableRecord, HttpResponse] | None:
+        """Request a record where it meets the query of the settings; None: it does not, or there is no such query."""
+        if not self.settings.query or _ASKABLE.fullmatch(sys_id) is None:
+            return None
+        query = joined(self.settings.query, condition("sys_id", "=", sys_id))
+        records, response, _ = await self._list("get", self.settings.table, query, self._fields, limit=2)
+        found = [record for record in records if record.values.get("sys_id") == sys_id]
+        return (found[0], response) if len(found) == len(records) == 1 else None
 
     @property
     def _shape(self) -> dict[str, str]:

@@ -70,3 +70,8 @@ class ServiceNowSettings(SourceSettings):
     """longest time that the instance may still work on a request we gave up, 1 to 86400; its own limit is 60"""
     concurrency: Annotated[int, Field(ge=1, le=64)] = 4
     """requests to the instance at a time, 1 to 64; an account has a few sessions at once, others wait there"""
+
+    @property
+    def lists_by_query(self) -> bool:
+        """Hints may name any ticket of the table."""
+        return bool(self.query)

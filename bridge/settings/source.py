@@ -211,6 +211,11 @@ class SourceSettings(CallbackSettings, WriteSettings, MappingSettings, PullSetti
         return PushSettings(push=False)
 
     @property
+    def lists_by_query(self) -> bool:
+        """Does a query of these settings choose what its list has? What is pushed may not meet it."""
+        return False
+
+    @property
     def model_version(self) -> str | None:
         """Version of the TMF656 model in which problems come, None: found out from what comes."""
         return "4"

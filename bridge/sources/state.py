@@ -37,6 +37,19 @@ _MOVED_PASSES = 3
 """Passes with moving update times in a row before they are trusted again."""
 
 
+def filter_of(settings: SourceSettings) -> ProblemFilter | None:
+    """Return which problems of a source are kept, as configured; None: all."""
+    chosen = settings.filter
+    return problem_filter(
+        statuses=chosen.status,
+        categories=chosen.category,
+        parties=chosen.party,
+        max_age_days=chosen.max_age_days,
+        since=settings.since,
+        by_query=settings.lists_by_query,
+    )
+
+
 def vocabulary_of(settings: SourceSettings) -> SourceVocabulary:
     """Return the words of a source as configured."""
     return SourceVocabulary(settings.status_map, settings.priority_map)
@@ -127,14 +140,7 @@ class SourceState:
         self.vocabulary = vocabulary_of(self.settings)
         self.by_id_pace = RequestPace(self.settings.by_id_rate_per_second)
         self._shown_mode = self.mode
-        chosen = self.settings.filter
-        self.filter = problem_filter(
-            statuses=chosen.status,
-            categories=chosen.category,
-            parties=chosen.party,
-            max_age_days=chosen.max_age_days,
-            since=self.settings.since,
-        )
+        self.filter = filter_of(self.settings)
 
     def job(self, name: str, metrics: Metrics) -> Job:
         """Return the job of that name."""

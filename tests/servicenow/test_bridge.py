@@ -6,11 +6,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aiohttp
+import orjson
 import pytest
 
 from bridge.app import RunningBridge
 from bridge.simulator.servicenow.simulator import ServiceNowSimulator
 from bridge.sources.state import Mode
+from bridge.storage.observation_store import store_items
+from bridge.tmf656 import wire
 
 pytestmark = pytest.mark.anyio
 
@@ -125,3 +128,23 @@ async def test_a_business_rule_brings_a_ticket_before_the_next_poll(
             return found == [("No dial tone in Munich",)]
 
         await eventually(there)
+
+
+async def test_a_hint_of_a_ticket_outside_the_query_stores_nothing_unless_it_is_known(rig_for: RigFor) -> None:
+    """The defect: the rule's condition was wider than the query, and each hint stored a ticket of somebody else."""
+    async with ServiceNowSimulator(population=2, seed=1, clock=Clock()) as sim:
+        rig = await rig_for(sim.url, kind="servicenow", query="u_source=dataminer")
+        mine = sim.create(short_description="mine", u_source="dataminer")
+        await rig.poller.run_once()
+        other, late = sim.create(u_source="elsewhere"), sim.create(u_source="dataminer")
+        sim.change(mine, short_description="given away", u_source="elsewhere")
+        entries = []
+        for record in (mine, other, late):
+            event = {"eventType": "ServiceProblemCreateEvent", "event": {"serviceProblem": {"id": record["sys_id"]}}}
+            seen = wire.read_notification(orjson.dumps(event), received_at=datetime.now(UTC))
+            entries.append(rig.source.entry(seen.observation, seen))
+        await store_items(rig.database, entries)
+        await rig.refetcher.run_once()
+        assert (await rig.rows()).keys() == {mine["sys_id"], late["sys_id"]}
+        assert (await rig.rows())[mine["sys_id"]]["name"] == "given away"
+        assert await rig.value("select count(*) from bridge.refetch") == 0
