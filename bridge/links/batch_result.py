@@ -1,8 +1,10 @@
 """What a batch of decisions came to, for the decider and its metrics."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from bridge.domain.link.field import ConflictKind
+from bridge.domain.link.word_map import Side
 from bridge.links.decide_link import LinkOutcome
 
 
@@ -14,6 +16,7 @@ class BatchResult:
     counterparts would have been made than were allowed. `undecided`: links that an unexpected error kept from being
     decided. `duplicates`: tickets that carry the key of another, found now. `conflicts`: by kind. `bereft`: tickets
     that are ended, or get another counterpart, because theirs is gone. `renewed`: links begun for other counterparts.
+    `edited_notes`: notes that were edited after they were copied, by side.
     """
 
     linked: int = 0
@@ -28,6 +31,7 @@ class BatchResult:
     renewed: int = 0
     unmapped: list[str] = field(default_factory=list)
     conflicts: dict[ConflictKind, int] = field(default_factory=dict)
+    edited_notes: Counter[Side] = field(default_factory=Counter)
 
     @property
     def useful(self) -> bool:

@@ -1,14 +1,17 @@
 """Which notes of a link are still to be copied: decided on what the tables say, in the transaction that decides it.
 
 A note is remembered once it was seen, and stays what it was taken for: written there, a copy, or not to be copied. A
-copy that somebody deletes is not made again, and an edited note is not copied again.
+copy that somebody deletes is not made again, and an edited note is not copied again: edits are counted.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from hashlib import blake2b
 
 import orjson
 import structlog
+from msgspec.structs import replace
 
 from bridge.domain.link.life import LinkState
 from bridge.domain.link.note import SeenNote, copy_text, seen, uncopied
@@ -29,43 +32,57 @@ log = structlog.get_logger(__name__)
 Notes = Mapping[Side, list[RemoteNote]]
 
 
-async def want_copies(connection: Connection, run: RuleRun, links: Sequence[LinkRow]) -> int:
-    """Remember the notes of the tickets of links, and have copied what is missing; return how many copies that are. A
-    link whose notes cannot be read keeps back no other.
+@dataclass(frozen=True, slots=True)
+class NotesSeen:
+    """What was found. `wanted`: copies to be made; `edited`: notes that were copied and say something else now, by the
+    side they stand on.
+    """
+
+    wanted: int = 0
+    edited: Counter[Side] = field(default_factory=Counter)
+
+
+async def want_copies(connection: Connection, run: RuleRun, links: Sequence[LinkRow]) -> NotesSeen:
+    """Remember the notes of the tickets of links, and have copied what is missing. A link whose notes cannot be read
+    keeps back no other.
     """
     linked = [link for link in links if link.state is LinkState.LINKED] if run.rule.notes.into else []
     if not linked:
-        return 0
+        return NotesSeen()
     notes = await _notes(connection, run, linked)
     linked = [link for link in linked if any(notes[link.id].values())]
     if not linked:
-        return 0
+        return NotesSeen()
     known = await link_note.of_links(connection, [link.id for link in linked])
     new: list[LinkNoteRow] = []
+    edited: list[LinkNoteRow] = []
     wanted: list[Wanted] = []
     for link in linked:
         try:
-            more, missing = _copies(run, link, known.get(link.id, []), notes[link.id])
+            more, changed, missing = _copies(run, link, known.get(link.id, []), notes[link.id])
         except Exception:  # the bulkhead: what one link meets is its own
             log.exception("notes cannot be read", rule=run.rule.name, link=link.id)
             continue
         new += more
+        edited += changed
         wanted += missing
-    await link_note.add(connection, new)
+    await link_note.add(connection, new + edited)
     await outbox.put(connection, wanted)
-    return len(wanted)
+    return NotesSeen(len(wanted), Counter(row.side for row in edited if row.copied_at is not None))
 
 
 def _copies(
     run: RuleRun, link: LinkRow, noted: Sequence[LinkNoteRow], notes: Notes
-) -> tuple[list[LinkNoteRow], list[Wanted]]:
-    """The notes of a link that are new, and what is to be copied."""
+) -> tuple[list[LinkNoteRow], list[LinkNoteRow], list[Wanted]]:
+    """The notes of a link that are new, those that were edited, and what is to be copied."""
     rule = run.rule.notes
     known = {(row.side, row.note): row for row in noted}
     codes = [row.code for row in known.values() if row.state is not NoteState.COPY]
     found = list({(one.side, one.note.id): one for one in reversed(seen(link.key, notes, codes))}.values())[::-1]
     first_look = link.left_revision is None or link.right_revision is None
     new = [_row(link, one, run, first_look=first_look) for one in found if (one.side, one.note.id) not in known]
+    read = [(row, _hash(one.note.text)) for one in found if (row := known.get((one.side, one.note.id))) is not None]
+    edited = [replace(row, text_hash=text_hash) for row, text_hash in read if row.text_hash not in (None, text_hash)]
     state = {(row.side, row.note): row for row in new} | known
     wanted = [
         Wanted(link.id, link.rule_id, run.source_ids[one.side.other], one.side.other, WriteKind.NOTE, one.code)
@@ -73,7 +90,7 @@ def _copies(
         if (row := state[one.side, one.note.id]).state is NoteState.ORIGIN and row.copied_at is None
         if rule.is_read(one.side, one.note)
     ]
-    return new, wanted
+    return new, edited, wanted
 
 
 async def decide_copy(connection: Connection, run: RuleRun, link: LinkRow, row: OutboxRow) -> DecidedWrite | None:
@@ -116,6 +133,10 @@ def _row(link: LinkRow, one: SeenNote, run: RuleRun, *, first_look: bool) -> Lin
         state,
         copy_of=one.copy_of or None,
         author=note.author or None,
-        text_hash=blake2b(note.text.encode("utf-8", "surrogatepass"), digest_size=16).digest(),
+        text_hash=_hash(note.text),
         noted_at=note.at,
     )
+
+
+def _hash(text: str) -> bytes:
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()

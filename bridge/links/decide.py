@@ -23,6 +23,7 @@ from bridge.links.batch_result import BatchResult
 from bridge.links.decision_pace import DecisionPace
 from bridge.links.rule_batch import RuleBatch
 from bridge.links.rule_run import RuleRun
+from bridge.links.rule_series import count_edited
 from bridge.schedule import Job, Wake, now, run_job
 from bridge.storage import change, conflict, link_rule, link_ticket, outbox
 from bridge.storage import link as link_table
@@ -246,5 +247,6 @@ class Decider:
         for kind, times in result.conflicts.items():
             self.metrics.conflicts.labels(name, kind.value).inc(times)
         self.metrics.links.echoes.labels(name).inc(result.echoes)
+        count_edited(self.metrics, name, result.edited_notes)
         for unmapped in result.unmapped:
             self.metrics.links.unmapped.labels(name, unmapped).inc()

@@ -1,6 +1,6 @@
 """What a sender asks of the rules (`bridge.links.decided_write.WriteDecisions`), answered from the tables."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -33,9 +33,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class RuleDecisions:
-    """The rules that run, by their keys."""
+    """The rules that run, by their keys. `on_edited`: called with the notes that were edited after they were copied."""
 
     runs: dict[int, RuleRun] = field(default_factory=dict)
+    on_edited: Callable[[str, Mapping[Side, int]], None] = lambda _rule, _edited: None
 
     async def decide(self, connection: Connection, rows: Sequence[OutboxRow]) -> dict[int, Decided]:
         """See `WriteDecisions.decide`."""
@@ -67,13 +68,15 @@ class RuleDecisions:
         try:
             async with connection.transaction():  # what was decided by half is taken back
                 await self._decided(run, connection, links)
-                await want_copies(connection, run, links)
+                notes = await want_copies(connection, run, links)
         except BridgeError:
             raise
         except Exception as error:  # the bulkhead: what came of the writes is stored, and the decider looks again
             if sqlstate_of(error):
                 raise  # Postgres: another writer was faster, or is away; the caller's transaction means as much
             log.exception("links cannot be decided", rule=run.rule.name, links=[link.id for link in links])
+        else:
+            self.on_edited(run.rule.name, notes.edited)
 
     def rule_ids(self) -> Collection[int]:
         """See `WriteDecisions.rule_ids`."""

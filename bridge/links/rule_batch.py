@@ -363,7 +363,9 @@ class RuleBatch:
         self.result.duplicates += await keep_duplicates(
             self.connection, self.run, self._links, self._duplicates, self._tickets
         )
-        self.result.wrote |= await want_copies(self.connection, self.run, self._noted) > 0
+        notes = await want_copies(self.connection, self.run, self._noted)
+        self.result.wrote |= notes.wanted > 0
+        self.result.edited_notes += notes.edited
         for outcome in outcomes:
             self.result.count(outcome)
 

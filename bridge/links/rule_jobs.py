@@ -17,7 +17,7 @@ from bridge.domain.link.word_map import Side
 from bridge.links.decide import Decider
 from bridge.links.decisions import RuleDecisions
 from bridge.links.rule_run import RuleRun
-from bridge.links.rule_series import introduce_rule, show_nothing
+from bridge.links.rule_series import count_edited, introduce_rule, show_nothing
 from bridge.links.rules import hash_of_settings, rule_of, state_of
 from bridge.schedule import Job, Wake, every, now, run_job
 from bridge.settings import LinkSettings, Settings
@@ -51,6 +51,10 @@ class RuleJobs:
     on_wanted: Callable[[], None] = lambda: None
     decisions: RuleDecisions = field(default_factory=RuleDecisions)
     _drift: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Count what senders find."""
+        self.decisions.on_edited = partial(count_edited, self.metrics)
 
     async def run(self) -> None:
         """Run the rules until cancelled, again with others after a reload."""

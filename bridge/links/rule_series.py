@@ -17,6 +17,8 @@ from bridge.telemetry.metrics import REQUEST_OUTCOMES, WRITE_OPERATIONS, Metrics
 RULE_STATES: Final = ("on", "plan", "off", "paused", "held", "gone")
 WRITE_OUTCOMES: Final = (*(outcome.value for outcome in WriteOutcome), "blocked", "retried", "unsure", "unexpected")
 """What a write comes to, as metrics count it."""
+NOTE_EDITED: Final = "edited"
+"""Outcome of a note that was copied and edited afterwards: its copy stays as it is."""
 SETTLED: Final = ("ours", "not_done", "uncertain", "failed")
 """What reading the target showed of a write without an answer; failed: nothing yet."""
 
@@ -32,7 +34,7 @@ def introduce_rule(metrics: Metrics, rule: LinkRule, poll_seconds: Mapping[Side,
     for mapped in rule.fields:
         if isinstance(mapped.rule.comparison, MapComparison):
             figures.unmapped.labels(name, mapped.name)
-    for side, outcome in product(Side, WRITE_OUTCOMES):
+    for side, outcome in product(Side, (*WRITE_OUTCOMES, NOTE_EDITED)):
         figures.notes.labels(name, side.value, outcome)
     for side in Side:
         figures.sync_seconds.labels(name, side.value)
@@ -75,3 +77,9 @@ def show_nothing(metrics: Metrics, name: str, targets: tuple[str, str]) -> None:
         gauge.labels(name).set(0)
     for target in targets:
         figures.oldest.labels(target).set(0)
+
+
+def count_edited(metrics: Metrics, name: str, edited: Mapping[Side, int]) -> None:
+    """Count notes of a rule that were edited after they were copied, by the side that they stand on."""
+    for side, edits in edited.items():
+        metrics.links.notes.labels(name, side.other.value, NOTE_EDITED).inc(edits)

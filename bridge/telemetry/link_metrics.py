@@ -74,7 +74,10 @@ class LinkMetrics:
             registry=registry,
         )
         self.notes = Counter(
-            f"{prefix}_notes", "Copies of notes, by what they came to", ["rule", "to", "outcome"], registry=registry
+            f"{prefix}_notes",
+            "Copies of notes, by what they came to; edited: the original was edited afterwards",
+            ["rule", "to", "outcome"],
+            registry=registry,
         )
         self.unmapped = Counter(
             f"{prefix}_unmapped_link_values",
