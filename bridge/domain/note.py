@@ -1,7 +1,7 @@
 """The notes of a version 4 body, under ids that stay the same whenever it is read."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from typing import Any
 
@@ -36,6 +36,22 @@ def notes_of(record: Mapping[str, Any]) -> list[RemoteNote]:
 def with_code(record: Mapping[str, Any], code: str) -> bool:
     """Is there a note whose first line has this code?"""
     return any(code in note.text.partition("\n")[0] for note in notes_of(record))
+
+
+def vanished(before: Iterable[Mapping[str, Any]], now: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the elements of the notes that one of these bodies has, and the present one has not, by id or by author
+    and text; each once, in their order.
+    """
+    there = [*notes_of(now)]
+    found = []
+    for body in before:
+        listed = body.get("note")
+        parts = [part for part in (listed if isinstance(listed, list) else [listed]) if isinstance(part, dict)]
+        for part, note in zip(parts, notes_of({"note": parts}), strict=True):
+            if not any(note.id == one.id or (note.author, note.text) == (one.author, one.text) for one in there):
+                found.append(part)
+                there.append(note)
+    return found
 
 
 def _journal_of(part: Mapping[str, Any]) -> str:

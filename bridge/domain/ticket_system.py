@@ -8,9 +8,9 @@ a system that is no TMF656 server keeps the whole record in its list `characteri
 Reading alone never changes anything there; a source is written to only where its settings say `write = true`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -60,7 +60,8 @@ class Capabilities(Struct, frozen=True):
     `compare_and_set`: a change can name the version it expects. `counts_versions`: `Ticket.version` is set. `notes`:
     how one is added: as an element of its own (`append`), with the whole list (`replace`), or not at all (`none`).
     `keys_unique`: the system itself makes no second ticket with a key. `settle_seconds`: how long a request may still
-    be worked on after we gave up. `concurrency`: requests at a time, reads included.
+    be worked on after we gave up. `concurrency`: requests at a time, reads included. `status_steps`: the version of
+    TMF656 by whose life cycle a status is moved, a request each; empty: by one.
     """
 
     compare_and_set: bool = False
@@ -69,6 +70,7 @@ class Capabilities(Struct, frozen=True):
     keys_unique: bool = False
     settle_seconds: float = 90
     concurrency: int = 4
+    status_steps: str = ""
 
 
 class WriteRefusedError(PermanentError):
@@ -138,6 +140,15 @@ class TicketWriter(TicketReader, Protocol):
         """Add a note. `code` stands in its first line already, and tells a repeated request from a second note.
         `journal`: the one it goes into, of a system that has several; empty: the usual one.
         """
+        ...
+
+
+@runtime_checkable
+class NoteListWriter(Protocol):
+    """Writes notes as the list as a whole, so a note that somebody adds meanwhile may be lost."""
+
+    async def put_back(self, ticket_id: str, notes: Sequence[Mapping[str, Any]]) -> Ticket:
+        """Write these notes, elements of a version 4 body, as far as they are not there; return the ticket."""
         ...
 
 

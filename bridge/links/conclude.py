@@ -4,7 +4,7 @@ Every function runs inside the caller's transaction, which the caller fences. A 
 in state `sending`, with its intent in the link, until `bridge.links.settle` has read the target.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -153,7 +153,7 @@ async def _settled(connection: Connection, settled: Sequence[tuple[OutboxRow, Li
     kept: list[NewConflict] = []
     for row, before, result in settled:
         base = {name: (each[Side.LEFT], each[Side.RIGHT]) for name, each in result.base.items()}
-        link = replace(before, base=before.base | base)
+        link = replace(before, base=before.base | base | _reached(before, row.side, result.reached))
         if link.intent is None or _is_intent_of(link, row):
             links.append(replace(link, intent=None, unsure_until=None))
         else:
@@ -175,6 +175,15 @@ async def _settled(connection: Connection, settled: Sequence[tuple[OutboxRow, Li
     await conflict.keep(connection, told)
     await conflict.settle(connection, over, now(), agreed=False)
     await conflict.keep(connection, kept)
+
+
+def _reached(link: LinkRow, side: Side, reached: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """What a target was moved to on the way is no change by a person; what it follows from is one still."""
+    found = {}
+    for name, says in reached.items():
+        left, right = link.base.get(name, ("", ""))
+        found[name] = (says, right) if side is Side.LEFT else (left, says)
+    return found
 
 
 def _is_intent_of(link: LinkRow, row: OutboxRow) -> bool:

@@ -100,10 +100,18 @@ async def decide_copy(connection: Connection, run: RuleRun, link: LinkRow, row: 
     for one in seen(link.key, {side: notes[side]}):
         if one.code == row.item and not one.is_copy and ticket is not None and rule.is_read(side, one.note):
             line = rule.first_line(run.rule.sources[side], ticket, one.note, one.code)
-            sent = SentWrite(WriteKind.NOTE.value, row.side, item=row.item)
+            known_at = await _known_at(connection, run, row.side, link)
+            sent = SentWrite(WriteKind.NOTE.value, row.side, version=known_at, item=row.item)
             values = {"text": copy_text(line, one.note.text), "journal": rule.writes.get(row.side, "")}
             return DecidedWrite(link, sent, values)
     return None
+
+
+async def _known_at(connection: Connection, run: RuleRun, side: Side, link: LinkRow) -> str | None:
+    """When the ticket of a side last changed, as far as it is known now."""
+    key = (run.source_ids[side], link.ticket(side) or "")
+    row = (await link_ticket.read(connection, [key])).get(key)
+    return None if row is None or row.updated_at is None else row.updated_at.isoformat()
 
 
 async def _notes(connection: Connection, run: RuleRun, links: Sequence[LinkRow]) -> dict[int, Notes]:

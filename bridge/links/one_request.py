@@ -4,11 +4,13 @@ from bridge.domain.ticket_system import OutcomeUnknownError, Ticket
 from bridge.errors import BridgeError, DatabaseUnavailableError
 from bridge.links.decided_write import DecidedWrite
 from bridge.links.duplicates import end_duplicate
+from bridge.links.kept_notes import put_back_notes
 from bridge.links.target import WriteTarget
+from bridge.storage.database import Database
 from bridge.storage.outbox import OutboxRow, WriteKind
 
 
-async def carry_out(target: WriteTarget, row: OutboxRow, decided: DecidedWrite) -> Ticket:
+async def carry_out(target: WriteTarget, database: Database, row: OutboxRow, decided: DecidedWrite) -> Ticket:
     """Send a write and return the ticket as it is now."""
     writer, link = target.writer, decided.link
     if row.kind is WriteKind.CREATE:
@@ -19,7 +21,8 @@ async def carry_out(target: WriteTarget, row: OutboxRow, decided: DecidedWrite) 
     if row.kind is WriteKind.NOTE:
         text, journal = decided.values["text"], decided.values["journal"]
         await writer.add_note(ticket_id, text, code=row.item, journal=journal)
-        return await _as_it_is(target, ticket_id)
+        written = await _as_it_is(target, ticket_id)
+        return await put_back_notes(target, database, written, decided.sent.version)
     return await writer.change(ticket_id, decided.values, version=decided.sent.version)
 
 

@@ -273,7 +273,7 @@ class WriteSender:
         """Send; None: it was not done, and that is noted. Raises TransientError when the target is away."""
         started = monotonic()
         try:
-            ticket = await carry_out(self.target, row, decided)
+            ticket = await carry_out(self.target, self.database, row, decided)
         except DatabaseUnavailableError:
             raise
         except OutcomeUnknownError as error:

@@ -8,11 +8,13 @@ A write that cannot be settled now keeps its intent, is shown with the reason, a
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 import structlog
 
 from bridge.domain.link.note import leading_codes
+from bridge.domain.link.route import between
 from bridge.domain.link.sent_write import SentWrite, WriteResult, restored, settlement_of
 from bridge.domain.ticket_system import Ticket
 from bridge.errors import DatabaseUnavailableError, PermanentError, TransientError
@@ -21,6 +23,7 @@ from bridge.links.away_count import AwayCount
 from bridge.links.conclude import EndedWrite, Failure, duplicates, ended, failed, unexpected, unknown
 from bridge.links.confirm import WriteConfirmations
 from bridge.links.decided_write import WriteDecisions
+from bridge.links.kept_notes import put_back_notes
 from bridge.links.target import WriteTarget
 from bridge.schedule import now
 from bridge.storage import link as link_table
@@ -129,7 +132,8 @@ class Settler:
         ticket = await self.target.writer.fetch(ticket_id)
         sent = _sent(row, link)
         says = self.decisions.says(row.rule_id, row.side, ticket.record)
-        result = settlement_of(self.decisions.fields(row.rule_id), sent, says, ticket.version)
+        steps = partial(between, self.target.writer.capabilities.status_steps)
+        result = settlement_of(self.decisions.fields(row.rule_id), sent, says, ticket.version, steps)
         if result.open:
             await self._not_done(row, Failure(_not_arrived(row), counts=True), "not_done", ticket, result)
             return
@@ -158,9 +162,11 @@ class Settler:
             self.metrics.duplicates.labels(self.decisions.name(row.rule_id)).inc(len(found) - 1)
         await self._done(row, found[0], result, "ours")
 
-    async def _settle_note(self, row: OutboxRow, _link: LinkRow, ticket_id: str) -> None:
+    async def _settle_note(self, row: OutboxRow, link: LinkRow, ticket_id: str) -> None:
         notes = await self.target.writer.notes(ticket_id)
         if any(row.item in leading_codes(note.text) for note in notes):
+            ticket = await self.target.writer.fetch(ticket_id)
+            await put_back_notes(self.target, self.database, ticket, _sent(row, link).version)
             async with self.database.transaction() as connection:
                 await self.target.source.fence.hold(connection)
                 await ended(connection, [EndedWrite(row, WriteOutcome.DONE)])

@@ -4,6 +4,7 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
+from bridge.settings.check_effect import check_effect
 from bridge.settings.console import ConsoleSettings, OidcSettings
 from bridge.settings.draft import Draft
 from bridge.settings.kinds import any_kind
@@ -42,6 +43,7 @@ def check_together(draft: Draft) -> None:
                 draft.fault(
                     (*key, "query"), 'needs profile = "servicenow-facade" beside it; see filter for other servers'
                 )
+            check_effect(draft, key, table, model)
         if model is HttpSettings and not table.get("tls_cert_file"):
             for name in ("tls_key_file", "tls_client_ca_file"):
                 if table.get(name):

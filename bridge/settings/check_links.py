@@ -151,6 +151,9 @@ def _check_fields(draft: Draft, key: Key, rule: LinkSettings) -> None:
         for other in ("template", "max_length"):
             if one.map and getattr(one, other):
                 draft.fault((*place, other), "has no meaning beside map; take one of them out")
+        if one.compare != "text" and (one.map or (one.compare == "instant" and one.max_length)):
+            beside = "map" if one.map else "max_length"
+            draft.fault((*place, "compare"), f"has no meaning beside {beside}; take one of them out", one.compare)
         if one.enforce and direction is not None and direction.value not in ("left_to_right", "right_to_left"):
             draft.fault((*place, "enforce"), "needs direction left_to_right or right_to_left beside it")
 
@@ -222,7 +225,12 @@ def _check_texts(draft: Draft, key: Key, rule: LinkSettings) -> None:
             _try(draft, (*key, "match", "by"), partial(read_matcher, way), None)
     _try(draft, (*key, "notes", "template"), partial(read_template, rule.notes.template, *_NOTE_NAMES), None)
     for side in Side:
+        written = {path for one in rule.fields.values() for path in getattr(one, side.value)}
         for path, words in getattr(rule.companions, side.value).items():
+            if path not in written:
+                draft.fault(
+                    (*key, "with", side.value, path), f"is no field of the rule{suggestion(path, sorted(written))}"
+                )
             for word, values in words.items():
                 _check_values(draft, (*key, "with", side.value, path, word), values, SIDES)
         _check_values(draft, (*key, f"create_{side.value}"), getattr(rule, f"create_{side.value}"), (side.other.value,))

@@ -246,6 +246,12 @@ class Tmf656Settings(PushSettings, SourceSettings):
     to a journal, and has no hub"""
     query: Annotated[str, AfterValidator(_encoded_query)] = ""
     """encoded query that problems of a servicenow-facade must meet, "u_source=dataminer"; empty: all"""
+    status_steps: bool = False
+    """true: a status is moved by the steps that the life cycle of TMF656 has, one request each, for a server that
+    refuses to leave any out; false: by one request"""
+    propose_id: bool = False
+    """true: a new problem of version 5 is given the key of its link as its id, so that the server makes no second one;
+    false: the server chooses the id"""
 
     @property
     def is_facade(self) -> bool:

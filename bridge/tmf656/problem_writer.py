@@ -6,7 +6,7 @@ A list is replaced as a whole by a merge patch, so a note is added to the list a
 before; version 5 is asked for a JSON patch that adds one element first.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Protocol
 from urllib.parse import unquote
@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import orjson
 import structlog
 
-from bridge.domain.note import notes_of, with_code
+from bridge.domain.note import notes_of, vanished, with_code
 from bridge.domain.service_problem import usable_id
 from bridge.domain.ticket_system import (
     Capabilities,
@@ -36,6 +36,8 @@ from bridge.settings import Tmf656Settings
 from bridge.tmf656 import wire
 from bridge.tmf656.client import Client
 from bridge.tmf656.page_reader import NoProblemsError, TooManyError, read_page
+from bridge.tmf656.proposed_id import PROPOSING, post_proposed
+from bridge.tmf656.step_by_step import move
 from bridge.tmf656.wire.json_patch import json_patch
 from bridge.tmf656.wire.render import faults_of_change, faults_of_create, render
 from bridge.tmf656.wire.ticket import KEY_OWNER, carries, key_query, ticket_of
@@ -95,6 +97,7 @@ class ProblemWriter:
         self._finds = False
         self._appends = False
         self._json_patch = True
+        self._proposes = settings.propose_id
 
     @property
     def capabilities(self) -> Capabilities:
@@ -103,8 +106,10 @@ class ProblemWriter:
         return Capabilities(
             compare_and_set=patches,
             notes="append" if patches or self._appends else "replace",
+            keys_unique=self._proposes and self._version == PROPOSING,
             settle_seconds=self.settings.settle_seconds,
             concurrency=self.settings.concurrency,
+            status_steps=(self._version or "") if self.settings.status_steps else "",
         )
 
     async def fetch(self, ticket_id: str) -> Ticket:
@@ -132,13 +137,18 @@ class ProblemWriter:
         version = await self._known_version()
         draft = self.keyed({name: value for name, value in fields.items() if value is not None}, key, version)
         self.refuse(faults_of_create(draft, version), "create")
-        request = self._request("create", "POST", None, render(draft, version))
-        response = await send_write(self._http, request)
+        body = render(draft, version)
+        if self._proposes and version == PROPOSING:
+            request, response = await post_proposed(self._http, self._request, body, key)
+        else:
+            request = self._request("create", "POST", None, body)
+            response = await send_write(self._http, request)
         item = self._item(request, response, None)
         ticket_id = usable_id(item.get("id")) if item is not None else _id_in_location(response)
         if response.status == 202 or ticket_id is None:
             raise unreadable_answer(self._http, request, response, "no problem")
         ticket = await self._as_it_is(ticket_id, item, response)
+        self._proposes = self._proposes and ticket_id == key
         if not self.carries(ticket.record, key):
             log.warning("the server dropped our key", source=self._client.http.name, problem=ticket.id, key=key)
         return ticket
@@ -146,9 +156,20 @@ class ProblemWriter:
     async def change(self, ticket_id: str, changes: Mapping[str, Any], *, version: str | None = None) -> Ticket:
         """Change attributes by a merge patch, in version 5 by a JSON patch that tests `lastUpdate` first: it writes
         nothing once somebody else has written (VersionChangedError). A changed status is dated now, where `changes`
-        have no date of it.
+        have no date of it. With `status_steps` it is moved step by step; OutcomeUnknownError where not all were taken.
         """
         spoken = await self._known_version(ticket_id)
+        if not self.settings.status_steps or not isinstance(changes.get("status"), str):
+            return await self._changed(ticket_id, changes, version, spoken)
+        stands = str((await self.fetch(ticket_id)).record.get("status"))
+
+        async def change(part: Mapping[str, Any], expected: str | None) -> Ticket:
+            return await self._changed(ticket_id, part, expected, spoken)
+
+        return await move(change, spoken, stands, changes, version)
+
+    async def _changed(self, ticket_id: str, changes: Mapping[str, Any], version: str | None, spoken: str) -> Ticket:
+        """Change attributes at once."""
         dated = {} if "status" not in changes else {"statusChangeDate": _instant(now())}
         self.refuse(faults_of_change(changes, spoken), f"change {ticket_id}")
         body = render({**dated, **changes}, spoken)
@@ -198,6 +219,21 @@ class ProblemWriter:
         if len(notes_of(written.record)) > len(listed) + 1 and not self._appends:
             log.warning("the server adds lists of notes to its own", source=self._http.name, problem=ticket_id)
             self._appends = True
+
+    async def put_back(self, ticket_id: str, notes: Sequence[Mapping[str, Any]]) -> Ticket:
+        """See `NoteListWriter.put_back`."""
+        self.refuse([], f"notes to {ticket_id}")
+        ticket, item = await self._fetch(ticket_id)
+        lost = vanished([{"note": list(notes)}], ticket.record)
+        if not lost:
+            return ticket
+        version = await self._known_version(ticket_id)
+        body = render({"note": lost}, version)
+        name = "note" if "note" in body else "comment"
+        held = item.get(name)
+        return await self.patch(
+            ticket_id, body | {name: [*(held if isinstance(held, list) else []), *body[name]]}, version
+        )
 
     def keyed(self, draft: dict[str, Any], key: str, version: str) -> dict[str, Any]:
         """Return a new problem with a key in it."""

@@ -153,6 +153,24 @@ def test_the_state_of_a_problem_needs_an_endpoint_that_moves_it(faults: Faults) 
     assert [one for one in found if one.startswith(wanted)], found
 
 
+def test_what_is_written_with_a_field_that_there_is_not_is_a_fault(faults: Faults) -> None:
+    rule = '[links.one]\nleft = "a"\nright = "b"\npreset = "tmf656-tmf656"\n'
+    [found] = faults(SOURCES + rule + '[links.one.with.right.state]\nclosed = { reason = "done" }\n')
+    assert found == "links.one.with.right.state: is no field of the rule; did you mean status?"
+
+
+@pytest.mark.parametrize(
+    ("more", "beside"),
+    [('compare = "casefold", map = "m"', "map"), ('compare = "instant", max_length = 9', "max_length")],
+)
+def test_a_comparison_that_would_not_be_used_is_a_fault(faults: Faults, more: str, beside: str) -> None:
+    fields = (
+        f'[links.one.fields]\nt = {{ left = "x", right = "x", {more} }}\n[links.one.maps]\nm = ["a = b", "c = d"]\n'
+    )
+    found = faults(SOURCES + RULE + fields)
+    assert [one for one in found if f"has no meaning beside {beside}" in one], found
+
+
 @pytest.mark.parametrize(
     ("lines", "fault"),
     [

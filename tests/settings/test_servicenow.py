@@ -15,7 +15,7 @@ HEAD = '[sources.snow]\nkind = "servicenow"\nurl = "https://acme.service-now.com
         ("query = 'active=true^ORDERBYnumber'", "should have no ORDERBY and no ^NQ"),
         ("query = 'active=true^NQstate=1'", "should have no ORDERBY and no ^NQ"),
         ("query = '^active=true'", "without ^ at its ends"),
-        ("state_path = '/api/x/{number}'", "should be a path such as"),
+        ("table = 'problem'\nstate_path = '/api/x/{number}'", "should be a path such as"),
         ("journals = 'all'", "should be"),
         ("concurrency = 0", "should be greater than or equal to 1"),
     ],
@@ -27,7 +27,8 @@ def test_wrong_values_are_named(faults: Faults, line: str, wrong: str) -> None:
 
 
 def test_right_ones_are_taken(configured: Load) -> None:
-    lines = 'state_path = "/api/x_acme/problem/{number}/new_state/{state}"\nquery = "active=true^u_source=tmf"\n'
+    lines = 'table = "problem"\nstate_path = "/api/x_acme/problem/{number}/new_state/{state}"\n'
+    lines += 'query = "active=true^u_source=tmf"\n'
     source = configured(HEAD + lines + 'fields = "u_source, location"').sources["snow"].model_dump()
     assert source["fields"] == ("u_source", "location")
     assert (source["concurrency"], source["settle_seconds"], source["write"]) == (4, 90, False)

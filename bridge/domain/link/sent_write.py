@@ -1,6 +1,6 @@
 """A write that was sent, as its link keeps it until its outcome is known, and what the outcome comes to. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,11 +53,14 @@ def restored(values: Mapping[str, Any]) -> SentWrite:
 
 @dataclass(slots=True)
 class WriteResult:
-    """What a write came to. `base`: of the fields that are settled; `settlements`: of a write without an answer."""
+    """What a write came to. `base`: of the fields that are settled; `settlements`: of a write without an answer;
+    `reached`: what the target says of fields that were moved a part of the way.
+    """
 
     base: dict[str, Base] = field(default_factory=dict)
     conflicts: dict[str, FieldConflict] = field(default_factory=dict)
     settlements: dict[str, Settlement] = field(default_factory=dict)
+    reached: dict[str, str] = field(default_factory=dict)
 
     @property
     def refused(self) -> bool:
@@ -94,17 +97,24 @@ def overwritten(sent: SentWrite) -> dict[str, FieldConflict]:
 
 
 def settlement_of(
-    rules: Mapping[str, FieldRule], sent: SentWrite, says: Mapping[str, str], version: str | None
+    rules: Mapping[str, FieldRule],
+    sent: SentWrite,
+    says: Mapping[str, str],
+    version: str | None,
+    between: Callable[[str, str], Collection[str]] = lambda _start, _goal: (),
 ) -> WriteResult:
     """The write had no answer, and the target says this after its settling time.
 
     What was done gets its base, what was not is decided again, and what cannot be known is kept as a conflict: nothing
-    is overwritten for it until somebody changes a side.
+    is overwritten for it until somebody changes a side. `between`: what a target says on the way from one text to
+    another; a text of these is ours, and the way is gone on from there.
     """
     result = WriteResult()
     for name in sent.fields.keys() & rules.keys() & says.keys():
         write, before = sent.write(name), sent.fields[name].before
         outcome = settle(rules[name], Intent(write, before or "", version=sent.version), says[name], version)
+        if outcome is Settlement.UNCERTAIN and says[name] in between(before or "", write.text):
+            outcome, result.reached[name] = Settlement.NOT_DONE, says[name]
         result.settlements[name] = outcome
         if outcome is Settlement.NOT_DONE:
             continue

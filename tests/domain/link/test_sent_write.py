@@ -53,6 +53,14 @@ def test_what_cannot_be_known_is_kept_and_ends() -> None:
     assert result.base["status"] == {Side.LEFT: "resolved", Side.RIGHT: "4"}
 
 
+def test_what_was_moved_a_part_of_the_way_is_open_and_no_change_by_a_person() -> None:
+    sent, says = SENT.fields["status"], {"title": "new", "status": "4"}
+    result = settlement_of(
+        RULES, SENT, says, "8", lambda start, goal: ("4",) if (start, goal) == (sent.before, sent.text) else ()
+    )
+    assert (result.open, result.reached, list(result.base), result.conflicts) == (True, {"status": "4"}, ["title"], {})
+
+
 def test_a_field_whose_rule_was_removed_counts_no_more() -> None:
     assert answer_of({}, SENT, {"title": "new"}).base == {}
     assert not settlement_of({}, SENT, {"title": "new"}, "7").open
