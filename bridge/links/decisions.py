@@ -67,8 +67,11 @@ class RuleDecisions:
     async def _again(self, run: RuleRun, connection: Connection, links: Sequence[LinkRow]) -> None:
         try:
             async with connection.transaction():  # what was decided by half is taken back
-                await self._decided(run, connection, links)
-                notes = await want_copies(connection, run, links)
+                _, decided = await self._decided(run, connection, links)
+                as_decided = [
+                    replace(one, state=decided[one.id].link.state) if one.id in decided else one for one in links
+                ]
+                notes = await want_copies(connection, run, as_decided)
         except BridgeError:
             raise
         except Exception as error:  # the bulkhead: what came of the writes is stored, and the decider looks again

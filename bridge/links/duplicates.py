@@ -54,7 +54,7 @@ async def keep_duplicates(
             names = f"{links[number].ticket(side)}, {ticket_id}"
             values = (names, None) if side is Side.LEFT else (None, names)
             decided = known.get(values, False) or (number, ticket_id) in tried
-            if not decided and _ends(run, side, tickets.get((side, ticket_id))) is not None:
+            if not decided and ending_of_duplicate(run, side, tickets.get((side, ticket_id))) is not None:
                 await outbox.put(connection, [_wanted(run, links[number], side, ticket_id)])
             if values in known:
                 continue
@@ -70,7 +70,7 @@ async def decide_end(connection: Connection, run: RuleRun, link: LinkRow, row: O
     tickets = await run.tickets_of(connection, [link])
     tickets |= await run.tickets(connection, [(side, row.item)])
     ticket = tickets.get((side, row.item))
-    ending = _ends(run, side, ticket)
+    ending = ending_of_duplicate(run, side, ticket)
     if ticket is None or ending is None or link.key not in ticket.keys or kept in (None, row.item):
         return None
     pair = {side: ticket} | {each: one for (each, _), one in tickets.items() if each is not side}
@@ -97,8 +97,8 @@ def has_ended(run: RuleRun, side: Side, record: Record) -> bool:
     return ending is not None and run.rule.found_in(side, record).get(ending.field) in ending.words
 
 
-def _ends(run: RuleRun, side: Side, ticket: SideTicket | None) -> Ending | None:
-    """How a duplicate is ended; None: it is left to a person, or needs nothing."""
+def ending_of_duplicate(run: RuleRun, side: Side, ticket: SideTicket | None) -> Ending | None:
+    """Return how a duplicate is ended; None: it is left to a person, or needs nothing."""
     wanted = run.rule.ends_duplicates and side in run.rule.creates
     return run.endings.get(side) if wanted and ticket is not None and not (ticket.deleted or ticket.ended) else None
 

@@ -20,6 +20,7 @@ from bridge.domain.link.merge import LinkMerge, merge
 from bridge.domain.link.side_ticket import SideTicket
 from bridge.domain.link.word_map import Side
 from bridge.links.counterpart_index import Match
+from bridge.links.duplicates import ending_of_duplicate
 from bridge.links.outcome import decide_pair
 from bridge.links.rule_run import RuleRun, Tickets
 from bridge.storage import conflict, link_ticket
@@ -129,12 +130,15 @@ class _Planning:
         wanted |= {one for match in matches.values() if (one := match.unique) is not None}
         others = await self.run.tickets(self.connection, {(side.other, one) for one in wanted})
         chosen = await conflict.choices(self.connection, links)
+        owners = await self._owners(side, [ticket for ticket in tickets if ticket.id in matches])
         for ticket in tickets:
             row = linked.get(ticket.id)
             if row is not None:
                 await self._linked(row, {(side, ticket.id): ticket} | others, chosen.get(row.id, {}))
             elif (match := matches.get(ticket.id)) is None:
                 self.plan.unlinked += not ticket.deleted
+            elif (owner := next((owners[key] for key in ticket.keys if key in owners), None)) is not None:
+                await self._duplicate(side, ticket, owner)
             elif (side, ticket.id) not in self.taken:
                 await self._new(side, ticket, match, others)
 
@@ -149,6 +153,30 @@ class _Planning:
             _add_merge(self.plan, self.run, pair, outcome.merged)
         if outcome is not None and (side := outcome.renewed) is not None:
             _add_create(self.plan, self.run, side, pair[side], outcome.link.state_reason or "")
+
+    async def _owners(self, side: Side, tickets: list[SideTicket]) -> dict[str, LinkRow]:
+        """The links whose keys these tickets carry, where another ticket stands in that place."""
+        ids = await link_table.by_key(self.connection, {key for ticket in tickets for key in ticket.keys})
+        rows = (await link_table.read(self.connection, ids)).values()
+        return {
+            row.key: row
+            for row in rows
+            if row.rule_id == self.run.rule_id and row.ticket(side) is not None and row.state is not LinkState.UNLINKED
+            if row.key == self.run.key_of(side.other, row.ticket(side.other) or "", row.generation)
+        }
+
+    async def _duplicate(self, side: Side, ticket: SideTicket, owner: LinkRow) -> None:
+        """A ticket beside the one that is linked is shown, or ended; once."""
+        known = (await conflict.of_links(self.connection, [owner.id])).get(owner.id, ())
+        ids, names = {side: ticket.id, side.other: owner.ticket(side.other)}, f"{owner.ticket(side)}, {ticket.id}"
+        if any(row.kind is ConflictKind.DUPLICATE and names in (row.left_value, row.right_value) for row in known):
+            self.plan.unlinked += 1
+            return
+        step = PlanStep("conflict", ids[Side.LEFT], ids[Side.RIGHT], why=f"duplicate: {owner.ticket(side)} has its key")
+        if (ending := ending_of_duplicate(self.run, side, ticket)) is not None:
+            before = self.run.rule.mapped_field(ending.field).says(side, ticket)
+            step = replace(step, action="write", side=side.value, field=ending.field, before=before, text=ending.word)
+        self.plan.steps.append(step)
 
     async def _new(self, side: Side, ticket: SideTicket, match: Match, others: Tickets) -> None:
         """Match a ticket without a link, or have its counterpart made."""

@@ -86,6 +86,9 @@ class RuleBatch:
         await self._load({(side.other, one) for (side, _), match in matches.items() for one in match.tickets}, ())
         for key, match in matches.items():
             self._each(*key, partial(self._begin, *key, match))
+        for row in map(self._links.get, link_ids):
+            if row is not None and row.state is LinkState.WANTED and self._is_gone(row):
+                self._forget(row)
         await self._add()
         await self._decide_pairs()
         await self._store()
@@ -122,15 +125,13 @@ class RuleBatch:
                     self._separated.add((side, ticket_id))
                 else:
                     self._of_ticket[side, ticket_id] = one
-        linked = {
-            (side, ticket_id)
-            for row in new.values()
-            if not self._is_decided(row)
-            for side in Side
-            if (ticket_id := row.ticket(side))
-        }
+        linked = {place for row in new.values() if not self._is_decided(row) for place in row.tickets}
         missing = (wanted | linked) - self._tickets.keys()
         self._tickets |= await self.run.tickets(self.connection, missing, self._unreadable)
+
+    def _is_gone(self, row: LinkRow) -> bool:
+        """Were its tickets deleted, and has retention forgotten them? One that cannot be read is there."""
+        return not any(place in self._tickets or place in self._unreadable for place in row.tickets)
 
     def _is_decided(self, row: LinkRow) -> bool:
         """Has the walk over the left decided this pair?"""
@@ -222,7 +223,7 @@ class RuleBatch:
 
     def _owner(self, side: Side, ticket: SideTicket) -> LinkRow | None:
         """The link that a ticket without one was made for, by the key it carries; or it is a copy of one that was."""
-        for row in self._links.values():
+        for row in self._links.values() if ticket.keys else ():
             origin = row.ticket(side.other)
             if row.key in ticket.keys and origin and row.key == self.run.key_of(side.other, origin, row.generation):
                 return row

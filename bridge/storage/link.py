@@ -60,6 +60,11 @@ class LinkRow(Struct, frozen=True):
         """The ticket of a side."""
         return self.left_id if side is Side.LEFT else self.right_id
 
+    @property
+    def tickets(self) -> list[tuple[Side, str]]:
+        """The side and id of each ticket."""
+        return [(side, ticket_id) for side in Side if (ticket_id := self.ticket(side)) is not None]
+
     def revision_of(self, side: Side) -> int | None:
         """The revision of the ticket of a side that was last decided on; None: it was never decided on."""
         return self.left_revision if side is Side.LEFT else self.right_revision

@@ -162,3 +162,18 @@ async def test_a_rule_that_does_not_run_writes_nothing(rig: RuleRig) -> None:
         [row] = (await outbox.open_of(connection, [link.id]))[link.id]
         assert await decide(decisions, connection, row) is None
         assert await decide(gone, connection, row) is None
+
+
+async def test_no_note_is_copied_for_a_link_that_is_over(database: Database) -> None:
+    """The defect: the notes were decided on the link as it was before the decision."""
+    rig = RuleRig(database, {"match": {"by": ["externalId = id"]}, "notes": {"direction": "both", "since": "all"}})
+    decisions, _ = await in_step(rig)
+    note = {"id": "n1", "author": "Eve", "text": "on it"}
+    await rig.say(Side.LEFT, problem(1, name="x", externalId="R1", note=[note]))
+    async with database.transaction() as connection:
+        await connection.execute("update bridge.service_problem set deleted_at = now() where id = 'R1'")
+    [link] = await rig.links()
+    async with database.transaction() as connection:
+        await decisions.again(connection, [link.id])
+    assert [one.state for one in await rig.links()] == ["orphaned"]
+    assert await rig.open_writes() == []

@@ -2,6 +2,7 @@
 
 import pytest
 
+from bridge.domain.link.key import link_key
 from bridge.domain.link.word_map import Side
 from bridge.links.plan import RulePlan, plan_rule
 from bridge.links.rule_jobs import kinds_of, run_of
@@ -81,3 +82,40 @@ async def test_where_both_are_in_step_there_is_nothing_to_do(database: Database)
     await decider.run_once()
     plan = await planned(rig)
     assert (plan.steps, plan.linked, plan.unlinked) == ([], 1, 1)
+
+
+@pytest.mark.parametrize("duplicates", ["report", "cancel"])
+async def test_a_duplicate_is_named_once_and_gets_no_counterpart(database: Database, duplicates: str) -> None:
+    rig = RuleRig(database, {"create": "both", "duplicates": duplicates})
+    decider = await rig.start()
+    carried = [{"id": link_key("one", "left", "1"), "owner": "tmf656-bridge"}]
+    await rig.say(Side.LEFT, problem(1))
+    await rig.say(Side.RIGHT, problem("R1", externalIdentifier=carried))
+    await decider.run_once()
+    await rig.say(Side.RIGHT, problem("R2", externalIdentifier=carried))
+    steps = [step for step in (await planned(rig)).steps if step.right == "R2"]
+    shown = [(step.action, step.left, step.text, step.why) for step in steps]
+    why = "duplicate: R1 has its key"
+    assert shown == [("conflict", "1", None, why) if duplicates == "report" else ("write", "1", "closed", why)]
+    await decider.run_once()
+    assert [step for step in (await planned(rig)).steps if step.right == "R2"] == []
+
+
+@pytest.mark.parametrize(
+    ("on_delete", "step"),
+    [
+        ("leave", []),
+        ("end", [("write", "left", "closed", "R1 was deleted")]),
+        ("recreate", [("create", "right", "status 'inProgress', title 'a'", "deleted at right; it gets another one")]),
+    ],
+)
+async def test_what_follows_a_deletion_is_named(database: Database, on_delete: str, step: list[object]) -> None:
+    rig = RuleRig(database, {"match": {"by": ["externalId = id"]}, "on_delete": on_delete})
+    decider = await rig.start()
+    await rig.say(Side.RIGHT, problem("R1"))
+    await rig.say(Side.LEFT, problem(1, externalId="R1"))
+    await decider.run_once()
+    async with database.connection() as connection:
+        await connection.execute("update bridge.service_problem set deleted_at = now() where id = 'R1'")
+    found = (await planned(rig)).steps
+    assert [(one.action, one.side, one.text, one.why) for one in found] == step

@@ -7,6 +7,7 @@ from bridge.domain.link.word_map import Side
 from bridge.links import decide
 from bridge.storage.database import Database
 from bridge.storage.outbox import WriteKind
+from tests.links.preset_rig import joined
 from tests.links.rule_rig import RuleRig, problem
 
 pytestmark = pytest.mark.anyio
@@ -157,6 +158,16 @@ async def test_what_retention_has_forgotten_was_deleted_and_a_walk_says_so(rig: 
     assert sorted(write.side for write in await rig.open_writes()) == [Side.LEFT, Side.RIGHT]
 
 
+async def test_a_ticket_that_retention_has_forgotten_wants_no_counterpart(rig: RuleRig) -> None:
+    decider = await rig.start(complete=False)
+    await rig.say(Side.LEFT, problem(1), problem(2))
+    await decider.run_once()
+    async with rig.database.transaction() as connection:
+        await connection.execute("delete from bridge.service_problem where id = '1'")
+    await decider.run_once()
+    assert await shown(rig) == [("wanted", "2", None)]
+
+
 async def test_a_system_that_lost_its_tickets_holds_the_rule(rig: RuleRig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decide, "FEWEST_CHANGES", 3)
     decider = await linked(rig, on_delete="end")
@@ -183,3 +194,22 @@ async def test_a_counterpart_that_shows_before_the_answer_to_its_create_is_not_t
     await rig.say(Side.RIGHT, problem("R1", externalIdentifier=carrying(link.key)))
     await decider.run_once()
     assert await shown(rig) == [("unsure", "1", None)]
+
+
+async def test_an_incident_whose_problem_was_deleted_is_cancelled_and_the_other_way_round(database: Database) -> None:
+    kinds = {Side.LEFT: "servicenow", Side.RIGHT: "tmf656"}
+    async with joined(database, kinds, {"preset": "servicenow-tmf656", "on_delete": "end"}) as both:
+        left, right = both.desks[Side.LEFT], both.desks[Side.RIGHT]
+        for number in range(2):
+            await left.open(short_description=f"incident {number}")
+        await both.settle()
+        (first, first_problem), (second, second_problem) = await both.pairs()
+        await right.delete(first_problem)
+        await left.delete(second)
+        for _ in range(2):
+            await both.reconcile()
+        await both.settle()
+        assert (await left.read(first))["state"] == "8"
+        assert (await right.read(second_problem))["status"] == "cancelled"
+        assert await both.troubles() == []
+        assert await both.settle() == 0
