@@ -144,7 +144,8 @@ async def test_a_hint_of_a_ticket_outside_the_query_stores_nothing_unless_it_is_
             seen = wire.read_notification(orjson.dumps(event), received_at=datetime.now(UTC))
             entries.append(rig.source.entry(seen.observation, seen))
         await store_items(rig.database, entries)
-        await rig.refetcher.run_once()
+        await rig.execute("update bridge.refetch set due_at = requested_at")
+        assert await rig.refetcher.run_once() == 3
         assert (await rig.rows()).keys() == {mine["sys_id"], late["sys_id"]}
         assert (await rig.rows())[mine["sys_id"]]["name"] == "given away"
         assert await rig.value("select count(*) from bridge.refetch") == 0
