@@ -2,8 +2,8 @@
 
 Follows what changed in small steps, a transaction each, and pauses nine times as long after each: at most a tenth of
 the time, so that senders do not wait. Searches are right without this: they look themselves at what changed since, and
-at every problem while there are no words. The first words of a database are made by a scan, which takes half of the
-time; it goes on where it was after a restart.
+at every problem while there are no words. The first words of a database are made by a scan, which goes on where it was
+after a restart; it takes nearly all of the time while nobody else asks Postgres for anything.
 
 Only the leader does this, and each step is fenced. Words and position are one transaction, so a crash repeats a step
 or nothing. Where the console never asked for words, this reads one row every few seconds.
@@ -29,13 +29,13 @@ _EVERY_SECONDS = 3.0
 _PASS_SECONDS = 30.0
 _SHARE = 9
 """The pause after a step, in multiples of its duration."""
-_SCAN_SHARE = 1
-"""The same while a scan makes the first words."""
+_IDLE_SHARE = 0.1
+"""The same while a scan makes the first words, and no other session is at work."""
 _STEP_SECONDS = 0.01
 """How long a step of following should take."""
 _FEWEST, _MOST = 10, 100
 """Problems in a step of following."""
-_SCANNED = 200
+_SCANNED = 500
 """Problems in a step of a scan."""
 _LOG_SECONDS = 30.0
 
@@ -104,8 +104,8 @@ class SearchUpkeep:
             await self.fence.hold(connection)
             state = await problem_search.lock(connection)
             step = await work(connection, state)
-        makes_first = state.scans and not state.complete
-        await anyio.sleep((_SCAN_SHARE if makes_first else _SHARE) * (monotonic() - started))
+            others = not state.scans or state.complete or await problem_search.others_active(connection)
+        await anyio.sleep((_SHARE if others else _IDLE_SHARE) * (monotonic() - started))
         return step.done
 
     async def _follow(self, connection: Connection, state: SearchState) -> SearchStep:

@@ -115,7 +115,10 @@ async def follow(connection: Connection, state: SearchState, *, problems: int) -
 
 
 async def scan(connection: Connection, state: SearchState, *, at: datetime, problems: int) -> SearchStep:
-    """Compute the words of the next problems in the order of their keys, and delete those of problems that are gone."""
+    """Compute the words of the next problems in the order of their keys, and delete those of problems that are gone.
+    The transaction waits for no disk: when the server crashes, words and position go together.
+    """
+    await connection.execute(queries("problem_search")["write_without_flush"])
     source_id, problem_id = state.scanned
     rows = await connection.fetch(queries("problem_search")["scan"], source_id, problem_id, problems)
     keys = [(row["source_id"], row["id"]) for row in rows]
@@ -127,6 +130,11 @@ async def scan(connection: Connection, state: SearchState, *, at: datetime, prob
         return SearchStep(0, done=True)
     await connection.execute(queries("problem_search")["write_scan_position"], *until, len(keys))
     return SearchStep(len(keys), done=False)
+
+
+async def others_active(connection: Connection) -> bool:
+    """Does another session of this database run a statement at this moment, as far as that can be seen?"""
+    return bool(await connection.fetchval(queries("problem_search")["others_active"]))
 
 
 async def _write(connection: Connection, state: SearchState, keys: Sequence[tuple[int, str]]) -> None:

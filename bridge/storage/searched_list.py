@@ -23,9 +23,13 @@ MOST_WALKED: Final = 2000
 """Rows of the list that are looked at for a common word."""
 MOST_BEHIND: Final = 20_000
 """Changes whose problems are looked at by a search; with more a page says that it may lack some."""
+SAMPLED_PERCENT: Final = 0.02
+"""Of the pages of the table of words: some hundred rows of a million."""
 
 _PENDING: Final = "pending as materialized (select u.source_id, u.id from bridge.unsearched({0}::integer) as u)"
 _QUERY: Final = "bridge.search_query($13::text[], $14::text[])"
+_NARROW: Final = "bridge.search_query($15::text[], $14::text[])"
+"""Without the words that most problems have: the index would go through all of their entries."""
 _BY_BODY: Final = f"""(
     select {SEARCHES}
     from bridge.console_problem as p
@@ -36,7 +40,8 @@ by_words as materialized (
     select w.source_id, w.id
     from bridge.problem_search as w
     where
-        w.words @@ {_QUERY} and w.complete and ($1::smallint[] is null or w.source_id = any($1))
+        w.words @@ {_NARROW} and (w.words @@ {_QUERY}) is true and w.complete
+        and ($1::smallint[] is null or w.source_id = any($1))
         and (w.source_id, w.id) not in (select t.source_id, t.id from pending as t)
     union all
     select l.source_id, l.id
@@ -47,6 +52,19 @@ by_words as materialized (
     ) as l
     where {_BY_BODY.format("l")}
 )"""  # noqa: S608  # nosec B608 -- made of constants
+
+
+_ONE: Final = """
+        select
+            o.source_id, o.id, o.status, o.category, o.priority, o.created_at, o.updated_at, o.status_changed_at,
+            o.first_seen_at, o.deleted_at
+        from bridge.console_problem as o
+        where o.source_id = n.source_id and o.id = n.id
+        limit 1
+    """
+"""A problem that was found, by its key: `limit` keeps the planner from reading all problems where it takes what is
+found for many.
+"""
 
 
 class FoundRows(Struct, frozen=True):
@@ -117,7 +135,7 @@ order by h.place
 async def _look_up(connection: Connection, query: ProblemQuery, values: list[Any]) -> FoundRows:
     """Find everything by its words, and sort it."""
     order = ORDERS[query.sort]
-    arguments = [*values, references(values)]
+    arguments = [*values, references(values), await _narrow(connection, values)]
     parts = []
     for step in order.steps(order.cursor(query.after)):
         parts.append(f"(true{step.condition(len(arguments))})")
@@ -129,7 +147,7 @@ with {_PENDING.format(MOST_BEHIND)},
 listed as materialized (
     select p.source_id, p.id, p.priority, p.created_at, p.updated_at, p.first_seen_at, p.status_changed_at
     from by_words as n
-    inner join bridge.console_problem as p on n.source_id = p.source_id and n.id = p.id
+    cross join lateral ({_ONE}) as p
     where {SHOWN[query.state]} and {FILTERS}
 ),
 after as (
@@ -146,6 +164,18 @@ order by a.place
 """  # noqa: S608  # nosec B608 -- made of constants
     rows = await connection.fetch(sql, *arguments)
     return FoundRows([row for row in rows if row["id"] is not None], rows[0]["counted"], more=False)
+
+
+async def _narrow(connection: Connection, values: list[Any]) -> list[str] | None:
+    """The words that are asked for without those that most problems have, by a sample; all of them where nothing else
+    would be left.
+    """
+    words: list[str] | None = values[PARAMETERS - 1]
+    if words is None or len(words) + len(references(values) or ()) < 2:
+        return words
+    rows = await connection.fetch(queries("problem_list")["broad_words"], words, SAMPLED_PERCENT)
+    narrow = [word for word in words if word not in {row["word"] for row in rows}]
+    return narrow or (words if references(values) is None else None)
 
 
 async def write_csv(
@@ -168,4 +198,5 @@ inner join report.service_problem as r on o.name = r.source and p.id = r.id
 where {SHOWN[query.state]} and {FILTERS}
 order by {ORDERS[query.sort].clause}
 """  # noqa: S608  # nosec B608 -- made of constants
-    await connection.copy_from_query(sql, *values, references(values), output=write, format="csv", header=True)
+    arguments = [*values, references(values), await _narrow(connection, values)]
+    await connection.copy_from_query(sql, *arguments, output=write, format="csv", header=True)

@@ -23,6 +23,20 @@ select
     bridge.search_covers() as covers,
     bridge.search_lag($1) as waiting;
 
+-- name: broad_words
+-- Those of the words with which a word of most problems begins, by $2 per cent of the pages of the table.
+with sampled as materialized (
+    select w.words from bridge.problem_search as w tablesample system ($2)
+    limit 200
+)
+
+select q.word
+from unnest($1::text[]) as q (word)
+where (
+    select 2 * count(*) filter (where s.words @@ bridge.search_query(array[q.word], null)) > count(*)
+    from sampled as s
+);
+
 -- name: facets
 -- A status is never empty; saying so lets the indexes be used (service_problem_facet_idx, service_problem_deleted_facet_idx).
 select s.name as source, f.status, f.priority, f.category, f.deleted, f.problems

@@ -79,19 +79,27 @@ with wanted as (
     from unnest($1::smallint[], $2::text[]) as k (source_id, id)
 ),
 
-found as materialized (
+read as materialized (
     select
         p.source_id,
         p.id,
         p.body,
-        hashtextextended(
-            concat_ws(
-                E'\n', bridge.search_text(p.id, p.body), p.body -> 'affectedService', p.body -> 'relatedParty', p.body -> 'affectedLocation'
-            ), 0
-        ) as digest
+        bridge.search_text(p.id, p.body) as content
     from wanted as w
     inner join bridge.console_problem as p on w.source_id = p.source_id and w.id = p.id
     where $3 = 'all' or p.open
+),
+
+found as materialized (
+    select
+        r.source_id,
+        r.id,
+        r.body,
+        r.content,
+        hashtextextended(
+            concat_ws(E'\n', r.content, r.body -> 'affectedService', r.body -> 'relatedParty', r.body -> 'affectedLocation'), 0
+        ) as digest
+    from read as r
 ),
 
 changed as materialized (
@@ -99,9 +107,50 @@ changed as materialized (
         f.source_id,
         f.id,
         f.digest,
-        bridge.search_words(bridge.search_text(f.id, f.body)) || bridge.search_references(f.body) as words
+        t.words || e.words as words
     from found as f
     left join bridge.problem_search as o on f.source_id = o.source_id and f.id = o.id
+    -- bridge.search_words and bridge.search_references, written in place: to call them costs twice as much
+    cross join lateral (
+        select coalesce(array_agg(distinct left(w.word, 40) collate "C"), '{}') as words
+        from (
+            select array_to_string(c.parts[g.place:g.place + 40], '') as word
+            from (
+                select string_to_array(u.chunk, chr(1)) as parts
+                from unnest(
+                    string_to_array(
+                        regexp_replace(
+                            regexp_replace(f.content, '[[:alpha:]]+|[[:digit:]]+', chr(1) || '\&', 'g'),
+                            chr(1) || '0+(?=[1-9])',
+                            '\&' || chr(1),
+                            'g'
+                        ),
+                        ' '
+                    )
+                ) as u (chunk)
+            ) as c
+            cross join lateral generate_series(1, cardinality(c.parts)) as g (place)
+        ) as w
+        where w.word <> ''
+    ) as t
+    cross join lateral (
+        select coalesce(array_agg(distinct m.word collate "C"), '{}') as words
+        from (
+            select i.kind || n.name as word
+            from (
+                select 'service ' as kind, l.item ->> 'id' as a, l.item ->> 'name' as b, null as c, null as d
+                from bridge.list_element(f.body -> 'affectedService', 'id') as l
+                union all
+                select 'party ' as kind, l.item ->> 'partyId' as a, l.item ->> 'id' as b, l.item ->> 'partyName' as c, l.item ->> 'name' as d
+                from bridge.list_element(f.body -> 'relatedParty', 'name') as l
+                union all
+                select 'place ' as kind, l.item ->> 'id' as a, l.item ->> 'name' as b, null as c, null as d
+                from bridge.list_element(f.body -> 'affectedLocation', 'name') as l
+            ) as i
+            cross join lateral (values (i.a), (i.b), (i.c), (i.d)) as n (name)
+            where length(n.name) <= 200
+        ) as m
+    ) as e
     where o.digest is distinct from f.digest
 ),
 
@@ -130,6 +179,17 @@ on conflict (source_id, id) do update set
 digest = excluded.digest,
 complete = excluded.complete,
 words = excluded.words;
+
+-- name: write_without_flush
+-- What this transaction writes may be lost when the server crashes, all of it or nothing.
+set local synchronous_commit = off;
+
+-- name: others_active
+-- Does another session of this database run a statement at this moment? Those of other roles count where they can be seen.
+select exists(
+    select from pg_stat_activity as a
+    where a.datname = current_database() and a.state = 'active' and a.backend_type = 'client backend' and a.pid <> pg_backend_pid()
+) as found;
 
 -- name: write_position
 -- Changes up to here are in the words.

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import anyio
 import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -21,6 +22,7 @@ from bridge.tmf656 import wire
 pytestmark = pytest.mark.anyio
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
+PATIENCE_SECONDS = 30
 FINISHED = ("resolved", "closed", "cancelled", "rejected")
 
 
@@ -281,3 +283,14 @@ async def test_a_source_that_is_forgotten_takes_its_words_along(connection: Conn
         pass
     await source_removal.remove(database, 1)
     assert list(await kept(connection)) == [(2, "SP-1")]
+
+
+async def test_it_is_seen_whether_another_session_is_at_work(database: Database) -> None:
+    async with database.connection() as connection, database.connection() as other:
+        assert not await problem_search.others_active(connection)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(other.execute, "select pg_sleep(600)")
+            with anyio.fail_after(PATIENCE_SECONDS):
+                while not await problem_search.others_active(connection):  # noqa: ASYNC110 -- another session makes it true
+                    await anyio.sleep(0.01)
+            tasks.cancel_scope.cancel()

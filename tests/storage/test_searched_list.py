@@ -1,5 +1,6 @@
 """Searches by kept words: common ones are found among the first rows, rare ones by the index, changes by a look."""
 
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -128,6 +129,38 @@ async def test_a_rare_one_is_found_by_the_index_and_counted(
     assert [row["id"] for row in page.rows] == expected
     assert (page.counted, page.more, page.after) == (len(expected), False, "")
     assert query.state is Show.CLOSED or any("problem_search_words_idx" in plan for plan in plans), plans
+    assert not any("Seq Scan on service_problem" in plan for plan in plans), plans
+
+
+async def test_what_is_found_leads_to_its_problems_also_where_it_is_taken_for_many(filled: Database) -> None:
+    """A planner that takes what is found for most problems would rather read all of them."""
+    async with filled.connection() as connection:
+        await connection.execute("update pg_class set reltuples = 20, relpages = 1 where relname = 'service_problem'")
+        await connection.execute("delete from pg_statistic where starelid = 'bridge.problem_search'::regclass")
+        await connection.execute("update pg_class set reltuples = 1e7 where relname = 'problem_search'")
+    page, plans = await asked(filled, ProblemQuery(q="xylo no"))
+    assert [row["id"] for row in page.rows] == ["SP-04321"]
+    found = [plan for plan in plans if "by_words" in plan]
+    assert found
+    assert not any("Seq Scan on service_problem" in plan for plan in found), found
+
+
+async def test_a_word_of_most_problems_is_no_question_for_the_index(
+    filled: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The index would go through every entry that begins with it, one for each problem where it begins all ids."""
+    monkeypatch.setattr(searched_list, "SAMPLED_PERCENT", 100.0)
+    for query, asked_for in (
+        (ProblemQuery(q="SP- xylo"), "'xylo':*"),
+        (ProblemQuery(q="no SP-", service="S7"), "'service S7'"),
+    ):
+        page, plans = await asked(filled, query)
+        assert all(row["id"] in ("SP-04321", *(f"SP-0{n}007" for n in range(6))) for row in page.rows)
+        assert (page.counted, page.more) == (len(page.rows), False)
+        (condition,) = re.findall(r"Index Cond: \(words @@ (.*)::tsquery", "\n".join(plans))
+        assert asked_for in condition.replace("''", "'")
+        assert "sp-" not in condition
+    assert [row["id"] for row in (await asked(filled, ProblemQuery(q="SP- nowhere")))[0].rows] == []
 
 
 async def test_what_changed_since_is_looked_at(filled: Database) -> None:
