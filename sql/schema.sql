@@ -1769,6 +1769,7 @@ CREATE INDEX link_attention_idx ON bridge.link USING btree (rule_id, state, id) 
 CREATE INDEX link_behind_since_idx ON bridge.link USING btree (behind_since) WHERE (behind_since IS NOT NULL);
 CREATE UNIQUE INDEX link_left_id_key ON bridge.link USING btree (rule_id, left_id) WHERE (state <> 'unlinked'::text);
 CREATE UNIQUE INDEX link_right_id_key ON bridge.link USING btree (rule_id, right_id) WHERE (state <> 'unlinked'::text);
+CREATE INDEX link_undecided_idx ON bridge.link USING btree (rule_id, id) WHERE ((checked_at IS NULL) AND (state = 'linked'::text));
 CREATE INDEX link_unlinked_left_id_idx ON bridge.link USING btree (rule_id, left_id) WHERE (state = 'unlinked'::text);
 CREATE INDEX link_unlinked_right_id_idx ON bridge.link USING btree (rule_id, right_id) WHERE (state = 'unlinked'::text);
 COMMENT ON TABLE bridge.link IS 'Two tickets that are kept in step, or one that has no counterpart yet';

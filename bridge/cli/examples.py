@@ -88,6 +88,7 @@ _EXAMPLES: dict[str, dict[str, str]] = {
     },
     "links ignore": {
         "links ignore 17": "this ticket gets no counterpart",
+        "links ignore 17 --unsettled": "a write was sent, and its target is gone for good",
     },
     "links unlink": {
         "links unlink 17": "both tickets stay as they are, and are not joined again",

@@ -268,9 +268,30 @@ def retry(
 
 
 @app.command(epilog=examples("links ignore"))
-def ignore(link: LinkArgument, config: Config = None, rule: RuleOption = None) -> None:
-    """Leave a ticket without a counterpart: what is blocked or waits for it is dropped."""
-    _separate(config, link, rule, "ignored")
+def ignore(
+    link: LinkArgument,
+    config: Config = None,
+    rule: RuleOption = None,
+    unsettled: Annotated[
+        bool, typer.Option("--unsettled", metavar="", help="End a write that was sent and cannot be settled.")
+    ] = False,
+) -> None:
+    """Leave a ticket without a counterpart: what is blocked or waits for it is dropped.
+
+    With --unsettled only the write is ended of which nobody will know whether it was done; what it said becomes a
+    conflict, and the tickets stay linked.
+    """
+    if not unsettled:
+        _separate(config, link, rule, "ignored")
+        return
+
+    async def given_up(connection: Connection) -> int:
+        row = await operator.link_named(connection, link, rule)
+        await operator.give_up(connection, row, by=who())
+        await audit.record(connection, entry("links.ignore", f"link {row.id}", after={"unsettled": True}))
+        return row.id
+
+    typer.echo(f"link {_with_connection(settings_for(config, quiet=True), given_up)}: its write is given up")
 
 
 @app.command(epilog=examples("links unlink"))

@@ -1,6 +1,7 @@
 """Plans, links and conflicts as people read them, made to fit into 80 columns."""
 
 from collections import Counter
+from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
@@ -12,6 +13,7 @@ from rich.text import Text
 from bridge.cli.terminal import safe_line
 from bridge.links.audit import AuditResult
 from bridge.links.plan import PlanStep, RulePlan
+from bridge.sources.remark import span
 
 _LONGEST = 60
 _LONGEST_TICKET = 22
@@ -57,6 +59,10 @@ def _line(step: PlanStep) -> str:
     if step.action == "conflict":
         return f"{tickets}  {safe_line(step.field)}: {before} / {text} ({why})"
     return f"{tickets}  {why}"
+
+
+def _without_answer(sent_at: datetime) -> str:
+    return f"no answer for {span((datetime.now(UTC) - sent_at).total_seconds())}"
 
 
 def _short(text: str | None) -> str:
@@ -129,7 +135,8 @@ def print_link(link: dict[str, Any]) -> None:
         Console(highlight=False).print(_table_of_fields(link["fields"]))
     for write in link["writes"]:
         changes = ", ".join(f"{name} → {_short(str(change.get('to')))!r}" for name, change in write["fields"].items())
-        facts = [write["kind"], write["outcome"] or write["state"], safe_line(changes), _short(write["error"])]
+        age = _without_answer(write["sent_at"]) if write["state"] == "sending" else ""
+        facts = [write["kind"], write["outcome"] or write["state"], age, safe_line(changes), _short(write["error"])]
         at = write["ended_at"] or write["created_at"]
         typer.echo(f"{at:%m-%d %H:%M:%S} {safe_line(write['target'])}: {', '.join(filter(None, facts))}")
     for kept in link["conflicts"]:

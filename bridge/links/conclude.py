@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from bridge.domain.link.field import ConflictKind
 from bridge.domain.link.life import LinkState
-from bridge.domain.link.sent_write import SentWrite, WriteResult, restored
+from bridge.domain.link.sent_write import SentWrite, WriteResult, never_known, restored
 from bridge.domain.link.word_map import Side
 from bridge.domain.ticket_system import Ticket
 from bridge.errors import BridgeError
@@ -184,6 +184,27 @@ def _reached(link: LinkRow, side: Side, reached: Mapping[str, str]) -> dict[str,
         left, right = link.base.get(name, ("", ""))
         found[name] = (says, right) if side is Side.LEFT else (left, says)
     return found
+
+
+async def given_up(connection: Connection, row: OutboxRow, link: LinkRow, by: str) -> bool:
+    """A person ends a write of which nobody will know whether it was done; False: its outcome is known by now.
+
+    Nothing is written again for it: fields become conflicts, a note counts as copied, a ticket that may have been made
+    is not made again (the link is separated). The decider looks at the link next.
+    """
+    if not await outbox.end(connection, {row.id: WriteOutcome.DROPPED}, at=now()):
+        return False
+    sent = restored(link.intent) if link.intent else SentWrite(row.kind.value, row.side, item=row.item)
+    link = replace(link, checked_at=None)
+    if row.kind is WriteKind.CREATE:
+        reason = f"given up by {by}: nobody knows whether its counterpart was made"
+        link = replace(link, state=LinkState.UNLINKED, state_reason=reason, behind_since=None)
+    if row.kind is WriteKind.NOTE:
+        await link_note.confirm(connection, [(link.id, row.item)], now())
+        lost = NewConflict(link.id, f"note {row.item}", ConflictKind.UNCERTAIN)
+        await conflict.keep(connection, [lost])
+    await _settled(connection, [(row, link, never_known(sent))])
+    return True
 
 
 def _is_intent_of(link: LinkRow, row: OutboxRow) -> bool:

@@ -133,6 +133,7 @@ class Decider:
             changed, followed = await self._changes(connection, position)
             walked, walk_done = await self._walk(connection, position, at)
             links = set(await conflict.undone(connection, run.rule_id, limit=_TICKETS))
+            links |= set(await link_table.undecided(connection, run.rule_id, limit=_TICKETS))
             waiting = await link_table.in_state(
                 connection, run.rule_id, LinkState.WANTED, after=self._last_wanted, limit=_TICKETS
             )

@@ -6,6 +6,8 @@ which is within a second.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import Final
 
 from msgspec.structs import replace
 
@@ -13,6 +15,7 @@ from bridge.domain.link.key import link_key
 from bridge.domain.link.life import RULE_ON, LinkState
 from bridge.domain.link.word_map import Side
 from bridge.errors import PermanentError
+from bridge.links.conclude import given_up
 from bridge.schedule import now
 from bridge.storage import conflict, link_rule, link_ticket, outbox
 from bridge.storage import link as link_table
@@ -21,6 +24,8 @@ from bridge.storage.link import LinkRow, NewLink
 from bridge.storage.link_rule import LinkRuleRow
 
 _RUNS = (RULE_ON, "held")
+_SETTLES_ITSELF: Final = timedelta(minutes=5)
+"""Younger writes are settled by the bridge, and may still be worked on."""
 
 
 async def rule_named(connection: Connection, name: str) -> LinkRuleRow:
@@ -101,7 +106,8 @@ async def separate(connection: Connection, link: LinkRow, *, by: str, why: str) 
     """Keep two tickets, or a ticket alone, from being linked (again), until a person joins them."""
     if link.intent is not None:
         raise PermanentError(
-            f"link {link.id}: a write is under way and its outcome is not known yet; try again in a few minutes"
+            f"link {link.id}: a write is under way and its outcome is not known yet; try again in a few minutes, and "
+            f"where its target cannot be asked any more: `links ignore {link.id} --unsettled`"
         )
     await outbox.drop_all(connection, [link.id])
     for found in (await conflict.of_links(connection, [link.id])).get(link.id, []):
@@ -109,6 +115,22 @@ async def separate(connection: Connection, link: LinkRow, *, by: str, why: str) 
             await conflict.decide(connection, link.id, found.field, conflict.DISMISSED, by)
     separated = replace(link, state=LinkState.UNLINKED, state_reason=f"{why} by {by}", behind_since=None)
     await link_table.save(connection, [separated])
+
+
+async def give_up(connection: Connection, link: LinkRow, *, by: str) -> None:
+    """End the write of a link of which nobody will know whether it was done, since its target cannot be asked."""
+    rows = (await outbox.open_of(connection, [link.id])).get(link.id, [])
+    sent = next((row for row in rows if row.state == "sending"), None)
+    if sent is None or sent.sent_at is None:
+        raise PermanentError(f"link {link.id}: no write is without an answer; what waits or is blocked: `links ignore`")
+    age = now() - sent.sent_at
+    if age < _SETTLES_ITSELF:
+        raise PermanentError(
+            f"link {link.id}: its write was sent {age.total_seconds():.0f} s ago and is settled by itself; "
+            f"it can be given up after {_SETTLES_ITSELF.total_seconds() / 60:.0f} minutes"
+        )
+    if not await given_up(connection, sent, link, by):
+        raise PermanentError(f"link {link.id}: its write was settled a moment ago; see `links show {link.id}`")
 
 
 async def join(connection: Connection, name: str, left_id: str, right_id: str) -> int:
@@ -125,7 +147,7 @@ async def join(connection: Connection, name: str, left_id: str, right_id: str) -
     await _clear(connection, rows.values())
     for row in rows.values():
         if (row.left_id, row.right_id) == (left_id, right_id):
-            joined = replace(row, state=LinkState.LINKED, state_reason=None, linked_at=now(), base={})
+            joined = replace(row, state=LinkState.LINKED, state_reason=None, linked_at=now(), base={}, checked_at=None)
             await link_table.save(connection, [joined])
             return row.id
     for generation in range(len(rows) + 2):

@@ -328,6 +328,8 @@ class RuleBatch:
         for number, row in both.items():
             pair = None if self._is_unreadable(row) else self.run.pair(row, self._tickets)
             if pair is None:
+                if row.checked_at is None:
+                    self._saved.setdefault(number, LinkOutcome(replace(row, checked_at=self.at)))
                 continue
             choices = chosen.get(number, {})
             outcome, error = await decide_contained(self.run, self.connection, row, pair, choices, self.at)
@@ -353,7 +355,7 @@ class RuleBatch:
         keys = [(side, row.ticket(side) or "") for side in Side]
         reason = "; ".join(self._unreadable[key] for key in keys if key in self._unreadable)
         if reason and row.id not in self._saved and row.state_reason != reason:
-            self._saved[row.id] = LinkOutcome(replace(row, state_reason=reason))
+            self._saved[row.id] = LinkOutcome(replace(row, state_reason=reason, checked_at=self.at))
         return bool(reason)
 
     async def _store(self) -> None:

@@ -191,6 +191,11 @@ async def in_state(connection: Connection, rule_id: int, state: LinkState, *, af
     return [row["id"] for row in rows]
 
 
+async def undecided(connection: Connection, rule_id: int, *, limit: int) -> list[int]:
+    """Return links of a rule that are to be decided whatever changed: they were joined, or a write was given up."""
+    return [row["id"] for row in await connection.fetch(queries("link")["undecided"], rule_id, limit)]
+
+
 async def unsettled(
     connection: Connection,
     source_id: int,

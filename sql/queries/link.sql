@@ -118,6 +118,14 @@ where l.rule_id = $1 and l.state = $2 and l.id > $3
 order by l.id
 limit $4;
 
+-- name: undecided
+-- The first $2 links of a rule that were never decided, or are to be decided again whatever changed.
+select l.id
+from bridge.link as l
+where l.rule_id = $1 and l.checked_at is null and l.state = 'linked'
+order by l.id
+limit $2;
+
 -- name: unsettled
 -- The $5 links that have waited longest to be settled: their target cannot be working any more ($2) on what was sent, and no answer came. Not those
 -- that this process is busy with ($3); of these rules ($4).

@@ -137,3 +137,18 @@ async def test_a_choice_is_for_what_waits(rig: RuleRig) -> None:
             await operator.resolve(connection, link, "status", Side.LEFT, by="anna")
         await operator.resolve(connection, link, "title", conflict.DISMISSED, by="anna")
     assert await rig.conflicts() == [("title", "both_changed", "dismissed")]
+
+
+async def test_a_pair_that_is_joined_is_compared_though_neither_ticket_changes(rig: RuleRig) -> None:
+    """The defect: it was compared with the next change, or after six hours."""
+    decider = await pair(rig)
+    [first, _] = await rig.links()
+    async with rig.database.transaction() as connection:
+        await operator.separate(connection, await operator.link_named(connection, first.key), by="anna", why="x")
+    await decider.run_once()
+    async with rig.database.transaction() as connection:
+        await operator.join(connection, "one", "1", "R1")
+    await decider.run_once()
+    [joined] = [link for link in await rig.links() if link.id == first.id]
+    assert joined.checked_at is not None
+    assert joined.base["title"] == ("x", "x")

@@ -5,10 +5,14 @@ from typing import Any
 import pytest
 
 from bridge.domain.ticket_system import OutcomeUnknownError
-from bridge.storage.database import Database
-from tests.links.pair import LEFT, RIGHT
+from bridge.errors import PermanentError
+from bridge.links import operator
+from bridge.storage import link as link_table
+from bridge.storage.database import Connection, Database
+from bridge.storage.link import LinkRow
+from tests.links.pair import LEFT, RIGHT, Pair
 from tests.links.test_send import linked, settle_down
-from tests.links.test_send_contained import failing, link_of, second_link
+from tests.links.test_send_contained import STATE, failing, link_of, second_link
 
 pytestmark = pytest.mark.anyio
 
@@ -57,3 +61,87 @@ async def test_a_write_without_an_answer_is_settled_while_a_backlog_is_sent(
         await settle_down(pair)
         assert pair.says(RIGHT, right)["status"] == "held"
         assert await pair.value("select count(*) from bridge.conflict") == 0
+
+
+async def without_answer(pair: Pair, method: str, *, when: str) -> None:
+    """Send a write that is not answered, and let ten minutes pass."""
+    restore = failing(pair, RIGHT, method, OutcomeUnknownError("no answer"), when=when)
+    await pair.pull()
+    await pair.decide()
+    with pytest.raises(OutcomeUnknownError):
+        await pair.send()
+    restore()
+    async with pair.database.transaction() as connection:
+        link = await link_without_answer(connection)
+        with pytest.raises(PermanentError, match="is settled by itself; it can be given up after 5 minutes"):
+            await operator.give_up(connection, link, by="anna")
+    await pair.execute("update bridge.outbox set sent_at = sent_at - interval '10 minutes' where state = 'sending'")
+
+
+async def link_without_answer(connection: Connection) -> LinkRow:
+    number = await connection.fetchval("select link_id from bridge.outbox where state = 'sending'")
+    return (await link_table.lock(connection, [number]))[number]
+
+
+async def give_up(pair: Pair) -> None:
+    async with pair.database.transaction() as connection:
+        await operator.give_up(connection, await link_without_answer(connection), by="anna")
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_change_that_is_given_up_overwrites_nothing_and_waits_for_a_person(
+    database: Database, when: str
+) -> None:
+    async with linked(database) as (pair, left, right):
+        await pair.sims[LEFT].patch(left, status="held")
+        await without_answer(pair, "change", when=when)
+        await give_up(pair)
+        assert await pair.value(STATE, await link_of(pair, left)) == "dropped"
+        assert await pair.value("select count(*) from bridge.link where intent is not null") == 0
+        kept = "select kind || ' ' || left_value || ' ' || right_value from bridge.conflict where outcome = 'waiting'"
+        assert await pair.value(kept) == "uncertain held acknowledged"
+        written = pair.written()
+        await settle_down(pair)
+        assert pair.written() == written
+        if when == "after":  # it was done after all
+            assert await pair.value("select outcome from bridge.conflict") == "agreed"
+            return
+        assert (pair.says(LEFT, left)["status"], pair.says(RIGHT, right)["status"]) == ("held", "acknowledged")
+        async with database.transaction() as connection:
+            [link] = (await link_table.lock(connection, [await link_of(pair, left)])).values()
+            await operator.resolve(connection, link, "status", LEFT, by="anna")
+        await settle_down(pair)
+        assert pair.says(RIGHT, right)["status"] == "held"
+
+
+async def test_a_note_that_is_given_up_is_not_copied_a_second_time(database: Database) -> None:
+    async with linked(database) as (pair, left, right):
+        await pair.sims[LEFT].patch(left, note=[{"id": "n1", "author": "Eve", "text": "on it"}])
+        await without_answer(pair, "add_note", when="after")
+        await give_up(pair)
+        await settle_down(pair)
+        assert pair.notes(RIGHT, right) == ["on it"]
+        assert (await pair.value("select field from bridge.conflict where kind = 'uncertain'")).startswith("note n:")
+
+
+async def test_a_counterpart_that_is_given_up_is_not_made_a_second_time(database: Database) -> None:
+    async with linked(database) as (pair, _, _):
+        lone = (await pair.sims[LEFT].create(description="lone", status="held"))["id"]
+        await pair.pull()
+        await pair.want(RIGHT, lone)
+        before = len(pair.sims[RIGHT].problems)
+        await without_answer(pair, "create", when="after")
+        await give_up(pair)
+        await settle_down(pair)
+        assert len(pair.sims[RIGHT].problems) == before + 1
+        shown = await pair.value("select state || ': ' || state_reason from bridge.link where left_id = $1", lone)
+        assert shown == "unlinked: given up by anna: nobody knows whether its counterpart was made"
+
+
+async def test_what_is_not_without_an_answer_cannot_be_given_up(database: Database) -> None:
+    async with linked(database) as (pair, left, _):
+        number = await link_of(pair, left)
+        async with pair.database.transaction() as connection:
+            link = (await link_table.lock(connection, [number]))[number]
+            with pytest.raises(PermanentError, match="no write is without an answer"):
+                await operator.give_up(connection, link, by="anna")

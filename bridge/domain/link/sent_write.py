@@ -123,3 +123,16 @@ def settlement_of(
         if outcome is Settlement.UNCERTAIN:
             result.conflicts[name] = FieldConflict(ConflictKind.UNCERTAIN, base[Side.LEFT], base[Side.RIGHT])
     return result
+
+
+def never_known(sent: SentWrite) -> WriteResult:
+    """Nobody will know whether the write was done. What the target said before counts as settled, so that nothing is
+    overwritten until somebody changes a side, or chooses: each field is a conflict.
+    """
+    result = WriteResult()
+    for name, written in sent.fields.items():
+        base = {sent.side: written.before or "", sent.side.other: written.derived_from}
+        result.base[name] = base
+        result.settlements[name] = Settlement.UNCERTAIN
+        result.conflicts[name] = FieldConflict(ConflictKind.UNCERTAIN, base[Side.LEFT], base[Side.RIGHT])
+    return result
