@@ -950,7 +950,7 @@ COMMENT ON COLUMN bridge.service_problem.doubt_at IS 'When that answer was asked
 COMMENT ON COLUMN bridge.service_problem.missed_at IS 'Start of the complete reconcile pass that did not return this problem; a second one in a row deletes it';
 COMMENT ON COLUMN bridge.service_problem.deleted_at IS 'Since when the problem is gone at its source';
 COMMENT ON COLUMN bridge.service_problem.first_seen_at IS 'Our clock: when the bridge first received it';
-COMMENT ON COLUMN bridge.service_problem.last_seen_at IS 'Our clock: when it was last received, other than by a reconcile pass';
+COMMENT ON COLUMN bridge.service_problem.last_seen_at IS 'Our clock: when it was last received, other than by a poll or a reconcile pass that found it word for word as it was';
 COMMENT ON COLUMN bridge.service_problem.created_at IS 'creationDate (timeRaised)';
 COMMENT ON COLUMN bridge.service_problem.updated_at IS 'lastUpdate (timeChanged)';
 COMMENT ON COLUMN bridge.service_problem.status_changed_at IS 'statusChangeDate';

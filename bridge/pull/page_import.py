@@ -140,6 +140,10 @@ class PageImport:
     """Also write that an unchanged problem was seen."""
     read_before: bool = False
     """The whole list was read before, so that most rows are known word for word."""
+    overlaps: bool = False
+    """Rows of the pass before come again: those that are known word for word are skipped. Of others that are unchanged
+    (they were pushed) nothing is learned about the order of attributes.
+    """
     known_until: datetime | None = None
     """Changes up to here should be known already; None: none should."""
     rows_pace: RequestPace | None = None
@@ -193,7 +197,7 @@ class PageImport:
         words = self.source.vocabulary
         digests = self.source.reader.digests(chunk.rows, vocabulary=words, in_any_order=self._sorted)
         rows = list(zip(chunk.rows, digests, strict=True))
-        if self.read_before:
+        if self.read_before or self.overlaps:
             rows = await self._skip_known(rows, chunk, tally)
         for start in range(0, len(rows), ROWS):
             batch, marks = zip(*rows[start : start + ROWS], strict=True)

@@ -137,8 +137,9 @@ class Poller:
             self.database,
             self.metrics,
             Via.POLL,
-            touch=style != NO_FILTER,
+            touch=False,
             read_before=style == NO_FILTER,
+            overlaps=style != NO_FILTER,
             on_stored=self.on_stored,
             on_page=self.on_page,
         )
