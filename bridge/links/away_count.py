@@ -42,4 +42,5 @@ class SendPass:
     away: AwayCount = field(default_factory=AwayCount)
     looked_at: int = 0
     moved: bool = False
+    settling: bool = False
     error: Exception | None = None

@@ -57,6 +57,7 @@ class DecisionPace:
     async def wait(self, wake: Wake) -> None:
         """Wait until the next step is due: for a call, where nothing is known to be left."""
         if self.gives_way:
+            self.gives_way = False
             await anyio.sleep(GIVE_WAY_SECONDS)
             return
         if 0 < self._looks <= _LOOKS:

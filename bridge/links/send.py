@@ -124,12 +124,16 @@ class WriteSender:
 
     async def _feed(self, run: SendPass, group: TaskGroup) -> None:
         """Start what is due as places become free, and settle in between: a backlog may last for hours."""
+        settle = True
         while self.decisions.rule_ids() and not run.away.stop:
-            run.looked_at += await self._settler.run_once(self._under_way)
+            if settle and not run.settling:
+                run.settling = True
+                group.start_soon(self._settle, run)
             rows = await self._due()
             run.looked_at += len(rows)
+            settle = bool(rows)
             if not rows:
-                if not self._under_way:
+                if not self._under_way and not run.settling:
                     return
                 await self.wake.wait(_IDLE_SECONDS)  # something has ended, or more is wanted
             for row, ticket_id in rows:
@@ -137,6 +141,17 @@ class WriteSender:
                     return
                 self._under_way.add(row.link_id)
                 group.start_soon(self._work, run, row, ticket_id)
+
+    async def _settle(self, run: SendPass) -> None:
+        """Settle a few writes beside those that are sent, over a connection of theirs."""
+        try:
+            async with self._connections:
+                run.looked_at += await self._settler.run_once(self._under_way)
+        except Exception as error:  # noqa: BLE001 -- raised once what is under way has ended
+            run.away.stop, run.error = True, error
+        finally:
+            run.settling = False
+            self.wake.call("settled")
 
     async def _place(self, run: SendPass) -> bool:
         """Wait for a place for one more row; False: nothing more is to be started."""
