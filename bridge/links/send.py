@@ -48,7 +48,7 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-_BATCH: Final = 64
+_BATCH: Final = 128
 _IDLE_SECONDS: Final = 2.0
 """Another process that writes to the outbox (a command) wakes nobody here."""
 _SHORTEST_SECONDS: Final = 0.2

@@ -24,6 +24,15 @@ _OPEN = """
     select (select count(*) from bridge.link where state = 'linked' and intent is null) < 24
         or exists (select from bridge.outbox where state not in ('done', 'dropped'))
 """
+_WAITING = """
+    select
+        o.state, o.kind, count(*) as writes, count(*) filter (where o.due_at <= now()) as due,
+        min(o.created_at) as since,
+        count(l.intent) as intents, count(*) filter (where l.unsure_until < now()) as to_be_settled,
+        max(o.attempts) as attempts, max(o.error) as error
+    from bridge.outbox as o inner join bridge.link as l on o.link_id = l.id
+    group by o.state, o.kind order by o.state, o.kind
+"""
 RULE = """
 [links.pair]
 left = "left"
@@ -92,8 +101,20 @@ async def in_step(dsn: str, left: Simulator, right: Simulator) -> None:
         with anyio.fail_after(_PATIENCE_SECONDS):
             while await connection.fetchval(_OPEN) or texts(left) != texts(right):  # noqa: ASYNC110 -- no signal
                 await anyio.sleep(0.1)
+    except TimeoutError:
+        raise AssertionError(await _what_waits(connection, left, right)) from None
     finally:
         await connection.close()
+
+
+async def _what_waits(connection: Any, left: Simulator, right: Simulator) -> str:
+    """What keeps both sides from being in step, for the log of a failed run."""
+    lines = [" ".join(f"{name}={value}" for name, value in row.items()) for row in await connection.fetch(_WAITING)]
+    said = texts(left), texts(right)
+    lines += [
+        f"{name}: {said[0][name]} | {said[1].get(name)}" for name in said[0] if said[0][name] != said[1].get(name)
+    ]
+    return "\n".join(["not in step", *lines])
 
 
 @pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.long)])
