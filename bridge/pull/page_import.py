@@ -50,6 +50,9 @@ log = structlog.get_logger(__name__)
 _CHUNK_ROWS_KNOWN = 1000
 """Rows of a chunk of which most are skipped. Skipping is so cheap that larger chunks save questions to Postgres."""
 
+_WORTH_ASKING = 20
+"""So few rows of a poll are read as soon as asked for."""
+
 _VERSION_SAMPLE = 8
 """Skipped rows of a chunk that are read to find out the version of the source."""
 
@@ -141,8 +144,8 @@ class PageImport:
     read_before: bool = False
     """The whole list was read before, so that most rows are known word for word."""
     overlaps: bool = False
-    """Rows of the pass before come again: those that are known word for word are skipped. Of others that are unchanged
-    (they were pushed) nothing is learned about the order of attributes.
+    """Rows of the pass before come again: where there are many, those that are known word for word are skipped. Of
+    others that are unchanged (they were pushed) nothing is learned about the order of attributes.
     """
     known_until: datetime | None = None
     """Changes up to here should be known already; None: none should."""
@@ -197,7 +200,7 @@ class PageImport:
         words = self.source.vocabulary
         digests = self.source.reader.digests(chunk.rows, vocabulary=words, in_any_order=self._sorted)
         rows = list(zip(chunk.rows, digests, strict=True))
-        if self.read_before or self.overlaps:
+        if self.read_before or (self.overlaps and len(rows) >= _WORTH_ASKING):
             rows = await self._skip_known(rows, chunk, tally)
         for start in range(0, len(rows), ROWS):
             batch, marks = zip(*rows[start : start + ROWS], strict=True)

@@ -34,32 +34,38 @@ where o.link_id = n.link_id and o.side = n.side and o.kind = n.kind and o.state 
 -- name: due
 -- What may be sent to a source now: one row a link, of rules that are on, of links without an unsettled write, and without those that this process
 -- is busy with ($3). A create goes first; a note before an update that ends the ticket; notes in order, and not behind a blocked one.
-select w.id
-from (
-    select distinct on (o.link_id)
-        o.id,
-        o.due_at
-    from bridge.outbox as o
-    inner join bridge.link_rule as r on o.rule_id = r.id and r.state = 'on'
-    where
-        o.source_id = $1 and o.state = 'waiting' and o.due_at <= $2
-        and o.link_id <> all($3::bigint[])
-        and not exists (
-            select from bridge.outbox as s
-            where s.link_id = o.link_id and s.state = 'sending'
+-- Rows are looked at in the order in which they are due, and what else is open of their links by its key: with scalar subqueries, because Postgres
+-- makes joins of `exists` that look at all notes for each row while there are no statistics (10,000 rows: 30 s).
+select o.id
+from bridge.outbox as o
+where
+    o.source_id = $1 and o.state = 'waiting' and o.due_at <= $2
+    and o.link_id <> all($3::bigint[])
+    and o.rule_id = any(
+        array(
+            select r.id from bridge.link_rule as r
+            where r.state = 'on'
         )
-        and not exists (
-            select from bridge.outbox as b
-            where
-                b.link_id = o.link_id and b.side = o.side and b.kind = 'note' and b.id <> o.id
-                and (
-                    (o.kind = 'note' and b.id < o.id and b.state in ('waiting', 'blocked'))
-                    or (o.kind = 'update' and o.ends_ticket and b.state = 'waiting')
-                )
-        )
-    order by o.link_id, array_position(array['create', 'note', 'update', 'end_duplicate'], o.kind), o.id
-) as w
-order by w.due_at, w.id
+    )
+    and (
+        select count(*) from bridge.outbox as s
+        where s.link_id = o.link_id and s.state = 'sending'
+    ) = 0
+    and o.id = (
+        select c.id
+        from bridge.outbox as c
+        where
+            c.link_id = o.link_id and c.source_id = $1 and c.state = 'waiting' and c.due_at <= $2
+            and (
+                select count(*) from bridge.outbox as b
+                where
+                    b.link_id = c.link_id and b.side = c.side and b.kind = 'note' and b.id <> c.id and b.state in ('waiting', 'blocked')
+                    and ((c.kind = 'note' and b.id < c.id) or (c.kind = 'update' and c.ends_ticket and b.state = 'waiting'))
+            ) = 0
+        order by array_position(array['create', 'note', 'update', 'end_duplicate'], c.kind), c.id
+        limit 1
+    )
+order by o.due_at, o.id
 limit $4;
 
 -- name: by_id

@@ -2,12 +2,14 @@
 
 from datetime import timedelta
 
+import orjson
 import pytest
 
 from bridge.domain.link.word_map import Side
 from bridge.storage import link_rule, outbox
 from bridge.storage.database import Connection, Database
 from bridge.storage.outbox import OutboxRow, WriteKind, WriteOutcome
+from bridge.storage.queries import queries
 from tests.link_tables import NOON, add_links, add_rule, wanted
 
 pytestmark = pytest.mark.anyio
@@ -169,3 +171,18 @@ async def test_open_rows_and_creates_are_counted(database: Database) -> None:
         assert await outbox.begun_since(connection, rule, LATER) == 0
         shown = await connection.fetch("select kind, state from report.outbox order by write_id")
         assert len(shown) == 2
+
+
+async def test_what_is_due_is_found_without_a_look_at_all_that_waits(database: Database) -> None:
+    """The defect: while Postgres had no statistics, each waiting row looked at all others (10,000: 30 s)."""
+    rule, _, right = await add_rule(database)
+    async with database.transaction() as connection:
+        numbers = await add_links(connection, rule, 1000)
+        await outbox.put(connection, [wanted(number, rule, right) for number in numbers])
+        values = (str(right), "now() + interval '1 hour'", "'{}'::bigint[]", "10")
+        query = "\n".join(line for line in queries("outbox")["due"].splitlines() if not line.startswith("--"))
+        for position, value in enumerate(values, 1):
+            query = query.replace(f"${position}::bigint[]" if position == 3 else f"${position}", value)
+        [plan] = await connection.fetchrow(f"explain (analyze, buffers, format json) {query}")
+    read = orjson.loads(plan)[0]["Plan"]["Shared Hit Blocks"]
+    assert read < 1_000, f"{read} blocks, of 1,000 rows"
