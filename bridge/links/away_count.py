@@ -43,4 +43,5 @@ class SendPass:
     looked_at: int = 0
     moved: bool = False
     settling: bool = False
+    waits: bool = False
     error: Exception | None = None

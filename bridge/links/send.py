@@ -135,7 +135,9 @@ class WriteSender:
             if not rows:
                 if not self._under_way and not run.settling:
                     return
+                run.waits = True
                 await self.wake.wait(_IDLE_SECONDS)  # something has ended, or more is wanted
+                run.waits = False
             for row, ticket_id in rows:
                 if not await self._place(run):
                     return
@@ -151,7 +153,8 @@ class WriteSender:
             run.away.stop, run.error = True, error
         finally:
             run.settling = False
-            self.wake.call("settled")
+            if run.waits:  # a call that nobody waits for would begin another pass, which settles, and so on
+                self.wake.call("settled")
 
     async def _place(self, run: SendPass) -> bool:
         """Wait for a place for one more row; False: nothing more is to be started."""

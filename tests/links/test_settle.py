@@ -2,11 +2,14 @@
 
 from typing import Any
 
+import anyio
 import pytest
 
 from bridge.domain.ticket_system import OutcomeUnknownError
 from bridge.errors import PermanentError
 from bridge.links import operator
+from bridge.links.send import WriteSender
+from bridge.links.settle import Settler
 from bridge.storage import link as link_table
 from bridge.storage.database import Connection, Database
 from bridge.storage.link import LinkRow
@@ -145,3 +148,26 @@ async def test_what_is_not_without_an_answer_cannot_be_given_up(database: Databa
             link = (await link_table.lock(connection, [number]))[number]
             with pytest.raises(PermanentError, match="no write is without an answer"):
                 await operator.give_up(connection, link, by="anna")
+
+
+async def test_a_pass_that_finds_nothing_begins_no_other(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The defect: the call of the settler, which nobody waited for, ended the wait for the next pass."""
+    async with linked(database) as (pair, _, _):
+        sender, settled = pair.senders[RIGHT], anyio.Event()
+        due, settle = WriteSender._due, Settler.run_once
+
+        async def settle_first(self: Settler, busy: Any) -> int:
+            try:
+                return await settle(self, busy)
+            finally:
+                settled.set()
+
+        async def due_later(self: WriteSender) -> Any:
+            await settled.wait()
+            await anyio.wait_all_tasks_blocked()
+            return await due(self)
+
+        monkeypatch.setattr(Settler, "run_once", settle_first)
+        monkeypatch.setattr(WriteSender, "_due", due_later)
+        await sender.run_once()
+        assert not sender.wake.called
