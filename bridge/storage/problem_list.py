@@ -25,6 +25,7 @@ from bridge.storage.list_condition import (
 )
 from bridge.storage.list_order import ORDERS
 from bridge.storage.queries import queries
+from bridge.storage.searched_list import KeptWords
 
 MOST_COUNTED: Final = 10_000
 """Beyond it a count says "more than"."""
@@ -73,7 +74,8 @@ order by p.place
 
 class ProblemPage(Struct, frozen=True):
     """Rows as report.service_problem has them; `after` is where the next page begins, "" at the end. `counted` problems
-    are in the list, `more`: more than that. `behind`: what changed lately may be missing.
+    are in the list, `more`: more than that. `behind`: what changed lately may be missing. `made`: a search had to read
+    the problems, because words are made, for so many problems so far.
     """
 
     rows: Sequence[Mapping[str, Any]]
@@ -81,6 +83,7 @@ class ProblemPage(Struct, frozen=True):
     counted: int | None = None
     more: bool = False
     behind: bool = False
+    made: int | None = None
 
 
 class Facet(Struct, frozen=True):
@@ -106,12 +109,12 @@ async def page(
     problems the list has, where that is known; else they are counted.
     """
     values = await values_of(connection, query, now, sources)
-    order, searched, behind = ORDERS[query.sort], False, False
+    order, words = ORDERS[query.sort], KeptWords()
     if searches(values):
-        searched, behind = await searched_list.can_find(connection, query)
+        words = await searched_list.kept_words(connection, query)
     counted: int | None = None
     more = False
-    if searched:
+    if words.usable:
         done = await searched_list.find(connection, query, values)
         found, counted, more = list(done.rows), done.counted, done.more
     elif about is not None and about <= FEW:
@@ -124,7 +127,7 @@ async def page(
             counted = min(counted, MOST_COUNTED)
     shown = found[: query.limit]
     after = order.place(shown[-1]) if len(found) > query.limit else ""
-    return ProblemPage(await _rows(connection, query, shown), after, counted, more, behind)
+    return ProblemPage(await _rows(connection, query, shown), after, counted, more, words.behind, words.made)
 
 
 async def _find(connection: Connection, query: ProblemQuery, values: list[Any]) -> list[Any]:
@@ -215,7 +218,7 @@ async def write_csv(
     """Write the whole list as CSV, in its order, with its columns; for a connection without a statement timeout."""
     values = await values_of(connection, query, now, await all_sources(connection))
     columns = ", ".join(_text_of(column) for column in query.col)
-    if searches(values) and (await searched_list.can_find(connection, query))[0]:
+    if searches(values) and (await searched_list.kept_words(connection, query)).usable:
         await searched_list.write_csv(connection, query, values, columns, write)
         return
     report = "report.service_problem" if query.as_of is None else "report.service_problem_at($14::timestamptz)"

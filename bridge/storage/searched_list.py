@@ -75,14 +75,24 @@ class FoundRows(Struct, frozen=True):
     more: bool
 
 
-async def can_find(connection: Connection, query: ProblemQuery) -> tuple[bool, bool]:
-    """Are there words for all problems that this list can have? And are they so far behind that some changes will be
-    missing?
+class KeptWords(Struct, frozen=True):
+    """What a list can be searched by. `usable`: there are words for all problems that it can have; `behind`: some
+    changes will be missing; `made`: for so many problems so far, while the first words are made.
     """
+
+    usable: bool = False
+    behind: bool = False
+    made: int | None = None
+
+
+async def kept_words(connection: Connection, query: ProblemQuery) -> KeptWords:
+    """Return what there are words for."""
+    if query.as_of is not None:
+        return KeptWords()
     row = await connection.fetchrow(queries("problem_list")["search_state"], MOST_BEHIND + 1)
     assert row is not None  # noqa: S101 -- functions always answer
-    kept = query.as_of is None and (row["covers"] == "all" or (row["covers"] == "open" and query.state is Show.OPEN))
-    return kept, kept and row["waiting"] > MOST_BEHIND
+    usable = row["covers"] == "all" or (row["covers"] == "open" and query.state is Show.OPEN)
+    return KeptWords(usable, usable and row["waiting"] > MOST_BEHIND, row["scanned"])
 
 
 async def find(connection: Connection, query: ProblemQuery, values: list[Any]) -> FoundRows:

@@ -19,9 +19,14 @@ select exists(
 
 -- name: search_state
 -- Which problems can be searched by their words, and how many mentions of problems in changes wait for theirs, up to $1.
+-- While the first words are made: of how many problems so far.
 select
     bridge.search_covers() as covers,
-    bridge.search_lag($1) as waiting;
+    bridge.search_lag($1) as waiting,
+    (
+        select s.scanned_problems from bridge.search_state as s
+        where s.kept <> 'off' and not s.complete
+    ) as scanned;
 
 -- name: broad_words
 -- Those of the words with which a word of most problems begins, by $2 per cent of the pages of the table.

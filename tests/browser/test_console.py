@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from playwright.async_api import Route, expect
+from playwright.async_api import Page, Route, expect
 
 from bridge.domain.access import Permission
 from bridge.settings import Settings
@@ -41,6 +41,14 @@ async def console(dsn: str, hear: Any, open_console: Callable[..., Any]) -> Asyn
     async with open_console(dsn) as browser:
         await browser.get_when_reached("/problems")
         yield browser
+
+
+async def save_view(page: Page, name: str) -> None:
+    """Keep the list that is shown under a name."""
+    await page.locator("#save summary").click()
+    await page.get_by_role("textbox", name="Name").fill(name)
+    await page.get_by_role("button", name="Save", exact=True).click()
+    await expect(page.get_by_role("link", name=name)).to_have_attribute("aria-current", "true")
 
 
 async def test_a_filter_is_in_the_address_and_back_restores_it(console: Browser, open_tab: Any) -> None:
@@ -142,6 +150,11 @@ async def test_without_javascript_everything_is_there(console: Browser, open_tab
         await page.get_by_role("link", name="Older").click()
         await expect(page.locator("#problems tbody tr")).to_have_count(15)
         await page.get_by_role("link", name="Newest").click()
+        await save_view(page, "held ones")
+        await tab.open("/views")
+        await page.get_by_role("button", name="Remove").click()
+        await expect(page.locator("#views")).to_contain_text("Nothing is saved yet")
+        await tab.open("/problems?limit=25")
         await page.locator("#problems a.id").first.click()
         await expect(page.locator("h1")).to_contain_text("no light")
         await page.locator("form.theme button").click()
@@ -181,6 +194,8 @@ async def test_every_page_is_accessible(console: Browser, open_tab: Any, theme: 
     paths = [*page_paths(), problem_path("sim", "SP-01"), "/nothing", "/problems?status=wrong", "/problems?q=nothing"]
     assert "/problems" in paths
     async with open_tab(console.url, theme=theme) as tab:
+        await tab.open("/problems?status=held")
+        await save_view(tab.page, "held ones")
         for path in paths:
             await tab.open(path)
             assert (path, await tab.axe()) == (path, [])
@@ -189,6 +204,8 @@ async def test_every_page_is_accessible(console: Browser, open_tab: Any, theme: 
 async def test_a_narrow_window_scrolls_tables_only(console: Browser, open_tab: Any) -> None:
     """320 pixels, which is also what a zoom of 400 % leaves of 1280."""
     async with open_tab(console.url, viewport={"width": 320, "height": 640}) as tab:
+        await tab.open("/problems?status=held")
+        await save_view(tab.page, "held ones")
         for path in (*page_paths(), problem_path("sim", "SP-01")):
             await tab.open(path)
             width = await tab.page.evaluate("document.scrollingElement.scrollWidth")

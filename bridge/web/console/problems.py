@@ -186,6 +186,7 @@ class ProblemListPages:
             "counted": page.counted if about is None else about,
             "more": page.more,
             "behind": page.behind,
+            "made": page.made,
             "choices": _choices(query, list(sources), counted),
             "applied": _applied(query),
             "shows": [(one.value, text) for one, text in _SHOW_NAMES.items()],

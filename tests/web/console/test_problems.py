@@ -318,6 +318,22 @@ async def test_the_ticket_on_the_other_side_is_a_column(
         assert (await browser.get(f"/problems?{asked}&as_of=2026-06-02")).status == 400
 
 
+async def test_a_search_says_how_far_the_first_words_are(
+    dsn: str, database: Database, open_console: Callable[..., Any]
+) -> None:
+    async with open_console(dsn) as browser:
+        assert 'id="made"' not in (await browser.get_when_reached("/problems?q=light")).text, "none are wanted"
+        async with database.connection() as connection:
+            await connection.execute("update bridge.search_state set kept = 'all', scanned_problems = 1234")
+        page = await browser.get("/problems?q=light")
+        assert "words for searches are being made, of 1,234 problems so far" in page.text
+        for path in ("/problems", "/problems?q=light&as_of=2026-06-01"):
+            assert 'id="made"' not in (await browser.get(path)).text
+        async with database.connection() as connection:
+            await connection.execute("update bridge.search_state set complete = true")
+        assert 'id="made"' not in (await browser.get("/problems?q=light")).text
+
+
 async def test_numbers_beside_the_filters_are_what_the_lists_have(list_browser: Browser) -> None:
     page = await list_browser.get("/problems?source=snow&priority=1")
     for status in ("held", "pending"):
