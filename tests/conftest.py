@@ -18,6 +18,7 @@ from urllib.parse import quote, urlsplit
 import asyncpg
 import psutil
 import pytest
+import structlog
 from hypothesis import settings
 
 from bridge.postgres.embedded import Embedded, embedded
@@ -28,6 +29,14 @@ from bridge.telemetry import redaction
 # the same examples on every run of CI, others at every desk
 settings.register_profile("bridge", database=None, deadline=None, derandomize=os.environ.get("CI") == "true")
 settings.load_profile("bridge")
+
+# Tracebacks are plain: one with its local variables can take many seconds to draw, in a transaction that Postgres ends.
+structlog.configure(
+    processors=[
+        *structlog.get_config()["processors"][:-1],
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 # Bytecode is kept, whatever the environment says: without it every program that a test starts compiles the package
 # again, and every worker all tests.

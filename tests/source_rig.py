@@ -35,7 +35,7 @@ from bridge.storage.observation_store import store_items
 from bridge.telemetry.metrics import Metrics
 from bridge.tmf656 import wire
 
-_PATIENCE_SECONDS = 30
+_PATIENCE_SECONDS = 90
 _CUT = "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = $1"
 _NOBODY = "http://127.0.0.1:9"
 """Where nobody listens: callbacks of tests in which nothing is to arrive."""

@@ -3,7 +3,8 @@
 A small program stands in the place of `postgres`: what is tested is the keeping, not the database.
 """
 
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import anyio
@@ -16,6 +17,14 @@ from bridge.postgres.postmaster import Postmaster
 pytestmark = pytest.mark.anyio
 
 LIMIT_SECONDS = 30.0
+
+
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    """A shell cannot trap a signal that was ignored when it started, as it is for what runs in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

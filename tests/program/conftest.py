@@ -27,7 +27,7 @@ from bridge.simulator.tmf656.background import background
 from tests.program.fork_server import ForkedProcess, ForkServer
 
 ROOT = Path(__file__).parents[2]
-LIMIT_SECONDS = 30.0
+LIMIT_SECONDS = 90.0
 STOP_SECONDS = 5.0
 """What a stop may take: a promise to operators."""
 

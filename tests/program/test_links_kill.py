@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 
 LINKS = 24
 WRITES_BETWEEN = 12
-_PATIENCE_SECONDS = 120
+_PATIENCE_SECONDS = 240
 _OPEN = """
     select (select count(*) from bridge.link where state = 'linked' and intent is null) < 24
         or exists (select from bridge.outbox where state not in ('done', 'dropped'))
@@ -146,7 +146,9 @@ async def test_kill_9_while_both_sides_are_edited_ends_as_without_kills(
         for kill in range(kills):
             async with start("run", "--config", config) as program, edited(left, right, kill, said):
                 before = written(left, right)
-                await right.wait_until(partial(_more, left, right, before + WRITES_BETWEEN), timeout_seconds=60)
+                await right.wait_until(
+                    partial(_more, left, right, before + WRITES_BETWEEN), timeout_seconds=_PATIENCE_SECONDS
+                )
                 await program.killed()
         async with start("run", "--config", config) as program:
             await in_step(dsn, left, right)

@@ -23,7 +23,7 @@ from bridge.app import Bridge, RunningBridge
 from bridge.postgres.embedded import Embedded
 from bridge.settings import Settings
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 90.0
 _numbers = itertools.count(1)
 
 

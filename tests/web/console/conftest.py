@@ -20,7 +20,7 @@ from bridge.telemetry.metrics import Metrics
 from bridge.web.console import layout
 from bridge.web.console.front import Front
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 90.0
 TOKEN = "t0ken-t0ken-t0ken-t0ken"
 
 

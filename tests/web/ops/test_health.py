@@ -166,7 +166,7 @@ async def test_counters_start_at_0_with_every_value_of_their_labels(scrape: Call
 async def test_known_traffic_gives_known_counts(
     bridge: RunningBridge, scrape: Callable[[], Any], post: Callable[..., Any], eventually: Callable[..., Any]
 ) -> None:
-    with anyio.fail_after(30):
+    with anyio.fail_after(90):
         await bridge.sources["snow"].first_pass.wait()
     callback = f"{bridge.url}/listener/snow/{SECRET}"
     for body in (
