@@ -150,7 +150,7 @@ def test_a_wheel_built_with_the_switch_is_compiled_and_leaves_the_checkout_alone
     built = subprocess.run(
         [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(tmp_path), "."],
         cwd=checkout,
-        env=os.environ | {"HATCH_BUILD_HOOKS_ENABLE": "1"},
+        env=os.environ | {"HATCH_BUILD_HOOKS_ENABLE": "1", "PYTHONDONTWRITEBYTECODE": "1"},  # that is of Python
         check=False,
         capture_output=True,
         text=True,
