@@ -8,9 +8,9 @@ a system that is no TMF656 server keeps the whole record in its list `characteri
 Reading alone never changes anything there; a source is written to only where its settings say `write = true`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Any, Final, Protocol
 
 from msgspec import Struct
 
@@ -140,15 +140,6 @@ class TicketWriter(TicketReader, Protocol):
         """Add a note. `code` stands in its first line already, and tells a repeated request from a second note.
         `journal`: the one it goes into, of a system that has several; empty: the usual one.
         """
-        ...
-
-
-@runtime_checkable
-class NoteListWriter(Protocol):
-    """Writes notes as the list as a whole, so a note that somebody adds meanwhile may be lost."""
-
-    async def put_back(self, ticket_id: str, notes: Sequence[Mapping[str, Any]]) -> Ticket:
-        """Write these notes, elements of a version 4 body, as far as they are not there; return the ticket."""
         ...
 
 

@@ -4,19 +4,30 @@ Where it was seen meanwhile, by a push or a poll, it is put back before the writ
 settled, and settling looks again.
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any, Protocol, runtime_checkable
 
 import orjson
 import structlog
 
 from bridge.domain.note import vanished
-from bridge.domain.ticket_system import NoteListWriter, OutcomeUnknownError, Ticket
+from bridge.domain.ticket_system import OutcomeUnknownError, Ticket
 from bridge.errors import BridgeError, DatabaseUnavailableError
 from bridge.links.target import WriteTarget
 from bridge.storage import link_ticket
 from bridge.storage.database import Database
 
 log = structlog.get_logger(__name__)
+
+
+@runtime_checkable
+class NoteListWriter(Protocol):
+    """Writes notes as the list as a whole, so a note that somebody adds meanwhile may be lost."""
+
+    async def put_back(self, ticket_id: str, notes: Sequence[Mapping[str, Any]]) -> Ticket:
+        """Write these notes, elements of a version 4 body, as far as they are not there; return the ticket."""
+        ...
 
 
 async def put_back_notes(target: WriteTarget, database: Database, ticket: Ticket, since: str | None) -> Ticket:

@@ -221,7 +221,7 @@ class ProblemWriter:
             self._appends = True
 
     async def put_back(self, ticket_id: str, notes: Sequence[Mapping[str, Any]]) -> Ticket:
-        """See `NoteListWriter.put_back`."""
+        """See `bridge.links.kept_notes.NoteListWriter`."""
         self.refuse([], f"notes to {ticket_id}")
         ticket, item = await self._fetch(ticket_id)
         lost = vanished([{"note": list(notes)}], ticket.record)
