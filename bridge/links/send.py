@@ -148,7 +148,8 @@ class WriteSender:
         """Settle a few writes beside those that are sent, over a connection of theirs."""
         try:
             async with self._connections:
-                run.looked_at += await self._settler.run_once(self._under_way)
+                settled = await self._settler.run_once(self._under_way)
+            run.looked_at += settled  # not in one step with the above: what is counted meanwhile would be lost
         except Exception as error:  # noqa: BLE001 -- raised once what is under way has ended
             run.away.stop, run.error = True, error
         finally:

@@ -171,3 +171,26 @@ async def test_a_pass_that_finds_nothing_begins_no_other(database: Database, mon
         monkeypatch.setattr(WriteSender, "_due", due_later)
         await sender.run_once()
         assert not sender.wake.called
+
+
+async def test_rows_that_are_sent_while_a_settling_lasts_are_counted(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with linked(database) as (pair, left, _):
+        await pair.sims[LEFT].patch(left, description="dark")
+        await pair.pull()
+        await pair.decide()
+        sent, settle, confirm = anyio.Event(), Settler.run_once, WriteSender._store
+
+        async def settle_last(self: Settler, busy: Any) -> int:
+            await sent.wait()
+            return await settle(self, busy)
+
+        async def sent_first(self: WriteSender, *given: Any) -> None:
+            await confirm(self, *given)
+            sent.set()
+
+        monkeypatch.setattr(Settler, "run_once", settle_last)
+        monkeypatch.setattr(WriteSender, "_store", sent_first)
+        with anyio.fail_after(60):
+            assert await pair.senders[RIGHT].run_once() == 1
