@@ -25,6 +25,7 @@ from bridge.app import RunningBridge
 from bridge.web.listener.callback import Callback
 from bridge.web.listener.endpoint import source_for
 from bridge.web.refusal import Refusal
+from tests.faults.proxy import Proxy
 
 pytestmark = pytest.mark.anyio
 
@@ -430,50 +431,18 @@ async def test_a_connection_goes_on_after_a_refusal(
 # Postgres away -------------------------------------------------------------------------------------------------------
 
 
-class Gate:
-    """A TCP door to Postgres that can be shut: connections are cut and new ones are cut at once."""
-
-    def __init__(self, socket_path: str) -> None:
-        self._socket_path = socket_path
-        self._shut = anyio.Event()
-        self._shut.set()
-
-    def open(self) -> None:
-        self._shut = anyio.Event()
-
-    def shut(self) -> None:
-        self._shut.set()
-
-    async def pass_on(self, client: anyio.abc.SocketStream) -> None:
-        async with client:
-            if self._shut.is_set():
-                return
-            async with await anyio.connect_unix(self._socket_path) as server, anyio.create_task_group() as group:
-                group.start_soon(self._pump, client, server, group.cancel_scope)
-                group.start_soon(self._pump, server, client, group.cancel_scope)
-                await self._shut.wait()
-                group.cancel_scope.cancel()
-
-    async def _pump(self, one: anyio.abc.SocketStream, other: anyio.abc.SocketStream, scope: anyio.CancelScope) -> None:
-        try:
-            async for chunk in one:
-                await other.send(chunk)
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-            pass
-        scope.cancel()
-
-
 @asynccontextmanager
-async def gate_to(dsn: str) -> AsyncIterator[tuple[Gate, str]]:
+async def gate_to(dsn: str) -> AsyncIterator[tuple[Proxy, str]]:
     """Yield a shut gate and the DSN that leads through it."""
     parts = urlsplit(dsn)
     where = {name: values[0] for name, values in parse_qs(parts.query).items()}
-    gate = Gate(f"{where['host']}/.s.PGSQL.{where['port']}")
-    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listening, anyio.create_task_group() as group:
-        port = listening.extra(anyio.abc.SocketAttribute.local_port)  # noqa: S610 -- no database's
-        group.start_soon(listening.serve, gate.pass_on)
-        yield gate, f"postgresql://postgres@127.0.0.1:{port}{parts.path}?sslmode=disable"
-        group.cancel_scope.cancel()
+    gate = Proxy(f"{where['host']}/.s.PGSQL.{where['port']}")
+    await gate.open()
+    await gate.shut()
+    try:
+        yield gate, f"postgresql://postgres@127.0.0.1:{gate.port}{parts.path}?sslmode=disable"
+    finally:
+        await gate.shut()
 
 
 def free_port() -> int:
@@ -527,14 +496,14 @@ async def test_while_postgres_is_away_senders_are_told_to_come_again_and_after_t
             unready = await get(f"{url}/readyz")
             assert (unready.status, unready.json()["missing"]) == (503, ["waiting for Postgres"])
             assert (await get(f"{url}/metrics")).status == 200
-            gate.open()
+            await gate.open()
             await eventually(ready)
             assert (await post(address, event("there"))).status == 201
-            gate.shut()
+            await gate.shut()
             assert (await get(f"{url}/readyz")).status == 503
             assert (await get(f"{url}/livez")).status == 200
             await refused_for_now()
-            gate.open()
+            await gate.open()
             await eventually(ready)
             assert (await post(address, event("there-again"))).status == 201
             finished.set()
