@@ -195,4 +195,5 @@ def open_console() -> Iterator[Callable[..., Any]]:
 async def browser(dsn: str) -> AsyncIterator[Browser]:
     """A browser at a console where everybody is admin, on a database of its own."""
     async with _console(dsn) as browser:
+        await browser.reached()
         yield browser
