@@ -133,7 +133,7 @@ class Browser:
 
 
 @asynccontextmanager
-async def _console(dsn: str, *, demo: bool = True, **settings: Any) -> AsyncIterator[Browser]:
+async def _console(dsn: str, *, demo: bool = True, reach: bool = True, **settings: Any) -> AsyncIterator[Browser]:
     ready = anyio.Event()
     urls: list[str] = []
 
@@ -156,8 +156,11 @@ async def _console(dsn: str, *, demo: bool = True, **settings: Any) -> AsyncIter
         parts = urlsplit(urls[0])
         jar = aiohttp.CookieJar(unsafe=True)
         async with aiohttp.ClientSession(cookie_jar=jar, timeout=aiohttp.ClientTimeout(PATIENCE_SECONDS)) as session:
+            browser = Browser(f"{parts.scheme}://{parts.netloc}{parts.path}", session)
             try:
-                yield Browser(f"{parts.scheme}://{parts.netloc}{parts.path}", session)
+                if reach and demo:  # the others ask for it where they log in
+                    await browser.reached()
+                yield browser
             finally:
                 front.stop()
 
@@ -184,7 +187,7 @@ class _CompiledTemplates(BytecodeCache):
 @pytest.fixture(scope="session")
 def open_console() -> Iterator[Callable[..., Any]]:
     """Call it with a DSN for a context manager that yields a browser at a console; `demo=False`: one that asks who is
-    there; other arguments are settings.
+    there; `reach=False`: one whose Postgres is away; other arguments are settings.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(layout, "Environment", partial(Environment, bytecode_cache=_CompiledTemplates()))
@@ -195,5 +198,4 @@ def open_console() -> Iterator[Callable[..., Any]]:
 async def browser(dsn: str) -> AsyncIterator[Browser]:
     """A browser at a console where everybody is admin, on a database of its own."""
     async with _console(dsn) as browser:
-        await browser.reached()
         yield browser

@@ -203,7 +203,7 @@ async def test_hostile_texts_are_shown_as_texts(world: LinkWorld, database: Data
 
 
 async def test_postgres_away_is_said(dsn: str, open_console: Any) -> None:
-    async with open_console("postgresql://nobody@127.0.0.1:9/none") as browser:
+    async with open_console("postgresql://nobody@127.0.0.1:9/none", reach=False) as browser:
         for path in ("/links", "/links/1", "/outbox", "/conflicts"):
             shown = await browser.get(path)
             assert (shown.status, "Postgres cannot be reached" in shown.text) == (503, True)
