@@ -340,7 +340,7 @@ async def test_a_link_that_cannot_be_decided_is_shown_and_keeps_back_no_other(
     def decide_link(rule: object, link: LinkRow, *arguments: object) -> object:
         if link.left_id == "1":
             raise KeyError("defect")
-        return real(rule, link, *arguments)  # type: ignore[arg-type]
+        return real(rule, link, *arguments)  # type: ignore[arg-type]  # passed on as they came
 
     monkeypatch.setattr(outcome, "decide_link", decide_link)
     await rig.say(Side.LEFT, problem(1, "b", externalId="R1"), problem(2, "b", externalId="R2"))

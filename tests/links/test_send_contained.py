@@ -178,7 +178,7 @@ async def test_a_target_that_is_away_is_not_asked_for_every_row(database: Databa
             asked += 1
             raise TransientError("no connection")
 
-        pair.senders[RIGHT].target.writer.fetch = away  # type: ignore[method-assign]
+        pair.senders[RIGHT].target.writer.fetch = away  # type: ignore[method-assign]  # for this test only
         with pytest.raises(TransientError, match="no connection"):
             await pair.send()
         assert asked <= 3 + pair.senders[RIGHT].target.writer.capabilities.concurrency

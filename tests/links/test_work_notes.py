@@ -90,7 +90,7 @@ async def test_a_note_that_waits_is_not_sent_when_its_journal_is_no_longer_copie
         await pair.decide()
         assert await pair.open_writes() == 1
         run = pair.run
-        run.rule.notes.journals[LEFT] = frozenset({"comments"})  # type: ignore[index]
+        run.rule.notes.journals[LEFT] = frozenset({"comments"})  # type: ignore[index]  # settings of a rule that runs
         await pair.send()
         assert pair.notes(RIGHT, problem) == []
         assert await pair.value("select outcome from bridge.outbox where kind = 'note'") == "dropped"

@@ -224,7 +224,7 @@ def _run(request: dict[str, Any]) -> int:
             print(stop.code, file=sys.stderr)  # noqa: T201 -- as Python does
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except BaseException:  # noqa: BLE001 -- as Python does
-        sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+        sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]  # inside `except` it is one
         return 1
     return 0
 
@@ -244,7 +244,7 @@ def main() -> None:
     """See the module docstring; the argument is the number of an open socket."""
     _import_all()
     status = _run(_serve(socket.socket(fileno=int(sys.argv[1]))))
-    threading._shutdown()  # type: ignore[attr-defined]
+    threading._shutdown()  # type: ignore[attr-defined]  # as the interpreter does at its end
     atexit._run_exitfuncs()
     with suppress(BrokenPipeError, ValueError):
         sys.stdout.flush()

@@ -171,7 +171,7 @@ def _spelled_out(dsn: str) -> str:
 
 
 class _CompiledTemplates(BytecodeCache):
-    """The templates that a console of this session has compiled: it takes a third of what a test of a page costs."""
+    """The templates compiled so far in this run of the tests: that takes a third of what a test of a page costs."""
 
     def __init__(self) -> None:
         self._kept: dict[str, bytes] = {}
