@@ -39,7 +39,7 @@ def remarks(row: Mapping[str, Any], now: datetime, *, running: bool) -> Iterator
     for job, failure in row["failing_jobs"].items():
         times = counted(failure["failures"], "time")
         yield f"the job {job} failed {times} in a row: {failure['error']}"
-    if row["last_error"]:
+    if row["last_error"] and row["last_error"] not in [failure["error"] for failure in row["failing_jobs"].values()]:
         yield f"{age(row['last_error_at'])} ago: {row['last_error']}"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 from msgspec import Struct
 
-from bridge.storage import source_move
+from bridge.storage import lease, source_move
 from bridge.storage.database import Connection
 from bridge.storage.errors import sqlstate_of
 from bridge.storage.queries import queries
@@ -25,6 +25,47 @@ class HourOfChanges(Struct, frozen=True):
     by_push: int
     by_poll: int
     by_reconcile: int
+
+
+class SourceGlance(Struct, frozen=True):
+    """What there is to be said of a source at a glance. `failures`: how often in a row its jobs failed."""
+
+    name: str
+    mode: str
+    failures: Mapping[str, int]
+    incomplete: bool
+    held_back: int
+
+
+class Waiting(Struct, frozen=True):
+    """How much waits for a person. `led`: a bridge leads on this database."""
+
+    led: bool
+    dead_letters: int
+    conflicts: int
+    blocked: int
+
+
+async def glance(connection: Connection) -> list[SourceGlance]:
+    """Return what there is to be said of each source at a glance; by name."""
+    rows = await connection.fetch(queries("console_source")["glance"])
+    return [
+        SourceGlance(
+            row["name"],
+            row["mode"],
+            {job: failed["failures"] for job, failed in orjson.loads(row["failing_jobs"]).items()},
+            row["incomplete"],
+            row["held_back"],
+        )
+        for row in rows
+    ]
+
+
+async def waiting(connection: Connection) -> Waiting:
+    """Count what waits for a person."""
+    leader = await lease.find_holder(connection, lease.LEADER)
+    [row] = await connection.fetch(queries("console_source")["waiting"])
+    return Waiting(leader is not None and leader.held, row["dead_letters"], row["conflicts"], row["blocked"])
 
 
 async def every(connection: Connection) -> list[dict[str, Any]]:

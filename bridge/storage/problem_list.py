@@ -59,7 +59,7 @@ _STATUSES: Final[Mapping[Show, list[str]]] = {
     Show.ALL: _EVERY,
 }
 """Which statuses a list can have."""
-_GUARDED = "case when {0} ~ E'^[=+\\\\-@\\t\\r]' then '''' || {0} else {0} end"
+_GUARDED = "case when {0} ~ E'^[=+\\\\-@\\t\\r\\n\uff1d\uff0b\uff0d\uff20]' then '''' || {0} else {0} end"
 """A text that a spreadsheet would take for a formula gets an apostrophe before it."""
 _INSTANTS = frozenset(name for name in COLUMNS if name.endswith("_at"))
 _NUMBERS = frozenset({"priority", "affected_services"})

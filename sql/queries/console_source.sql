@@ -36,6 +36,32 @@ select
 from bridge.console_source as s
 order by s.name;
 
+-- name: glance
+select
+    s.name,
+    s.mode,
+    s.failing_jobs,
+    s.poll_gap is not null or s.reconcile_gap is not null as incomplete,
+    s.held_back
+from bridge.console_source as s
+order by s.name;
+
+-- name: waiting
+-- What waits for a person.
+select
+    (
+        select count(*) from bridge.dead_letter as d
+        where d.state = 'waiting'
+    ) as dead_letters,
+    (
+        select count(*) from bridge.console_conflict as c
+        where c.settled_at is null and c.outcome = 'waiting'
+    ) as conflicts,
+    (
+        select count(*) from bridge.console_write as w
+        where w.state = 'blocked'
+    ) as blocked;
+
 -- name: hours
 -- Changes by the way they were found, an hour a row, of the last 24 hours.
 select

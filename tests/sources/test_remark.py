@@ -59,6 +59,10 @@ WELL: dict[str, Any] = {
             {"failing_jobs": {"poll": {"failures": 3, "error": "away"}}},
             ["the job poll failed 3 times in a row: away"],
         ),
+        (
+            {"failing_jobs": {"poll": {"failures": 3, "error": "away"}}, "last_error": "away", "last_error_at": NOW},
+            ["the job poll failed 3 times in a row: away"],
+        ),
     ],
 )
 def test_each_trouble_is_one_sentence(facts: dict[str, Any], said: list[str]) -> None:

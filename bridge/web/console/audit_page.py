@@ -9,6 +9,7 @@ from aiohttp import hdrs, web
 from msgspec import Struct
 
 from bridge.domain.access import Permission
+from bridge.settings.listing import as_text
 from bridge.storage import audit
 from bridge.storage.audit import AuditRow
 from bridge.storage.database import Connection
@@ -20,7 +21,7 @@ _PAGE: Final = 100
 _CSV: Final = 10_000
 _OUTCOMES: Final = ("done", "refused", "failed")
 _COLUMNS: Final = ("id", "at", "actor", "role", "address", "action", "object", "before", "after", "outcome", "reason")
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA: Final = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 
 
 class AuditFilter(Struct, frozen=True):
@@ -75,6 +76,7 @@ async def _audit(visit: Visit) -> web.StreamResponse:
         actions=actions,
         outcomes=_OUTCOMES,
         limit=_CSV,
+        words_of=words_of,
     )
 
 
@@ -92,8 +94,19 @@ async def _csv(visit: Visit) -> web.StreamResponse:
 
 
 def _cell(value: Any) -> str:
-    text = "" if value is None else value.isoformat() if hasattr(value, "isoformat") else str(value)
+    text = "" if value is None else value.isoformat() if hasattr(value, "isoformat") else as_text(value)
     return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def words_of(value: Any) -> str:
+    """What there was before or after, as a person reads it.
+
+    >>> words_of({"role": "admin", "shared": False, "columns": {"zone": "site.zone"}})
+    'role admin, shared false, columns {"zone": "site.zone"}'
+    """
+    if not isinstance(value, dict):
+        return as_text(value)
+    return ", ".join(f"{name} {as_text(each) or '(none)'}" for name, each in value.items())
 
 
 ROUTES = (

@@ -19,6 +19,7 @@ from bridge.domain.version_difference import (
 MOST_ROWS: Final = 100
 _LONGEST_VALUE = 2000
 _LONGEST_LABEL = 60
+_TEXTS = ("text", "name", "description")
 _LABELS = ("id", "name", "text", "description")
 
 
@@ -57,7 +58,19 @@ def _element(each: ElementDifference, above: str) -> Iterator[DifferenceRow]:
         places = f"from place {(each.place_before or 0) + 1} to {(each.place_after or 0) + 1}"
         yield DifferenceRow(label, "moved", (TextPart("same", places),))
     else:
-        yield DifferenceRow(label, each.kind, _parts(each.kind, each.before, each.after))
+        yield DifferenceRow(label, each.kind, _parts(each.kind, _words_of(each.before), _words_of(each.after)))
+
+
+def _words_of(element: Any) -> Any:
+    """An element that came or went as words, its own text first; as it is where it is no object, or one with others
+    inside.
+    """
+    if not isinstance(element, dict) or any(isinstance(value, dict | list) for value in element.values()):
+        return element
+    own = [name for name in _TEXTS if isinstance(element.get(name), str) and element[name]]
+    others = [name for name in element if name not in own and name != "id" and element[name] is not None]
+    words = [element[name] for name in own] + [f"{name} {plain_text(element[name])}" for name in others]
+    return " · ".join(words) or element
 
 
 def _name(each: ElementDifference) -> str:

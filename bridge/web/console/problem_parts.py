@@ -46,6 +46,7 @@ _TABLES: Final = (
 )
 _PROBLEMS: Final = frozenset({"parentProblem", "underlyingProblem"})
 _QUIET: Final = frozenset({"@type", "@baseType", "@schemaLocation", "@referredType", "href"})
+_OWN: Final = ("", "text", "name")
 _MOST_ELEMENTS: Final = 200
 
 
@@ -57,17 +58,28 @@ class BodyElement(Struct, frozen=True):
     words: tuple[tuple[str, str], ...]
 
     @property
+    def text(self) -> str:
+        """What it says, or what it is called; "" where it has neither."""
+        return next((text for name, text in self.words if name in _OWN), "")
+
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        """Its other attributes."""
+        return [(name, text) for name, text in self.words if name not in _OWN or text != self.text]
+
+    @property
     def is_problem(self) -> bool:
         """Is it a service problem of the same source?"""
         return self.kind in _PROBLEMS and self.id != ""
 
 
 class BodyTable(Struct, frozen=True):
-    """What is listed under a heading; `more`: elements that are not shown."""
+    """What is listed under a heading; `more`: elements that are not shown. `mixed`: of several attributes."""
 
     heading: str
     elements: tuple[BodyElement, ...]
     more: int
+    mixed: bool
 
 
 def facts_of(body: dict[str, Any]) -> list[tuple[str, str]]:
@@ -82,7 +94,7 @@ def tables_of(body: dict[str, Any]) -> list[BodyTable]:
         elements = [_element(name, each) for name in names for each in _list(body.get(name))]
         if elements:
             more = max(0, len(elements) - _MOST_ELEMENTS)
-            tables.append(BodyTable(heading, tuple(elements[:_MOST_ELEMENTS]), more))
+            tables.append(BodyTable(heading, tuple(elements[:_MOST_ELEMENTS]), more, len(names) > 1))
     return tables
 
 

@@ -33,6 +33,7 @@ from bridge.storage import problem_list, saved_view
 from bridge.storage.list_order import CursorError
 from bridge.storage.saved_view import LONGEST_NAME
 from bridge.web.console.ask import who_of
+from bridge.web.console.attention import AttentionLine
 from bridge.web.console.exports import ExportSlots
 from bridge.web.console.live_part import LIVE_HEADER, LivePart, LiveParts, digest_of
 from bridge.web.console.problem_counts import FACETS, Numbers, ProblemCounts, has_numbers, numbers, total
@@ -117,6 +118,7 @@ class ProblemListPages:
     """The two routes, and what all their requests share."""
 
     counts: ProblemCounts = field(default_factory=ProblemCounts)
+    attention: AttentionLine = field(default_factory=AttentionLine)
     _exports: ExportSlots = field(default_factory=ExportSlots)
     _parts: LiveParts = field(default_factory=LiveParts)
     _extra: Sequence[str] = ()
@@ -172,6 +174,7 @@ class ProblemListPages:
         """Read the list, as its template shows it: nothing in it depends on who asks."""
         counted = numbers(await self.counts.facets(visit), query) if has_numbers(query) else None
         about = None if counted is None else total(counted, query)
+        attention = await self.attention.read(visit)
         async with visit.reading() as connection:
             sources = await problem_list.all_sources(connection)
             try:
@@ -181,6 +184,7 @@ class ProblemListPages:
                 raise Refusal(400, "bad_parameter", message) from error
         return {
             "query": query,
+            "attention": attention,
             "rows": page.rows,
             "heads": [_head(column, query) for column in query.col],
             "counted": page.counted if about is None else about,

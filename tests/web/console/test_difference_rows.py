@@ -24,9 +24,20 @@ def test_objects_and_elements_are_followed_to_what_differs_inside() -> None:
     before = {"place": {"name": "A"}, "note": [{"id": "7", "text": "one two"}, {"text": "x"}]}
     after = {"place": {"name": "B"}, "note": [{"id": "7", "text": "one three"}]}
     assert lines(before, after) == [
-        ("note x", "removed", 'r:{"text": "x"}'),
+        ("note x", "removed", "r:x"),
         ("note 7.text", "changed", "s:one |r:two|a:three"),
         ("place.name", "changed", "r:A|a:B"),
+    ]
+
+
+def test_an_element_that_came_is_written_as_words() -> None:
+    note = read_exact('{"id": "7", "date": "2026-11-30", "text": "splice opened", "author": "anna", "order": 1.10}')
+    party = {"id": "P1", "name": "Rail", "role": "Customer", "contact": None}
+    nested = {"id": "N1", "place": {"name": "A"}}
+    assert lines({"note": [], "party": [], "node": []}, {"note": [note], "party": [party], "node": [nested]}) == [
+        ("node N1", "added", 'a:{"id": "N1", "place": {"name": "A"}}'),
+        ("note 7", "added", "a:splice opened · date 2026-11-30 · author anna · order 1.10"),
+        ("party P1", "added", "a:Rail · role Customer"),
     ]
 
 

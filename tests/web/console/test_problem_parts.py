@@ -27,6 +27,7 @@ def test_elements_are_listed_by_kind_with_their_words() -> None:
         ("1", (("text", "x"), ("author", "anna (7)"))),
         ("", (("", "y"),)),
     ]
+    assert [(each.text, each.facts) for each in tables["Notes"]] == [("x", [("author", "anna (7)")]), ("y", [])]
     assert related_problems(tables_of(body)) == ["5"]
 
 

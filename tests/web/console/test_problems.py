@@ -37,7 +37,8 @@ START = datetime(2026, 6, 1, 12, tzinfo=UTC)
 FINISHED = {"resolved", "closed", "cancelled", "rejected"}
 STATUSES = ["acknowledged", "inProgress", "held", "pending", "resolved", "closed"]
 SOURCES = ["oss", "snow"]
-FORMULAS = ["=1+1", "+1", "-1", "@x", "\t=1", "plain", 'quoted "x", and\nmore', "'=1"]
+FORMULA_STARTS = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
+FORMULAS = ["=1+1", "+1", "-1", "@x", "\t=1", "\n=1", "\uff1d1+1", "plain", 'quoted "x", and\nmore', "'=1"]
 
 
 def made(count: int = 120) -> list[dict[str, Any]]:
@@ -249,7 +250,7 @@ async def test_the_csv_has_the_columns_that_are_shown_and_no_formula(filled: str
         it = read[row["id"]]
         assert list(it) == ["id", "priority", "updated_at", "description"]
         text = row["description"]
-        assert it["description"] == (f"'{text}" if text[0] in "=+-@\t\r" else text)
+        assert it["description"] == (f"'{text}" if text[0] in FORMULA_STARTS else text)
         assert it["priority"] == ("" if row["priority"] is None else str(row["priority"]))
         assert it["updated_at"] == ("" if row["updated_at"] is None else row["updated_at"].isoformat())
 
@@ -272,7 +273,7 @@ async def test_columns_of_a_source_s_own_are_shown_and_written_as_others(filled:
         for row in await facts(filled):
             key, of_oss = f"{row['source']}/{row['id']}", row["source"] == "oss"
             text = row["description"] if of_oss else ""
-            assert found[key]["extra.remark"] == (f"'{text}" if text[:1] in set("=+-@\t\r") else text)
+            assert found[key]["extra.remark"] == (f"'{text}" if text[:1] in set(FORMULA_STARTS) else text)
             assert found[key]["extra.rank"] == (str(row["priority"] or "") if of_oss else "")
             assert page.rows[key]["extra.remark"] == (" ".join(text.split()) or "\N{EN DASH}")
         await connection.fetchval("select bridge.set_extra_columns($1)", "{}")
