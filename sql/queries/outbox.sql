@@ -1,5 +1,6 @@
 -- name: put
 -- What is to be written. A row that is open keeps its place, and says what is missing now; one that waits for no reason of its own is due.
+-- Rows of a link and side are numbered in the order in which they come: notes are copied in the order of their numbers.
 insert into bridge.outbox as o (link_id, rule_id, source_id, side, kind, item, ends_ticket, fields, cause)
 select
     n.link_id,
@@ -13,8 +14,8 @@ select
     n.cause
 from unnest(
     $1::bigint[], $2::smallint[], $3::smallint[], $4::text[], $5::text[], $6::text[], $7::boolean[], $8::jsonb[], $9::jsonb[]
-) as n (link_id, rule_id, source_id, side, kind, item, ends_ticket, fields, cause)
-order by n.link_id, n.side, n.kind, n.item
+) with ordinality as n (link_id, rule_id, source_id, side, kind, item, ends_ticket, fields, cause, place)
+order by n.link_id, n.side, n.kind, n.place
 on conflict (link_id, side, kind, item) where state in ('waiting', 'sending', 'blocked') do update set
 fields = case when o.state = 'sending' then o.fields else excluded.fields end,
 cause = case when o.state = 'sending' then o.cause else excluded.cause end,

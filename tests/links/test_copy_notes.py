@@ -30,3 +30,12 @@ async def test_an_edited_note_is_counted_once_and_its_copy_stays(database: Datab
         await pair.sims[LEFT].patch(left, note=[note | {"text": "solved"}])
         await settle_down(pair)
         assert edits("right") == 2
+
+
+async def test_notes_that_are_read_together_are_copied_in_their_order(database: Database) -> None:
+    texts = [f"step {number}" for number in range(12)]
+    async with linked(database) as (pair, left, right):
+        await pair.sims[LEFT].patch(left, note=[{"author": "Eve", "text": text} for text in texts])
+        for _ in texts:
+            await settle_down(pair, rounds=2)
+        assert pair.notes(RIGHT, right) == texts
