@@ -21,6 +21,7 @@ from bridge.links import operator
 from bridge.links.field_view import field_views
 from bridge.links.plan import RulePlan, plan_rule
 from bridge.links.rule_jobs import kinds_of, run_of
+from bridge.links.take_over import find_left_behind
 from bridge.schedule import now
 from bridge.settings import Settings
 from bridge.settings.preset import preset_names, preset_text
@@ -83,7 +84,9 @@ async def _plan(connection: Connection, settings: Settings, name: str) -> RulePl
     if run is None:
         raise PermanentError(f"links.{name}: its sources have not been read yet; start `tmf656-bridge run` first")
     known = await link_rule.find(connection, name)
-    run.rule_id = known[0].id if known else 0
+    sources = [run.source_ids[side] for side in Side]
+    run.rule_id = next((row.id for row in known if [row.left_source_id, row.right_source_id] == sources), 0)
+    await find_left_behind(connection, run, settings.links)
     return await plan_rule(run, connection, now())
 
 

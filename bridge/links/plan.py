@@ -23,6 +23,7 @@ from bridge.links.counterpart_index import Match
 from bridge.links.duplicates import ending_of_duplicate
 from bridge.links.outcome import decide_pair
 from bridge.links.rule_run import RuleRun, Tickets
+from bridge.links.take_over import links_to_take_over
 from bridge.storage import conflict, link_ticket
 from bridge.storage import link as link_table
 from bridge.storage.database import Connection
@@ -118,8 +119,12 @@ class _Planning:
         ids = {each: [ticket.id for ticket in tickets] if each is side else [] for each in Side}
         found = await link_table.of_tickets(self.connection, self.run.rule_id, ids[Side.LEFT], ids[Side.RIGHT])
         links = await link_table.read(self.connection, found)
+        if self.run.left_behind:
+            known = {row.ticket(side) for row in links.values()}
+            alone = [(side, ticket) for ticket in tickets if ticket.id not in known]
+            links |= await links_to_take_over(self.connection, self.run, alone)
         separated = {row.ticket(side) for row in links.values() if row.state is LinkState.UNLINKED}
-        linked = {row.ticket(side): row for row in links.values() if row.state not in _ALONE}
+        linked = {row.ticket(side): row for row in reversed(links.values()) if row.state not in _ALONE}
         matches = {
             ticket.id: self.run.index.find(side, ticket, self.run.key_of(side, ticket.id))
             for ticket in tickets

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import structlog
+from msgspec.structs import replace
 
 from bridge.domain.link.life import LinkState
 from bridge.domain.link.word_map import Side
@@ -23,6 +24,28 @@ log = structlog.get_logger(__name__)
 
 _MOST_GENERATIONS: Final = 10
 """Keys that are tried: that of a generation may be taken, where a person joined and separated tickets."""
+
+
+async def add_links(connection: Connection, run: RuleRun, links: Sequence[NewLink]) -> dict[str, int]:
+    """Add links and return their numbers by key. A key may be taken by a link of a rule that had the same name: those
+    of the next generations are tried then.
+    """
+    made = await link_table.add(connection, links)
+    for _ in range(_MOST_GENERATIONS):
+        missing = [new for new in links if new.key not in made]
+        taken = await link_table.keys(connection, [new.key for new in missing]) if missing else set()
+        links = [_next_generation(run, new) for new in missing if new.key in taken]
+        if not links:
+            break
+        made |= await link_table.add(connection, links)
+    return made
+
+
+def _next_generation(run: RuleRun, new: NewLink) -> NewLink:
+    side = Side.RIGHT if new.left_id is None else Side.LEFT
+    generation = new.generation + 1
+    ticket_id = new.right_id if side is Side.RIGHT else new.left_id
+    return replace(new, generation=generation, key=run.key_of(side, ticket_id or "", generation))
 
 
 async def renew(connection: Connection, run: RuleRun, ended: Sequence[tuple[LinkRow, Side]]) -> None:

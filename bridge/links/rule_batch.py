@@ -24,7 +24,9 @@ from bridge.links.create import creating
 from bridge.links.decide_link import LinkOutcome
 from bridge.links.duplicates import keep_duplicates
 from bridge.links.outcome import decide_contained, is_same, store_outcomes
+from bridge.links.renew import add_links
 from bridge.links.rule_run import RuleRun, Tickets, Unreadable
+from bridge.links.take_over import take_over
 from bridge.storage import conflict
 from bridge.storage import link as link_table
 from bridge.storage.conflict import NewConflict
@@ -79,6 +81,9 @@ class RuleBatch:
         for side, ticket_id in changed:
             self._each(side, ticket_id, partial(self._put, side, ticket_id))
         await self._load(changed | walked, link_ids)
+        if self.run.left_behind:
+            alone = [(side, ticket) for (side, _), ticket in self._tickets.items() if self._is_alone(side, ticket)]
+            await self._load((), await take_over(self.connection, self.run, alone))
         carried = {key for place, one in self._tickets.items() if place not in self._of_ticket for key in one.keys}
         if carried:
             await self._load((), await link_table.by_key(self.connection, carried))
@@ -128,6 +133,10 @@ class RuleBatch:
         linked = {place for row in new.values() if not self._is_decided(row) for place in row.tickets}
         missing = (wanted | linked) - self._tickets.keys()
         self._tickets |= await self.run.tickets(self.connection, missing, self._unreadable)
+
+    def _is_alone(self, side: Side, ticket: SideTicket) -> bool:
+        place = (side, ticket.id)
+        return place not in self._of_ticket and place not in self._separated
 
     def _is_gone(self, row: LinkRow) -> bool:
         """Were its tickets deleted, and has retention forgotten them? One that cannot be read is there."""
@@ -296,7 +305,7 @@ class RuleBatch:
 
     async def _add(self) -> None:
         """Add new links; what belongs to them follows their numbers."""
-        made = await link_table.add(self.connection, self._added)
+        made = await add_links(self.connection, self.run, self._added)
         rows = await link_table.lock(self.connection, made.values())
         for row in rows.values():
             self._links[row.id] = row

@@ -19,9 +19,10 @@ from bridge.links.decisions import RuleDecisions
 from bridge.links.rule_run import RuleRun
 from bridge.links.rule_series import count_edited, introduce_rule, show_nothing
 from bridge.links.rules import hash_of_settings, rule_of, state_of
+from bridge.links.take_over import find_left_behind
 from bridge.schedule import Job, Wake, every, now, run_job
 from bridge.settings import LinkSettings, Settings
-from bridge.storage import change, conflict, link_audit, link_rule, outbox
+from bridge.storage import change, conflict, link_audit, link_move, link_rule, outbox
 from bridge.storage import link as link_table
 from bridge.storage import source as source_table
 from bridge.storage.database import Connection, Database
@@ -80,10 +81,17 @@ class RuleJobs:
                 if run is None:
                     log.warning("rule waits for its sources", rule=name, left=rule.left, right=rule.right)
                     continue
+                sources = run.source_ids[Side.LEFT], run.source_ids[Side.RIGHT]
+                if former := await link_move.retire(connection, name, sources):
+                    log.warning(
+                        "rule joins other sources than before; its links stay with the former one",
+                        rule=name,
+                        former=former,
+                    )
                 rule_id = await link_rule.ensure(
                     connection,
                     name,
-                    (run.source_ids[Side.LEFT], run.source_ids[Side.RIGHT]),
+                    sources,
                     state=state_of(rule),
                     settings=rule.describe(),
                     settings_hash=hash_of_settings(rule),
@@ -91,6 +99,8 @@ class RuleJobs:
                 run.rule_id = rule_id
                 runs.append(run)
             await link_rule.mark_gone(connection, list(settings.links))
+            for run in runs:
+                await find_left_behind(connection, run, settings.links)
         return runs
 
     async def _run_rules(self) -> None:

@@ -18,6 +18,7 @@ from bridge.links.tickets import ticket_of_row, value_since
 from bridge.storage import link_ticket
 from bridge.storage.database import Connection
 from bridge.storage.link import LinkRow
+from bridge.storage.link_move import LeftBehind
 from bridge.storage.link_ticket import TicketRow
 
 log = structlog.get_logger(__name__)
@@ -29,12 +30,15 @@ Unreadable = dict[tuple[Side, str], str]
 
 @dataclass(slots=True)
 class RuleRun:
-    """One rule on one database. `kinds`: of the systems on both sides. `endings`: how their tickets are ended."""
+    """One rule on one database. `kinds`: of the systems on both sides. `endings`: how their tickets are ended.
+    `left_behind`: rules that are gone and whose links this one takes over (`bridge.links.take_over`).
+    """
 
     rule: LinkRule
     rule_id: int
     source_ids: Mapping[Side, int]
     kinds: Mapping[Side, str]
+    left_behind: LeftBehind = field(default_factory=dict)
     index: CounterpartIndex = field(init=False)
     endings: Mapping[Side, Ending] = field(init=False)
 

@@ -140,6 +140,12 @@ async def of_tickets(
     return [row["id"] for row in rows]
 
 
+async def keys(connection: Connection, wanted: Iterable[str]) -> set[str]:
+    """Return those of these keys that a link has."""
+    rows = await connection.fetch(queries("link")["keys"], sorted(set(wanted)))
+    return {row["key"] for row in rows}
+
+
 async def by_key(connection: Connection, keys: Iterable[str]) -> list[int]:
     """Return the links with one of these keys."""
     return [row["id"] for row in await connection.fetch(queries("link")["by_key"], sorted(keys))]

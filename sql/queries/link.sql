@@ -66,6 +66,12 @@ from bridge.link as l
 where l.key = any($1::text[])
 order by l.id;
 
+-- name: keys
+select l.key
+from bridge.link as l
+where l.key = any($1::text[])
+order by l.key;
+
 -- name: find
 -- Links that a person names: by number, key, or either ticket; of one rule, or of all ($2 null).
 select l.id

@@ -1,6 +1,6 @@
 -- name: ensure
 -- Insert or update a rule. A state set by a person (paused) or by the circuit breaker (held) stays; a rule that was gone begins as configured.
--- Other settings, or other sources, start a new walk over all tickets.
+-- Other settings, or other sources, start a new walk over all tickets; so does a rule that comes back, whose links another one may have.
 insert into bridge.link_rule as r (name, left_source_id, right_source_id, state, settings, settings_hash)
 values ($1, $2, $3, $4, $5, $6)
 on conflict (name) do update set
@@ -9,9 +9,9 @@ right_source_id = excluded.right_source_id,
 state_reason = case when r.state in ('paused', 'held') then r.state_reason end,
 state_since = case when r.state in ('paused', 'held', excluded.state) then r.state_since else now() end,
 state = case when r.state in ('paused', 'held') then r.state else excluded.state end,
-walked_source_id = case when r.settings_hash = excluded.settings_hash then r.walked_source_id else 0 end,
-walked_id = case when r.settings_hash = excluded.settings_hash then r.walked_id else '' end,
-walked_at = case when r.settings_hash = excluded.settings_hash then r.walked_at end,
+walked_source_id = case when r.settings_hash = excluded.settings_hash and r.state <> 'gone' then r.walked_source_id else 0 end,
+walked_id = case when r.settings_hash = excluded.settings_hash and r.state <> 'gone' then r.walked_id else '' end,
+walked_at = case when r.settings_hash = excluded.settings_hash and r.state <> 'gone' then r.walked_at end,
 settings = excluded.settings,
 settings_hash = excluded.settings_hash
 returning r.id;
