@@ -1,29 +1,25 @@
 """`links`: what rules would do, what links are like, and what people do about them."""
 
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal
 
 import typer
 from msgspec.structs import asdict
 from rich.console import Console
 
-from bridge.bootstrap import ensure_schema, open_database
 from bridge.cli import links_output
 from bridge.cli.audited import entry, who
 from bridge.cli.examples import examples
+from bridge.cli.in_transaction import in_transaction
 from bridge.cli.links_audit import compare
-from bridge.cli.options import Config, Json, on_loop, require_data, settings_for
+from bridge.cli.links_plan import plan
+from bridge.cli.options import Config, Json, settings_for
 from bridge.cli.terminal import json_text, safe_line
 from bridge.domain.link.life import LinkState
 from bridge.domain.link.word_map import Side
 from bridge.errors import PermanentError
 from bridge.links import operator
 from bridge.links.field_view import field_views
-from bridge.links.plan import RulePlan, plan_rule
 from bridge.links.rule_jobs import kinds_of, run_of
-from bridge.links.take_over import find_left_behind
-from bridge.schedule import now
-from bridge.settings import Settings
 from bridge.settings.preset import preset_names, preset_text
 from bridge.storage import audit, conflict, link_rule, outbox
 from bridge.storage import link as link_table
@@ -35,11 +31,6 @@ app = typer.Typer(
     "Rules stand in the configuration, `[links.NAME]`; `run` carries them out, and the other commands steer it.",
     no_args_is_help=True,
 )
-SOMETHING_TO_DO = 3
-"""Exit status of `plan`."""
-
-T = TypeVar("T")
-
 RuleOption = Annotated[str | None, typer.Option("--rule", metavar="RULE", help="Only links of this rule.")]
 LinkArgument = Annotated[
     str, typer.Argument(metavar="LINK", help="Number as `list` shows it, key, or id of either ticket.")
@@ -48,48 +39,7 @@ RuleArgument = Annotated[str, typer.Argument(metavar="RULE", help="Name of a rul
 Limit = Annotated[int, typer.Option("--limit", min=1, help="At most so many.")]
 
 
-@app.command(epilog=examples("links plan"))
-def plan(
-    rule: Annotated[str | None, typer.Argument(metavar="[RULE]", help="Name of a rule; without it all.")] = None,
-    config: Config = None,
-    as_json: Json = False,
-) -> None:
-    """Show what rules would match, create and write now, and why. Nothing is written or sent.
-
-    Also a comparison of two sources that are only read: `mode = "plan"`. Exit status 3 when there is anything to do.
-    """
-    settings = settings_for(config, quiet=True)
-    names = [rule] if rule is not None else list(settings.links)
-    if rule is not None and rule not in settings.links:
-        known = ", ".join(sorted(settings.links)) or "none configured"
-        raise PermanentError(f"no rule {rule!r} in the configuration (there are: {known})")
-
-    async def planned(connection: Connection) -> list[RulePlan]:
-        return [await _plan(connection, settings, name) for name in names]
-
-    plans = _with_connection(settings, planned)
-    if as_json:
-        typer.echo(json_text([each.as_json() for each in plans]))
-    else:
-        for each in plans:
-            links_output.print_plan(each)
-        if not plans:
-            typer.echo("no rule configured: write [links.NAME]; `tmf656-bridge links preset` shows where to begin")
-    if any(each.steps for each in plans):
-        raise typer.Exit(SOMETHING_TO_DO)
-
-
-async def _plan(connection: Connection, settings: Settings, name: str) -> RulePlan:
-    run = await run_of(connection, name, settings.links[name], kinds_of(settings))
-    if run is None:
-        raise PermanentError(f"links.{name}: its sources have not been read yet; start `tmf656-bridge run` first")
-    known = await link_rule.find(connection, name)
-    sources = [run.source_ids[side] for side in Side]
-    run.rule_id = next((row.id for row in known if [row.left_source_id, row.right_source_id] == sources), 0)
-    await find_left_behind(connection, run, settings.links)
-    return await plan_rule(run, connection, now())
-
-
+app.command("plan", epilog=examples("links plan"))(plan)
 app.command("audit", epilog=examples("links audit"))(compare)
 
 
@@ -118,7 +68,7 @@ def list_(
         )
         return rules, rows
 
-    rules, rows = _with_connection(settings_for(config, quiet=True), found)
+    rules, rows = in_transaction(settings_for(config, quiet=True), found)
     if as_json:
         typer.echo(json_text({"rules": rules, "links": rows}))
         return
@@ -152,7 +102,7 @@ def show(link: LinkArgument, config: Config = None, rule: RuleOption = None, as_
             "conflicts": [{name: getattr(one, name) for name in one.__struct_fields__} for one in kept],
         }
 
-    shown = _with_connection(settings, found)
+    shown = in_transaction(settings, found)
     if as_json:
         typer.echo(json_text(shown))
     else:
@@ -172,7 +122,7 @@ def conflicts(
     async def found(connection: Connection) -> list[dict[str, Any]]:
         return await conflict.listed(connection, rule=rule, settled=settled, limit=limit)
 
-    rows = _with_connection(settings_for(config, quiet=True), found)
+    rows = in_transaction(settings_for(config, quiet=True), found)
     if as_json:
         typer.echo(json_text(rows))
     elif not rows:
@@ -199,7 +149,7 @@ def resolve(
         await operator.resolve(connection, row, field, choices[choice], by=who())
         await audit.record(connection, entry("links.resolve", f"link {row.id} {field}", after={"choice": choice}))
 
-    _with_connection(settings_for(config, quiet=True), chosen)
+    in_transaction(settings_for(config, quiet=True), chosen)
     typer.echo(f"{safe_line(link)} {safe_line(field)}: {choice}")
 
 
@@ -221,7 +171,7 @@ def pause(
 
     if (rule is None) is not every:
         raise typer.BadParameter("name a rule, or give --all", param_hint="RULE")
-    _say(_with_connection(settings_for(config, quiet=True), paused), "paused", "it does not run")
+    _say(in_transaction(settings_for(config, quiet=True), paused), "paused", "it does not run")
 
 
 @app.command(epilog=examples("links resume"))
@@ -231,7 +181,7 @@ def resume(rule: RuleArgument, config: Config = None) -> None:
     async def resumed(connection: Connection) -> list[str]:
         return await _done(connection, "links.resume", rule) if await operator.resume(connection, rule) else []
 
-    _say(_with_connection(settings_for(config, quiet=True), resumed), "goes on", "it is not paused")
+    _say(in_transaction(settings_for(config, quiet=True), resumed), "goes on", "it is not paused")
 
 
 @app.command(epilog=examples("links release"))
@@ -241,7 +191,7 @@ def release(rule: RuleArgument, config: Config = None) -> None:
     async def released(connection: Connection) -> list[str]:
         return await _done(connection, "links.release", rule) if await operator.release(connection, rule) else []
 
-    _say(_with_connection(settings_for(config, quiet=True), released), "goes on", "it is not held")
+    _say(in_transaction(settings_for(config, quiet=True), released), "goes on", "it is not held")
 
 
 @app.command(epilog=examples("links retry"))
@@ -250,8 +200,12 @@ def retry(
     config: Config = None,
     rule: RuleOption = None,
     error: Annotated[str, typer.Option("--error", help="With --rule: only what has this in its error.")] = "",
+    state: Annotated[
+        Literal["blocked"], typer.Option("--state", help="What is tried again; there is nothing but blocked.")
+    ] = "blocked",
 ) -> None:
     """Try again what is blocked."""
+    del state  # it says what is done anyhow
     if not links and rule is None:
         raise typer.BadParameter("name links, or give --rule", param_hint="LINK")
 
@@ -267,7 +221,7 @@ def retry(
             await audit.record(connection, entry("links.retry", f"link {number}"))
         return len(done)
 
-    typer.echo(f"{_with_connection(settings_for(config, quiet=True), tried)} tried again")
+    typer.echo(f"{in_transaction(settings_for(config, quiet=True), tried)} tried again")
 
 
 @app.command(epilog=examples("links ignore"))
@@ -294,7 +248,7 @@ def ignore(
         await audit.record(connection, entry("links.ignore", f"link {row.id}", after={"unsettled": True}))
         return row.id
 
-    typer.echo(f"link {_with_connection(settings_for(config, quiet=True), given_up)}: its write is given up")
+    typer.echo(f"link {in_transaction(settings_for(config, quiet=True), given_up)}: its write is given up")
 
 
 @app.command(epilog=examples("links unlink"))
@@ -311,7 +265,7 @@ def _separate(config: Any, link: str, rule: str | None, why: str) -> None:
         await audit.record(connection, entry(action, f"link {row.id}"))
         return row.id
 
-    typer.echo(f"link {_with_connection(settings_for(config, quiet=True), separated)}: {why}")
+    typer.echo(f"link {in_transaction(settings_for(config, quiet=True), separated)}: {why}")
 
 
 @app.command("link", epilog=examples("links link"))
@@ -329,7 +283,7 @@ def join(
         await audit.record(connection, entry("links.link", f"link {number}", after=after))
         return number
 
-    typer.echo(f"link {_with_connection(settings_for(config, quiet=True), joined)}: joined")
+    typer.echo(f"link {in_transaction(settings_for(config, quiet=True), joined)}: joined")
 
 
 @app.command(epilog=examples("links preset"))
@@ -354,16 +308,3 @@ def _say(names: list[str], done: str, otherwise: str) -> None:
         typer.echo(f"{safe_line(name)}: {done}")
     if not names:
         raise PermanentError(f"nothing to do: {otherwise}; see `tmf656-bridge links list`")
-
-
-def _with_connection(settings: Settings, work: Callable[[Connection], Awaitable[T]]) -> T:
-    """Run `work` in one transaction on the configured database."""
-    require_data(settings)
-
-    async def run() -> T:
-        async with open_database(settings, join=True, wait=False) as place:
-            await ensure_schema(place)
-            async with place.database.transaction() as connection:
-                return await work(connection)
-
-    return on_loop(run)

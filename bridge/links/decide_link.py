@@ -19,6 +19,7 @@ from bridge.domain.link.merge import LinkMerge, Since, merge
 from bridge.domain.link.rule import LinkRule, OnDelete
 from bridge.domain.link.side_ticket import SideTicket
 from bridge.domain.link.word_map import Side
+from bridge.domain.status import Status
 from bridge.storage.conflict import POLICY, NewConflict
 from bridge.storage.link import LinkRow
 from bridge.storage.outbox import Wanted, WriteKind
@@ -150,12 +151,15 @@ def _reopened(
     found: LinkMerge,
     endings: Mapping[Side, Ending],
 ) -> Side | None:
-    """The side whose ticket was reopened, where the other one would have to be, and may stay as it is instead."""
+    """The side whose ticket was reopened, where the other one would have to be, and may stay as it is instead. One that
+    is resolved, and not closed yet, is reopened by anybody.
+    """
     for side, ending in endings.items():
         moved, known = endings.get(side.other), base.get(ending.field)
         if moved is None or known is None or ending.field not in found.writes[side] or ending.field in found.conflicts:
             continue
-        had_ended = known[0 if side is Side.RIGHT else 1] in moved.words and pair[side].ended
+        stays = pair[side].ended and pair[side].status != Status.RESOLVED
+        had_ended = known[0 if side is Side.RIGHT else 1] in moved.words and stays
         if had_ended and rule.wants_counterpart(side.other, pair[side.other]):
             return side.other
     return None

@@ -92,7 +92,7 @@ class RuleBatch:
         for key, match in matches.items():
             self._each(*key, partial(self._begin, *key, match))
         for row in map(self._links.get, link_ids):
-            if row is not None and row.state is LinkState.WANTED and self._is_gone(row):
+            if row is not None and row.state in SINGLE and self._is_gone(row):
                 self._forget(row)
         await self._add()
         await self._decide_pairs()

@@ -145,20 +145,30 @@ order by l.unsure_until nulls first, l.id
 limit $5;
 
 -- name: pruned
--- Links of a rule, of whose tickets one was decided on before and is not known any more: it was deleted, and retention has forgotten it.
+-- Links of a rule, of whose tickets one is not known any more: it was deleted, and retention has forgotten it. Of two tickets, it must have been
+-- decided on before: a counterpart that was made a moment ago is not known yet.
 select l.id
 from bridge.link as l
 where
-    l.rule_id = $1 and l.state in ('linked', 'ended') and l.intent is null
-    and l.left_revision is not null and l.right_revision is not null
+    l.rule_id = $1 and l.intent is null
     and (
-        not exists (
-            select from bridge.service_problem as p
-            where p.source_id = $2 and p.id = l.left_id
+        (l.state in ('linked', 'ended') and l.left_revision is not null and l.right_revision is not null)
+        or (l.state in ('creating', 'blocked') and (l.left_id is null or l.right_id is null))
+    )
+    and (
+        (
+            l.left_id is not null
+            and not exists (
+                select from bridge.service_problem as p
+                where p.source_id = $2 and p.id = l.left_id
+            )
         )
-        or not exists (
-            select from bridge.service_problem as p
-            where p.source_id = $3 and p.id = l.right_id
+        or (
+            l.right_id is not null
+            and not exists (
+                select from bridge.service_problem as p
+                where p.source_id = $3 and p.id = l.right_id
+            )
         )
     )
 order by l.id

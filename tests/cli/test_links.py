@@ -75,9 +75,11 @@ async def test_a_plan_comes_first_and_people_steer_what_follows(
         status = await anyio.to_thread.run_sync(main, ["links", *arguments, "--config", str(config)])
         return Shown(status, *capsys.readouterr())
 
-    planned = await links("plan", "one", "--json")
+    planned = await links("plan", "one", "--json", "--write", str(tmp_path / "plan.json"))
     assert planned.status == 3, planned.err
     [plan] = orjson.loads(planned.out)
+    assert [plan] == orjson.loads((tmp_path / "plan.json").read_bytes())
+    assert "cannot be written" in (await links("plan", "one", "--write", str(tmp_path / "no" / "plan.json"))).err
     assert [(step["action"], step["left"], step["right"]) for step in plan["steps"]] == [("match", "1", "R1")]
     decider = rig.decider((await rig.jobs().register())[0])
     await decider.run_once()

@@ -94,6 +94,18 @@ async def test_a_reopened_ticket_gets_a_follow_up_and_the_ended_one_stays(rig: R
     assert [(write.kind, write.side) for write in await rig.open_writes()] == [(WriteKind.CREATE, Side.RIGHT)]
 
 
+async def test_a_counterpart_that_is_only_resolved_is_reopened_and_gets_no_follow_up(rig: RuleRig) -> None:
+    decider = await linked(rig, reopen="follow_up")
+    await rig.say(Side.RIGHT, problem("R1", status="resolved"))
+    await rig.say(Side.LEFT, problem(1, status="resolved", externalId="R1"))
+    await decider.run_once()
+    await rig.say(Side.LEFT, problem(1, status="inProgress", externalId="R1"))
+    await decider.run_once()
+    assert await shown(rig) == [("linked", "1", "R1")]
+    [write] = await rig.open_writes()
+    assert (write.side, write.fields["status"]["to"]) == (Side.RIGHT, "inProgress")
+
+
 async def test_a_ticket_reopened_where_no_counterpart_may_be_made_is_reopened_on_the_other_side(rig: RuleRig) -> None:
     decider = await linked(rig, reopen="follow_up", create="right")
     await rig.say(Side.RIGHT, problem("R1", status="closed"))
@@ -166,6 +178,21 @@ async def test_a_ticket_that_retention_has_forgotten_wants_no_counterpart(rig: R
         await connection.execute("delete from bridge.service_problem where id = '1'")
     await decider.run_once()
     assert await shown(rig) == [("wanted", "2", None)]
+
+
+@pytest.mark.parametrize("state", ["creating", "blocked"])
+async def test_a_counterpart_of_a_forgotten_ticket_is_not_waited_for(rig: RuleRig, state: str) -> None:
+    """Its row of the outbox is over, so nothing else would end the link."""
+    decider = await rig.start()
+    await rig.say(Side.LEFT, problem(1), problem(2))
+    await decider.run_once()
+    async with rig.database.transaction() as connection:
+        await connection.execute("delete from bridge.service_problem where id = '1'")
+        await connection.execute("update bridge.outbox set state = 'dropped'")
+        await connection.execute("update bridge.link set state = $1", state)
+        await connection.execute("update bridge.link_rule set committed = '99999999'")
+    await decider.run_once()
+    assert await shown(rig) == [(state, "2", None)]
 
 
 async def test_a_system_that_lost_its_tickets_holds_the_rule(rig: RuleRig, monkeypatch: pytest.MonkeyPatch) -> None:
