@@ -4,6 +4,7 @@ A change is three requests: the form, a review that says what would change and h
 a reason. The save carries the revision that its page was made from: with another one since it is answered 409.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import anyio
@@ -16,14 +17,23 @@ from bridge.sources.connection_check import ConnectionFinding, check_connection
 from bridge.storage import audit, setting
 from bridge.storage.audit import AuditEntry
 from bridge.storage.database import Connection
-from bridge.storage.setting import RevisionConflictError
+from bridge.storage.setting import RevisionConflictError, SettingRevision
 from bridge.web.console.ask import audit_entry, who_of
 from bridge.web.console.route import ConsoleRoute
-from bridge.web.console.setting_edit import EditReview, SettingsEdit, is_address, is_guarded, read_edit, review
+from bridge.web.console.setting_edit import (
+    EditReview,
+    SettingsEdit,
+    is_address,
+    is_guarded,
+    read_edit,
+    review,
+    untouched,
+)
 from bridge.web.console.visit import Visit
 from bridge.web.refusal import Refusal
 
 _HISTORY: Final = 20
+_SINCE: Final = 100
 _LONGEST_REASON: Final = 500
 _testing = anyio.Lock()
 """One try of a connection at a time."""
@@ -72,9 +82,17 @@ def _blocks(layers: LayeredSettings, rows: list[SettingRow]) -> list[dict[str, A
 
 
 async def _review(visit: Visit) -> web.StreamResponse:
+    """Review a form; where somebody else saved after its page was loaded, what they did, and what this form changed."""
+    edit = read_edit(visit.form)
     async with visit.reading() as connection:
         layers = layers_of(visit, await setting.current(connection))
-    return _reviewed(visit, layers, read_edit(visit.form))
+        base = _number(visit.field("revision")) if "revision" in visit.form else layers.overlay.revision
+        if base == layers.overlay.revision:
+            return _reviewed(visit, layers, edit)
+        values, _ = await setting.values_at(connection, base)
+        since = await _since(connection, base)
+    edit.leave_out(untouched(edit, values, layers.base))
+    return _conflict_page(visit, layers, edit, since, reason="")
 
 
 async def _restore(visit: Visit) -> web.StreamResponse:
@@ -153,10 +171,20 @@ def _refused(visit: Visit, found: EditReview, base: int, edit: SettingsEdit, rea
 async def _conflict(visit: Visit, base: int, edit: SettingsEdit, reason: str) -> web.Response:
     """Show what somebody else changed meanwhile, and this edit on top of it, to be confirmed again."""
     async with visit.reading() as connection:
-        overlay = await setting.current(connection)
-        since = [each for each in await setting.history(connection, before=2**62, limit=100) if each.id > base]
-    found = review(layers_of(visit, overlay), edit)
-    values = _review_values(found, overlay.revision, edit, reason) | {"since": since}
+        layers = layers_of(visit, await setting.current(connection))
+        since = await _since(connection, base)
+    return _conflict_page(visit, layers, edit, since, reason)
+
+
+async def _since(connection: Connection, base: int) -> list[SettingRevision]:
+    return [each for each in await setting.history(connection, before=2**62, limit=_SINCE) if each.id > base]
+
+
+def _conflict_page(
+    visit: Visit, layers: LayeredSettings, edit: SettingsEdit, since: Sequence[SettingRevision], reason: str
+) -> web.Response:
+    found = review(layers, edit)
+    values = _review_values(found, layers.overlay.revision, edit, reason) | {"since": since}
     return visit.page("configuration_review.html", status=409, **values)
 
 

@@ -4,7 +4,7 @@ Fields: `set:KEY` with a value as text, `reset:KEY`, `secret:KEY`, and `sealed:K
 encrypted, so that no page ever holds it again. The block of a source has plain names and a field `source`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -39,6 +39,11 @@ class SettingsEdit:
     def keys(self) -> list[str]:
         """Every key it is about."""
         return sorted(self.values.keys() | self.resets | self.secrets.keys() | self.sealed.keys())
+
+    def leave_out(self, keys: Iterable[str]) -> None:
+        """Ask for these values no longer."""
+        for key in keys:
+            del self.values[key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,17 @@ def is_address(key: str) -> bool:
     return key.startswith("sources.") and key.rpartition(".")[2] in _ADDRESSES
 
 
+def untouched(edit: SettingsEdit, then: Mapping[str, Any], base: Settings) -> list[str]:
+    """Return the keys whose values the form has as its page had them: a form sends all of its fields, also those that
+    nobody changed. `then`: what was set here when the page was loaded, `base`: what holds where nothing is.
+    """
+    return [
+        key
+        for key, value in edit.values.items()
+        if as_text(value) == as_text(then[key] if key in then else _value_or_none(base, key))
+    ]
+
+
 def read_edit(form: Mapping[str, Sequence[str]]) -> SettingsEdit:
     """Read the fields of a form; empty secrets mean no change."""
     edit = SettingsEdit(short=_last(form, "short") == "yes", typed_source=_last(form, "typed_source").strip())
@@ -86,24 +102,28 @@ def read_edit(form: Mapping[str, Sequence[str]]) -> SettingsEdit:
         text = _last(form, name)
         if not colon or not key:
             continue
-        if kind == "set":
+        if kind == "set" and not (text and is_secret(key)):
             edit.values[key] = from_text(text)
+        elif kind in ("set", "secret") and text:
+            edit.secrets[key] = text
         elif kind == "reset":
             edit.resets.add(key)
-        elif kind == "secret" and text:
-            edit.secrets[key] = text
         elif kind == "sealed":
             edit.sealed[key] = text
     source = _last(form, "source").strip()
     if source:
-        for name in BLOCK:
-            if name in form:
-                edit.values[f"sources.{source}.{name}"] = from_text(_last(form, name))
-        if _last(form, "password"):
-            edit.secrets[f"sources.{source}.password"] = _last(form, "password")
-        if _last(form, "clear_password") == "yes":
-            edit.values[f"sources.{source}.password"] = ""
+        _read_block(edit, form, source)
     return edit
+
+
+def _read_block(edit: SettingsEdit, form: Mapping[str, Sequence[str]], source: str) -> None:
+    for name in BLOCK:
+        if name in form:
+            edit.values[f"sources.{source}.{name}"] = from_text(_last(form, name))
+    if _last(form, "password"):
+        edit.secrets[f"sources.{source}.password"] = _last(form, "password")
+    if _last(form, "clear_password") == "yes":
+        edit.values[f"sources.{source}.password"] = ""
 
 
 def review(layers: LayeredSettings, edit: SettingsEdit) -> EditReview:

@@ -138,6 +138,30 @@ async def test_two_editors_one_is_told_what_the_other_did(page: Any, database: A
     assert await overlay(database) == {"log.level": "debug"}
 
 
+async def test_a_form_that_is_older_than_a_save_changes_only_what_its_sender_changed(page: Any, database: Any) -> None:
+    whole = {"source": "noc", "url": URL, "username": "me", "revision": "0"}
+    first = await reviewed(page, **whole, enabled="true", poll_interval_seconds="30")
+    assert (await saved(page, first, "slow server")).status == 303
+    second = await reviewed(page, **whole, enabled="false", poll_interval_seconds="60")
+    assert (second.status, list(second.rows)) == (409, ["sources.noc.enabled"])
+    assert "Somebody else has changed the configuration" in second.text
+    assert "slow server" in second.text
+    assert (await saved(page, second, "maintenance")).status == 303
+    assert await overlay(database) == {"sources.noc.poll_interval_seconds": 30, "sources.noc.enabled": False}
+    third = await reviewed(page, **whole, enabled="true", poll_interval_seconds="60")
+    assert (third.status, third.rows) == (409, {})
+    assert "Nothing would change" in third.text
+
+
+async def test_a_secret_that_is_sent_as_a_value_is_encrypted_all_the_same(page: Any, database: Any) -> None:
+    review = await reviewed(page, **{"set__sources.noc.password": "an0ther-pass"})
+    assert "an0ther-pass" not in review.text
+    assert (await saved(page, review)).status == 303
+    async with database.connection() as connection:
+        entry = (await setting.current(connection)).entries["sources.noc.password"]
+    assert (entry.value, entry.sealed is None) == (None, False)
+
+
 async def test_a_password_is_encrypted_before_it_is_saved_and_never_shown(page: Any, database: Any) -> None:
     secret = "n3w-c4nary-secret"
     review = await reviewed(page, source="noc", password=secret)
