@@ -15,6 +15,7 @@ from bridge.settings.values import (
     Columns,
     Headers,
     Instant,
+    LoginName,
     Networks,
     NumberAsText,
     OptionalFile,
@@ -74,7 +75,7 @@ class TlsSettings(Section):
 class AuthorisationSettings(Section):
     """How we log in: HTTP basic, a bearer token, or OAuth2 client credentials; one of them at most."""
 
-    username: str = ""
+    username: LoginName = ""
     """for HTTP basic, with password"""
     password: SecretStr = SecretStr("")
     """text, for HTTP basic, with username; or password_file"""
@@ -98,7 +99,7 @@ class CallbackSettings(Section):
 
     callback_secret: CallbackSecret = SecretStr("")
     """part of the callback URL; empty: made once and kept in the database"""
-    callback_username: str = ""
+    callback_username: LoginName = ""
     """HTTP basic demanded of the source when it calls, with callback_password"""
     callback_password: SecretStr = SecretStr("")
     """text, with callback_username; or callback_password_file"""

@@ -108,6 +108,13 @@ def _split_url(url: str) -> SplitResult:
     return parts
 
 
+def _login_name(name: str) -> str:
+    """A name that HTTP basic (RFC 7617) can carry: all after a colon would be read as a part of the password."""
+    if ":" in name or any(ord(one) < 32 or ord(one) == 127 for one in name):
+        raise ValueError("has a colon or a control character, which HTTP basic cannot carry")
+    return name
+
+
 def _base_url(url: str) -> str:
     """A URL to hang paths below: no query, fragment or login; without the trailing slash."""
     parts = _split_url(url)
@@ -282,6 +289,7 @@ BaseUrl = Annotated[str, AfterValidator(_base_url)]
 ApiBaseUrl = Annotated[str, AfterValidator(_api_base_url)]
 OptionalBaseUrl = Annotated[str | None, AfterValidator(_optional_base_url), BeforeValidator(_none_if_empty)]
 OptionalUrl = Annotated[str | None, AfterValidator(_optional_url), BeforeValidator(_none_if_empty)]
+LoginName = Annotated[str, AfterValidator(_login_name)]
 Dsn = Annotated[SecretStr, AfterValidator(_postgres_url)]
 CallbackSecret = Annotated[SecretStr, AfterValidator(_capability)]
 SigningSecrets = Annotated[SecretStr, AfterValidator(_signing_secrets)]

@@ -34,6 +34,14 @@ def test_a_url_that_cannot_be_a_base_path_is_refused(faults: Faults, url: str, w
     assert fault.isprintable()
 
 
+@pytest.mark.parametrize("name", ["a:b", "a\\nb", "\\u0000"])
+def test_a_name_that_http_basic_cannot_carry_is_refused(faults: Faults, name: str) -> None:
+    for key, secret in (("username", "password"), ("callback_username", "callback_password")):
+        [fault] = faults(source(f'{key} = "{name}"\n{secret} = "x"'))
+        assert fault.startswith(f"sources.snow.{key} = ")
+        assert "a colon or a control character" in fault
+
+
 def test_trailing_slashes_go(configured: Load) -> None:
     settings = configured(f'[http]\npublic_url = "https://us.example/in/"\n[sources.snow]\nurl = "{URL}//"\n')
     assert settings.http.public_url == "https://us.example/in"
