@@ -1,7 +1,7 @@
 """`user`: people who log in to the console with a password."""
 
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -17,7 +17,8 @@ from bridge.cli.terminal import json_text, safe_line
 from bridge.domain.access import Role
 from bridge.errors import PermanentError
 from bridge.settings import Settings
-from bridge.storage import audit, console_user
+from bridge.sources.remark import counted
+from bridge.storage import audit, console_user, saved_view
 from bridge.storage.console_user import ConsoleUser, ListedUser
 from bridge.storage.database import Connection
 from bridge.web.console.password import fault_of, hashed
@@ -86,15 +87,17 @@ def role(
 
 @app.command("remove", epilog=examples("user remove"))
 def remove(name: Name, config: Config = None) -> None:
-    """Remove a user, and log that user out everywhere."""
+    """Remove a user with the saved views that nobody else sees, and log that user out everywhere."""
     settings = _settings(config)
 
-    async def work(connection: Connection) -> None:
+    async def work(connection: Connection) -> Sequence[str]:
         _known(name, found=await console_user.remove(connection, name))
-        await audit.record(connection, entry("user.remove", name))
+        views = await saved_view.remove_own(connection, name)
+        await audit.record(connection, entry("user.remove", name, before={"views": views} if views else None))
+        return views
 
-    _on_database(settings, work)
-    typer.echo(f"{name} was removed")
+    views = _on_database(settings, work)
+    typer.echo(f"{name} was removed" + (f", with {counted(len(views), 'saved view')}" if views else ""))
 
 
 @app.command("list", epilog=examples("user list"))

@@ -64,3 +64,8 @@ async def share(connection: Connection, number: int, *, shared: bool) -> None:
 async def remove(connection: Connection, number: int) -> None:
     """Keep it no longer."""
     await connection.execute(queries("saved_view")["remove"], number)
+
+
+async def remove_own(connection: Connection, owner: str) -> Sequence[str]:
+    """Keep no longer what only its owner sees; return the names. What everybody sees stays."""
+    return sorted(row["name"] for row in await connection.fetch(queries("saved_view")["remove_own"], owner))

@@ -45,3 +45,9 @@ where v.id = $1;
 -- name: remove
 delete from bridge.saved_view as v
 where v.id = $1;
+
+-- name: remove_own
+-- What only its owner sees.
+delete from bridge.saved_view as v
+where v.owner = $1 and not v.shared
+returning v.name;

@@ -9,6 +9,8 @@ import orjson
 import pytest
 
 from bridge import cli
+from bridge.storage import saved_view
+from bridge.storage.database import Database
 
 PASSWORD = "correct horse battery"
 
@@ -60,6 +62,25 @@ def test_a_short_password_is_refused_and_not_shown(run: Callable[..., Any], tmp_
     status, out, err = run("add", "anna", "--password-file", str(tmp_path / "password"))
     assert status == 1
     assert "short1" not in out + err
+
+
+@pytest.mark.anyio
+async def test_a_user_is_removed_with_the_views_that_nobody_else_sees(
+    run: Callable[..., Any], tmp_path: Path, database: Database
+) -> None:
+    import anyio.to_thread  # noqa: PLC0415 -- the command has an event loop of its own
+
+    file = str(tmp_path / "password")
+    await anyio.to_thread.run_sync(lambda: run("add", "anna", "--password-file", file))
+    async with database.transaction() as connection:
+        await saved_view.save(connection, "anna", "mine", "status=held", shared=False)
+        await saved_view.save(connection, "anna", "ours", "status=held", shared=True)
+        await saved_view.save(connection, "bert", "his", "status=held", shared=False)
+    status, out, _ = await anyio.to_thread.run_sync(lambda: run("remove", "anna"))
+    assert (status, "with 1 saved view" in out) == (0, True)
+    async with database.connection() as connection:
+        assert [one.name for one in await saved_view.visible(connection, "anna")] == ["ours"]
+        assert [one.name for one in await saved_view.visible(connection, "bert")] == ["his", "ours"]
 
 
 @pytest.mark.anyio
