@@ -929,6 +929,7 @@ ALTER TABLE ONLY bridge.service_problem
     ADD CONSTRAINT service_problem_pkey PRIMARY KEY (source_id, id);
 CREATE INDEX service_problem_created_at_idx ON bridge.service_problem USING btree (created_at);
 CREATE INDEX service_problem_deleted_facet_idx ON bridge.service_problem USING btree (source_id, status, priority, category) WHERE ((deleted_at IS NOT NULL) AND (status <> ''::text));
+CREATE INDEX service_problem_deleted_updated_at_idx ON bridge.service_problem USING btree (updated_at, source_id, id) WHERE (deleted_at IS NOT NULL);
 CREATE INDEX service_problem_facet_idx ON bridge.service_problem USING btree (source_id, status, priority, category) WHERE ((deleted_at IS NULL) AND (status <> ''::text));
 CREATE INDEX service_problem_missed_idx ON bridge.service_problem USING btree (source_id, id) WHERE (missed_at IS NOT NULL);
 CREATE INDEX service_problem_open_status_age_idx ON bridge.service_problem USING btree (COALESCE(status_changed_at, created_at, first_seen_at), source_id, id) WHERE ((deleted_at IS NULL) AND (status <> ALL (ARRAY['resolved'::text, 'closed'::text, 'cancelled'::text, 'rejected'::text])));
@@ -2712,7 +2713,7 @@ CREATE TABLE bridge.request (
     detail text,
     subject text DEFAULT ''::text NOT NULL,
     CONSTRAINT request_ended_check CHECK (((ended_at IS NULL) = (outcome IS NULL))),
-    CONSTRAINT request_kind_check CHECK ((kind = ANY (ARRAY['poll'::text, 'reconcile'::text, 'register'::text, 'rotate_secret'::text, 'replay'::text, 'discard'::text, 'retry_link'::text, 'retry_writes'::text, 'separate_link'::text, 'join_tickets'::text, 'resolve_conflict'::text, 'pause_rule'::text, 'resume_rule'::text, 'release_rule'::text]))),
+    CONSTRAINT request_kind_check CHECK ((kind = ANY (ARRAY['poll'::text, 'reconcile'::text, 'register'::text, 'rotate_secret'::text, 'replay'::text, 'discard'::text, 'retry_link'::text, 'retry_writes'::text, 'separate_link'::text, 'join_tickets'::text, 'resolve_conflict'::text, 'give_up_write'::text, 'pause_rule'::text, 'resume_rule'::text, 'release_rule'::text]))),
     CONSTRAINT request_outcome_check CHECK ((outcome = ANY (ARRAY['done'::text, 'incomplete'::text, 'failed'::text])))
 );
 ALTER TABLE bridge.request ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -2737,7 +2738,7 @@ COMMENT ON COLUMN bridge.request.progress_done IS 'How many problems, dead lette
 COMMENT ON COLUMN bridge.request.progress_total IS 'Of how many; null where that is not known';
 COMMENT ON COLUMN bridge.request.source_id IS 'Source; null: dead letters of every source, and what is about links';
 COMMENT ON COLUMN bridge.request.attempts IS 'How often a process began with it';
-COMMENT ON COLUMN bridge.request.kind IS 'poll, reconcile, register, rotate_secret (of the callback), replay or discard (dead letters), retry_link, retry_writes, separate_link, join_tickets, resolve_conflict, pause_rule, resume_rule or release_rule';
+COMMENT ON COLUMN bridge.request.kind IS 'poll, reconcile, register, rotate_secret (of the callback), replay or discard (dead letters), retry_link, retry_writes, separate_link, join_tickets, resolve_conflict, give_up_write, pause_rule, resume_rule or release_rule';
 COMMENT ON COLUMN bridge.request.asked_by IS 'Who asked';
 COMMENT ON COLUMN bridge.request.arguments IS 'Which dead letters: numbers, or reason (null: any) and up_to (the newest number when it was asked); which link, field or rule, and what is to be done';
 COMMENT ON COLUMN bridge.request.outcome IS 'done; incomplete (a pass may have missed problems, some letters are still not understood); failed';

@@ -61,6 +61,11 @@ async def _resolve(connection: Connection, request: OperatorRequest) -> str:
     return "dismissed" if side == DISMISSED else f"{choice} is to stand on both sides"
 
 
+async def _give_up(connection: Connection, request: OperatorRequest) -> str:
+    await operator.give_up(connection, await _link(connection, request), by=request.asked_by)
+    return "its write is given up"
+
+
 async def _pause(connection: Connection, request: OperatorRequest) -> str:
     rule, reason = (str(request.arguments[name]) for name in ("rule", "reason"))
     if not await operator.pause(connection, rule, by=request.asked_by, reason=reason):
@@ -88,6 +93,7 @@ _ACTIONS: Final[Mapping[str, LinkAction]] = {
     "pause_rule": _pause,
     "resume_rule": _resume,
     "release_rule": _release,
+    "give_up_write": _give_up,
 }
 
 

@@ -31,6 +31,7 @@ RequestKind = Literal[
     "pause_rule",
     "resume_rule",
     "release_rule",
+    "give_up_write",
 ]
 RequestOutcome = Literal["done", "incomplete", "failed"]
 KEPT_DAYS: Final = 90

@@ -131,6 +131,22 @@ async def test_a_blocked_link_is_tried_again(rig: RuleRig, done: Done, database:
     assert (again.state, again.detail) == ("failed", "nothing of this link is blocked any more")
 
 
+async def test_a_write_that_nobody_can_settle_is_given_up(rig: RuleRig, done: Done, database: Database) -> None:
+    await pair(rig)
+    [create] = await rig.open_writes()
+    assert "no write is without an answer" in str((await done("give_up_write", link=create.link_id)).detail)
+    async with database.transaction() as connection:
+        await connection.execute(
+            "update bridge.outbox set state = 'sending', token = 1, sent_at = now() - interval '1 hour' where id = $1",
+            create.id,
+        )
+    given_up = await done("give_up_write", link=create.link_id)
+    assert (given_up.state, given_up.detail) == ("done", "its write is given up")
+    assert await rig.open_writes() == []
+    [reason] = [one.state_reason for one in await rig.links() if one.id == create.link_id]
+    assert reason == "given up by anna: nobody knows whether its counterpart was made"
+
+
 async def test_of_a_filter_at_most_what_was_confirmed_is_tried_again(database: Database, done: Done) -> None:
     rule, _, right = await add_rule(database)
     async with database.transaction() as connection:

@@ -34,6 +34,7 @@ LINK_KINDS: Final[tuple[RequestKind, ...]] = (
     "pause_rule",
     "resume_rule",
     "release_rule",
+    "give_up_write",
 )
 RULE_ACTIONS: Final[Mapping[str, RequestKind]] = {
     "pause": "pause_rule",
@@ -41,6 +42,8 @@ RULE_ACTIONS: Final[Mapping[str, RequestKind]] = {
     "release": "release_rule",
 }
 _SEPARATIONS: Final = {"ignore": "ignored", "unlink": "separated"}
+_GIVE_UP: Final = "give_up"
+_OF_LINK: Final = (*_SEPARATIONS, _GIVE_UP)
 _CHOICES: Final = (*(side.value for side in Side), DISMISSED)
 _LONGEST_REASON: Final = 300
 
@@ -72,12 +75,12 @@ async def _confirm(visit: Visit) -> web.StreamResponse:
     async with visit.reading() as connection:
         if action in ("pause", "release"):
             question = _of_rule(action, await _rule(connection, visit.field("rule")))
-        elif action in _SEPARATIONS:
+        elif action in _OF_LINK:
             question = await _of_link(connection, action, _number(visit, "link"))
         elif action == "join":
             question = await _of_tickets(connection, visit)
         else:
-            raise Refusal(400, "malformed", "action is one of pause, release, ignore, unlink, join.")
+            raise Refusal(400, "malformed", f"action is one of pause, release, join, {', '.join(_OF_LINK)}.")
     return visit.page("link_question.html", question=question, back=back)
 
 
@@ -103,6 +106,13 @@ async def _of_link(connection: Connection, action: str, number: int) -> Question
     link = found[0]
     left, right = (f"{link[f'{side}_source']} {link[f'{side}_id'] or '(not made yet)'}" for side in ("left", "right"))
     fields = {"action": action, "link": str(number)}
+    if action == _GIVE_UP:
+        words = (
+            f"{left} · {right}",
+            "Its write was sent, and nobody knows whether it was done. Give it up where its target cannot be asked.",
+            "What it said becomes a conflict, and the tickets stay linked.",
+        )
+        return Question(f"Give up the write of link {number}?", words, "Give up", fields, danger=True)
     undo = "They are not joined again until a person does so."
     if action == "ignore":
         words = (f"{left} · {right}", "It is left without a counterpart: what waits for it is dropped.", undo)
@@ -141,6 +151,9 @@ async def _ask(visit: Visit) -> web.StreamResponse:
     elif action in _SEPARATIONS:
         number = _number(visit, "link")
         await _ask_about_link(visit, "separate_link", number, {"link": number, "why": _SEPARATIONS[action]})
+    elif action == _GIVE_UP:
+        number = _number(visit, "link")
+        await _ask_about_link(visit, "give_up_write", number, {"link": number})
     elif action == "join":
         arguments = {name: _text(visit, name) for name in ("rule", "left", "right")}
         await _ask_about_rule(visit, "join_tickets", arguments["rule"], arguments)

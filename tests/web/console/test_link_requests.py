@@ -101,6 +101,24 @@ async def test_a_ticket_is_ignored_and_a_pair_is_separated(world: LinkWorld) -> 
     assert reasons == {"1": "separated by demo", "2": "ignored by demo"}
 
 
+async def test_a_write_without_an_answer_is_given_up_after_a_question(world: LinkWorld) -> None:
+    assert "Give up its write" not in (await world.get("/links/2")).text
+    async with world.rig.database.transaction() as connection:
+        await connection.execute(
+            """update bridge.link set intent = '{"kind": "create", "side": "right"}' where id = 2"""
+        )
+        await connection.execute(
+            "update bridge.outbox set state = 'sending', token = 1, sent_at = now() - interval '1 hour' "
+            "where link_id = 2 and state in ('waiting', 'blocked')"
+        )
+    assert "Give up its write" in (await world.get("/links/2")).text
+    asked = await world.press("/links/confirm", action="give_up", link="2")
+    assert "Give up the write of link 2?" in asked.text
+    await world.page.post("/links/ask", asked.hidden)
+    await world.work()
+    assert "its write is given up" in (await world.get("/links/2")).text
+
+
 async def test_tickets_are_joined_by_hand_after_both_were_shown(world: LinkWorld) -> None:
     asked = await world.press("/links/confirm", action="join", rule="one", left="2", right="R2")
     assert ("left 2: alone" in asked.text, "right R2: free" in asked.text) == (True, True)
