@@ -123,7 +123,8 @@ ANY_TIME: Final = TimeWindow()
 
 class ProblemQuery(Struct, frozen=True):
     """All conditions hold; of the values of one condition, one does. `changed`: updated_at lies there, `created`:
-    created_at. `service`, `party`, `region`: id or name of an affected service, a related party, a location. `after`:
+    created_at. `service`, `party`, `region`: id or name of an affected service, a related party, a location. `own`:
+    columns of a source's own attributes, with `EXTRA` before their names, and values that they may have. `after`:
     where a page begins, as `storage.problem_list` wrote it.
     """
 
@@ -138,6 +139,7 @@ class ProblemQuery(Struct, frozen=True):
     service: str = ""
     party: str = ""
     region: str = ""
+    own: tuple[tuple[str, str], ...] = ()
     sort: Sort = Sort.UPDATED
     col: tuple[str, ...] = DEFAULT_COLUMNS
     limit: int = DEFAULT_LIMIT
@@ -168,7 +170,7 @@ class ProblemQuery(Struct, frozen=True):
                 continue
             values = value if name in _LISTS else (value,)
             pairs += [(name, _written(one)) for one in values]
-        return pairs
+        return [*pairs, *self.own]
 
     def first_page(self) -> "ProblemQuery":
         """The same list from its beginning."""
@@ -177,7 +179,7 @@ class ProblemQuery(Struct, frozen=True):
     def without(self, name: str, value: str) -> "ProblemQuery":
         """The same list without one of its conditions."""
         kept = [pair for pair in self.first_page().parameters() if pair != (name, value)]
-        return _made(_grouped(kept), self.extra)
+        return _made(_grouped(kept), (*self.extra, *(one for one, _ in self.own)))
 
 
 def _written(value: object) -> str:
@@ -199,9 +201,9 @@ def read_query(given: Mapping[str, Sequence[str]], extra: Sequence[str] = ()) ->
     """Read parameters; an empty value is as none. `extra`: columns that there are besides COLUMNS, with `EXTRA` before
     their names. QueryError naming every parameter that is unknown or wrong.
     """
-    unknown = sorted(set(given) - set(_NAMES))
+    unknown = sorted(set(given) - {*_NAMES, *extra})
     faults = [f"{_shown(name)} is no parameter: there are {', '.join(_NAMES)}" for name in unknown]
-    values = {name: [text for text in texts if text] for name, texts in given.items() if name in _NAMES}
+    values = {name: [text for text in texts if text] for name, texts in given.items() if name not in unknown}
     values = {name: texts for name, texts in values.items() if texts}
     view = values.pop("view", ["open"])[-1]
     if view not in VIEWS:
@@ -210,7 +212,7 @@ def read_query(given: Mapping[str, Sequence[str]], extra: Sequence[str] = ()) ->
     faults += [
         f"{name} stands there {len(texts)} times: give it once"
         for name, texts in values.items()
-        if name not in _LISTS and len(texts) > 1
+        if name not in _LISTS and not name.startswith(EXTRA) and len(texts) > 1
     ]
     if not faults:
         return _made(values, extra)
@@ -236,6 +238,7 @@ def _made(values: Mapping[str, Sequence[str]], extra: Sequence[str] = ()) -> Pro
         service=read.text("service"),
         party=read.text("party"),
         region=read.text("region"),
+        own=tuple((name, text) for name in sorted({*extra}) for text in read.texts(name)),
         sort=Sort(read.one_of("sort", [one.value for one in Sort], Sort.UPDATED.value)),
         col=read.several("col", (*COLUMNS, *LINKED, *extra)) or DEFAULT_COLUMNS,
         limit=int(read.one_of("limit", [str(one) for one in LIMITS], str(DEFAULT_LIMIT))),
@@ -246,8 +249,9 @@ def _made(values: Mapping[str, Sequence[str]], extra: Sequence[str] = ()) -> Pro
         query = replace(query, sort=Sort.UPDATED)  # a form keeps its sort when something else is chosen
     if query.state is Show.DELETED and query.as_of is not None:
         read.faults.append("state=deleted is not possible with as_of: what was deleted then did not exist then")
-    if query.extra and query.as_of is not None:
-        read.faults.append(f"col={query.extra[0]} is not possible with as_of: it is known of now only")
+    for name in (f"col={query.extra[0]}" if query.extra else "", *dict(query.own)):
+        if name and query.as_of is not None:
+            read.faults.append(f"{name} is not possible with as_of: it is known of now only")
     if query.linked and query.as_of is not None:
         read.faults.append(f"col={', '.join(LINKED)} are not possible with as_of: they are known of now only")
     if len(query.words) > MOST_WORDS:

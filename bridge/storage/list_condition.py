@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from bridge.domain.problem_query import ProblemQuery, Show
+import orjson
+
+from bridge.domain.problem_query import EXTRA, ProblemQuery, Show
 from bridge.storage.database import Connection
 from bridge.storage.queries import queries
 
@@ -43,6 +45,17 @@ SEARCHES: Final = """
     ))
     and ($13::text[] is null or bridge.search_finds(p.id, p.body, $13))"""
 """Conditions that take the body, problem by problem."""
+OWN: Final = """(
+    $14::jsonb is null or exists (
+        select from report.service_problem_extra as y
+        inner join bridge.source as z on y.source = z.name
+        where z.id = {0}.source_id and y.id = {0}.id and not exists (
+            select from jsonb_each($14::jsonb) as w
+            where (w.value ? (to_jsonb(y) ->> w.key)) is not true
+        )
+    )
+)"""
+"""The condition on columns of the sources' own attributes, of a problem {0}: with each name one of its values."""
 EXTRA_JOIN: Final = "inner join report.service_problem_extra as x on o.name = x.source and p.id = x.id"
 """For columns of the sources' own attributes, where there is a source `o`."""
 LINKED_JOIN: Final = """
@@ -58,8 +71,11 @@ left join lateral (
 ) as l on true"""
 """For columns of linked tickets `l` of a problem `p`: arrays, null where there is none."""
 COLUMN_PARAMETERS: Final = 9
-PARAMETERS: Final = 13
-"""How many parameters the first has, and both."""
+_SEARCH_PARAMETERS: Final = 13
+PARAMETERS: Final = 14
+"""How many parameters the first has, and all."""
+WORDS: Final = _SEARCH_PARAMETERS - 1
+"""The place of the words among the values."""
 _REFERENCES: Final = (("service", 9), ("party", 10), ("place", 11))
 
 
@@ -86,12 +102,20 @@ async def values_of(
         query.party or None,
         query.region or None,
         None if exact is not None else list(query.words) or None,
+        _own(query),
     ]
 
 
+def _own(query: ProblemQuery) -> bytes | None:
+    values: dict[str, list[str]] = {}
+    for name, text in query.own:
+        values.setdefault(name.removeprefix(EXTRA), []).append(text)
+    return orjson.dumps(values) if values else None
+
+
 def searches(values: list[Any]) -> bool:
-    """Is anything set that takes the body?"""
-    return any(value is not None for value in values[COLUMN_PARAMETERS:PARAMETERS])
+    """Is anything set that words are kept for?"""
+    return any(value is not None for value in values[COLUMN_PARAMETERS:_SEARCH_PARAMETERS])
 
 
 def references(values: list[Any]) -> list[str] | None:

@@ -18,6 +18,7 @@ from bridge.storage.list_condition import (
     EXTRA_JOIN,
     FILTERS,
     LINKED_JOIN,
+    OWN,
     SEARCHES,
     SHOWN,
     searches,
@@ -37,9 +38,10 @@ _THEN = """(
     select
         s.id as source_id, a.id, a.status, a.priority, a.category, a.created_at, a.updated_at, a.status_changed_at,
         a.first_seen_at, a.deleted_at, a.body
-    from report.service_problem_at($14::timestamptz) as a
+    from report.service_problem_at($15::timestamptz) as a
     inner join bridge.source as s on a.source = s.name
 ) as p"""
+_OWN = OWN.format("p")
 _FACETS_OF = {
     False: "p.deleted_at is null and p.status <> ''",  # service_problem_facet_idx
     True: "p.deleted_at is not null and p.status <> ''",  # service_problem_deleted_facet_idx
@@ -140,7 +142,7 @@ async def _find(connection: Connection, query: ProblemQuery, values: list[Any]) 
         sql = f"""
 select p.source_id, p.id, {order.columns}
 from {_relation(query)}
-where {SHOWN[query.state]} and {FILTERS} and {SEARCHES}{step.condition(len(values))}
+where {SHOWN[query.state]} and {FILTERS} and {SEARCHES} and {_OWN}{step.condition(len(values))}
 order by {step.order}
 limit ${len(arguments)}
 """  # noqa: S608  # nosec B608 -- made of constants
@@ -188,7 +190,7 @@ async def _count(connection: Connection, query: ProblemQuery, values: list[Any])
     sql = f"""
 select count(*) from (
     select from {_relation(query)}
-    where {SHOWN[query.state]} and {FILTERS} and {SEARCHES}
+    where {SHOWN[query.state]} and {FILTERS} and {SEARCHES} and {_OWN}
     limit {MOST_COUNTED + 1}
 ) as t
 """  # noqa: S608  # nosec B608 -- made of constants
@@ -221,14 +223,14 @@ async def write_csv(
     if searches(values) and (await searched_list.kept_words(connection, query)).usable:
         await searched_list.write_csv(connection, query, values, columns, write)
         return
-    report = "report.service_problem" if query.as_of is None else "report.service_problem_at($14::timestamptz)"
+    report = "report.service_problem" if query.as_of is None else "report.service_problem_at($15::timestamptz)"
     sql = f"""
 select {columns}
 from {_relation(query)}
 inner join bridge.source as o on p.source_id = o.id
 inner join {report} as r on o.name = r.source and p.id = r.id
 {EXTRA_JOIN if query.extra else ""}{LINKED_JOIN if query.linked else ""}
-where {SHOWN[query.state]} and {FILTERS} and {SEARCHES}
+where {SHOWN[query.state]} and {FILTERS} and {SEARCHES} and {_OWN}
 order by {ORDERS[query.sort].clause}
 """  # noqa: S608  # nosec B608 -- made of constants
     await connection.copy_from_query(sql, *_with_instant(values, query), output=write, format="csv", header=True)

@@ -15,7 +15,17 @@ from msgspec import Struct
 
 from bridge.domain.problem_query import ProblemQuery, Show
 from bridge.storage.database import Connection
-from bridge.storage.list_condition import EXTRA_JOIN, FILTERS, LINKED_JOIN, PARAMETERS, SEARCHES, SHOWN, references
+from bridge.storage.list_condition import (
+    EXTRA_JOIN,
+    FILTERS,
+    LINKED_JOIN,
+    OWN,
+    PARAMETERS,
+    SEARCHES,
+    SHOWN,
+    WORDS,
+    references,
+)
 from bridge.storage.list_order import ORDERS
 from bridge.storage.queries import queries
 
@@ -27,8 +37,8 @@ SAMPLED_PERCENT: Final = 0.02
 """Of the pages of the table of words: some hundred rows of a million."""
 
 _PENDING: Final = "pending as materialized (select u.source_id, u.id from bridge.unsearched({0}::integer) as u)"
-_QUERY: Final = "bridge.search_query($13::text[], $14::text[])"
-_NARROW: Final = "bridge.search_query($15::text[], $14::text[])"
+_QUERY: Final = "bridge.search_query($13::text[], $15::text[])"
+_NARROW: Final = "bridge.search_query($16::text[], $15::text[])"
 """Without the words that most problems have: the index would go through all of their entries."""
 _BY_BODY: Final = f"""(
     select {SEARCHES}
@@ -125,7 +135,7 @@ hit as (
             from bridge.problem_search as w
             where w.source_id = c.source_id and w.id = c.id
         )
-    end
+    end and {OWN.format("c")}
 )
 select t.walked, h.*
 from (select count(*) as walked from candidate) as t
@@ -158,7 +168,7 @@ listed as materialized (
     select p.source_id, p.id, p.priority, p.created_at, p.updated_at, p.first_seen_at, p.status_changed_at
     from by_words as n
     cross join lateral ({_ONE}) as p
-    where {SHOWN[query.state]} and {FILTERS}
+    where {SHOWN[query.state]} and {FILTERS} and {OWN.format("p")}
 ),
 after as (
     select p.source_id, p.id, {order.columns}, row_number() over (order by {order.clause}) as place
@@ -180,7 +190,7 @@ async def _narrow(connection: Connection, values: list[Any]) -> list[str] | None
     """The words that are asked for without those that most problems have, by a sample; all of them where nothing else
     would be left.
     """
-    words: list[str] | None = values[PARAMETERS - 1]
+    words: list[str] | None = values[WORDS]
     if words is None or len(words) + len(references(values) or ()) < 2:
         return words
     rows = await connection.fetch(queries("problem_list")["broad_words"], words, SAMPLED_PERCENT)
@@ -205,7 +215,7 @@ inner join bridge.console_problem as p on n.source_id = p.source_id and n.id = p
 inner join bridge.source as o on p.source_id = o.id
 inner join report.service_problem as r on o.name = r.source and p.id = r.id
 {EXTRA_JOIN if query.extra else ""}{LINKED_JOIN if query.linked else ""}
-where {SHOWN[query.state]} and {FILTERS}
+where {SHOWN[query.state]} and {FILTERS} and {OWN.format("p")}
 order by {ORDERS[query.sort].clause}
 """  # noqa: S608  # nosec B608 -- made of constants
     arguments = [*values, references(values), await _narrow(connection, values)]

@@ -85,7 +85,7 @@ class ProblemCounts:
 
 def has_numbers(query: ProblemQuery) -> bool:
     """Do the sums say anything about this list? Not when it has conditions that they do not know."""
-    plain = (query.q, query.service, query.party, query.region) == ("", "", "", "")
+    plain = (query.q, query.service, query.party, query.region, query.own) == ("", "", "", "", ())
     return plain and query.changed == ANY_TIME and query.created == ANY_TIME and query.as_of is None
 
 

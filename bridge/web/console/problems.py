@@ -194,6 +194,7 @@ class ProblemListPages:
             "choices": _choices(query, list(sources), counted),
             "applied": _applied(query),
             "shows": [(one.value, text) for one, text in _SHOW_NAMES.items()],
+            "own": _own_fields(query),
             "columns": [(one, _heading(one)) for one in (*COLUMNS, *LINKED, *self._extra)],
             "limits": LIMITS,
             "older": address_of(replace(query, after=page.after)) if page.after else "",
@@ -212,7 +213,9 @@ class ProblemListPages:
         """Read the parameters; which columns sources have of their own is asked every few seconds, and when one is
         wanted.
         """
-        if monotonic() >= self._extra_until or any(one.startswith(EXTRA) for one in visit.query.get("col", ())):
+        if monotonic() >= self._extra_until or any(
+            one.startswith(EXTRA) for one in (*visit.query, *visit.query.get("col", ()))
+        ):
             async with visit.reading() as connection:
                 self._extra = await problem_list.extra_columns(connection)
             self._extra_until = monotonic() + _EXTRA_SECONDS
@@ -276,6 +279,12 @@ def _choices(query: ProblemQuery, sources: Sequence[str], counted: Numbers | Non
         values = [value for value in dict.fromkeys((*known[name], *chosen)) if value != "None"]
         choices[name] = [Choice(one, one in chosen, counted[name].get(one, 0) if counted else None) for one in values]
     return choices
+
+
+def _own_fields(query: ProblemQuery) -> list[tuple[str, str, str]]:
+    """The fields for columns of the sources' own: name, label, value; a column that is shown has one."""
+    empty = [(name, "") for name in query.extra if name not in dict(query.own)]
+    return [(name, name.removeprefix(EXTRA), value) for name, value in sorted([*query.own, *empty])]
 
 
 def _fits(status: Status, show: Show) -> bool:

@@ -109,7 +109,7 @@ def _name(visit: Visit) -> str:
 def _parameters(visit: Visit) -> str:
     """Read the list of the form, and write it as its one address has it."""
     given = fields(visit.field("parameters"))
-    extra = [one for one in given.get("col", ()) if one.startswith(EXTRA)]
+    extra = [one for one in (*given.get("col", ()), *given) if one.startswith(EXTRA)]
     try:
         text = urlencode(read_query(given, extra).first_page().parameters())
     except QueryError as error:

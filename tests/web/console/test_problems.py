@@ -255,6 +255,19 @@ async def test_the_csv_has_the_columns_that_are_shown_and_no_formula(filled: str
         assert it["updated_at"] == ("" if row["updated_at"] is None else row["updated_at"].isoformat())
 
 
+async def every_key(browser: Browser, query: str) -> list[str]:
+    """The keys of all pages of a list, which are those of its CSV."""
+    page = await browser.get(f"/problems?{query}")
+    assert page.status == 200, page.text
+    keys = list(page.rows)
+    while "Older" in page.links:
+        page = await browser.get(page.links["Older"])
+        keys += page.rows
+    read = csv.DictReader(io.StringIO((await browser.get(f"/problems.csv?{query}")).text))
+    assert [f"{row['source']}/{row['id']}" for row in read] == keys
+    return keys
+
+
 async def test_columns_of_a_source_s_own_are_shown_and_written_as_others(filled: str, list_browser: Browser) -> None:
     connection = await asyncpg.connect(filled)
     own = {"oss": {"remark": "description", "rank": "priority::numeric"}}
@@ -276,8 +289,22 @@ async def test_columns_of_a_source_s_own_are_shown_and_written_as_others(filled:
             assert found[key]["extra.remark"] == (f"'{text}" if text[:1] in set(FORMULA_STARTS) else text)
             assert found[key]["extra.rank"] == (str(row["priority"] or "") if of_oss else "")
             assert page.rows[key]["extra.remark"] == (" ".join(text.split()) or "\N{EN DASH}")
+        for conditions in ({"remark": ["plain"]}, {"remark": ["plain", "=1+1"], "rank": ["2", "9"]}, {"rank": ["x'"]}):
+            wanted = urlencode({f"extra.{name}": values for name, values in conditions.items()}, doseq=True)
+            keys = [
+                f"{row['source']}/{row['id']}"
+                for row in await facts(filled)
+                if row["source"] == "oss"
+                and ("remark" not in conditions or row["description"] in conditions["remark"])
+                and ("rank" not in conditions or str(row["priority"]) in conditions["rank"])
+            ]
+            assert set(await every_key(list_browser, f"{asked}&{wanted}".replace("limit=200", "limit=25"))) == set(keys)
+            both = set(await every_key(list_browser, f"{asked}&{wanted}&q=light"))
+            assert both == set(keys) & set(await every_key(list_browser, f"{asked}&q=light"))
+        assert "as_of" in (await list_browser.get(f"/problems?{wanted}&as_of=2026-06-02")).text
         await connection.fetchval("select bridge.set_extra_columns($1)", "{}")
-        assert (await list_browser.get(f"/problems?{asked}")).status == 400
+        for query in (asked, "extra.remark=plain"):
+            assert (await list_browser.get(f"/problems?{query}")).status == 400
     finally:
         await connection.fetchval("select bridge.set_extra_columns($1)", "{}")
         await connection.close()
