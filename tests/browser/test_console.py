@@ -10,6 +10,7 @@ from playwright.async_api import Page, Route, expect
 
 from bridge.domain.access import Permission
 from bridge.settings import Settings
+from bridge.storage.database import Database
 from bridge.web.console.front import console_routes
 from bridge.web.console.live import ChangeSignal
 from bridge.web.console.login import Authenticator
@@ -97,6 +98,27 @@ async def test_a_change_appears_by_itself_and_not_while_paused(console: Browser,
         assert len(tab.requests) == asked
         await live.click()
         await expect(page.locator('tr[data-key="sim/SP-later"]')).to_be_visible()
+        assert tab.complaints == []
+
+
+async def test_the_sources_stay_up_to_date_and_keep_what_is_typed(
+    console: Browser, hear: Any, open_tab: Any, database: Database
+) -> None:
+    await hear("SP-1")
+    async with open_tab(console.url) as tab:
+        page = tab.page
+        await tab.open("/sources")
+        mode = page.locator('#sources tr[data-key="sim"] td[data-col="dead_letters"]')
+        await expect(mode).to_have_text("0")
+        await page.evaluate("window.same = true")  # a page that is loaded again has another window
+        async with database.transaction() as connection:
+            await connection.execute(
+                "insert into bridge.dead_letter "
+                "(source_id, received_at, last_received_at, reason, detail, digest, raw) "
+                "select id, now(), now(), 'not_json', '', 'x', 'x' from bridge.source where name = 'sim'"
+            )
+        await expect(mode).to_have_text("1")
+        assert await page.evaluate("window.same")
         assert tab.complaints == []
 
 

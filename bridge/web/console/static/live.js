@@ -2,7 +2,7 @@
 // Live lists: an event says that something changed, and the list is asked for again, once a second at most, and a slow
 // one for a sixth of the time. Nothing is asked for while the page is paused or hidden; then changes are counted.
 (() => {
-  let source = null, missed = 0, paused = false, busy = false, again = false, timer = 0, notBefore = 0;
+  let source = null, missed = 0, paused = false, busy = false, again = false, timer = 0, notBefore = 0, clock = 0;
   const button = () => document.getElementById("live");
   const show = () => {
     const one = button();
@@ -36,9 +36,14 @@
     if (timer) return;
     timer = setTimeout(() => { timer = 0; refresh(); }, Math.max(0, notBefore - performance.now()));
   };
+  const every = () => { // pages that say how long ago something was; while they are read, not more
+    const one = button();
+    if (one && one.dataset.every && !paused && !document.hidden && !busy) changed();
+  };
   const open = () => {
     const one = button();
-    if (!one || source) return;
+    if (one && one.dataset.every && !clock) { clock = setInterval(every, 1000 * Number(one.dataset.every)); show(); }
+    if (!one || !one.dataset.live || source) return;
     source = new EventSource(one.dataset.live);
     source.addEventListener("changed", changed);
     show();
@@ -50,7 +55,7 @@
     if (paused || !missed) show(); else refresh();
   });
   document.addEventListener("visibilitychange", () => { if (!document.hidden && missed && !paused) refresh(); });
-  addEventListener("pagehide", () => { if (source) { source.close(); source = null; } });
+  addEventListener("pagehide", () => { clearInterval(clock); clock = 0; if (source) { source.close(); source = null; } });
   addEventListener("pageshow", open);
   document.addEventListener("htmx:before:response", (event) => {
     const { request, response } = event.detail.ctx;
