@@ -8,8 +8,9 @@ The simulators start with new tickets each time. `--links` shows another scene, 
 import os
 import shlex
 import shutil
+import socket
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -166,26 +167,29 @@ class _Demo:
         """Run until Ctrl-C, SIGTERM or the time is up."""
         console = Console(highlight=False, markup=False, soft_wrap=True)
         async with self.scene:
-            settings = await self._settings()
-            address = f"http://{settings.console.host}:{settings.console.port}"
-            console.print(f"console      {address}   open it in a browser, ready in a few seconds", style="bold")
-            console.print(f"Postgres     starting in {self.settings.data_dir} …")
-            send, receive = anyio.create_memory_object_stream[RunningBridge](1)
-            bridge = Bridge(settings, on_ready=send.send_nowait)
-            both = WithFront(bridge, FrontProcess(settings, demo=True))
-            async with send, receive, anyio.create_task_group() as group:
-                group.start_soon(self._show, both, receive, console)
-                await run_until_signal(both)
-                group.cancel_scope.cancel()
+            with ExitStack() as ports:
+                await self._run(console, await self._settings(ports))
         console.print(f"\nstopped; the data stay in {self.settings.data_dir}, which may be deleted")
 
-    async def _settings(self) -> Settings:
+    async def _run(self, console: Console, settings: Settings) -> None:
+        address = f"http://{settings.console.host}:{settings.console.port}"
+        console.print(f"console      {address}   open it in a browser, ready in a few seconds", style="bold")
+        console.print(f"Postgres     starting in {self.settings.data_dir} …")
+        send, receive = anyio.create_memory_object_stream[RunningBridge](1)
+        bridge = Bridge(settings, on_ready=send.send_nowait)
+        both = WithFront(bridge, FrontProcess(settings, demo=True))
+        async with send, receive, anyio.create_task_group() as group:
+            group.start_soon(self._show, both, receive, console)
+            await run_until_signal(both)
+            group.cancel_scope.cancel()
+
+    async def _settings(self, ports: ExitStack) -> Settings:
         shown = assemble(self.scene.tables(), {}, Path.cwd())
         http = self.settings.http.model_copy(
-            update={"port": await _free_port(self.settings.http.host, self.settings.http.port)}
+            update={"port": await _free_port(ports, self.settings.http.host, self.settings.http.port)}
         )
         http.model_fields_set.discard("public_url")
-        port = await _free_port(_LOOPBACK, self.settings.console.port) or await _any_port(_LOOPBACK)
+        port = await _free_port(ports, _LOOPBACK, self.settings.console.port) or await _any_port(_LOOPBACK)
         console = {"enabled": True, "host": _LOOPBACK, "port": port, "public_url": None}
         pages = self.settings.console.model_copy(update=console)
         level = "warning" if self.settings.log.level == "info" else self.settings.log.level
@@ -269,8 +273,16 @@ async def _any_port(host: str) -> int:
         return int(listening.extra(SocketAttribute.local_port))  # noqa: S610  # nosec B610 -- not Django's
 
 
-async def _free_port(host: str, port: int) -> int:
-    """The configured port, or 0 (any) when something else uses it."""
+async def _free_port(ports: ExitStack, host: str, port: int) -> int:
+    """The configured port, or 0 (any) when something else uses it, or another demo is about to: it is taken seconds
+    later, when Postgres runs. `ports` keeps it for us until then.
+    """
+    if port and sys.platform == "linux":
+        name = ports.enter_context(socket.socket(socket.AF_UNIX))
+        try:
+            name.bind(f"\0tmf656-bridge demo {port}")  # gone with this process, whatever ends it
+        except OSError:
+            return 0
     try:
         listening = await anyio.create_tcp_listener(local_host=host, local_port=port)
     except OSError:

@@ -11,6 +11,7 @@ import sys
 import sysconfig
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from bridge.cli.demo import _any_port, _free_port
 from bridge.postgres.embedded import embedded
 
 pytestmark = pytest.mark.anyio
@@ -251,6 +253,16 @@ async def test_it_says_so_when_another_demo_runs_here(newcomer: Newcomer, start:
             assert await second.ended() == 1
         assert "is in use by process" in "\n".join(second.err)
         assert await first.stopped(signal.SIGTERM) == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there a name is gone with its process")
+async def test_two_demos_that_begin_at_the_same_time_take_different_ports() -> None:
+    free = await _any_port("127.0.0.1")
+    with ExitStack() as one, ExitStack() as other:
+        assert await _free_port(one, "127.0.0.1", free) == free
+        assert await _free_port(other, "127.0.0.1", free) == 0
+        one.close()
+        assert await _free_port(other, "127.0.0.1", free) == free
 
 
 async def test_it_refuses_a_database_of_the_configuration(newcomer: Newcomer, start: Any) -> None:
