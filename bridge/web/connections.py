@@ -27,6 +27,10 @@ log = structlog.get_logger(__name__)
 
 _OTHER_FILES = 256
 """Files a process has open besides: libraries, connections to Postgres and sources, the journal."""
+_MALFORMED = (
+    "the request is not valid HTTP/1.1: an address is ASCII, the rest percent-encoded, and neither it nor a header "
+    "is longer than 8,190 bytes"
+)
 _TOO_MANY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
@@ -121,8 +125,9 @@ class CountedConnection(web.RequestHandler):
     ) -> web.StreamResponse:
         """Answer a malformed request or a defect of ours without repeating any of it, as the library would."""
         super().handle_error(request, status, exc, message)
-        malformed = Refusal(status, "malformed", "the request is not valid HTTP/1.1")
+        malformed = Refusal(status, "malformed", _MALFORMED)
         response = error_response(malformed) if status < 500 else defect_response()
         response.headers.update(HEADERS)
+        response.headers["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
         response.force_close()
         return response

@@ -1,7 +1,7 @@
 """Every request to the console: login, permission, origin, failures as pages."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import product
 
 import aiohttp
@@ -249,3 +249,19 @@ async def test_a_value_that_postgres_cannot_take_is_no_defect(dsn: str) -> None:
         site(READING, database=database) as browser,
     ):
         assert (await browser.get("/reading?sql=select+chr(0)")).status == 400
+
+
+@pytest.mark.parametrize("target", ["/hello?q=Zürich".encode(), b"/hello?q=" + b"x" * 9000, b"/hello\x01"])
+async def test_what_is_no_http_is_answered_in_words_and_nothing_of_it_is_repeated(target: bytes) -> None:
+    async with site(ConsoleRoute("GET", "/hello", Permission.READ_PROBLEMS, hello)) as browser:
+        port = int(browser.url.rpartition(":")[2])
+        async with await anyio.connect_tcp("127.0.0.1", port) as stream:
+            await stream.send(b"GET " + target + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+            answer = b""
+            with anyio.fail_after(30), suppress(anyio.EndOfStream):
+                while True:
+                    answer += await stream.receive()
+    assert b" 400 " in answer.partition(b"\r\n")[0]
+    assert b"default-src 'none'" in answer
+    assert b"percent-encoded" in answer
+    assert b"hello" not in answer
