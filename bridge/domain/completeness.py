@@ -24,6 +24,8 @@ class Gap(StrEnum):
     """The link to the next page cannot be read or leads to where the bridge sends no credentials."""
     NOT_FOUND = "not_found"
     """The server answers that it has no such list (404): the url is wrong, or there are no problems yet."""
+    IN_PART = "in_part"
+    """The server says that an answer holds less than was asked for, or it gave null in place of a problem."""
     ENDLESS = "endless"
     """The server always had another page until the pass had used up its requests."""
 
@@ -35,6 +37,7 @@ _SENTENCES = {
     Gap.ORDER_CHANGED: "the server changed the order of its list while it was read",
     Gap.LINK_REFUSED: "the link to the next page cannot be followed",
     Gap.NOT_FOUND: "the server answers that it has no such list: wrong url, or no problems yet",
+    Gap.IN_PART: "the server answered in part only: it reports errors or a time-out, or gives null for problems",
     Gap.ENDLESS: "the server never came to an end of its list",
 }
 

@@ -16,9 +16,10 @@ from typing import Final, Self
 
 import aiohttp
 import structlog
+from yarl import URL
 
 from bridge.errors import PermanentError, TransientError
-from bridge.http.address import read_address, resolve, same_origin
+from bridge.http.address import read_address, resolve, same_origin, with_query
 from bridge.http.auth import Authorization, ClientCredentials, Fixed, FormAnswer, basic, bearer
 from bridge.http.circuit_breaker import CircuitBreaker
 from bridge.http.errors import MalformedAnswerError, NotSentError, TooLargeError, UnauthorisedError
@@ -197,6 +198,9 @@ class HttpClient:
                 f"answered {response.status} to {quoted(f'{target.origin()}{target.raw_path}')}, which is not "
                 f"followed: set sources.{self.name}.url to the final address",
             )
+        if not target.raw_query_string and _last_segment(target) == _last_segment(request.url):
+            # Servers that add a slash forget the query, and then give the first page for every one.
+            target = with_query(target, request.url.raw_query_string)
         if response.status == 303 and request.method != "GET":
             return replace(request, method="GET", url=target, body=None)
         return replace(request, url=target)
@@ -274,3 +278,7 @@ class HttpClient:
         if token := settings.token.get_secret_value():
             return bearer(token)
         return basic(settings.username, settings.password.get_secret_value()) if settings.username else Fixed(None)
+
+
+def _last_segment(url: URL) -> str:
+    return url.raw_path.rstrip("/").rpartition("/")[2]

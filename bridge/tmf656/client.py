@@ -49,7 +49,7 @@ _NO_ROWS: Final = frozenset({400, 404, 416})
 """What servers answer to an offset beyond the end of the list."""
 _WRONG_REQUEST: Final = frozenset({400, 422, 501})
 """What a server answers that recognised the filter and refuses it."""
-_PARAMETERS_REFUSED: Final = frozenset({400, 403, 404, 405, 406, 409, 414, 416, 422, 500, 501})
+_PARAMETERS_REFUSED: Final = frozenset({400, 403, 404, 405, 406, 409, 413, 414, 416, 422, 500, 501})
 """What servers answer to a query parameter that they refuse or fail on."""
 _STANDARD: Final = (FilterStyle.DOT_GTE.value, FilterStyle.OPERATOR.value, FilterStyle.JSONPATH.value)
 _SYSPARM: Final = (FilterStyle.SYSPARM.value,)
@@ -259,7 +259,7 @@ class Client:
             if response.status in _WRONG_REQUEST:
                 raise FilterRefusedError(str(failure))
         try:
-            answer, _ = await self._ask(window, "")
+            answer, response = await self._ask(window, "")
         except BridgeError:
             raise failure from None
         if answer.not_found:
@@ -302,6 +302,7 @@ class Client:
             link_refused=bool(claims.links) and link is None,
             cursor=claims.cursor if link is None else None,
             more=claims.more,
+            in_part=claims.in_part or page.left_out > 0,
         )
 
     def _request(self, window: Window, query: str) -> HttpRequest:

@@ -15,6 +15,8 @@ class Unit(Enum):
     UNKNOWN = 0
     ROWS = 1
     PAGES = 2
+    MULTIPLES = 3
+    """Rows, but only multiples of the size: what lies between is rounded down, or refused (Spring's PageRequest)."""
 
 
 class PageStyle(Struct, frozen=True):
@@ -59,6 +61,10 @@ OTHER_STYLES = (
     PageStyle("page", "pageSize"),
     PageStyle("page", "per_page"),
     PageStyle("pageIndex", "pageSize"),
+    PageStyle("pageNo", "pageSize"),
+    PageStyle("pageNum", "pageSize"),
+    PageStyle("currentPage", "pageSize"),
+    PageStyle("page", "perPage"),
     PageStyle("page[number]", "page[size]"),
     PageStyle("$skip", "$top", Unit.ROWS),
     PageStyle("skip", "limit", Unit.ROWS),
@@ -66,6 +72,10 @@ OTHER_STYLES = (
     PageStyle("startIndex", "count", Unit.ROWS),
     PageStyle("from", "size", Unit.ROWS),
     PageStyle("startAt", "maxResults", Unit.ROWS),
+    PageStyle("start", "limit", Unit.ROWS),
+    PageStyle("start", "rows", Unit.ROWS),
+    PageStyle("start", "length", Unit.ROWS),
+    PageStyle("$offset", "$limit", Unit.ROWS),
     PageStyle("firstResult", "maxResults", Unit.ROWS),
     PageStyle("_start", "_limit", Unit.ROWS),
     PageStyle("_offset", "_limit", Unit.ROWS),
@@ -116,6 +126,7 @@ class PageAnswer(Struct, frozen=True):
     `link_refused`: it named a next page, at an address that is none or must not be asked. `cursor`: (name, value) of a
     token for the next page. `more`: whether it states further pages, None when it does not say. `refused`: it refused a
     speculative window or a trial. `not_found`: it has no such list (404), which may mean that the list is empty.
+    `in_part`: it says that it holds less than was asked for, or it has null in place of a problem.
     """
 
     rows: list[Row]
@@ -127,6 +138,7 @@ class PageAnswer(Struct, frozen=True):
     cursor: tuple[str, str] | None = None
     more: bool | None = None
     not_found: bool = False
+    in_part: bool = False
 
 
 def offset_in(link: str) -> int | None:

@@ -4,9 +4,11 @@ Servers state it under many names, or wrongly. Nothing here decides; the walk co
 """
 
 import re
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
+import orjson
 from msgspec import Struct
 from multidict import CIMultiDictProxy
 
@@ -26,10 +28,9 @@ _TOTALS: Final = frozenset(
         "recordstotal",
         "numfound",
         "odatacount",
-        "xtotalcount",
     }
 )
-_COUNTS: Final = frozenset({"count", "resultcount", "itemcount", "rowcount", "recordcount", "xresultcount"})
+_COUNTS: Final = frozenset({"count", "resultcount", "itemcount", "rowcount", "recordcount"})
 """Names of the rows of this page, or of all; they state something only where they exceed the page."""
 _PAGES: Final = frozenset({"totalpages", "pagecount", "pagestotal", "lastpage"})
 _NUMBERS: Final = frozenset({"number", "page", "currentpage", "pagenumber", "pageindex"})
@@ -37,6 +38,12 @@ _MORE: Final = frozenset(
     {"hasmore", "hasnext", "hasnextpage", "more", "morerecords", "moreresults", "moreavailable", "truncated"}
     | {"istruncated", "next", "nextpage", "partial"}
 )
+_LEFT: Final = frozenset({"remaining", "remainingcount", "remainingitems", "remainingitemcount"})
+"""How many rows, or pages, follow."""
+_IN_PART: Final = frozenset({"timedout", "incomplete", "incompleteresults", "isincomplete", "partialresults"})
+"""Names under which a server says that an answer holds less than was asked for."""
+_FAULTS: Final = frozenset({"errors", "failures"})
+"""Lists of what went wrong, beside the rows that did come (GraphQL, searches over several indexes)."""
 _LAST: Final = frozenset({"last", "islast", "islastpage", "lastpage", "endoflist", "eof"})
 _NEXT: Final = {
     "next": ("cursor", "next", "after", "pageToken", "page"),
@@ -65,16 +72,22 @@ _NESTS: Final = frozenset(
 )
 _DEPTH: Final = 3
 _LONGEST: Final = 16_384
-"""Characters of an address or token."""
+"""Characters of an address or token, and of a header that holds an object."""
+_STATED: Final = _TOTALS | _COUNTS | _PAGES | _NUMBERS | _MORE | _LEFT | _IN_PART | frozenset(_NEXT)
+_NESTED_HEADERS: Final = frozenset({"pagination", "paging"})
+"""Headers that hold an object (X-Pagination of ASP.NET)."""
 
 
 class Claims(Struct, frozen=True):
-    """`links`: addresses of the next page as they were written. `cursor`: (name, token) where it is no address."""
+    """`links`: addresses of the next page as they were written. `cursor`: (name, token) where it is no address.
+    `in_part`: the server says that this answer is not all that it should be.
+    """
 
     total: int | None = None
     more: bool | None = None
     links: tuple[str, ...] = ()
     cursor: tuple[str, str] | None = None
+    in_part: bool = False
 
 
 def cursor_parameters(name: str) -> tuple[str, ...]:
@@ -84,23 +97,25 @@ def cursor_parameters(name: str) -> tuple[str, ...]:
 
 def claims_of(headers: CIMultiDictProxy[str], envelope: Mapping[str, Any], rows: int) -> Claims:
     """Read what the headers and the object around `rows` rows state. Of several totals the largest counts."""
-    totals = list(_stated_in(headers))
+    totals = _range_totals(headers)
     more: list[bool] = []
-    links = [link] if (link := next_link(headers.getall("Link", []))) is not None else []
+    links = list(filter(None, [next_link(headers.getall("Link", []))]))
     cursor: tuple[str, str] | None = None
-    page: int | None = None
-    pages = 0
-    for name, value in _members(envelope, _DEPTH):
+    page, pages = sys.maxsize, 0
+    statements = [*_members(envelope, _DEPTH), *_members(_in_headers(headers.items()), 1)]
+    for name, value in statements:
         known = _plain(name)
-        match value:
+        match _counted(value, as_text=known in _TOTALS):
             case bool():
                 more += [value] if known in _MORE else [not value] if known in _LAST else []
-            case int() if known in _TOTALS or (known in _COUNTS and value > rows):
-                totals += [value] if value >= 0 else []
-            case int() if known in _PAGES:
-                pages = value
-            case int() if known in _NUMBERS:
-                page = value
+            case int(count) if known in _TOTALS or (known in _COUNTS and count > rows):
+                totals += [count] if count >= 0 else []
+            case int(count) if known in _PAGES:
+                pages = count
+            case int(count) if known in _NUMBERS:
+                page = count
+            case int(count) if known in _LEFT:
+                more += [count > 0]
             case int() if known in _NEXT:
                 more.append(True)
                 cursor = cursor or (name, str(value))
@@ -109,25 +124,51 @@ def claims_of(headers: CIMultiDictProxy[str], envelope: Mapping[str, Any], rows:
                     links.append(value.strip())
                 else:
                     cursor = cursor or (name, value)
-            case str() if known in _TOTALS and (number := _number(value)) is not None:
-                totals.append(number)
             case None if known in {"next", "nextpage", "nextlink", "nextcursor", "nextpagetoken", "nexttoken"}:
                 more.append(False)
+    if not more and page + 1 < pages:  # also where pages are counted from 1
+        more.append(True)
     # GraphQL's endCursor stands on the last page, too, beside hasNextPage: false.
-    cursor = None if more and True not in more else cursor
-    stated = True if True in more or links or cursor else False if more else None
-    if stated is None and page is not None and page + 1 < pages:
-        stated = True  # also where pages are counted from 1
-    counted = _number(headers.get("X-Result-Count", ""))
-    totals += [counted] if counted is not None and counted > rows else []
-    return Claims(max(totals, default=None), stated, tuple(links), cursor)
+    cursor = cursor if True in more or not more else None
+    further = True in more or bool(links or cursor)
+    return Claims(
+        max(totals, default=None),
+        further if further or more else None,
+        tuple(links),
+        cursor,
+        _says_in_part(statements, envelope),
+    )
 
 
-def _stated_in(headers: CIMultiDictProxy[str]) -> Iterator[int]:
-    """Yield the totals of X-Total-Count and of Content-Range (`items 0-9/42`)."""
-    for text in (headers.get("X-Total-Count", ""), headers.get("Content-Range", "").rpartition("/")[2]):
-        if (number := _number(text)) is not None:
-            yield number
+def _says_in_part(statements: Iterable[tuple[str, Any]], envelope: Mapping[str, Any]) -> bool:
+    """Return whether the server says that this answer holds less than was asked for."""
+    return any(value is True and _plain(name) in _IN_PART for name, value in statements) or any(
+        bool(value) and _plain(name) in _FAULTS for name, value in envelope.items()
+    )
+
+
+def _range_totals(headers: CIMultiDictProxy[str]) -> list[int]:
+    """Return the total of Content-Range (`items 0-9/42`), if it states one."""
+    number = _number(headers.get("Content-Range", "").rpartition("/")[2])
+    return [] if number is None else [number]
+
+
+def _in_headers(headers: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """Return what headers state about pages under the names that objects have for it, with or without `X-`."""
+    stated: dict[str, Any] = {}
+    for name, text in headers:
+        plain = _plain(name).removeprefix("x")
+        if len(text) >= _LONGEST or not (plain in _STATED or plain in _NESTED_HEADERS):
+            continue
+        if plain in _NESTED_HEADERS:
+            try:
+                stated[plain] = orjson.loads(text)
+            except orjson.JSONDecodeError:
+                continue
+        else:
+            number = _number(text)
+            stated[plain] = {"true": True, "false": False}.get(text.strip().lower(), text if number is None else number)
+    return stated
 
 
 def _members(value: Mapping[str, Any], depth: int) -> Iterator[tuple[str, Any]]:
@@ -154,6 +195,13 @@ def _is_address(text: str) -> bool:
 
 def _plain(name: str) -> str:
     return "".join(one for one in name.lower() if one.isalnum())
+
+
+def _counted(value: object, *, as_text: bool) -> object:
+    """Return a whole number as one, also where it was written as 57.0, or `as_text`."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if not as_text or not isinstance(value, str) else _number(value)
 
 
 def _number(text: str) -> int | None:

@@ -8,6 +8,7 @@ between rows).
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from msgspec import DecodeError, Raw, Struct
@@ -80,10 +81,13 @@ class TooManyError(ValueError):
 
 
 class ReadPage(Struct, frozen=True):
-    """The rows of an answer. `envelope`: the small members of the object around them; empty for a bare list."""
+    """The rows of an answer. `envelope`: the small members of the object around them; empty for a bare list.
+    `left_out`: elements of the list that are no objects, such as null.
+    """
 
     rows: list[Row]
     envelope: Mapping[str, Any]
+    left_out: int = 0
 
 
 class _EnoughError(BaseException):
@@ -157,7 +161,7 @@ def _read(text: bytes | bytearray, start: int, stop: int, depth: int) -> ReadPag
     start, stop = trimmed(text, start, stop)
     match text[start : start + 1]:
         case b"[":
-            return ReadPage(_list(text, start, stop), {})
+            return _list(text, start, stop)
         case b"{":
             return _object(text, start, stop, depth)
     if stop - start <= len(b"null") and bytes(text[start:stop]) in {b"", b"null", b'""'}:
@@ -165,10 +169,12 @@ def _read(text: bytes | bytearray, start: int, stop: int, depth: int) -> ReadPag
     raise NoProblemsError("something that is not JSON")
 
 
-def _list(text: bytes | bytearray, start: int, stop: int) -> list[Row]:
+def _list(
+    text: bytes | bytearray, start: int, stop: int, envelope: Mapping[str, Any] = MappingProxyType({})
+) -> ReadPage:
     """Read a list row by row, each as far as it can be read. What is no object is left out, unless nothing is one."""
     if (rows := _strict_rows(text, start, stop)) is not None:
-        return rows
+        return ReadPage(rows, envelope)
     rows, others = [], 0
     for _, *span in children(text, start, stop):
         begin, end = trimmed(text, *span)
@@ -182,7 +188,7 @@ def _list(text: bytes | bytearray, start: int, stop: int) -> list[Row]:
             raise NoProblemsError("a list that holds no problems")
     if others and not rows:
         raise NoProblemsError("a list that holds no problems")
-    return rows
+    return ReadPage(rows, envelope, others)
 
 
 def _row(text: bytes | bytearray, start: int, stop: int) -> Row:
@@ -228,19 +234,19 @@ def _object(text: bytes | bytearray, start: int, stop: int, depth: int) -> ReadP
     wrappers = [] if problem else [name for name in members if _plain(name) in _WRAPPERS]
     lists = [name for name in wrappers if first[name] == b"["]
     for name in lists:
-        rows = _list(text, *members[name])
-        if rows or len(lists) == 1:
-            return ReadPage(rows, {each: value for each, value in envelope.items() if each != name})
+        page = _list(text, *members[name], {each: value for each, value in envelope.items() if each != name})
+        if page.rows or len(lists) == 1:
+            return page
     for name in wrappers if depth else ():
         if first[name] == b"{" and (inner := _inner(text, *members[name], depth - 1)) is not None:
-            return ReadPage(inner.rows, {**envelope, **inner.envelope})
+            return ReadPage(inner.rows, {**envelope, **inner.envelope}, inner.left_out)
     if not problem and (error := _error(envelope)) is not None:
         raise NoProblemsError(error)
     if problem or "id" in members or "href" in members:
         return ReadPage([_row(text, start, stop)], {})
     unknown = [name for name in members if first[name] == b"[" and _holds_objects(text, members[name][0])]
     if len(unknown) == 1:
-        return ReadPage(_list(text, *members[unknown[0]]), envelope)
+        return _list(text, *members[unknown[0]], envelope)
     if not members or _states_none(members, envelope, lists):
         return ReadPage([], envelope)
     raise NoProblemsError("JSON without problems")

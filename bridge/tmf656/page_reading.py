@@ -22,6 +22,8 @@ _EVIDENCE_PAGES = 16
 _RESTARTS = 3
 _STALLS = 16
 """Steps in a row that bring neither a new row nor a later position."""
+EMPTY_PAGES = 3
+"""Empty pages in a row behind the known end of the list, after which a statement that more follows is refuted."""
 BARREN_PAGES = 50
 """Linked or numbered pages in a row without a new row, after which they are taken for a cycle."""
 _FAR_ROWS = 1_000_000
@@ -61,6 +63,8 @@ class PageReading:
         """Whether the order of the list changed."""
         self.unturned = False
         """Whether the position made no difference: the server gave the same page for another one, or refused it."""
+        self.ended = False
+        """Whether the server was asked for what follows the last row, and gave nothing."""
         self.reached = 0
         """Rows up to here are covered, where the position counts rows. More than ids, where a row comes twice."""
         self.latest: SeenPage | None = None
@@ -93,9 +97,11 @@ class PageReading:
         self, start: int, *, speculative: bool = False, trial: bool = False
     ) -> Generator[Window, PageAnswer, SeenPage]:
         """Ask for rows from position `start`, or, where pages are counted, from as little before it as can be."""
-        number, size = page_window(start, self._limit) if self._unit is Unit.PAGES else (start, self._limit)
-        window = Window(number, size, speculative=speculative and number > 0, style=self.style, trial=trial)
-        return (yield from self.ask_window(window, start=number * size if self._unit is Unit.PAGES else start))
+        number, size = page_window(start, self._limit) if self._paged else (start, self._limit)
+        start = number * size if self._paged else start
+        position = number if self._unit is Unit.PAGES else start
+        window = Window(position, size, speculative=speculative and number > 0, style=self.style, trial=trial)
+        return (yield from self.ask_window(window, start=start))
 
     def ask_window(self, window: Window, *, start: int) -> Generator[Window, PageAnswer, SeenPage]:
         """Ask for a window, whose rows are taken to stand at `start`."""
@@ -107,12 +113,18 @@ class PageReading:
         self.latest = page
         return page
 
+    @property
+    def _paged(self) -> bool:
+        """Whether only whole pages can be asked for."""
+        return self._unit in {Unit.PAGES, Unit.MULTIPLES}
+
     def forget(self) -> None:
         """Drop the evidence: the next page is not compared with earlier ones."""
         self._evidence.forget()
 
     def _ask_number(self, number: int, size: int, start: int) -> Generator[Window, PageAnswer, SeenPage]:
-        window = Window(number, size, speculative=True, style=self.style)
+        position = number * size if self._unit is Unit.MULTIPLES else number
+        window = Window(position, size, speculative=True, style=self.style)
         return (yield from self.ask_window(window, start=start))
 
     def _read_through(self, first: SeenPage) -> Generator[Window, PageAnswer, None]:
@@ -121,12 +133,17 @@ class PageReading:
             page, self.reached = None, first.end
         if page is not None and self.style.unit is Unit.PAGES and first.marks:
             page = yield from self._join_numbered(first)
-        while page is not None:
+        empty = 0
+        while page is not None and empty <= EMPTY_PAGES:
             before = page
             page = yield from self._step(before)
-            if page is not None and self._stalled(before, page):
+            if page is not None and page.marks and self._stalled(before, page):
                 self.gap = True
                 return
+            empty = empty + 1 if page is not None and not page.marks else 0
+        last = self.latest
+        if last is not None and last.start > 0 and not (last.marks or last.answer.refused or self.unturned):
+            self.ended = True
 
     def _stalled(self, before: SeenPage, after: SeenPage) -> bool:
         self._stalls = 0 if after.fresh or after.end > before.end else self._stalls + 1
@@ -148,11 +165,11 @@ class PageReading:
     def _advance(self, page: SeenPage) -> Steps:
         """Ask for the page behind `page`, overlapping; find the way back when the two do not join."""
         overlap = min(_OVERLAP, max(1, len(page) // 4)) if self._longest > 1 else 0
-        if self._unit is Unit.PAGES and _reach(page_window(page.end - 1, self._limit), page.end) < 1:
+        if self._paged and _reach(page_window(page.end - 1, self._limit), page.end) < 1:
             return (yield from self._turn_pages(page.end // self._limit))
         following = yield from self.ask(page.end - overlap, speculative=True)
         if following.marks and following.marks == page.marks and following.start != page.start:
-            return (yield from self._same_page_again(following))
+            return (yield from self._same_page_again(page, following))
         if following.joined:
             if self._unit is Unit.UNKNOWN and following.start > 0:
                 self._unit = Unit.ROWS
@@ -161,6 +178,10 @@ class PageReading:
             return following
         if not overlap:
             return self._jump(following)
+        if following.answer.refused and page.start == 0:
+            found = yield from self._by_multiples(page)
+            if found is not None:
+                return found
         if self._unit is Unit.UNKNOWN and len(page) > 1:
             return (yield from self._find_unit(page))
         return (yield from self._step_back(page, following, overlap))
@@ -260,7 +281,22 @@ class PageReading:
             number += 1
         return None
 
-    def _same_page_again(self, page: SeenPage) -> Steps:
+    def _by_multiples(self, first: SeenPage) -> Steps:
+        """Try positions that are multiples of the size, below other sizes, so that pages overlap; None: it fails."""
+        before, limit = self._unit, self._limit
+        self._unit, self._limit = Unit.MULTIPLES, max(2, min(self._limit, len(first)))
+        if len(first) == 2:  # pages of two rows do not overlap
+            page = yield from self._ask_number(1, 2, 2)
+            if page.marks != first.marks and not page.answer.refused:
+                return page if not page.marks else (yield from self._turn_pages(2))
+        else:
+            page = yield from self.ask(first.end - 1, speculative=True)
+            if page.joined and page.marks != first.marks:
+                return page
+        self._unit, self._limit = before, limit
+        return None
+
+    def _same_page_again(self, before: SeenPage, page: SeenPage) -> Steps:
         """Another offset, the same page: is the offset ignored? Far behind the end a row cannot be by chance."""
         if len(page) > page.asked:
             self.unturned = True
@@ -268,7 +304,8 @@ class PageReading:
         far = page.start + _FAR_ROWS
         answer = yield from self._ask_number(far, max(1, len(page) // 2), far)
         if not answer.marks:
-            return page
+            found = (yield from self._by_multiples(before)) if before.start == 0 and len(before) > 1 else None
+            return page if found is None else found
         self.unturned = True
         if answer.answer.next_link is not None and page.answer.next_link is None:
             self.latest = page
@@ -282,7 +319,7 @@ class PageReading:
         if beyond == page.start:
             self.gap = True
             return None
-        if self._unit is Unit.PAGES:
+        if self._paged:
             number = -(-beyond // self._limit)
             following = yield from self._ask_number(number, self._limit, number * self._limit)
         else:

@@ -27,13 +27,16 @@ from bridge.tmf656.page import (
     style_in,
 )
 from bridge.tmf656.page_claims import cursor_parameters
-from bridge.tmf656.page_reading import BARREN_PAGES, PageReading, RequestBudget, RequestsSpentError
+from bridge.tmf656.page_reading import BARREN_PAGES, EMPTY_PAGES, PageReading, RequestBudget, RequestsSpentError
 from bridge.tmf656.seen_pages import SeenPage, SeenPages, Stamps
 
 MAX_REQUESTS = 20_000
 """Requests in one pass; the pass ends there if the list never does."""
 _LARGEST_PAGE = 20_000
 """If no style of paging works, the stated number of rows is requested at once, up to this limit."""
+
+_SMALLER_LIMITS = (100, 50, 20, 10)
+"""Rows to ask for at a time, where more are refused."""
 
 Windows = Generator[Window, PageAnswer, None]
 
@@ -42,11 +45,15 @@ Windows = Generator[Window, PageAnswer, None]
 class LearnedPaging:
     """What passes found out about a server's paging. `cursor_parameter`: in which its tokens are sent back.
 
-    `hopeless`: nothing turned pages that it states; `whole`: it gives all in one page and obeys no parameter.
+    `limit`: rows at a time, where it refuses more (0: not known; -1: it refuses any number). `endless`: it states a
+    further page behind the last one, too. `hopeless`: nothing turned pages that it states; `whole`: it gives all in one
+    page and obeys no parameter.
     """
 
     style: PageStyle = BY_OFFSET
     cursor_parameter: str = ""
+    limit: int = 0
+    endless: bool = False
     hopeless: bool = False
     whole: bool = False
 
@@ -68,6 +75,8 @@ class PageWalk:
     ) -> None:
         """Prepare the walk; nothing is asked yet."""
         self._limit = max(2, limit)
+        if learned is not None and learned.limit > 0:
+            self._limit = min(self._limit, learned.limit)
         self._seen = SeenPages(changed_since, stamps)
         self._budget = RequestBudget(max_requests)
         self._learned = learned or LearnedPaging()
@@ -125,14 +134,22 @@ class PageWalk:
         reading, latest = self._reading, self._reading.latest
         if self._seen.not_found:
             return Gap.NOT_FOUND
+        if self._seen.in_part:
+            return Gap.IN_PART
         if self._seen.counted:
             return None
         if self._states_more():
             return Gap.MORE_STATED
         if latest is not None and latest.answer.link_refused:
             return Gap.LINK_REFUSED
-        if latest is not None and latest.answer.more and (latest.marks or self._seen.bound is None):
+        if (
+            latest is not None
+            and latest.answer.more
+            and (latest.marks or (self._seen.bound is None and not reading.ended))
+        ):
             return Gap.MORE_STATED
+        if latest is not None and latest.answer.partial and reading.unturned and latest.marks:
+            return Gap.MORE_STATED  # 206, of a server that obeys no position
         if reading.covered:
             return None
         return Gap.ORDER_CHANGED if reading.disorder else Gap.NOT_JOINED
@@ -152,9 +169,12 @@ class PageWalk:
         try:
             first = yield from self._reading.ask(0, trial=True)
             if first.answer.refused:
+                first = yield from self._ask_for_fewer(first)
+            if first.answer.refused:
                 self._reading = self._new_reading(BARE)
                 first = yield from self._reading.ask(0)
                 self._reading.unturned = True
+                self._learned.limit = -1
                 yield from self._reading.read(first)
             else:
                 yield from self._read(first)
@@ -164,6 +184,20 @@ class PageWalk:
                 self._learned.whole = True
         except RequestsSpentError:
             self.exhausted = True
+
+    def _ask_for_fewer(self, refused: SeenPage) -> Generator[Window, PageAnswer, SeenPage]:
+        """Ask for the first page with smaller limits: many servers refuse one beyond 100 instead of cutting it."""
+        asked, first = self._limit, refused
+        for limit in _SMALLER_LIMITS if self._learned.limit >= 0 else ():
+            if limit < asked:
+                self._limit = limit
+                self._reading = self._new_reading(self._learned.style)
+                first = yield from self._reading.ask(0, trial=True)
+            if not first.answer.refused:
+                self._learned.limit = limit
+                return first
+        self._limit = asked
+        return refused
 
     def _read(self, first: SeenPage) -> Windows:
         """Read on from the first page, in the way that it points out."""
@@ -199,7 +233,7 @@ class PageWalk:
         stated = self._seen.totals[0] if self._seen.totals else 0
         if len(first) < stated <= _LARGEST_PAGE:
             yield from before.ask_window(Window(0, stated, style=BY_OFFSET, trial=True), start=0)
-        self._learned.hopeless = self._gap() is not None
+        self._learned.hopeless = self._gap() not in {None, Gap.IN_PART}
 
     def _candidates(self, first: SeenPage) -> Iterator[PageStyle]:
         linked = style_in(first.answer.next_link) if first.answer.next_link is not None else None
@@ -278,11 +312,15 @@ class PageWalk:
         """
         reading = self._reading
         followed: set[str] = set()
-        barren = 0
+        barren = empty = 0
         while (step := self._next_step(page, parameter)) is not None:
             window, name = step
             barren = 0 if page.fresh else barren + 1
-            if name in followed or barren > BARREN_PAGES:
+            empty = 0 if page.marks else empty + 1
+            if empty and (name in followed or empty > (EMPTY_PAGES if self._learned.endless else BARREN_PAGES)):
+                reading.ended = self._learned.endless = True  # the token of a scroll stands on the last page, too
+                return
+            if (name in followed and not page.fresh) or barren > BARREN_PAGES:
                 reading.gap = True
                 return
             followed.add(name)

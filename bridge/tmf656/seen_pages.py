@@ -66,7 +66,11 @@ class SeenPage(Struct, frozen=True):
             return True
         if not self.marks and filtered:
             return False
-        return self.answer.partial or (self.answer.total is not None and self.answer.total > self.end)
+        return (
+            self.answer.partial
+            or self.answer.more is True
+            or (self.answer.total is not None and self.answer.total > self.end)
+        )
 
     def says_all(self) -> bool:
         """Whether this first page is short and everything stated agrees: then no second request is worth it."""
@@ -132,6 +136,8 @@ class SeenPages:
         """None while nothing tells; False once a row is older than the bound."""
         self.not_found = False
         """Whether the server said that it has no such list."""
+        self.in_part = False
+        """Whether the server said of any page that it holds less than was asked for."""
 
     @property
     def distinct(self) -> int:
@@ -168,6 +174,7 @@ class SeenPages:
             least, most = self.totals or (answer.total, answer.total)
             self.totals = (min(least, answer.total), max(most, answer.total))
         self.not_found = self.not_found or answer.not_found
+        self.in_part = self.in_part or answer.in_part
         fresh = self.distinct - seen_before
         return SeenPage(start, asked, replace(answer, rows=[]), keys, marks, fresh, *evidence.compare(marks, strange))
 

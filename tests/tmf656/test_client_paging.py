@@ -7,7 +7,9 @@ import pytest
 from aiohttp import web
 
 from bridge.domain.completeness import Gap
-from tests.tmf656.test_client import Handler, asking
+from bridge.errors import BridgeError
+from bridge.tmf656.filter_style import FilterStyle
+from tests.tmf656.test_client import SINCE, Handler, asking
 
 pytestmark = pytest.mark.anyio
 
@@ -58,6 +60,10 @@ WRAPS: dict[str, Wrap] = {
     "total": lambda rows, _: ({"items": rows, "total": 57}, {}),
     "count": lambda rows, _: ({"results": rows, "count": 57}, {}),
     "meta": lambda rows, _: ({"data": rows, "meta": {"pagination": {"total_count": "57"}}}, {}),
+    "X-Pagination": lambda rows, more: (rows, {"X-Pagination": f'{{"TotalCount":57,"HasNext":{str(more).lower()}}}'}),
+    "X-Total": lambda rows, _: (rows, {"X-Total": "57"}),
+    "Total-Count": lambda rows, _: (rows, {"Total-Count": "57"}),
+    "a float": lambda rows, _: ({"items": rows, "total": 57.0}, {}),
     "id of its own": lambda rows, _: ({"id": 7, "result": rows, "totalCount": 57}, {}),
 }
 SILENT: Wrap = lambda rows, _: (rows, {})  # noqa: E731 - a value among those above
@@ -89,6 +95,10 @@ async def test_b1_a_server_that_pages_by_page_and_size_is_read_whole(wrap: str, 
         ("pageIndex", "pageSize"),
         ("page", "limit"),
         ("_page", "_limit"),
+        ("pageNo", "pageSize"),
+        ("pageNum", "pageSize"),
+        ("currentPage", "pageSize"),
+        ("page", "perPage"),
     ],
 )
 async def test_b1_other_names_of_page_and_size_are_found(position: str, size: str, first: int) -> None:
@@ -105,6 +115,9 @@ async def test_b1_other_names_of_page_and_size_are_found(position: str, size: st
         ("start", "count"),
         ("startIndex", "count"),
         ("startAt", "maxResults"),
+        ("start", "limit"),
+        ("start", "rows"),
+        ("$offset", "$limit"),
         ("from", "size"),
         ("_start", "_limit"),
         ("_offset", "_limit"),
@@ -250,3 +263,113 @@ async def test_b1_a_window_of_which_no_more_is_given_is_incomplete() -> None:
     seen, completeness = await read(handle, page_size=20)
     assert len(seen) == 40
     assert (completeness.gap, completeness.expected) == (Gap.MORE_STATED, 57)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [
+        (206, {}),
+        (200, {"X-Has-More": "true"}),
+        (200, {"X-Next-Page": "2"}),
+        (200, {"X-Page": "1", "X-Total-Pages": "3"}),
+        (200, {"X-Remaining-Count": "37"}),
+        (200, {"X-Pagination": '{"TotalPages":3,"CurrentPage":1}'}),
+    ],
+)
+async def test_b1_a_header_that_states_more_than_any_way_of_asking_gives_is_heeded(
+    status: int, headers: dict[str, str]
+) -> None:
+    async def handle(_: web.Request) -> web.StreamResponse:
+        return web.json_response(ROWS[:20], status=status, headers=headers)
+
+    seen, completeness = await read(handle)
+    assert len(seen) == 20
+    assert completeness.gap is Gap.MORE_STATED
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter"), [("X-Next-Page", "page"), ("X-Next-Cursor", "cursor"), ("Next-Page-Token", "pageToken")]
+)
+async def test_b1_a_token_in_a_header_is_sent_back_in_the_parameter_that_takes_it(name: str, parameter: str) -> None:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        page = number(request, parameter, 1)
+        rows = ROWS[(page - 1) * 20 : page * 20]
+        return web.json_response(rows, headers={name: str(page + 1) if page < 3 else ""})
+
+    seen, completeness = await read(handle)
+    assert seen == IDS
+    assert completeness.complete
+
+
+@pytest.mark.parametrize("total", [True, False])
+@pytest.mark.parametrize("status", [400, 403, 413, 416, 422, 500])
+async def test_b1_a_server_that_refuses_a_large_limit_is_asked_for_fewer_rows(status: int, *, total: bool) -> None:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        start, length = number(request, "offset", 0), number(request, "limit", 10)
+        if length > 20:
+            return web.json_response({"code": "27", "reason": "limit must not exceed 20"}, status=status)
+        return web.json_response(ROWS[start : start + length], headers={"X-Total-Count": "57"} if total else {})
+
+    async with asking(handle) as (client, counts):
+        for _ in range(2):
+            problems = client.pages()
+            assert {str(row.id) async for page in problems for row in page.items} == IDS
+            assert problems.complete
+    assert sum(number for (_, outcome), number in counts.items() if outcome != "ok") == 3
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+async def test_b1_a_redirect_that_adds_a_slash_and_forgets_the_query_turns_pages_all_the_same(status: int) -> None:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        if not request.path.endswith("/"):
+            return web.Response(status=status, headers={"Location": f"{request.path}/"})
+        start = number(request, "offset", 0)
+        return web.json_response(ROWS[start : start + number(request, "limit", 20)])
+
+    seen, completeness = await read(handle, page_size=20)
+    assert seen == IDS
+    assert completeness.complete
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        {"timed_out": True},
+        {"incomplete_results": True},
+        {"errors": [{"message": "shard 3 failed"}]},
+        {"meta": {"partialResults": True}},
+    ],
+)
+async def test_b1_an_answer_that_is_said_to_be_given_in_part_is_not_all(says: dict[str, Any]) -> None:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        start = number(request, "offset", 0)
+        return web.json_response({"items": ROWS[start : start + number(request, "limit", 20)], "total": 57} | says)
+
+    seen, completeness = await read(handle)
+    assert seen == IDS
+    assert completeness.gap is Gap.IN_PART
+
+
+async def test_b1_null_in_place_of_a_problem_is_one_that_was_not_seen() -> None:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        start = number(request, "offset", 0)
+        rows = [None if at == 30 else row for at, row in enumerate(ROWS)]
+        return web.json_response(rows[start : start + number(request, "limit", 20)])
+
+    seen, completeness = await read(handle, page_size=20)
+    assert seen == IDS - {"P30"}
+    assert completeness.gap is Gap.IN_PART
+
+
+async def test_b3_a_filter_that_is_not_answered_while_the_bare_list_is_refused_is_an_error_of_ours_not_a_defect() -> (
+    None
+):
+    async def handle(request: web.Request) -> web.StreamResponse:
+        if "lastUpdate.gte" in request.query:
+            return web.json_response({"reason": "busy"}, status=503)
+        return web.json_response({"reason": "no parameters here"}, status=400 if request.query else 200)
+
+    async with asking(handle) as (client, _):
+        with pytest.raises(BridgeError):
+            async for _ in client.pages(changed_since=SINCE, filter_style=FilterStyle.DOT_GTE):
+                pass

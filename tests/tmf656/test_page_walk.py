@@ -49,6 +49,15 @@ class PageNumberServer(Server):
         return self.rows[window.offset * size : (window.offset + 1) * size]
 
 
+class MultiplesServer(Server):
+    """Rounds an offset down to a multiple of the size, as a PageRequest of Spring does that is made of an offset."""
+
+    def cut(self, window: Window) -> list[Row]:
+        size = min(window.limit, self.cap)
+        start = window.offset - window.offset % size
+        return self.rows[start : start + size]
+
+
 class FixedPageServer(Server):
     """Counts pages, and their size is its own."""
 
@@ -134,6 +143,62 @@ def test_an_offset_that_counts_pages_of_a_cap_below_the_limit_is_found_out(size:
     steps, seen = walk(PageNumberServer([row(n) for n in range(size)], cap=100), limit=500)
     assert seen == ids(size)
     assert steps.complete
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("cap", [7, 10, 50])
+def test_b1_an_offset_that_is_rounded_down_to_pages_is_read_in_multiples(size: int, cap: int) -> None:
+    steps, seen = walk(MultiplesServer([row(n) for n in range(size)], cap=cap))
+    assert seen == ids(size)
+    assert steps.complete
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_b1_an_offset_that_is_refused_between_pages_is_read_in_multiples(size: int) -> None:
+    class Refusing(Server):
+        def answer(self, window: Window) -> PageAnswer:
+            refused = bool(window.offset % window.limit)
+            return PageAnswer([], refused=True) if refused else super().answer(window)
+
+    steps, seen = walk(Refusing([row(n) for n in range(size)]))
+    assert seen == ids(size)
+    assert steps.complete
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_b1_a_next_page_that_is_stated_behind_the_end_is_asked_for_and_found_empty(size: int) -> None:
+    class Linking(Server):
+        def answer(self, window: Window) -> PageAnswer:
+            rows = super().answer(window).rows
+            return PageAnswer(rows, more=True, next_link=f"/x?offset={window.offset + window.limit}")
+
+    server = Linking([row(n) for n in range(size)])
+    steps, seen = walk(server)
+    assert seen == ids(size)
+    assert steps.complete
+    assert len(server.asked) <= size // 2 + 6
+
+
+def test_b1_a_token_that_stands_on_the_last_page_too_ends_with_an_empty_page() -> None:
+    """As the token of a scroll, which stays the same, and as one that is made of the position."""
+    for moving in (False, True):
+        learned = LearnedPaging()
+        for requests in (60, 12):  # how many empty pages end a list is learned
+            server = Server([row(n) for n in range(35)])
+            steps = PageWalk(10, learned=learned)
+            seen: set[str] = set()
+            window: Window | None = steps.first()
+            start = 0
+            while window is not None:
+                server.asked.append(window)
+                start = start if window.cursor else 0
+                rows = rows_of(server.rows[start : start + 10])
+                start += 10
+                seen.update(str(one.id) for one in rows)
+                token = ("scrollId", f"t{start}" if moving else "t")
+                window = steps.following(PageAnswer(rows, cursor=token, more=True))
+            assert (seen, steps.complete) == (ids(35), True), moving
+            assert len(server.asked) <= requests
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -368,7 +433,7 @@ def histories(draw: st.DrawFn) -> tuple[Server, set[str], int]:
     fates = draw(
         st.lists(st.tuples(st.sampled_from(["front", "back", "amid", "die", "change"]), st.integers(0, 5)), max_size=40)
     )
-    kind = draw(st.sampled_from([Server, PageNumberServer, OffsetDeafServer, DeafServer]))
+    kind = draw(st.sampled_from([Server, PageNumberServer, MultiplesServer, OffsetDeafServer, DeafServer]))
     cap = draw(st.sampled_from([2, 3, 5, 8, 20, 100] if kind is Server else [12, 20, 100]))
     limit = draw(st.integers(2 if kind is Server else 12, 25))
     stated = kind is not OffsetDeafServer and draw(st.booleans())
