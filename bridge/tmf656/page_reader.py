@@ -20,6 +20,7 @@ from bridge.http.json_spans import NotJsonError, children, trimmed
 from bridge.http.lenient_json import lenient
 from bridge.http.row import Row, rows_in, rows_of
 from bridge.tmf656.page_claims import claims_of
+from bridge.tmf656.row_wrapper import PROBLEM, unwrapped
 
 MAX_ROWS: Final = 250_000
 """Rows of one answer."""
@@ -51,24 +52,12 @@ _WRAPPERS: Final = frozenset(
         "resources",
         "problems",
         "response",
+        "edges",
+        "nodes",
     }
     | {"payload", "body", "embedded", "d", "hits", "collection", "objects", "members", "member", "page", "resultset"}
 )
 """Attributes under which servers put the list, or the problem, in lower case and without signs."""
-_PROBLEM: Final = frozenset(
-    {
-        "category",
-        "priority",
-        "description",
-        "lastUpdate",
-        "timeChanged",
-        "creationDate",
-        "timeRaised",
-        "statusChangeDate",
-    }
-    | {"originatingSystem", "relatedParty", "affectedService", "affectedResource", "resolutionDate", "note", "comment"}
-)
-"""Attributes that a problem has, and neither a wrapper nor an error."""
 _ERROR: Final = frozenset({"error", "errors", "fault", "exception", "errorcode", "errormessage", "faultstring"})
 
 
@@ -105,12 +94,13 @@ def read_page(body: bytearray, charset: str | None = None) -> ReadPage:
     object that was sent with status 200, and TooManyError.
     """
     if body[:64].lstrip()[:1] == b"[" and (rows := _strict_rows(body)) is not None:
-        return ReadPage(rows, {})
+        return ReadPage(unwrapped(rows), {})
     text = to_utf8(body, charset)
     try:
-        return _read(text, 0, len(text), _DEPTH)
+        page = _read(text, 0, len(text), _DEPTH)
     except NotJsonError as error:
         raise NoProblemsError(str(error)) from error
+    return ReadPage(unwrapped(page.rows), page.envelope, page.left_out)
 
 
 def _strict_rows(text: bytes | bytearray, start: int = 0, stop: int | None = None) -> list[Row] | None:
@@ -229,7 +219,7 @@ def _object(text: bytes | bytearray, start: int, stop: int, depth: int) -> ReadP
             raise TooManyError(f"an object of more than {_MAX_NAMES:,} members")
         members[name or ""] = trimmed(text, begin, end)
     first = {name: text[begin : begin + 1] for name, (begin, _) in members.items()}
-    problem = not _PROBLEM.isdisjoint(members)
+    problem = not PROBLEM.isdisjoint(members)
     envelope = _envelope(text, members)
     wrappers = [] if problem else [name for name in members if _plain(name) in _WRAPPERS]
     lists = [name for name in wrappers if first[name] == b"["]

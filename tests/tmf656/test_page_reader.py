@@ -45,6 +45,38 @@ def test_c2_rows_are_found_in_whatever_wraps_them(body: Any) -> None:
     assert read(body) == ROWS
 
 
+FLAT = [{"id": "1", "status": "held"}, {"id": "2", "status": "closed", "category": "x"}]
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda row: {"node": row, "cursor": "abc"},
+        lambda row: {"_index": "x", "_id": row["id"], "_source": {k: v for k, v in row.items() if k != "id"}},
+        lambda row: {"type": "serviceProblem", "id": row["id"], "attributes": {"status": row["status"]} | row},
+        lambda row: {"serviceProblem": row},
+        lambda row: {"key": row["id"], "value": {k: v for k, v in row.items() if k != "id"}},
+        lambda row: {"resource": row, "score": 1.0},
+    ],
+)
+@pytest.mark.parametrize("around", ["data", "items", ""])
+def test_c2_a_row_that_is_wrapped_by_itself_is_the_problem_in_it(wrap: Any, around: str) -> None:
+    rows = [wrap(row) for row in FLAT]
+    assert [sorted(row.items()) for row in read({around: rows} if around else rows)] == [
+        sorted(row.items()) for row in FLAT
+    ]
+
+
+def test_c2_a_problem_with_attributes_of_such_names_is_left_as_it_is() -> None:
+    for row in (
+        {"id": "1", "value": {"id": "2"}},
+        {"id": "1", "description": "x", "attributes": {"id": "2"}},
+        {"lastUpdate": "2026-03-02T10:00:00Z", "node": {"id": "2"}},
+        {"node": {"id": "2"}, "value": {"id": "3"}},
+    ):
+        assert read([row]) == [row]
+
+
 def test_a_problem_alone_is_a_row_whatever_lists_it_has() -> None:
     problem = {"id": "1", "category": "x", "items": [{"id": "not a problem"}], "value": [{"id": "nor this"}]}
     assert read(problem) == [problem]
