@@ -20,8 +20,10 @@ ID_CHARACTERS = 512
 """A longer id would not fit an index of Postgres."""
 
 _EXAMPLE_CHARACTERS = 80
-_LABELS = ("name", "value", "displayValue", "display_value", "label", "code", "id")
-"""Where an object that stands for one word has the word (Jira, ServiceNow)."""
+_LABELS = ("name", "value", "displayValue", "display_value", "label", "code", "status", "state", "@value", "id")
+"""Where an object that stands for one word has the word (Jira, ServiceNow, NGSI)."""
+_NUMBERED = ("value", "level", "code")
+"""Where such an object has a number that means something; its `id` does not."""
 
 
 class Unmapped(Struct, frozen=True):
@@ -60,8 +62,8 @@ def columns_of(body: Mapping[str, Any], vocabulary: SourceVocabulary = BUILT_IN)
     status = vocabulary.status(word)
     if status is Status.UNKNOWN and stated is not None and word != Status.UNKNOWN.value:
         unmapped.append(unmapped_value("status", stated))
-    number = vocabulary.priority(_word(priority) if isinstance(priority, dict) else priority)
-    if number is None and priority is not None and priority != "":
+    number = vocabulary.priority(_single(priority))
+    if number is None and not timestamp.blank(priority):
         unmapped.append(unmapped_value("priority", priority))
     status_at = _instant(body, "statusChangeDate", unmapped)
     created = _instant(body, "creationDate", unmapped)
@@ -125,6 +127,14 @@ def _word(value: object) -> str | None:
         inner = next((value[name] for name in _LABELS if isinstance(value.get(name), str)), None)
         return status_text(value) if inner is None else inner
     return status_text(value)
+
+
+def _single(value: object) -> object:
+    """Return the priority that a value is, or that the object standing for it holds."""
+    if not isinstance(value, dict):
+        return value
+    number = next((value[name] for name in _NUMBERED if type(value.get(name)) is int), None)
+    return _word(value) if number is None or any(isinstance(value.get(name), str) for name in _LABELS[:5]) else number
 
 
 def _affected_services(body: Mapping[str, Any]) -> int | None:

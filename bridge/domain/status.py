@@ -5,7 +5,9 @@ words of the ticket system behind them (ServiceNow, Remedy, Jira, OTRS, TMF621).
 normalised value, and an unknown word is never a reason to refuse a problem.
 """
 
+import re
 from enum import StrEnum
+from unicodedata import normalize
 
 _LONGEST_WORD = 100
 
@@ -73,6 +75,20 @@ _WORDS = {
 
 _SPELLINGS = {word: status for status, words in _WORDS.items() for word in words.split()}
 
+_WORD = re.compile(r"[^\W_]+")
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_MARKUP = re.compile(r"<[^<>]{0,60}>")
+_LABELS = frozenset(
+    {"status", "state", "st", "ticket", "tickets", "ticketstatus", "ticketstate", "problem", "problemstatus"}
+    | {"incident", "incidentstatus", "case", "issue", "workflow", "step", "phase", "stage", "is", "has", "was", "been"}
+)
+"""Words before a status that say nothing about it: `Status: Closed`, `TICKET_CLOSED`, `TicketStatus.CLOSED`."""
+_HOW = frozenset(
+    {"auto", "automatically", "autoclose", "manually", "system", "force", "forced", "forcibly", "permanently", "fully"}
+    | {"finally", "service", "customer", "user", "vendor", "technically", "administratively"}
+)
+"""Words before a status that say how it came about: `Auto-closed`, `Permanently resolved`, `Service restored`."""
+
 _BEGINNINGS = (
     ("workinprogress", Status.IN_PROGRESS),
     ("inprogress", Status.IN_PROGRESS),
@@ -105,7 +121,30 @@ def normalise(raw: str | None) -> Status:
     word = fold(raw)
     if word in _SPELLINGS:
         return _SPELLINGS[word]
+    found = _by_beginning(word)
+    return found if found is not Status.UNKNOWN else _undressed(raw[:_LONGEST_WORD])
+
+
+def _by_beginning(word: str) -> Status:
     return next((status for beginning, status in _BEGINNINGS if word.startswith(beginning)), Status.UNKNOWN)
+
+
+def _undressed(raw: str) -> Status:
+    """Read a word again without what stands around it: a number (`7 - Closed`), labels, how it came about, markup, a
+    remark in brackets, wide letters. What is left of it has to be known.
+    """
+    text = _CAMEL.sub(" ", _MARKUP.sub(" ", normalize("NFKC", raw)))
+    words = [word.casefold() for word in _WORD.findall(text)]
+    while len(words) > 1 and (words[0].isdigit() or words[0] in _LABELS):
+        del words[0]
+    if len(words) > 1 and words[0] in _HOW:
+        del words[0]
+    word = "".join(words)
+    if word in _SPELLINGS:
+        return _SPELLINGS[word]
+    before, bracket, _ = text.partition("(")
+    shorter = fold(before) if bracket else ""
+    return _SPELLINGS[shorter] if shorter in _SPELLINGS else _by_beginning(word)
 
 
 def fold(raw: str) -> str:

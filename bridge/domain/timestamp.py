@@ -74,8 +74,17 @@ _CALENDAR = range(1970_01_02_00_00_00, 2200_01_01_00_00_00)
 _BLANK = frozenset(("", "-", "--", "0", "null", "none", "nil", "nan", "n/a", "na", "undefined", "never", "unknown"))
 
 
-_WRAPPERS = ("iso", "dateTime", "date", "value", "#text", "time", "timestamp")
-"""Names under which a single time is wrapped (Parse, Graph, PHP, XML)."""
+_TICKS = range(621_672_192 * 10**9, 694_224_288 * 10**9)
+"""1971 to 2200 in units of 100 ns since the year 1 (.NET); as microseconds they would lie beyond the year 21,000."""
+_FILE_TIMES = range(116_760_096 * 10**9, 189_312_192 * 10**9)
+"""The same since 1601 (Windows, LDAP); as microseconds beyond the year 5600."""
+_TICKS_AT_EPOCH = 621_355_968 * 10**9
+_FILE_TIME_AT_EPOCH = 116_444_736 * 10**9
+
+_WRAPPERS = ("iso", "dateTime", "date", "value", "@value", "#text", "_text", "$t", "time", "timestamp")
+"""Names under which a single time is wrapped (Parse, Graph, PHP, JSON-LD, XML)."""
+_ZONES = ("timeZone", "timezone", "offset", "zoneOffset", "utcOffset", "zone")
+"""Names under which the zone of such a time stands."""
 _SECONDS = ("seconds", "_seconds", "epochSecond")
 _NANOSECONDS = ("nanos", "_nanoseconds", "nanoseconds", "nano")
 _PARTS = (("year",), ("monthValue", "month"), ("dayOfMonth", "day"), ("hour",), ("minute",), ("second",), ("nano",))
@@ -213,6 +222,8 @@ def _read_text(text: str) -> Instant | None:
     if len(text) > _LONGEST_TEXT:
         return None
     text = " ".join(text.replace("\u2212", "-").split())
+    if len(text) > 2 and text[0] == text[-1] and text[0] in "\"'":
+        text = text[1:-1]
     called = DATE_CALL.fullmatch(text)
     if called:
         return _since_epoch(int(called[1]), Precision.MILLISECOND)
@@ -243,6 +254,9 @@ def _read_count(count: float) -> Instant | None:
     size = abs(count)
     if size >= _FROM_NANOSECONDS:
         return instant(_since_epoch(int(count) // 1000, Precision.MICROSECOND).at, Precision.NANOSECOND)
+    if isinstance(count, int) and (count in _TICKS or count in _FILE_TIMES):
+        since = _TICKS_AT_EPOCH if count in _TICKS else _FILE_TIME_AT_EPOCH
+        return instant(_since_epoch((int(count) - since) // 10, Precision.MICROSECOND).at, Precision.NANOSECOND)
     if size >= _FROM_MICROSECONDS:
         return _since_epoch(count, Precision.MICROSECOND)
     if size >= _FROM_MILLISECONDS and int(count) not in _LAST_DAY:
@@ -290,14 +304,22 @@ def _read_object(value: dict[str, Any]) -> Instant | None:
     if "year" in value:
         parts = [next((value[name] for name in names if name in value), None) for names in _PARTS]
         return _read_parts([part for part in parts if part is not None])
-    zone = value.get("timeZone", value.get("timezone"))
+    zone = next((value[name] for name in _ZONES if isinstance(value.get(name), str) and value[name]), "")
     for name in _WRAPPERS:
         inner = value.get(name)
-        if isinstance(inner, str) and isinstance(zone, str) and zone:
-            return _read_text(f"{inner}{zone}" if zone[0] in "+-Z" else f"{inner}[{zone}]")
+        if isinstance(inner, str) and zone:
+            return _read_zoned(inner, zone)
         if isinstance(inner, str | int | float):
             return read(inner)
+        if isinstance(inner, dict) and not any(isinstance(each, dict | list) for each in inner.values()):
+            return _read_object(inner)  # NGSI-LD: {"type": "Property", "value": {"@type": "DateTime", "@value": …}}
     return None
+
+
+def _read_zoned(text: str, zone: str) -> Instant | None:
+    """Read a time beside which its zone stands, unless it states one itself."""
+    beside = _read_text(f"{text}{zone}" if zone[0] in "+-Z" else f"{text}[{zone}]")
+    return beside if beside is not None else _read_text(text)
 
 
 def _read_mongo(value: object) -> Instant | None:

@@ -26,14 +26,16 @@ _NUMBERS = {word: number for number, words in _WORDS.items() for word in words.s
 
 _NUMBERED = re.compile(
     r"""(?: priority | prio | p | severity | sev | s | level | l | urgency | impact )? [ ._:#-]*
-        ([0-9]{1,2}) (?! \.? [0-9] ) (?: [ ]* [-:.)(\u2013\u2014/ ]+ (.*) )?""",
+        ([0-9]{1,2}) (?! \.? [0-9] ) (?: [ ]* [-:.)(\u2013\u2014/_ ]+ (.*) )?""",
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
 """P1, Sev 2, Priority-3, 1 - Critical."""
 _NUMBER_LAST = re.compile(
-    r"([^0-9(\[]+?) [ ]* [-:(\[\u2013/ ] [ ]* (?: P | S | SEV )? ([0-9]) [ ]* [)\]]?", re.VERBOSE | re.IGNORECASE
+    r"([^0-9(\[]+?) [ ]* [-:(\[\u2013/_ ] [ ]* (?: P | S | SEV )? ([0-9]) [ ]* [)\]]?", re.VERBOSE | re.IGNORECASE
 )
 """Critical - 1, High (P2)."""
+_LABEL = re.compile(r"(?:priority|prio|severity|sev|urgency|impact)[ ]*[.:=_/-]+[ ]*", re.IGNORECASE)
+"""Priority: High, PRIORITY_HIGH."""
 
 
 class SourceVocabulary:
@@ -90,7 +92,7 @@ def priority_of(value: object) -> int | None:
     number = whole_number(value)
     if number is not None or len(value) > 100:
         return number
-    text = value.strip()
+    text = _LABEL.sub("", value.strip(), count=1) if _LABEL.match(value.strip()) else value.strip()
     word, digit = text, None
     if match := _NUMBERED.fullmatch(text):
         word, digit = match[2] or "", int(match[1])

@@ -43,6 +43,36 @@ def test_c8_a_status_or_priority_may_be_an_object_with_a_name() -> None:
     assert (columns.status, columns.priority, columns.unmapped) == (Status.IN_PROGRESS, 2, ())
 
 
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        ({"value": 2}, 2),
+        ({"level": 2}, 2),
+        ({"id": 7, "name": "High"}, 2),
+        ({"value": 1, "label": "P2"}, 2),
+        ({"@type": "Property", "@value": "High"}, 2),
+        ({"id": 7}, None),
+        ([1, 2], None),
+    ],
+)
+def test_c8_a_priority_may_be_wrapped(value: Any, number: int | None) -> None:
+    columns = columns_of({"priority": value})
+    assert columns.priority == number
+    assert [each.attribute for each in columns.unmapped] == ([] if number else ["priority"])
+
+
+@pytest.mark.parametrize("none", [" ", "-", "n/a", "null", [], {}])
+def test_c8_a_priority_that_says_there_is_none_is_not_unmapped(none: Any) -> None:
+    columns = columns_of({"priority": none})
+    assert (columns.priority, columns.unmapped) == (None, ())
+
+
+@pytest.mark.parametrize("stated", [{"status": "closed"}, {"state": "Closed"}, {"@value": "closed"}, ["closed"]])
+def test_c8_a_status_may_be_wrapped(stated: Any) -> None:
+    columns = columns_of({"status": stated})
+    assert (columns.status, columns.unmapped) == (Status.CLOSED, ())
+
+
 def test_c10_the_update_time_has_its_precision() -> None:
     columns = columns_of({"lastUpdate": "2026-03-02T10:00:00.123456789Z"})
     assert columns.updated_at == datetime(2026, 3, 2, 10, 0, 0, 123456, tzinfo=UTC)

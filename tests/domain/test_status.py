@@ -66,6 +66,43 @@ from bridge.domain.status import Status, fold, normalise
         ),
         (Status.CANCELLED, ["Cancelled", "canceled", "Withdrawn", "Closed Cancelled", "Cancelled by user", "Won't Do"]),
         (Status.REJECTED, ["rejected", "Declined", "Closed - Rejected", "Won't fix", "Rejected by vendor"]),
+        (Status.SUBMITTED, ["1 - New", "Status: New", "[1] New"]),
+        (Status.ACKNOWLEDGED, ["TicketState.OPEN", "Ticket open", "ST_OPEN"]),
+        (
+            Status.IN_PROGRESS,
+            ["2 - In Progress", "STATUS_IN_PROGRESS", "ticketStatus.inProgress", "(2) Work in Progress"],
+        ),
+        (Status.PENDING, ["3 - Awaiting vendor", "status_pending"]),
+        (
+            Status.RESOLVED,
+            ["6 - Resolved", "Solved (Work Around)", "Permanently resolved", "Service restored", "Auto fixed"],
+        ),
+        (
+            Status.CLOSED,
+            [
+                "7 - Closed",
+                "07_CLOSED",
+                "<b>Closed</b>",
+                "Auto-closed",
+                "Force closed",
+                "\uff23\uff2c\uff2f\uff33\uff25\uff24",
+                "isClosed",
+            ],
+        ),
+        (Status.CANCELLED, ["8: Cancelled by user", "State = cancelled"]),
+        (
+            Status.UNKNOWN,
+            [
+                "to be closed",
+                "almost done",
+                "Not Closed",
+                "un-resolved",
+                "partially restored",
+                "status",
+                "7 8",
+                "is not open",
+            ],
+        ),
         (Status.UNKNOWN, ["", "zzz", "7", "Unresolved", "not done", "unknown", "\u0000", "\ud800", "x" * 100_000]),
     ],
 )

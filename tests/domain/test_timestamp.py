@@ -264,6 +264,16 @@ def test_an_instant_without_a_zone_is_not_written() -> None:
         {"date": "2026-03-02 10:00:00.000000", "timezone_type": 3, "timezone": "UTC"},
         {"dateTime": "2026-03-02T11:00:00", "timeZone": "Europe/Paris"},
         {"__type": "Date", "iso": "2026-03-02T10:00:00.000Z"},
+        {"@type": "DateTime", "@value": "2026-03-02T10:00:00Z"},
+        {"type": "Property", "value": {"@type": "DateTime", "@value": "2026-03-02T10:00:00Z"}},
+        {"dateTime": "2026-03-02T11:00:00", "offset": "+01:00"},
+        {"date": "2026-03-02 11:00:00", "zoneOffset": "+0100"},
+        {"dateTime": "2026-03-02T11:00:00+01:00", "timeZone": "Europe/Paris"},
+        '"2026-03-02T10:00:00Z"',
+        639080424000000000,
+        "639080424000000000",
+        134169192000000000,
+        "134169192000000000",
     ],
 )
 def test_c7_what_libraries_write_by_default_is_read(written: object) -> None:

@@ -67,6 +67,7 @@ def test_a_status_that_is_none_of_ours_is_refused() -> None:
             ],
         ),
         (1, ["Critical - 1", "Critical (1)", "Urgent", "Highest", "very high", "Blocker", "Emergency", "5 very high"]),
+        (2, ["Priority: High", "PRIORITY_HIGH", "priority.high", "2_HIGH", "HIGH_2", "severity = major", "Prio: P2"]),
         (2, ["P2", "sev 2", "High", "high priority", "Major", "2 - High", "High (P2)", "4 high"]),
         (3, ["3 - Moderate", "Medium", "Normal", "3 normal", "3 - Low", "P3"]),
         (4, ["4 - Low", "Low", "minor", "2 low", "Low priority", 4]),
