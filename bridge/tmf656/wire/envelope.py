@@ -81,7 +81,7 @@ def _split(document: dict[str, Any]) -> list[object]:
         return [document]
     for name in _LISTS:
         listed = document.get(name)
-        if isinstance(listed, list) and listed and all(isinstance(item, dict) for item in listed):
+        if isinstance(listed, list) and any(isinstance(item, dict) for item in listed):
             if len(listed) == 1 and name not in ("Records", "records", "events", "notifications", "items"):
                 continue
             if name in ("event", "data", "payload"):

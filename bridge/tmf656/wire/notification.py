@@ -149,7 +149,7 @@ def _notification(
     problem_id = None if event.change is EventChange.TASK else id_in(event.payload) or event.named_only
     observation, verbatim = _observation(event, problem_id) if problem_id else (None, False)
     refetch = _refetch(event, problem_id, observation)
-    event_id = usable_id(content.get("eventId"))
+    event_id = usable_id(content.get("eventId", content.get("event_id")))
     body = document.canonical(envelope.received)
     event_at = event.event_time.at if event.event_time else None
     if observation is not None:

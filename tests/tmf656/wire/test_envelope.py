@@ -95,6 +95,11 @@ def test_c5_an_event_is_found_in_what_wraps_it(body: object) -> None:
     assert found.refetch == ()
 
 
+def test_c5_an_event_id_of_another_spelling_is_one() -> None:
+    event = {"event_type": STATE, "event_id": "e1", "event_time": EVENT["eventTime"], "event": EVENT["event"]}
+    assert read(event).event_id == "e1"
+
+
 def test_c5_what_is_kept_of_a_wrapped_event_is_what_came() -> None:
     assert json.loads(read({"notification": EVENT}).body) == {"notification": EVENT}
 
@@ -117,8 +122,10 @@ def test_c5_an_event_about_several_problems_is_one_for_each() -> None:
     assert [one.notification and one.notification.problem_id for one in read_all(body)] == ["P1", "P2"]
 
 
-def test_c5_one_bad_event_of_a_list_spoils_no_other() -> None:
-    good, bad, other = read_all([EVENT, {"hello": "world"}, 7])
+@pytest.mark.parametrize("wrapper", ["", "events", "notifications", "Records", "items"])
+def test_c5_one_bad_event_of_a_list_spoils_no_other(wrapper: str) -> None:
+    events = [EVENT, {"hello": "world"}, 7]
+    good, bad, other = read_all({wrapper: events} if wrapper else events)
     assert good.notification is not None
     assert bad.error is not None
     assert (bad.error.reason, bad.error.malformed, json.loads(bad.raw)) == ("no_problem", False, {"hello": "world"})
