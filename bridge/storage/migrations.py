@@ -73,6 +73,8 @@ comment on column bridge_migration.applied.applied_at is 'When';
 alter table bridge_migration.applied add column if not exists breaking boolean not null default false;
 comment on column bridge_migration.applied.breaking is 'Programs that do not know this migration cannot run on it';
 """
+_SETTINGS = "set local standard_conforming_strings = on; set local client_min_messages = warning"
+"""How the files are written, whatever a role or a database was given for other programs."""
 _RACES = (
     asyncpg.DeadlockDetectedError,
     asyncpg.UniqueViolationError,
@@ -184,7 +186,7 @@ async def _step(connection: Connection, what: str, work: Callable[[], Awaitable[
         try:
             with _explained(what):
                 async with connection.transaction():
-                    await connection.execute(f"set local lock_timeout = '{_LOCK_TIMEOUT}'")
+                    await connection.execute(f"set local lock_timeout = '{_LOCK_TIMEOUT}'; {_SETTINGS}")
                     if alone:
                         await connection.execute(_LOCK)
                     return await work()

@@ -19,16 +19,32 @@ class SessionSettings:
     @property
     def statement(self) -> str:
         """One statement; what this version of Postgres does not know is left out."""
-        pairs = ", ".join(f"('{name}', '{value}')" for name, value in self.values.items())
+        pairs = ", ".join(f"('{name}', '{value}', '')" for name, value in self.values.items())
+        pairs += "".join(f", ('{name}', '{value}', '{lower}')" for name, (lower, value) in _RAISED.items())
         return f"""
 select set_config(s.name, s.setting, false)
-from (values {pairs}) as s (name, setting)
+from (values {pairs}) as s (name, setting, instead_of)
 where s.name in (select p.name from pg_catalog.pg_settings as p)
+  and s.instead_of in ('', current_setting(s.name, true))
 """  # noqa: S608  # nosec B608 -- made of the constants below
 
 
+_RAISED = {"synchronous_commit": ("off", "on")}
+"""What is set only where it has the first value: notifications are answered because their commit lasts."""
+
 _EVERY = {
     "TimeZone": "UTC",
+    # How literals and values are written; a role or a database may have been given other forms for old programs.
+    "DateStyle": "ISO, MDY",
+    "IntervalStyle": "postgres",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    "standard_conforming_strings": "on",
+    "array_nulls": "on",
+    "transform_null_equals": "off",
+    # A search may not leave out what matches.
+    "gin_fuzzy_search_limit": "0",
+    "client_min_messages": "warning",
     # Limits that a role may have been given for people; ours are set where they are needed.
     "lock_timeout": "0",
     "idle_session_timeout": "0",

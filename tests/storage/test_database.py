@@ -13,6 +13,7 @@ import pytest
 from bridge.errors import DatabaseUnavailableError
 from bridge.postgres.embedded import Embedded, embedded
 from bridge.settings.dsn import read_dsn
+from bridge.storage import migrations
 from bridge.storage.database import Database, opened
 from bridge.storage.dead_letter import DeadLetter
 from bridge.storage.errors import TooSlowError
@@ -206,6 +207,53 @@ async def test_every_timeout_of_a_role_and_its_zone_are_ours_not_its(dsn: str) -
     finally:
         await admin.execute(f"drop role {name}")
         await admin.close()
+
+
+HOSTILE = {
+    "standard_conforming_strings": "off",
+    "datestyle": "SQL, DMY",
+    "intervalstyle": "sql_standard",
+    "bytea_output": "escape",
+    "extra_float_digits": "-15",
+    "array_nulls": "off",
+    "transform_null_equals": "on",
+    "gin_fuzzy_search_limit": "3",
+    "search_path": "nowhere",
+    "synchronous_commit": "off",
+}
+"""What a role or a database may have been given for old programs."""
+
+
+async def test_d_a_database_that_was_set_up_for_old_programs_is_migrated_and_searched_as_any(empty_dsn: str) -> None:
+    admin = await asyncpg.connect(empty_dsn)
+    base = await admin.fetchval("select quote_ident(current_database())")
+    for name, value in HOSTILE.items():
+        await admin.execute(
+            f"alter database {base} set {name} = '{value}'"
+            if "," not in value
+            else f"alter database {base} set {name} = {value}"
+        )
+    await admin.close()
+    async with opened(empty_dsn, min_size=1, max_size=1, wait=False) as database:
+        async with database.connection() as connection:
+            assert await migrations.migrate(connection)
+        async with database.connection() as connection:  # after a reset
+            for name in HOSTILE.keys() - {"search_path"}:
+                assert await connection.fetchval("select current_setting($1)", name) != HOSTILE[name], name
+
+
+@pytest.mark.parametrize(("given", "kept"), [("off", "on"), ("local", "local"), ("remote_apply", "remote_apply")])
+async def test_d_a_commit_lasts_before_it_is_answered_whatever_the_role_was_given(
+    dsn: str, given: str, kept: str
+) -> None:
+    admin = await asyncpg.connect(dsn)
+    base = await admin.fetchval("select quote_ident(current_database())")
+    await admin.execute(f"alter database {base} set synchronous_commit = {given}")
+    await admin.close()
+    async with opened(dsn, min_size=1, max_size=1, wait=False) as database:
+        for _ in range(2):  # the second time after a reset
+            async with database.connection() as connection:
+                assert await connection.fetchval("show synchronous_commit") == kept
 
 
 async def test_a6_rights_revoked_while_it_runs_are_waited_for(dsn: str) -> None:
