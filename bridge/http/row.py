@@ -60,6 +60,36 @@ class Row(Struct, gc=False):
             return bytes(self.text)
 
 
+class CutRow(Row, gc=False):
+    """A row that is larger than what is read; its text is the head of it."""
+
+    size: int = 0
+    most: int = 0
+
+    def read(self) -> Any:
+        """UnreadableError that says how large it is."""
+        raise UnreadableError(
+            "too_large",
+            f"a problem of {self.size:,} bytes, of which {len(memoryview(self.text)):,} are kept here",
+            hint=f"raise max_problem_bytes of the source above {self.most:,} to store it, or see what it holds",
+            problem_id=usable_id(self.id),
+        )
+
+
+def bounded(rows: list[Row], most: int) -> list[Row]:
+    """Cut rows of more than `most` bytes: each would take many times its size once it is read and stored."""
+    return [row if len(memoryview(row.text)) <= most else _cut(row, most) for row in rows]
+
+
+def _cut(row: Row, most: int) -> CutRow:
+    text = memoryview(row.text)
+    head = Raw(bytes(text[: min(most, _HEAD_BYTES)]))
+    return CutRow(row.id, row.href, row.last_update, row.time_changed, head, size=len(text), most=most)
+
+
+_HEAD_BYTES = 64 * 1024
+"""What is kept of a row that is cut."""
+
 _ROWS = Decoder(list[Row])
 _TEXTS = Decoder(list[Raw])
 

@@ -242,6 +242,8 @@ class Tmf656Settings(PushSettings, SourceSettings):
     """auto, 2, 3, 4 or 5"""
     resource_path: ResourcePath = "/serviceProblem"
     """path of the list of problems below url, as the server spells it"""
+    max_problem_bytes: Whole = Field(default=8 * 1024**2, ge=1024, le=1024**3)
+    """largest problem that is stored, 1024 to 1073741824 bytes; of a larger one a dead letter keeps the head"""
     profile: Literal["standard", "servicenow-facade"] = "standard"
     """standard (TMF630), or servicenow-facade: a gateway before ServiceNow, which filters by sysparm_query, adds notes
     to a journal, and has no hub"""

@@ -330,10 +330,11 @@ class Client:
 
     async def _read(self, request: HttpRequest, response: HttpResponse) -> ReadPage:
         """Read the rows of an answer, in a thread where that takes long."""
+        most = self._settings.max_problem_bytes
         try:
             if len(response.body) > _LARGE_BYTES:
-                return await anyio.to_thread.run_sync(read_page, response.body, response.charset)
-            return read_page(response.body, response.charset)
+                return await anyio.to_thread.run_sync(read_page, response.body, response.charset, most)
+            return read_page(response.body, response.charset, most)
         except TooManyError as error:
             raise self.http.too_large(request, str(error)) from error
         except (NoProblemsError, RecursionError) as error:

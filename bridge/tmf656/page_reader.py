@@ -18,12 +18,14 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from bridge.http.charset import to_utf8
 from bridge.http.json_spans import NotJsonError, children, trimmed
 from bridge.http.lenient_json import lenient
-from bridge.http.row import Row, rows_in, rows_of
+from bridge.http.row import Row, bounded, rows_in, rows_of
 from bridge.tmf656.page_claims import claims_of
 from bridge.tmf656.row_wrapper import PROBLEM, unwrapped
 
 MAX_ROWS: Final = 250_000
 """Rows of one answer."""
+MAX_PROBLEM_BYTES: Final = 8 * 1024**2
+"""Bytes of one row, where nothing else is set."""
 MAX_MEMBERS: Final = 1_000_000
 """Members and elements of one row; 13,000 affected services have some 100,000."""
 _MAX_NAMES: Final = 50_000
@@ -87,20 +89,26 @@ _ROW: Final = Decoder(Row)
 _NAMES: Final = {"id": "id", "href": "href", "lastUpdate": "last_update", "timeChanged": "time_changed"}
 
 
-def read_page(body: bytearray, charset: str | None = None) -> ReadPage:
+def read_page(body: bytearray, charset: str | None = None, most_bytes: int = MAX_PROBLEM_BYTES) -> ReadPage:
     """Find the rows in an answer, however it wraps them.
 
     No body, `null`, and an object that says it holds none are an empty list. Raises NoProblemsError, also for an error
-    object that was sent with status 200, and TooManyError.
+    object that was sent with status 200, and TooManyError. A row of more than `most_bytes` is cut.
     """
     if body[:64].lstrip()[:1] == b"[" and (rows := _strict_rows(body)) is not None:
-        return ReadPage(unwrapped(rows), {})
+        return _finished(ReadPage(rows, {}), len(body), most_bytes)
     text = to_utf8(body, charset)
     try:
         page = _read(text, 0, len(text), _DEPTH)
     except NotJsonError as error:
         raise NoProblemsError(str(error)) from error
-    return ReadPage(unwrapped(page.rows), page.envelope, page.left_out)
+    return _finished(page, len(text), most_bytes)
+
+
+def _finished(page: ReadPage, size: int, most_bytes: int) -> ReadPage:
+    """Cut what is too large, and take rows out of what wraps each of them."""
+    rows = bounded(page.rows, most_bytes) if size > most_bytes else page.rows
+    return ReadPage(unwrapped(rows), page.envelope, page.left_out)
 
 
 def _strict_rows(text: bytes | bytearray, start: int = 0, stop: int | None = None) -> list[Row] | None:

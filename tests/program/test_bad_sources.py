@@ -128,6 +128,12 @@ HEAVY: dict[str, Callable[[], bytes]] = {
     "nan": lambda: b'[{"id":"1","x":NaN},' + b",".join([b'{"id":"2","y":"' + b"z" * 8000 + b'"}'] * 7000) + b"]",
     "rows": lambda: b"[" + b",".join([b'{"id":1}'] * (6 * 1024**2)) + b"]",
     "error": lambda: b"e" * (60 * 1024**2),
+    "one row": lambda: b'[{"id":"1","status":"held","description":"' + b"z" * (56 * 1024**2) + b'"}]',
+    "few rows": lambda: (
+        b"["
+        + b",".join(b'{"id":"%d","status":"held","note":"%s"}' % (n, b"z" * (7 * 1024**2)) for n in range(8))
+        + b"]"
+    ),
 }
 """Made by the test that needs it: each takes 60 MB."""
 

@@ -107,6 +107,20 @@ def test_a5_more_rows_than_are_read_are_refused(monkeypatch: pytest.MonkeyPatch)
             read_page(bytearray(b"[" + b",".join([body] * 150_000) + b"]"))
 
 
+def test_a5_a_row_beyond_the_limit_is_cut_and_says_so() -> None:
+    rows = [{"id": "1", "note": "x"}, {"id": "2", "description": "y" * 5000}, {"id": "3"}]
+    for body in (rows, {"items": rows}, {"items": rows, "x": [float("nan")]}):
+        page = read_page(bytearray(orjson.dumps(body)), None, 2048)
+        assert [row.id for row in page.rows] == ["1", "2", "3"]
+        assert (page.rows[0].read(), page.rows[2].read()) == (rows[0], rows[2])
+        with pytest.raises(UnreadableError, match=r"a problem of 5,0\d\d bytes") as refused:
+            page.rows[1].read()
+        assert (refused.value.reason, refused.value.problem_id) == ("too_large", "2")
+        assert "max_problem_bytes" in (refused.value.hint or "")
+        assert bytes(page.rows[1].text).startswith(b'{"id":"2","description":"yyy')
+        assert len(bytes(page.rows[1].text)) <= 2048
+
+
 MEASURED = """
 import resource, sys
 from bridge.tmf656.client import Client
