@@ -33,6 +33,7 @@ from bridge.tmf656.hub import (
     bodies,
     read_registration,
     read_subscriptions,
+    refuses,
 )
 from bridge.tmf656.list_pass import ListPass
 from bridge.tmf656.page import BARE, BY_SYSPARM, PageAnswer, Window
@@ -185,6 +186,12 @@ class Client:
                 break
             self.http.count(request.operation, "client_error")
         found = read_registration(response.small_document(), response.headers.get("Location"), callback, query)
+        if response.status in ACCEPTED and refuses(response.small_document(), response.body):
+            if (held := await self._held(callback)) is not None:
+                return held
+            secret = callback.rstrip("/").rpartition("/")[2]
+            what = f"{response.status} and a refusal ({response.excerpt(secret)})"
+            raise self.http.malformed(request, what)
         if response.status in ACCEPTED:
             self.http.count(request.operation, "ok")
             return found if found.hub_id is not None else await self._held(callback) or found

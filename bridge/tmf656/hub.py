@@ -5,11 +5,13 @@ answer: 201 with the subscription, 200, or 204 with nothing but a Location; bare
 has no GET on the hub, so the id is worth some effort: it is the only handle for deregistering.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from bridge.domain.hub import Registration, same_callback
+from bridge.domain.service_problem import usable_id
 
 ACCEPTED: Final = frozenset({200, 201, 202, 204})
 """Every status by which some server confirms a registration."""
@@ -17,6 +19,15 @@ ABSENT: Final = frozenset({404, 405, 501})
 """The server has no such route."""
 
 _CALLBACKS: Final = frozenset({"callback", "callbackurl", "callbackuri", "callbackaddress"})
+_ADDRESSES: Final = frozenset(
+    {"url", "uri", "endpoint", "target", "targeturl", "sink", "address", "webhook", "webhookurl", "notifyurl"}
+    | {"notificationurl", "notificationuri", "deliveryurl", "destination", "endpointurl", "href"}
+)
+"""Where servers keep a callback, too; in these only an http(s) address is one."""
+_IDS: Final = ("subscriptionid", "hubid", "registrationid", "listenerid", "uuid", "identifier", "id")
+"""Names of an id, in lower case and without signs, where there is none named `id`."""
+_ERRORS: Final = ("error", "errors", "fault", "exception", "errormessage", "errorcode")
+_FAILED: Final = frozenset({"error", "failed", "failure", "fail", "rejected", "denied"})
 _WRAPPERS: Final = frozenset(
     {"result", "results", "data", "subscription", "eventsubscription", "hub", "response", "items", "value", "content"}
     | {"payload", "body", "entity", "resource", "listener"}
@@ -51,7 +62,21 @@ def read_registration(document: Any, location: str | None, callback: str, query:
     for entity in (*ours, *reversed(list(_wrapped(document, _DEPTH)))):
         if (hub_id := _identity(entity)) is not None:
             return Registration(hub_id, callback, query)
-    return Registration(_last_segment(location or ""), callback, query)
+    return Registration(_scalar_id(document) or _id_in_location(location or ""), callback, query)
+
+
+def refuses(document: Any, body: bytes | bytearray = b"") -> bool:
+    """Whether an answer with a status of success is a refusal: an object that states an error, or a page for people."""
+    if not isinstance(document, dict):
+        return bytes(body[:64]).lstrip().lower().startswith((b"<!doctype html", b"<html"))
+    named = {_plain(name): value for name, value in document.items()}
+    if named.get("success") is False or named.get("ok") is False or any(named.get(name) for name in _ERRORS):
+        return True
+    if isinstance(state := named.get("status"), str) and state.lower() in _FAILED and "callback" not in named:
+        return True
+    failed = isinstance(state, int) and not isinstance(state, bool) and state >= 400
+    explained = "code" in named and bool(named.get("reason") or named.get("message"))
+    return (failed or explained) and _identity(document) is None
 
 
 def read_subscriptions(document: Any) -> list[Registration] | None:
@@ -95,8 +120,19 @@ def _holds_list(document: Any, depth: int) -> bool:
 
 def _callbacks(entity: dict[str, Any]) -> Iterator[str]:
     for name, value in entity.items():
-        if isinstance(value, str) and name.lower().replace("_", "").replace("-", "") in _CALLBACKS:
+        plain = _plain(name)
+        if isinstance(value, dict) and plain in _CALLBACKS | _ADDRESSES:
+            yield from (one for one in value.values() if isinstance(one, str) and _is_address(one))
+        elif isinstance(value, str) and (plain in _CALLBACKS or (plain in _ADDRESSES and _is_address(value))):
             yield value
+
+
+def _is_address(text: str) -> bool:
+    return text.lower().startswith(("http://", "https://"))
+
+
+def _plain(name: str) -> str:
+    return "".join(one for one in name.lower() if one.isalnum())
 
 
 def _identity(entity: dict[str, Any]) -> str | None:
@@ -109,7 +145,25 @@ def _identity(entity: dict[str, Any]) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     href = entity.get("href")
-    return _last_segment(href) if isinstance(href, str) else None
+    if isinstance(href, str) and (last := _last_segment(href)) is not None:
+        return last
+    named = {_plain(name): each for name, each in entity.items()}
+    return next((usable for name in _IDS if (usable := usable_id(named.get(name))) is not None), None)
+
+
+def _scalar_id(document: Any) -> str | None:
+    """Take a body that is nothing but an id: a number, or a text with a digit and no blank."""
+    found = usable_id(document)
+    return found if found is not None and found.isprintable() and re.search(r"^\S*[0-9]\S*$", found) else None
+
+
+def _id_in_location(address: str) -> str | None:
+    """Take the id at the end of the path, else one in the query (`/hub?id=42`)."""
+    try:
+        query = parse_qsl(urlsplit(address).query)
+    except ValueError:
+        return None
+    return _last_segment(address) or next((value for name, value in query if _plain(name) in _IDS and value), None)
 
 
 def _last_segment(address: str) -> str | None:

@@ -96,7 +96,9 @@ def read_page(body: bytearray, charset: str | None = None, most_bytes: int = MAX
     object that was sent with status 200, and TooManyError. A row of more than `most_bytes` is cut.
     """
     if body[:64].lstrip()[:1] == b"[" and (rows := _strict_rows(body)) is not None:
-        return _finished(ReadPage(rows, {}), len(body), most_bytes)
+        page = ReadPage(rows, {})
+        usual = not rows or rows[0].last_update is not None or rows[0].time_changed is not None
+        return page if usual and len(body) <= most_bytes else _finished(page, len(body), most_bytes)
     text = to_utf8(body, charset)
     try:
         page = _read(text, 0, len(text), _DEPTH)

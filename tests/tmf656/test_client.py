@@ -662,6 +662,13 @@ async def test_a_registration_is_accepted_by_any_of_the_usual_answers(status: in
     assert counts == {("register", "ok"): 1}
 
 
+@pytest.mark.parametrize("body", [{"code": "60", "reason": "not allowed"}, b"<html>Sign in</html>"])
+async def test_b6_a_registration_that_is_refused_with_200_is_none(body: Any) -> None:
+    async with asking(answering(body)) as (client, _):
+        with pytest.raises(MalformedAnswerError, match="200 and a refusal"):
+            await client.register("http://us/listener/snow/secret")
+
+
 async def test_where_the_version_is_unknown_a_typed_registration_follows_a_refused_plain_one() -> None:
     async def handle(request: web.Request) -> web.Response:
         typed = "@type" in await request.json()

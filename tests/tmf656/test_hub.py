@@ -2,8 +2,8 @@
 
 import pytest
 
-from bridge.domain.hub import Registration
-from bridge.tmf656.hub import bodies, read_registration, read_subscriptions
+from bridge.domain.hub import Registration, find_callback
+from bridge.tmf656.hub import bodies, read_registration, read_subscriptions, refuses
 
 CALLBACK = "https://bridge.example/listener/snow/secret"
 
@@ -43,6 +43,16 @@ def test_where_the_version_is_unknown_both_bodies_are_tried() -> None:
         ({"id": 7, "result": {"id": "12"}}, None, "12"),
         ({"data": [{"id": "12"}]}, None, "12"),
         ({"status": "ok", "subscription": {"href": "/hub/12"}}, None, "12"),
+        ({"subscriptionId": "12"}, None, "12"),
+        ({"_id": "12"}, None, "12"),
+        ({"ID": 12}, None, "12"),
+        ({"data": {"hub_id": "12"}}, None, "12"),
+        ({"uuid": "12", "href": "/x/hub"}, None, "12"),
+        ("sub-12", None, "sub-12"),
+        (12, None, "12"),
+        ("created 2", "/api/hub", None),
+        (None, "/api/hub?id=12", "12"),
+        (None, "/api/hub?subscription-id=12", "12"),
         ({"id": "12", "relatedParty": {"id": "them"}}, None, "12"),
         ({"other": {"deep": {"id": "12", "callback": CALLBACK + "/"}}}, None, "12"),
         ({"items": [{"id": "1", "callback": "http://them/x"}, {"id": "12", "callback": CALLBACK}]}, None, "12"),
@@ -52,6 +62,55 @@ def test_the_id_is_found_in_the_body_or_at_the_end_of_location(
     document: object, location: str | None, hub_id: str | None
 ) -> None:
     assert read_registration(document, location, CALLBACK, "") == Registration(hub_id, CALLBACK, "")
+
+
+@pytest.mark.parametrize(
+    "entity",
+    [
+        {"id": "1", "url": CALLBACK},
+        {"id": "1", "notificationUrl": CALLBACK},
+        {"id": "1", "sink": CALLBACK},
+        {"id": "1", "callback": {"url": CALLBACK}},
+        {"subscriptionId": "1", "endpoint": {"address": CALLBACK, "type": "webhook"}},
+    ],
+)
+def test_b5_ours_is_found_under_the_names_that_servers_use(entity: dict[str, object]) -> None:
+    ours = find_callback(read_subscriptions([{"id": "0", "url": "http://them/x"}, entity]) or [], CALLBACK)
+    assert [each.hub_id for each in ours if each.hub_id is not None] == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("document", "body"),
+    [
+        ({"code": "60", "reason": "callback not allowed"}, b""),
+        ({"success": False, "message": "no"}, b""),
+        ({"status": "error", "message": "no"}, b""),
+        ({"status": 403, "message": "no"}, b""),
+        ({"jsonrpc": "2.0", "id": 1, "error": {"code": -32000}}, b""),
+        ({"errors": [{"title": "no"}]}, b""),
+        (None, b" <!DOCTYPE html><html><title>Sign in</title>"),
+    ],
+)
+def test_c2_a_refusal_with_a_status_of_success_is_one(document: object, body: bytes) -> None:
+    assert refuses(document, body)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"id": "1", "callback": CALLBACK, "status": "active"},
+        {"id": "1", "code": "0", "message": "created"},
+        {"status": "ok"},
+        {"success": True, "error": None},
+        {"code": 0},
+        {},
+        [],
+        None,
+        "12",
+    ],
+)
+def test_an_answer_that_states_no_error_is_none(document: object) -> None:
+    assert not refuses(document)
 
 
 def test_a_list_of_subscriptions_is_read_as_far_as_it_makes_sense() -> None:
