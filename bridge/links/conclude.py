@@ -102,13 +102,17 @@ async def failed(
     *,
     most_attempts: int,
     result: WriteResult | None = None,
+    ticket: Ticket | None = None,
 ) -> bool:
-    """It was not done, or not all of it (`result`): try again, or have a person look. Return whether it is blocked."""
+    """It was not done, or not all of it (`result`; `ticket`: what was answered then): try again, or have a person look.
+    Return whether it is blocked.
+    """
     link = await _locked(connection, row)
     attempts = row.attempts + failure.counts
     blocked = failure.blocks or attempts >= most_attempts
     if blocked:
-        changed = await outbox.block(connection, row.id, failure.error, status=failure.status)
+        left = None if link is None or link.intent is None or result is None else _left(link.intent, result)
+        changed = await outbox.block(connection, row.id, failure.error, status=failure.status, fields=left)
     else:
         seconds = min(_RETRY_SECONDS * 2**row.attempts, _LONGEST_RETRY_SECONDS) if failure.counts else 0.0
         due_at = now() + timedelta(seconds=max(seconds, failure.pause_seconds))
@@ -120,8 +124,14 @@ async def failed(
     if row.kind is WriteKind.CREATE and link.state in (LinkState.UNSURE, LinkState.CREATING):
         state, reason = (LinkState.BLOCKED, failure.error) if blocked else (LinkState.CREATING, None)
         link = replace(link, state=state, state_reason=reason)
+    if ticket is not None:
+        link = _marked(link, row.side, ticket, now())
     await _settled(connection, [(row, link, result or WriteResult())])
     return blocked
+
+
+def _left(intent: Mapping[str, Any], result: WriteResult) -> dict[str, Any]:
+    return {name: one for name, one in _shown(restored(intent)).items() if name not in result.base}
 
 
 async def ended(connection: Connection, writes: Sequence[EndedWrite]) -> set[int]:

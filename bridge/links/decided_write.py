@@ -25,11 +25,13 @@ class UndecidableNowError(TransientError):
 class DecidedWrite(Struct, frozen=True):
     """A write that is still wanted. `link`: as it is now, locked; `values`: of the record of the target, for a note its
     text under "text", and under "journal" the one it goes into; for a duplicate those of `duplicates.decide_end`.
+    `parts`: of a change of several fields, what each of them writes.
     """
 
     link: LinkRow
     sent: SentWrite
     values: dict[str, Any]
+    parts: dict[str, Record] = {}
 
 
 Decided: TypeAlias = DecidedWrite | UndecidableNowError | None

@@ -162,7 +162,9 @@ def _update(run: RuleRun, link: LinkRow, side: Side, outcome: LinkOutcome | None
     before = {name: outcome.merged.before[name][side] for name in writes}
     sent = SentWrite(WriteKind.UPDATE.value, side, _sent(writes, before), version_of(pair[side], run.kinds[side]))
     saved = replace(outcome.link, revision=link.revision + 1)
-    return DecidedWrite(saved, sent, run.rule.changes(side, writes, pair))
+    several = writes if len(writes) > 1 else {}
+    parts = {name: run.rule.changes(side, {name: write}, pair) for name, write in several.items()}
+    return DecidedWrite(saved, sent, run.rule.changes(side, writes, pair), parts)
 
 
 async def _create(run: RuleRun, connection: Connection, link: LinkRow, side: Side) -> DecidedWrite | None:

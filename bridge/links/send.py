@@ -20,7 +20,7 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
-from bridge.domain.link.sent_write import answer_of, overwritten
+from bridge.domain.link.sent_write import WriteResult, answer_of, overwritten
 from bridge.domain.ticket_system import OutcomeUnknownError, Ticket, VersionChangedError, WriteRefusedError
 from bridge.errors import DatabaseUnavailableError, PermanentError, TransientError, raise_first
 from bridge.http.errors import NotFoundError
@@ -29,7 +29,7 @@ from bridge.links.claim import WriteClaims
 from bridge.links.conclude import EndedWrite, Failure, ended, failed, unexpected, unknown
 from bridge.links.confirm import WriteConfirmations
 from bridge.links.decided_write import DecidedWrite, UndecidableNowError, WriteDecisions
-from bridge.links.one_request import carry_out
+from bridge.links.one_request import PartlyRefusedError, carry_out
 from bridge.links.rule_series import introduce_target, measure_sync
 from bridge.links.settle import Settler
 from bridge.links.target import WriteTarget
@@ -41,6 +41,7 @@ from bridge.storage import outbox, refetch
 from bridge.storage.database import Database
 from bridge.storage.errors import ConcurrentUpdateError
 from bridge.storage.lease import LeaseLostError
+from bridge.storage.observation_store import store_items
 from bridge.storage.outbox import OutboxRow, WriteKind, WriteOutcome
 from bridge.telemetry.metrics import Metrics
 
@@ -302,6 +303,8 @@ class WriteSender:
             raise
         except VersionChangedError as error:
             await self._fail(row, Failure(str(error), counts=True))
+        except PartlyRefusedError as error:
+            await self._partly(row, decided, error)
         except WriteRefusedError as error:
             await self._fail(row, Failure(str(error), error.status, blocks=True))
         except NotFoundError as error:
@@ -333,17 +336,29 @@ class WriteSender:
         for found in result.conflicts.values():
             self.metrics.conflicts.labels(self.decisions.name(row.rule_id), found.kind.value).inc()
 
+    async def _partly(self, row: OutboxRow, decided: DecidedWrite, error: PartlyRefusedError) -> None:
+        """Store what the target took; a person has to look at the rest."""
+        says = self.decisions.says(row.rule_id, row.side, error.ticket.record)
+        says = {name: text for name, text in says.items() if name not in error.refused}
+        result = answer_of(self.decisions.fields(row.rule_id), decided.sent, says)
+        await store_items(self.database, [self.target.written(error.ticket)])
+        await self._fail(row, Failure(str(error), error.status, blocks=True), result, error.ticket)
+
     async def _unknown(self, row: OutboxRow, error: str) -> None:
         until = now() + timedelta(seconds=self.target.writer.capabilities.settle_seconds)
         async with self.database.transaction() as connection:
             await self.target.source.fence.hold(connection)
             await unknown(connection, row, error, until=until)
 
-    async def _fail(self, row: OutboxRow, failure: Failure) -> None:
+    async def _fail(
+        self, row: OutboxRow, failure: Failure, result: WriteResult | None = None, ticket: Ticket | None = None
+    ) -> None:
         most = self.decisions.limits(row.rule_id).attempts
         async with self.database.transaction() as connection:
             await self.target.source.fence.hold(connection)
-            blocked = await failed(connection, row, failure, most_attempts=most)
+            blocked = await failed(connection, row, failure, most_attempts=most, result=result, ticket=ticket)
+            if result is not None:
+                await self.decisions.again(connection, [row.link_id])
         if blocked:
             remedy = "see `tmf656-bridge links show`, then `links retry` or `links ignore`"
             log.warning("write blocked", link=row.link_id, target=self.target.name, error=failure.error, remedy=remedy)

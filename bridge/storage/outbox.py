@@ -175,9 +175,17 @@ async def end(
     return {row["id"] for row in await connection.fetch(queries("outbox")["end"], list(outcomes), words, status, at)}
 
 
-async def block(connection: Connection, outbox_id: int, error: str, *, status: int | None = None) -> bool:
-    """Have a person look at it: nothing that we could change would help."""
-    return await connection.fetchval(queries("outbox")["block"], outbox_id, status, error) is not None
+async def block(
+    connection: Connection,
+    outbox_id: int,
+    error: str,
+    *,
+    status: int | None = None,
+    fields: Mapping[str, Any] | None = None,
+) -> bool:
+    """Have a person look at it: nothing that we could change would help. `fields`: those still to be written."""
+    left = None if fields is None else orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)
+    return await connection.fetchval(queries("outbox")["block"], outbox_id, status, error, left) is not None
 
 
 async def postpone(

@@ -116,11 +116,12 @@ where o.id = n.id and o.state in ('waiting', 'sending')
 returning o.id;
 
 -- name: block
--- A person has to look at it.
+-- A person has to look at it; $4: what of it is still to be written, null: all.
 update bridge.outbox as o set
     state = 'blocked',
     status = coalesce($2::integer, o.status),
-    error = $3
+    error = $3,
+    fields = coalesce($4::jsonb, o.fields)
 where o.id = $1 and o.state in ('waiting', 'sending')
 returning o.id;
 

@@ -192,6 +192,35 @@ async def test_a_refusal_blocks_that_write_with_the_words_of_the_server_and_no_o
         assert pair.says(RIGHT, right)["status"] == "resolved"
 
 
+@pytest.mark.parametrize("versions", [("4", "4"), ("4", "5")])
+async def test_a_field_that_is_refused_keeps_back_no_other_of_its_ticket(
+    database: Database, versions: tuple[str, str]
+) -> None:
+    async with linked(database, versions) as (pair, left, right):
+        pair.sims[RIGHT].faults.writes.refuse = lambda _, changes: (
+            (403, "aborted by rule 7") if "forbidden" in changes.get("description", "") else None
+        )
+        await pair.sims[LEFT].patch(left, description="forbidden", status="held")
+        await settle_down(pair, rounds=3)
+        assert (pair.says(RIGHT, right)["status"], pair.says(LEFT, left)["status"]) == ("held", "held")
+        shown = "select string_agg(state || ' ' || fields::text || ' ' || error, ';') from bridge.outbox where ended_at is null"
+        blocked = await pair.value(shown)
+        assert blocked.startswith("blocked ")
+        assert "aborted by rule 7" in blocked
+        assert "held" not in blocked
+        tried = pair.sims[RIGHT].request_counts["patch"]
+        await settle_down(pair, rounds=3)
+        assert pair.sims[RIGHT].request_counts["patch"] == tried
+        await pair.sims[LEFT].patch(left, status="inProgress")
+        await settle_down(pair, rounds=3)
+        assert pair.says(RIGHT, right)["status"] == "inProgress"
+        await pair.sims[LEFT].patch(left, description="allowed")
+        await settle_down(pair)
+        assert pair.says(RIGHT, right) == pair.says(LEFT, left)
+        assert await pair.value(shown) is None
+        assert await pair.value("select count(*) from bridge.conflict") == 0
+
+
 async def test_what_the_target_makes_of_a_text_is_not_written_again_and_not_carried_back(database: Database) -> None:
     async with linked(database) as (pair, left, right):
         pair.sims[RIGHT].faults.writes.rewrite = lambda changes: {
