@@ -61,7 +61,8 @@ class Capabilities(Struct, frozen=True):
     how one is added: as an element of its own (`append`), with the whole list (`replace`), or not at all (`none`).
     `keys_unique`: the system itself makes no second ticket with a key. `settle_seconds`: how long a request may still
     be worked on after we gave up. `concurrency`: requests at a time, reads included. `status_steps`: the version of
-    TMF656 by whose life cycle a status is moved, a request each; empty: by one.
+    TMF656 by whose life cycle a status is moved, a request each; empty: by one. `absent`: what the system has no place
+    for, and leaves out of what is written.
     """
 
     compare_and_set: bool = False
@@ -71,6 +72,7 @@ class Capabilities(Struct, frozen=True):
     settle_seconds: float = 90
     concurrency: int = 4
     status_steps: str = ""
+    absent: frozenset[str] = frozenset()
 
 
 class WriteRefusedError(PermanentError):

@@ -73,6 +73,10 @@ class WriteDecisions(Protocol):
         """What a record says for each mapped field of a rule."""
         ...
 
+    def placeless(self, rule_id: int, side: Side, absent: Collection[str]) -> Collection[str]:
+        """The mapped fields of a rule that a side has no place for. `absent`: attributes that it lacks."""
+        ...
+
     def has_ended(self, row: OutboxRow, record: Record) -> bool:
         """Does a record of the target of a row mean that its ticket has ended?"""
         ...

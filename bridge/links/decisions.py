@@ -104,6 +104,11 @@ class RuleDecisions:
         run = self.runs.get(rule_id)
         return {} if run is None else run.rule.found_in(side, record)
 
+    def placeless(self, rule_id: int, side: Side, absent: Collection[str]) -> Collection[str]:
+        """See `WriteDecisions.placeless`."""
+        run = self.runs.get(rule_id) if absent else None
+        return () if run is None else run.rule.placeless(side, absent)
+
     def has_ended(self, row: OutboxRow, record: Record) -> bool:
         """See `WriteDecisions.has_ended`."""
         run = self.runs.get(row.rule_id)

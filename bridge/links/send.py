@@ -20,7 +20,7 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
-from bridge.domain.link.sent_write import WriteResult, answer_of, overwritten
+from bridge.domain.link.sent_write import WriteResult, answer_of, leave_out, overwritten
 from bridge.domain.ticket_system import OutcomeUnknownError, Ticket, VersionChangedError, WriteRefusedError
 from bridge.errors import DatabaseUnavailableError, PermanentError, TransientError, raise_first
 from bridge.http.errors import NotFoundError
@@ -324,6 +324,7 @@ class WriteSender:
         says = self.decisions.says(row.rule_id, row.side, ticket.record)
         result = answer_of(self.decisions.fields(row.rule_id), decided.sent, says)
         can = self.target.writer.capabilities
+        leave_out(result, decided.sent, says, self.decisions.placeless(row.rule_id, row.side, can.absent))
         counts = row.kind is WriteKind.UPDATE and can.counts_versions and not can.compare_and_set
         if counts and self._jumps.shows_another_writer(decided.sent.version, ticket.version):
             result.conflicts = overwritten(decided.sent) | result.conflicts

@@ -5,7 +5,7 @@ was done is done, what was not is sent again, and what cannot be known is kept a
 A write that cannot be settled now keeps its intent, is shown with the reason, and is looked at again later.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -15,7 +15,7 @@ import structlog
 
 from bridge.domain.link.note import leading_codes
 from bridge.domain.link.route import between
-from bridge.domain.link.sent_write import SentWrite, WriteResult, restored, settlement_of
+from bridge.domain.link.sent_write import SentWrite, WriteResult, leave_out, restored, settlement_of
 from bridge.domain.ticket_system import Ticket
 from bridge.errors import DatabaseUnavailableError, PermanentError, TransientError
 from bridge.http.errors import NotFoundError
@@ -134,11 +134,16 @@ class Settler:
         says = self.decisions.says(row.rule_id, row.side, ticket.record)
         steps = partial(between, self.target.writer.capabilities.status_steps)
         result = settlement_of(self.decisions.fields(row.rule_id), sent, says, ticket.version, steps)
+        self._leave_out(row, sent, says, result)
         if result.open:
             await self._not_done(row, Failure(_not_arrived(row), counts=True), "not_done", ticket, result)
             return
         outcome = "uncertain" if result.conflicts else "ours"
         await self._done(row, ticket, result, outcome)
+
+    def _leave_out(self, row: OutboxRow, sent: SentWrite, says: Mapping[str, str], result: WriteResult) -> None:
+        absent = self.target.writer.capabilities.absent
+        leave_out(result, sent, says, self.decisions.placeless(row.rule_id, row.side, absent))
 
     async def _settle_duplicate(self, row: OutboxRow, _link: LinkRow, ticket_id: str) -> None:
         ticket = await self.target.writer.fetch(ticket_id)
@@ -155,6 +160,7 @@ class Settler:
         sent = _sent(row, link)
         says = self.decisions.says(row.rule_id, row.side, found[0].record)
         result = settlement_of(self.decisions.fields(row.rule_id), sent, says, None)
+        self._leave_out(row, sent, says, result)
         if len(found) > 1:
             async with self.database.transaction() as connection:
                 await self.target.source.fence.hold(connection)

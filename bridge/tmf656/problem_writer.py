@@ -39,7 +39,7 @@ from bridge.tmf656.page_reader import NoProblemsError, TooManyError, read_page
 from bridge.tmf656.proposed_id import PROPOSING, post_proposed
 from bridge.tmf656.step_by_step import move
 from bridge.tmf656.wire.json_patch import json_patch
-from bridge.tmf656.wire.render import faults_of_change, faults_of_create, render
+from bridge.tmf656.wire.render import ABSENT, faults_of_change, faults_of_create, fitted, render, with_origin
 from bridge.tmf656.wire.ticket import KEY_OWNER, carries, key_query, ticket_of
 
 log = structlog.get_logger(__name__)
@@ -96,6 +96,7 @@ class ProblemWriter:
         self._media_types: dict[str, tuple[str, ...]] = {}
         self._finds = False
         self._appends = False
+        self._left_out: frozenset[str] = frozenset()
         self._json_patch = True
         self._proposes = settings.propose_id
 
@@ -110,6 +111,7 @@ class ProblemWriter:
             settle_seconds=self.settings.settle_seconds,
             concurrency=self.settings.concurrency,
             status_steps=(self._version or "") if self.settings.status_steps else "",
+            absent=ABSENT[self._version or self._assumed_version],
         )
 
     async def fetch(self, ticket_id: str) -> Ticket:
@@ -135,7 +137,9 @@ class ProblemWriter:
     async def create(self, fields: Mapping[str, Any], key: str) -> Ticket:
         """Make a problem. OutcomeUnknownError also where the server answers 202, or without the problem."""
         version = await self._known_version()
-        draft = self.keyed({name: value for name, value in fields.items() if value is not None}, key, version)
+        given = with_origin({name: value for name, value in fields.items() if value is not None}, version)
+        given = self._fitted(given, version)
+        draft = self.keyed(given, key, version)
         self.refuse(faults_of_create(draft, version), "create")
         body = render(draft, version)
         if self._proposes and version == PROPOSING:
@@ -159,6 +163,10 @@ class ProblemWriter:
         have no date of it. With `status_steps` it is moved step by step; OutcomeUnknownError where not all were taken.
         """
         spoken = await self._known_version(ticket_id)
+        if changes and ABSENT[spoken].issuperset(changes):
+            self._fitted(changes, spoken)
+            return await self.fetch(ticket_id)
+        changes = self._fitted(changes, spoken)
         if not self.settings.status_steps or not isinstance(changes.get("status"), str):
             return await self._changed(ticket_id, changes, version, spoken)
         stands = str((await self.fetch(ticket_id)).record.get("status"))
@@ -269,7 +277,25 @@ class ProblemWriter:
                 for row in page.items[:10]:
                     self._learn_version(row.read())
                 break
-        return self._version or _version_in(self.settings.url) or _NEWEST
+        return self._version or self._assumed_version
+
+    @property
+    def _assumed_version(self) -> str:
+        """The version of a server none of whose problems tells it."""
+        return _version_in(self.settings.url) or _NEWEST
+
+    def _fitted(self, fields: Mapping[str, Any], version: str) -> dict[str, Any]:
+        """Leave out what the version has no place for; the log says it once."""
+        absent = ABSENT[version].intersection(fields) - self._left_out
+        if absent:
+            self._left_out |= absent
+            log.warning(
+                "left out what the version has no place for",
+                source=self._http.name,
+                version=version,
+                attributes=sorted(absent),
+            )
+        return fitted(fields, version)
 
     def _learn_version(self, item: object) -> None:
         if self._version is None and isinstance(item, dict):

@@ -37,10 +37,12 @@ _ROUNDS = 8
 
 
 def simulator(kind: str, seed: int) -> AnySimulator:
-    """A system of a kind without tickets; `servicenow:problem` is a table, `facade` a gateway before an instance."""
+    """A system of a kind without tickets; `servicenow:problem` is a table, `facade` a gateway before an instance, and
+    `tmf656:3` a server of version 3.
+    """
     match kind.partition(":")[0]:
         case "tmf656":
-            return Simulator(version="4", seed=seed, id_prefix=f"SP{seed}-")
+            return Simulator(version=kind.partition(":")[2] or "4", seed=seed, id_prefix=f"SP{seed}-")
         case "servicenow" | "facade":
             return ServiceNowSimulator(seed=seed)
         case "dataminer":

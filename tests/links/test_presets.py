@@ -115,6 +115,45 @@ async def test_a_ticket_without_a_text_gets_a_counterpart_and_stays_as_it_is(
         assert await both.desks[LEFT].read(here) == before
 
 
+OLDER = [(preset, left, version) for preset, left, right in PRESETS if right == "tmf656" for version in ("2", "3")]
+
+
+@pytest.mark.parametrize(("preset", "left", "version"), [*OLDER, ("ses", "dataminer", "2"), ("ses", "dataminer", "3")])
+async def test_an_older_version_gets_what_it_has_a_place_for(
+    database: Database, preset: str, left: str, version: str
+) -> None:
+    async with joined(database, {LEFT: left, RIGHT: f"tmf656:{version}"}, {"preset": preset}) as both:
+        here = await both.desks[LEFT].open(**in_words(left, title="Signal lost in Oslo", state="new", priority="high"))
+        await both.settle()
+        assert await both.troubles() == []
+        [there] = both.sims[RIGHT].problems.values()
+        assert (there["status"], there["priority"]) == ("acknowledged", 2)
+        if preset != "ses":
+            assert there["description"]
+        await both.desks[LEFT].write(here, **in_words(left, title="As they call it now"))
+        await both.settle()
+        await both.desks[LEFT].write(here, **in_words(left, title="Again", state="working", priority="middle"))
+        await both.settle()
+        assert await both.troubles() == []
+        [there] = both.sims[RIGHT].problems.values()
+        assert (there["status"], there["priority"]) == ("inProgress", 3)
+        assert [await both.settle() for _ in range(3)] == [0, 0, 0]
+
+
+async def test_a_ticket_of_an_older_version_has_a_counterpart_and_both_live(database: Database) -> None:
+    kinds = {LEFT: "tmf656:3", RIGHT: "tmf656"}
+    async with joined(database, kinds, {"preset": "tmf656-tmf656"}) as both:
+        await both.sims[LEFT].create(description="no light", priority=2)
+        await both.settle()
+        [there] = both.sims[RIGHT].problems.values()
+        await both.sims[RIGHT].patch(there["id"], name="Signal lost", status="inProgress")
+        await both.settle()
+        [here] = both.sims[LEFT].problems.values()
+        assert (here["status"], there["description"]) == ("inProgress", "no light")
+        assert await both.troubles() == []
+        assert [await both.settle() for _ in range(3)] == [0, 0, 0]
+
+
 NOTED = [one for one in PRESETS if "dataminer" not in one]
 
 

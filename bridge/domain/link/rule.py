@@ -1,6 +1,6 @@
 """A rule that joins two systems: which tickets, which fields, and what is written for them. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
@@ -164,6 +164,14 @@ class LinkRule:
     def mapped_field(self, name: str) -> MappedField:
         """Return a field by its name."""
         return next(mapped for mapped in self.fields if mapped.name == name)
+
+    def placeless(self, side: Side, absent: Collection[str]) -> set[str]:
+        """Return the fields that stand, on a side, only in attributes that its system has no place for."""
+        return {
+            mapped.name
+            for mapped in self.fields
+            if all(path.names[:1] and path.names[0] in absent for path in mapped.paths[side])
+        }
 
     def wants_counterpart(self, side: Side, ticket: SideTicket) -> bool:
         """Would a ticket of a side get a counterpart, if it had none?"""

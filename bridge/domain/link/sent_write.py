@@ -85,6 +85,15 @@ def answer_of(rules: Mapping[str, FieldRule], sent: SentWrite, says: Mapping[str
     return result
 
 
+def leave_out(result: WriteResult, sent: SentWrite, says: Mapping[str, str], placeless: Collection[str]) -> None:
+    """Fields that the target has no place for are settled by being left out: what it says instead is no refusal."""
+    for name in sent.fields.keys() & set(placeless):
+        result.base[name] = {sent.side: says.get(name, ""), sent.side.other: sent.fields[name].derived_from}
+        result.conflicts.pop(name, None)
+        if name in result.settlements:
+            result.settlements[name] = Settlement.DONE
+
+
 def overwritten(sent: SentWrite) -> dict[str, FieldConflict]:
     """Somebody else wrote to the ticket between our read and our write: keep what each written field said before. What
     they wrote in it, if they did, cannot be known any more.

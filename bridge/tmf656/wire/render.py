@@ -24,13 +24,14 @@ _NAMES: Final[Mapping[str, Mapping[str, str]]] = {
 }
 _CORRELATED: Final = ("2", "3")
 """Versions with one text, `correlationId`, in the place of the list `externalIdentifier`."""
-_ABSENT: Final[Mapping[str, frozenset[str]]] = {
+ABSENT: Final[Mapping[str, frozenset[str]]] = {
     "2": frozenset(("originatorParty", "responsibleParty", "affectedService", "affectedResource", "rootCauseService"))
     | {"name", "rootCauseResource", "troubleTicket", "slaViolation"},
     "3": frozenset(["name"]),
     "4": frozenset(),
     "5": frozenset(),
 }
+"""What a version has no place for."""
 _MANDATORY: Final[Mapping[str, tuple[str, ...]]] = {
     "2": ("category", "priority", "description", "reason", "originatingSystem"),
 } | dict.fromkeys(("3", "4", "5"), ("category", "priority", "description", "reason", "originatorParty"))
@@ -69,6 +70,20 @@ def render(draft: Mapping[str, Any], version: str) -> Json:
     return body
 
 
+def fitted(draft: Mapping[str, Any], version: str) -> Json:
+    """Return attributes without those that a version has no place for."""
+    return {name: value for name, value in draft.items() if name not in ABSENT[version]}
+
+
+def with_origin(draft: Mapping[str, Any], version: str) -> Json:
+    """Return a new problem with the system it comes from: version 2 has a text where others have a party."""
+    party = draft.get("originatorParty")
+    if version != "2" or "originatingSystem" in draft or not isinstance(party, dict):
+        return dict(draft)
+    named = party.get("name") or party.get("id")
+    return dict(draft) if named is None else {**draft, "originatingSystem": named}
+
+
 def faults_of_create(draft: Mapping[str, Any], version: str) -> list[str]:
     """Say why a server of `version` cannot make this problem; empty when it can."""
     faults = list(_misplaced(draft, version))
@@ -87,7 +102,7 @@ def faults_of_change(changes: Mapping[str, Any], version: str) -> list[str]:
 
 
 def _misplaced(draft: Mapping[str, Any], version: str) -> Iterator[str]:
-    yield from (f"version {version} has no {name}" for name in draft if name in _ABSENT[version])
+    yield from (f"version {version} has no {name}" for name in draft if name in ABSENT[version])
     yield from (f"{name} is called {ALIASES[name]} here, whatever the version" for name in draft if name in ALIASES)
     identifiers = draft.get("externalIdentifier")
     if identifiers and version in _CORRELATED and (not _is_one_entity(identifiers) or len(identifiers) != 1):
