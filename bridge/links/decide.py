@@ -20,6 +20,7 @@ import structlog
 from bridge.domain.link.life import RULE_ON, LinkState
 from bridge.domain.link.word_map import Side
 from bridge.links.batch_result import BatchResult
+from bridge.links.counterpart_index import CounterpartIndex
 from bridge.links.decision_pace import DecisionPace
 from bridge.links.rule_batch import RuleBatch
 from bridge.links.rule_run import RuleRun
@@ -92,16 +93,20 @@ class Decider:
             if position is None or position.state != RULE_ON:
                 self._indexed = False
                 return False
-            due = position.walked_at is not None and position.walked_at + _WALK_AGAIN <= now()
             followed = not position.from_other_server and await change.complete(connection, position.position)
-            if due or not followed or (position.walked_at is None and position.walked == (0, "")):
+            if not followed or (position.walked_at is None and position.walked == (0, "")):
                 await link_rule.begin_walk(connection, self.run_of_rule.rule_id)
+                self._indexed = False  # it does not know what changed between both positions
+                self._changed_by_walk = 0
+            elif position.walked_at is not None and position.walked_at + _WALK_AGAIN <= now():
+                await link_rule.walk_again(connection, self.run_of_rule.rule_id)
                 self._changed_by_walk = 0
         return True
 
     async def _index(self) -> None:
         """Read all tickets once, for matching; what changes meanwhile is followed."""
         run, count = self.run_of_rule, 0
+        run.index = CounterpartIndex(run.rule)
         for side in Side:
             after = ""
             while True:

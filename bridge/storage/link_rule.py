@@ -95,6 +95,11 @@ async def begin_walk(connection: Connection, rule_id: int) -> None:
     await connection.execute(queries("link_rule")["begin_walk"], rule_id)
 
 
+async def walk_again(connection: Connection, rule_id: int) -> None:
+    """Look at all tickets from the first one on, and go on following the changes from where that has come."""
+    await connection.execute(queries("link_rule")["walk_again"], rule_id)
+
+
 async def write_position(connection: Connection, rule_id: int, position: Position) -> None:
     """Changes up to here are decided."""
     await connection.execute(queries("link_rule")["write_position"], rule_id, str(position.committed), position.id)

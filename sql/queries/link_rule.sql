@@ -58,6 +58,10 @@ update bridge.link_rule as r set
     walked_at = null
 where r.id = $1;
 
+-- name: walk_again
+update bridge.link_rule as r set walked_source_id = 0, walked_id = '', walked_at = null
+where r.id = $1;
+
 -- name: write_position
 update bridge.link_rule as r set committed = $2::text::xid8, change_id = $3
 where r.id = $1;

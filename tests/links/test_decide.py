@@ -120,6 +120,29 @@ async def test_a_match_that_is_not_unique_on_both_sides_joins_nothing(rig: RuleR
     assert [(link.left_id, link.right_id) for link in joined] == [("1", "R1")]
 
 
+@pytest.mark.parametrize(
+    "what",
+    [
+        "update bridge.link_rule set walked_at = now() - interval '7 hours'",
+        "update bridge.link_rule set committed = '0'",
+        "update bridge.link_rule set walked_at = null, walked_source_id = 0, walked_id = ''",
+    ],
+    ids=["the walk is due", "the position is lost", "the walk begins again"],
+)
+async def test_what_changed_before_another_walk_is_known_to_the_matches(rig: RuleRig, what: str) -> None:
+    """The defect: the position moved past changes that the index had not seen, so pairs were not found, and made."""
+    rig.settings = MATCH
+    decider = await rig.start()
+    await decider.run_once()
+    await rig.say(Side.LEFT, problem(1, externalId="R1"))
+    await rig.say(Side.RIGHT, problem("R1"))
+    async with rig.database.transaction() as connection:
+        await connection.execute(what)
+    await decider.run_once()
+    [link] = await rig.links()
+    assert (link.state, link.left_id, link.right_id) == (LinkState.LINKED, "1", "R1")
+
+
 async def linked(rig: RuleRig, **settings: object) -> decide.Decider:
     """A pair that is in step."""
     rig.settings = MATCH | settings

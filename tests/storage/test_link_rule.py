@@ -31,6 +31,19 @@ async def test_a_new_rule_has_to_walk_and_its_position_moves(database: Database)
         assert (later.walked, later.walked_at, later.position.id) == ((left, "L7"), NOON, 9)
 
 
+async def test_another_walk_keeps_the_position(database: Database) -> None:
+    rule, left, _ = await add_rule(database)
+    async with database.transaction() as connection:
+        await link_rule.begin_walk(connection, rule)
+        await link_rule.write_walk(connection, rule, (left, "L7"))
+        await link_rule.write_position(connection, rule, Position(1, 9))
+        await link_rule.end_walk(connection, rule, NOON)
+        await link_rule.walk_again(connection, rule)
+        again = await link_rule.lock(connection, rule)
+    assert again is not None
+    assert (again.walked, again.walked_at, again.position) == ((0, ""), None, Position(1, 9))
+
+
 async def test_a_position_of_another_server_is_noticed(database: Database) -> None:
     rule, _, _ = await add_rule(database)
     async with database.transaction() as connection:
