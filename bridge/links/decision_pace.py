@@ -2,7 +2,7 @@
 
 Changes are announced at each commit. What changes while a decider rests is decided together, so it rests in proportion
 to how long the last step took. Where very many tickets change that no link has (a storm of notifications), deciding
-them would cost the notifications their time: then it gives way for a while, but never falls far behind for it.
+them would cost the notifications their time: then it gives way while the storm lasts, but never falls far behind.
 """
 
 from dataclasses import dataclass
@@ -26,6 +26,8 @@ _LONG_REST: Final = 30
 MANY: Final = 200
 """Changed tickets in one step that are many."""
 GIVE_WAY_SECONDS: Final = 5.0
+"""The longest that it gives way at a time; it goes on when nothing was committed for …"""
+CALM_SECONDS: Final = 0.25
 _FURTHEST_BEHIND: Final = timedelta(minutes=1)
 
 
@@ -58,10 +60,16 @@ class DecisionPace:
         """Wait until the next step is due: for a call, where nothing is known to be left."""
         if self.gives_way:
             self.gives_way = False
-            await anyio.sleep(GIVE_WAY_SECONDS)
+            await self._give_way(wake)
             return
         if 0 < self._looks <= _LOOKS:
             await wake.wait(LOOK_AGAIN_SECONDS)
             return
         self._called = await wake.wait(EVERY_SECONDS) is not None
         await anyio.sleep(max(self._rests_until - monotonic(), 0))
+
+    async def _give_way(self, wake: Wake) -> None:
+        """Wait while commits are announced."""
+        ends_at = monotonic() + GIVE_WAY_SECONDS
+        while monotonic() < ends_at and await wake.wait(CALM_SECONDS) is not None:  # noqa: ASYNC110 -- a pace
+            await anyio.sleep(CALM_SECONDS)

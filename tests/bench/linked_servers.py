@@ -77,7 +77,7 @@ async def _serve(tickets: int, slow_seconds: float) -> None:
     writes = WriteFaults()
     async with (
         Simulator(version="4", id_prefix="L", faults=Faults(slow_seconds=slow_seconds), seed=1) as left,
-        Simulator(version="4", id_prefix="R", faults=Faults(slow_seconds=slow_seconds, writes=writes), seed=2) as right,
+        Simulator(version="4", id_prefix="R", faults=Faults(slow_seconds=slow_seconds, writes=writes), seed=1) as right,
     ):
         for number in range(tickets):
             for sim in (left, right):

@@ -5,6 +5,7 @@ from datetime import timedelta
 import anyio
 import pytest
 
+from bridge.links import decision_pace
 from bridge.links.decision_pace import MANY, DecisionPace
 from bridge.schedule import Wake, now
 
@@ -53,3 +54,25 @@ async def test_what_was_announced_and_is_not_to_be_seen_yet_is_looked_for_again(
         pace.end(0, useful=False, left=False, changed_at=now() if seen else None)
         await pace.wait(wake)
     assert waits == [1.0, 0.05, 0.05, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("calls", [0, 1, 3], ids=["it is over", "it ends", "it lasts"])
+async def test_it_goes_on_when_a_storm_is_over(monkeypatch: pytest.MonkeyPatch, calls: int) -> None:
+    left, waits = calls, 0
+
+    async def wait(_: Wake, seconds: float | None = None) -> str | None:
+        nonlocal left, waits
+        assert seconds == decision_pace.CALM_SECONDS
+        left, waits = left - 1, waits + 1
+        return "committed" if left >= 0 else None
+
+    async def sleep(_: float) -> None:
+        """Rest no time at all."""
+
+    monkeypatch.setattr(Wake, "wait", wait)
+    monkeypatch.setattr(anyio, "sleep", sleep)
+    pace = DecisionPace()
+    pace.begin()
+    pace.end(MANY, useful=False, left=True, changed_at=now())
+    await pace.wait(Wake())
+    assert (waits, pace.gives_way) == (calls + 1, False)
