@@ -137,7 +137,7 @@ async def of_tickets(
 ) -> list[int]:
     """Return the links of a rule that have one of these tickets, those that a person separated too."""
     rows = await connection.fetch(queries("link")["of_tickets"], rule_id, sorted(left_ids), sorted(right_ids))
-    return [row["id"] for row in rows]
+    return sorted({row["id"] for row in rows})
 
 
 async def keys(connection: Connection, wanted: Iterable[str]) -> set[str]:

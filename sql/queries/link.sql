@@ -50,15 +50,22 @@ order by l.id
 for no key update skip locked;
 
 -- name: of_tickets
--- Ids of the links of these tickets of a rule, unlinked ones too.
+-- Ids of the links of these tickets of a rule, unlinked ones too: those have indexes of their own, which a condition on the state has to name.
 select l.id
 from bridge.link as l
-where l.rule_id = $1 and l.left_id = any($2::text[])
-union
+where l.rule_id = $1 and l.left_id = any($2::text[]) and l.state <> 'unlinked'
+union all
 select l.id
 from bridge.link as l
-where l.rule_id = $1 and l.right_id = any($3::text[])
-order by id;
+where l.rule_id = $1 and l.left_id = any($2::text[]) and l.state = 'unlinked'
+union all
+select l.id
+from bridge.link as l
+where l.rule_id = $1 and l.right_id = any($3::text[]) and l.state <> 'unlinked'
+union all
+select l.id
+from bridge.link as l
+where l.rule_id = $1 and l.right_id = any($3::text[]) and l.state = 'unlinked';
 
 -- name: by_key
 select l.id

@@ -1,6 +1,9 @@
 """A ticket is in one link of a rule, and nobody writes over what another writer decided."""
 
+from typing import Any
+
 import msgspec
+import orjson
 import pytest
 
 from bridge.domain.link.life import LinkState
@@ -9,6 +12,7 @@ from bridge.storage import link, outbox
 from bridge.storage.database import Database
 from bridge.storage.errors import ConcurrentUpdateError
 from bridge.storage.link import NewLink
+from bridge.storage.queries import queries
 from tests.link_tables import NOON, add_links, add_rule, wanted
 
 pytestmark = pytest.mark.anyio
@@ -115,3 +119,27 @@ async def test_who_holds_links_does_not_wait_for_more(database: Database) -> Non
         with pytest.raises(ConcurrentUpdateError):
             await link.lock_more(one, [first])
         assert await link.lock_more(one, []) == {}
+
+
+async def test_the_links_of_a_few_tickets_are_found_without_reading_all(database: Database) -> None:
+    """The defect: no index could be used, and each step of a decider read all links of its rule: 90 ms of 100,000."""
+    rule, _, _ = await add_rule(database)
+    async with database.transaction() as connection:
+        numbers = await add_links(connection, rule, 2000)
+        separated = (await link.lock(connection, numbers[:3])).values()
+        await link.save(connection, [msgspec.structs.replace(one, state=LinkState.UNLINKED) for one in separated])
+        await connection.execute("analyze bridge.link")
+        left, right = ["L1", "L7", "none"], ["R2", "R7", "R8"]
+        found = await link.of_tickets(connection, rule, left, right)
+        question = queries("link")["of_tickets"]
+        [plan] = await connection.fetchrow(f"explain (analyze, format json) {question}", rule, left, right)
+    assert set(found) == {numbers[0], numbers[1], numbers[6], numbers[7]}
+    read = [
+        part.get("Rows Removed by Filter", 0) + part["Actual Rows"] for part in parts(orjson.loads(plan)[0]["Plan"])
+    ]
+    assert max(read) < 20, plan
+
+
+def parts(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    """All steps of a plan."""
+    return [plan, *(each for child in plan.get("Plans", []) for each in parts(child))]
