@@ -152,6 +152,7 @@ class Front:
             if self.on_ready is not None:
                 self.on_ready(site.url)
             await self._stop.wait()
+            self._changes.close()
             tasks.cancel_scope.cancel()
 
     async def _count_sessions(self, site: Site) -> None:

@@ -39,9 +39,12 @@ _LOOK_SECONDS: Final = 5.0
 
 @dataclass(slots=True)
 class ChangeSignal:
-    """Counts the changes that Postgres reported (`heard`) and announces them; any request may wait for the next."""
+    """Counts the changes that Postgres reported (`heard`) and announces them; any request may wait for the next,
+    until it is `closed`.
+    """
 
     heard: int = 0
+    closed: bool = False
     _announced: int = 0
     _process: str = field(default_factory=lambda: secrets.token_hex(4))
     _event: anyio.Event = field(default_factory=anyio.Event)
@@ -64,9 +67,14 @@ class ChangeSignal:
             await self._event.wait()
 
     async def beyond(self, mark: str) -> None:
-        """Return once something else than that was announced."""
-        while self.mark == mark:
+        """Return once something else than that was announced, or nothing will be any more."""
+        while self.mark == mark and not self.closed:
             await self._announcement.wait()
+
+    def close(self) -> None:
+        """Announce nothing more: streams end, and do not hold up the end of the process."""
+        self.closed = True
+        self._announcement.set()
 
     async def announce(self) -> None:
         """Announce each change at once, and those of the second after it together; until cancelled."""
@@ -132,6 +140,8 @@ class LivePages:
         while True:
             with anyio.move_on_after(_HEARTBEAT_SECONDS):
                 await self.signal.beyond(mark)
+            if self.signal.closed:
+                return
             changed = mark != self.signal.mark
             mark = self.signal.mark
             event = f"id: {mark}\nevent: changed\ndata: {{}}\n\n" if changed else ": nothing new\n\n"

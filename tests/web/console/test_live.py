@@ -50,6 +50,16 @@ async def test_a_change_is_told_without_anything_of_it(
                 assert (await answer.content.readline()).strip() == b"data: {}"
 
 
+async def test_a_stream_is_ended_in_order_when_the_console_stops(dsn: str, open_console: Callable[..., Any]) -> None:
+    """The defect: nothing ended it, so each stop with a live page waited until connections are cut off."""
+    async with aiohttp.ClientSession() as session:
+        async with open_console(dsn) as browser:
+            await browser.reached()
+            answer = await session.get(f"{browser.url}/live")
+        with anyio.fail_after(LIMIT_SECONDS):
+            await answer.read()
+
+
 async def test_the_stream_needs_a_login(dsn: str, open_console: Callable[..., Any]) -> None:
     async with open_console(dsn, demo=False) as browser:
         await browser.reached()
