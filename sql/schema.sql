@@ -2281,6 +2281,7 @@ ALTER TABLE bridge.outbox ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
 ALTER TABLE ONLY bridge.outbox
     ADD CONSTRAINT outbox_pkey PRIMARY KEY (id);
 CREATE INDEX outbox_blocked_idx ON bridge.outbox USING btree (rule_id, id) WHERE (state = 'blocked'::text);
+CREATE INDEX outbox_created_at_idx ON bridge.outbox USING btree (rule_id, created_at) WHERE (kind = 'create'::text);
 CREATE INDEX outbox_due_at_idx ON bridge.outbox USING btree (source_id, due_at, id) WHERE (state = 'waiting'::text);
 CREATE INDEX outbox_ended_at_idx ON bridge.outbox USING brin (ended_at);
 CREATE INDEX outbox_link_id_idx ON bridge.outbox USING btree (link_id, id);

@@ -186,3 +186,18 @@ async def test_what_is_due_is_found_without_a_look_at_all_that_waits(database: D
         [plan] = await connection.fetchrow(f"explain (analyze, buffers, format json) {query}")
     read = orjson.loads(plan)[0]["Plan"]["Shared Hit Blocks"]
     assert read < 1_000, f"{read} blocks, of 1,000 rows"
+
+
+async def test_counterparts_begun_are_counted_without_a_look_at_what_was_written_before(database: Database) -> None:
+    """The defect: each step of a rule that makes counterparts read all writes of the last months."""
+    rule, _, right = await add_rule(database)
+    async with database.transaction() as connection:
+        numbers = await add_links(connection, rule, 2000)
+        await outbox.put(connection, [wanted(number, rule, right) for number in numbers])
+        await outbox.put(connection, [wanted(number, rule, right, WriteKind.CREATE) for number in numbers[:3]])
+        await connection.execute("analyze bridge.outbox")
+        question = queries("outbox")["begun_since"]
+        [plan] = await connection.fetchrow(f"explain (analyze, buffers, format json) {question}", rule, NOON)
+        assert await outbox.begun_since(connection, rule, NOON.replace(year=2000)) == 3
+    read = orjson.loads(plan)[0]["Plan"]["Shared Hit Blocks"]
+    assert read < 10, f"{read} blocks, of 2,000 rows"
