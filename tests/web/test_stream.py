@@ -236,6 +236,7 @@ async def test_e6_listeners_that_never_read_are_bounded_and_their_memory_is_give
 ) -> None:
     """Each would have had 64 kB in its connection, and the whole event behind it."""
     monkeypatch.setattr(stream, "STALLED_SECONDS", 3600.0)
+    monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 2.0)  # by which it is noticed that a listener has left
     spelled = "postgresql:///" + dsn.removeprefix("postgresql:").lstrip("/")
     listeners, event_bytes = 200, 1_000_000
     async with open_bridge(settings(spelled, upstream.url)) as running:
