@@ -8,7 +8,7 @@ ticket that changes gets a new number, and its old one is dead until the arrays 
 import math
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime
 from hashlib import blake2b
 from secrets import token_bytes
@@ -17,9 +17,6 @@ from typing import Final
 _FEWEST: Final = 10_000
 """Fewer new places, or dead numbers, are left as they are."""
 _SHARE: Final = 8
-_BITS: Final = 32
-"""Of the number of a ticket, below the hash of a place."""
-_NUMBER: Final = 2**_BITS - 1
 
 
 class PlaceTable:
@@ -76,29 +73,33 @@ class PlaceTable:
         return [number for number in numbers if self._alive[number]]
 
     def _join(self) -> None:
-        """Sort what is new into the arrays, without what is dead."""
-        entries = [entry for entry in self._entries() if self._alive[entry & _NUMBER]]
-        self._new.clear()
+        """Put what is new between what is sorted, piece by piece: a list of all would take three times the memory."""
         if self._dead > max(_FEWEST, len(self) // _SHARE):
-            entries = self._renumbered(entries)
-        entries.sort()
-        self._hashes = array("Q", (entry >> _BITS for entry in entries))
-        self._numbers = array("I", (entry & _NUMBER for entry in entries))
+            self._renumber()
+        hashes, numbers, begin = array("Q"), array("I"), 0
+        for place_hash, number in sorted((each, one) for each, found in self._new.items() for one in found):
+            end = bisect_left(self._hashes, place_hash, begin)
+            hashes.extend(self._hashes[begin:end])
+            numbers.extend(self._numbers[begin:end])
+            hashes.append(place_hash)
+            numbers.append(number)
+            begin = end
+        hashes.extend(self._hashes[begin:])
+        numbers.extend(self._numbers[begin:])
+        self._hashes, self._numbers = hashes, numbers
+        self._new.clear()
 
-    def _entries(self) -> Iterator[int]:
-        for place_hash, number in zip(self._hashes, self._numbers, strict=True):
-            yield place_hash << _BITS | number
-        for place_hash, numbers in self._new.items():
-            for number in numbers:
-                yield place_hash << _BITS | number
-
-    def _renumbered(self, entries: Iterable[int]) -> list[int]:
-        """Give the numbers of dead tickets to others."""
+    def _renumber(self) -> None:
+        """Forget what is dead, and give its numbers to others."""
         kept = [number for number, alive in enumerate(self._alive) if alive]
         numbers = array("I", bytes(4 * len(self._alive)))
         for place, number in enumerate(kept):
             numbers[number] = place
+        entries = zip(self._hashes, self._numbers, strict=True)
+        self._hashes = array("Q", (place_hash for place_hash, number in entries if self._alive[number]))
+        self._numbers = array("I", (numbers[number] for number in self._numbers if self._alive[number]))
+        alive = {each: tuple(numbers[one] for one in found if self._alive[one]) for each, found in self._new.items()}
+        self._new = {each: found for each, found in alive.items() if found}
         self._tickets = [self._tickets[number] for number in kept]
         self._created = array("d", (self._created[number] for number in kept))
         self._alive, self._dead = bytearray(b"\1" * len(kept)), 0
-        return [entry >> _BITS << _BITS | numbers[entry & _NUMBER] for entry in entries]
