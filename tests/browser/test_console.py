@@ -117,7 +117,7 @@ async def test_the_sources_stay_up_to_date_and_keep_what_is_typed(
                 "(source_id, received_at, last_received_at, reason, detail, digest, raw) "
                 "select id, now(), now(), 'not_json', '', 'x', 'x' from bridge.source where name = 'sim'"
             )
-        await expect(mode).to_have_text("1")
+        await expect(mode).to_have_text("1", timeout=60_000)  # it asks again every five seconds
         assert await page.evaluate("window.same")
         assert tab.complaints == []
 
