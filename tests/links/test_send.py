@@ -13,20 +13,22 @@ from bridge.errors import BridgeError, TransientError
 from bridge.links.away_count import SendPass
 from bridge.simulator import Faults, Simulator
 from bridge.storage.database import Database
-from tests.links.pair import LEFT, RIGHT, Pair, paired
+from tests.links.pair import LEFT, RIGHT, RULE, Pair, paired
 
 pytestmark = pytest.mark.anyio
 
-SAME = {"status": "acknowledged", "priority": 3, "description": "no light"}
+SAME = {"status": "acknowledged", "priority": 3, "description": "no light", "affectedNumberOfServices": 3}
 
 
 @asynccontextmanager
-async def linked(database: Database, versions: tuple[str, str] = ("4", "4")) -> AsyncIterator[tuple[Pair, str, str]]:
+async def linked(
+    database: Database, versions: tuple[str, str] = ("4", "4"), **rule: Any
+) -> AsyncIterator[tuple[Pair, str, str]]:
     """Two tickets in step."""
     async with (
         Simulator(version=versions[0], id_prefix="L", faults=Faults(), seed=1) as left,
         Simulator(version=versions[1], id_prefix="R", faults=Faults(), seed=2) as right,
-        paired(database, left, right) as pair,
+        paired(database, left, right, **rule) as pair,
     ):
         one, other = await left.create(**SAME), await right.create(**SAME)
         await pair.pull()
@@ -219,6 +221,16 @@ async def test_a_field_that_is_refused_keeps_back_no_other_of_its_ticket(
         assert pair.says(RIGHT, right) == pair.says(LEFT, left)
         assert await pair.value(shown) is None
         assert await pair.value("select count(*) from bridge.conflict") == 0
+
+
+async def test_a_number_that_is_removed_is_removed_on_the_other_side(database: Database) -> None:
+    services = {"left": "affectedNumberOfServices", "right": "affectedNumberOfServices"}
+    async with linked(database, fields=RULE["fields"] | {"services": services}) as (pair, left, right):
+        for number in (4, None):
+            await pair.sims[LEFT].patch(left, affectedNumberOfServices=number)
+            await settle_down(pair, rounds=3)
+            assert pair.sims[RIGHT].problems[right].get("affectedNumberOfServices") == number
+        assert await pair.value("select count(*) from bridge.outbox where ended_at is null") == 0
 
 
 async def test_what_the_target_makes_of_a_text_is_not_written_again_and_not_carried_back(database: Database) -> None:

@@ -97,7 +97,11 @@ def faults_of_change(changes: Mapping[str, Any], version: str) -> list[str]:
     fixed = _FIXED if version not in _CORRELATED else _FIXED | _FIXED_BEFORE_4
     faults = list(_misplaced(changes, version))
     faults += [f"{name} can only be set when the problem is made" for name in changes if name in fixed]
-    faults += [f"{name} cannot be removed" for name in _MANDATORY[version] if changes.get(name, "") is None]
+    faults += [
+        f"{name} cannot be removed"
+        for name in _MANDATORY[version]
+        if name in changes and _plain(name, changes[name], version) is None
+    ]
     return faults
 
 
@@ -110,7 +114,7 @@ def _misplaced(draft: Mapping[str, Any], version: str) -> Iterator[str]:
     yield from (
         f"{name} must be a whole number, not {draft[name]!r}"
         for name in _WHOLE_NUMBERS
-        if draft.get(name) is not None and not isinstance(_plain(name, draft[name], version), int)
+        if draft.get(name) not in (None, "") and not isinstance(_plain(name, draft[name], version), int)
     )
 
 
@@ -119,7 +123,9 @@ def _is_one_entity(value: Any) -> bool:
 
 
 def _plain(name: str, value: Any, version: str) -> Any:
-    """Write what has no parts."""
+    """Write what has no parts. A number whose text is empty is removed."""
+    if name in _WHOLE_NUMBERS and value == "":
+        return None
     if name in _WHOLE_NUMBERS and isinstance(value, str) and value.strip().isdecimal() and len(value) < 10:
         return int(value)
     if name == "status" and version in _CORRELATED and isinstance(value, str):
