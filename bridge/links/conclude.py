@@ -78,6 +78,8 @@ async def begin(
         if row.id in begun:
             state = LinkState.UNSURE if row.kind is WriteKind.CREATE else one.link.state
             saved.append(replace(one.link, state=state, intent=one.sent.stored(), unsure_until=until))
+        else:
+            saved.append(one.link)
     await link_table.save(connection, saved)
     return begun
 
@@ -134,14 +136,22 @@ def _left(intent: Mapping[str, Any], result: WriteResult) -> dict[str, Any]:
     return {name: one for name, one in _shown(restored(intent)).items() if name not in result.base}
 
 
-async def ended(connection: Connection, writes: Sequence[EndedWrite]) -> set[int]:
-    """They are done, or nothing was to be done, each of another link; return the rows that nobody else has ended."""
-    links = await link_table.lock(connection, [one.row.link_id for one in writes])
+async def ended(
+    connection: Connection, writes: Sequence[EndedWrite], links: Mapping[int, LinkRow] | None = None
+) -> dict[int, LinkRow]:
+    """They are done, or nothing was to be done, each of another link; return, by row, the links as they are now of
+    those that nobody else has ended. `links`: all of them, where the caller has locked them in this transaction.
+    """
+    if not writes:
+        return {}
+    if links is None:
+        links = await link_table.lock(connection, [one.row.link_id for one in writes])
     at = now()
     over = await outbox.end(connection, {one.row.id: one.outcome for one in writes}, at=at)
     known = [one for one in writes if one.row.id in over and one.row.link_id in links]
     copied = [one.row for one in known if one.row.kind is WriteKind.NOTE and one.outcome is WriteOutcome.DONE]
-    await link_note.confirm(connection, [(row.link_id, row.item) for row in copied], at)
+    if copied:
+        await link_note.confirm(connection, [(row.link_id, row.item) for row in copied], at)
     ends = [one for one in known if one.row.kind is WriteKind.END_DUPLICATE and one.outcome is WriteOutcome.DONE]
     await conflict.settle(connection, [(one.row.link_id, "") for one in ends], at, agreed=True)
     settled = []
@@ -152,12 +162,16 @@ async def ended(connection: Connection, writes: Sequence[EndedWrite]) -> set[int
             if one.row.kind is WriteKind.CREATE:
                 link = _joined(link, one.row.side, one.ticket, at)
         settled.append((one.row, link, one.result))
-    await _settled(connection, settled)
-    return over
+    saved = await _settled(connection, settled)
+    return {one.row.id: saved[one.row.link_id] for one in known}
 
 
-async def _settled(connection: Connection, settled: Sequence[tuple[OutboxRow, LinkRow, WriteResult]]) -> None:
-    """Keep what came of rows. Only its own intent is over: a row that was never sent leaves that of another write."""
+async def _settled(
+    connection: Connection, settled: Sequence[tuple[OutboxRow, LinkRow, WriteResult]]
+) -> dict[int, LinkRow]:
+    """Keep what came of rows, and return their links. Only its own intent is over: a row that was never sent leaves
+    that of another write.
+    """
     links, over = [], []
     told: list[NewConflict] = []
     kept: list[NewConflict] = []
@@ -165,9 +179,8 @@ async def _settled(connection: Connection, settled: Sequence[tuple[OutboxRow, Li
         base = {name: (each[Side.LEFT], each[Side.RIGHT]) for name, each in result.base.items()}
         link = replace(before, base=before.base | base | _reached(before, row.side, result.reached))
         if link.intent is None or _is_intent_of(link, row):
-            links.append(replace(link, intent=None, unsure_until=None))
-        else:
-            links.append(link)
+            link = replace(link, intent=None, unsure_until=None)
+        links.append(link)
         over += [(link.id, name) for name in result.base]
         for name, found in result.conflicts.items():
             overwritten = found.kind is ConflictKind.OVERWRITTEN
@@ -185,6 +198,7 @@ async def _settled(connection: Connection, settled: Sequence[tuple[OutboxRow, Li
     await conflict.keep(connection, told)
     await conflict.settle(connection, over, now(), agreed=False)
     await conflict.keep(connection, kept)
+    return {link.id: replace(link, revision=link.revision + 1) for link in links}
 
 
 def _reached(link: LinkRow, side: Side, reached: Mapping[str, str]) -> dict[str, tuple[str, str]]:

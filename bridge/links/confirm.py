@@ -15,6 +15,7 @@ from bridge.links.together import Together
 from bridge.storage import link as link_table
 from bridge.storage.database import Connection, Database
 from bridge.storage.errors import ConcurrentUpdateError
+from bridge.storage.link import LinkRow
 from bridge.storage.observation import Entry, Stored
 from bridge.storage.observation_store import store_items
 
@@ -40,16 +41,18 @@ class WriteConfirmations:
         of_entry = {id(entry): write for write, entry in writes}
         numbers = [write.row.link_id for write, _ in writes]
         over: set[int] = set()
+        links: dict[int, LinkRow] = {}
 
         async def lock(connection: Connection) -> None:
+            nonlocal links
             await self.target.source.fence.hold(connection)
-            await link_table.lock(connection, numbers)
+            links = await link_table.lock(connection, numbers)
 
         async def end(connection: Connection, entries: Sequence[Entry], _stored: Stored) -> None:
             # alone also without its answer, where that is a dead letter: Postgres does not take it
             of_part = [writes[0][0]] if len(writes) == 1 else [of_entry[id(entry)] for entry in entries]
-            await ended(connection, of_part)
-            await self.decisions.again(connection, [write.row.link_id for write in of_part])
+            saved = await ended(connection, of_part, links)
+            await self.decisions.again(connection, [write.row.link_id for write in of_part], saved.values())
             over.update(write.row.id for write in of_part)
 
         await store_items(self.database, [entry for _, entry in writes], within=lock, then=end)

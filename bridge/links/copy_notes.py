@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
-import orjson
 import structlog
 from msgspec.structs import replace
 
@@ -20,7 +19,7 @@ from bridge.domain.link.word_map import Side
 from bridge.domain.note import notes_of
 from bridge.domain.ticket_system import RemoteNote
 from bridge.links.decided_write import DecidedWrite
-from bridge.links.rule_run import RuleRun
+from bridge.links.rule_run import RuleRun, Tickets
 from bridge.storage import link_note, link_ticket, outbox
 from bridge.storage.database import Connection
 from bridge.storage.link import LinkRow
@@ -42,14 +41,14 @@ class NotesSeen:
     edited: Counter[Side] = field(default_factory=Counter)
 
 
-async def want_copies(connection: Connection, run: RuleRun, links: Sequence[LinkRow]) -> NotesSeen:
+async def want_copies(connection: Connection, run: RuleRun, links: Sequence[LinkRow], tickets: Tickets) -> NotesSeen:
     """Remember the notes of the tickets of links, and have copied what is missing. A link whose notes cannot be read
-    keeps back no other.
+    keeps back no other. `tickets`: those of the links, as they were read when they were decided.
     """
     linked = [link for link in links if link.state is LinkState.LINKED] if run.rule.notes.into else []
     if not linked:
         return NotesSeen()
-    notes = await _notes(connection, run, linked)
+    notes = {link.id: _notes(link, tickets) for link in linked}
     linked = [link for link in linked if any(notes[link.id].values())]
     if not linked:
         return NotesSeen()
@@ -95,7 +94,7 @@ def _copies(
 
 async def decide_copy(connection: Connection, run: RuleRun, link: LinkRow, row: OutboxRow) -> DecidedWrite | None:
     """Return the copy of a row of the outbox; None: its original is not there any more, or not to be copied."""
-    rule, notes = run.rule.notes, (await _notes(connection, run, [link]))[link.id]
+    rule, notes = run.rule.notes, _notes(link, await run.tickets_of(connection, [link]))
     side, ticket = row.side.other, link.ticket(row.side.other)
     for one in seen(link.key, {side: notes[side]}):
         if one.code == row.item and not one.is_copy and ticket is not None and rule.is_read(side, one.note):
@@ -114,12 +113,10 @@ async def _known_at(connection: Connection, run: RuleRun, side: Side, link: Link
     return None if row is None or row.updated_at is None else row.updated_at.isoformat()
 
 
-async def _notes(connection: Connection, run: RuleRun, links: Sequence[LinkRow]) -> dict[int, Notes]:
-    """The notes of both tickets of links as they are known now."""
-    keys = {link.id: {side: (run.source_ids[side], link.ticket(side) or "") for side in Side} for link in links}
-    rows = await link_ticket.read(connection, {key for sides in keys.values() for key in sides.values()})
-    read = {key: notes_of(orjson.loads(row.body)) for key, row in rows.items()}
-    return {number: {side: read.get(key, []) for side, key in sides.items()} for number, sides in keys.items()}
+def _notes(link: LinkRow, tickets: Tickets) -> Notes:
+    """The notes of both tickets of a link."""
+    found = {side: tickets.get((side, link.ticket(side) or "")) for side in Side}
+    return {side: [] if ticket is None else notes_of({"note": ticket.note}) for side, ticket in found.items()}
 
 
 def _row(link: LinkRow, one: SeenNote, run: RuleRun, *, first_look: bool) -> LinkNoteRow:

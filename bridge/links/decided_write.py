@@ -23,9 +23,9 @@ class UndecidableNowError(TransientError):
 
 
 class DecidedWrite(Struct, frozen=True):
-    """A write that is still wanted. `link`: as it is now, locked; `values`: of the record of the target, for a note its
-    text under "text", and under "journal" the one it goes into; for a duplicate those of `duplicates.decide_end`.
-    `parts`: of a change of several fields, what each of them writes.
+    """A write that is still wanted. `link`: as it was decided, locked; who begins the write saves it. `values`: of the
+    record of the target, for a note its text under "text", and under "journal" the one it goes into; for a duplicate
+    those of `duplicates.decide_end`. `parts`: of a change of several fields, what each of them writes.
     """
 
     link: LinkRow
@@ -47,9 +47,11 @@ class WriteDecisions(Protocol):
         """
         ...
 
-    async def again(self, connection: Connection, link_ids: Collection[int]) -> None:
+    async def again(
+        self, connection: Connection, link_ids: Collection[int], locked: Collection[LinkRow] | None = None
+    ) -> None:
         """Decide links as after a change of their tickets: their writes have ended, and a side may have changed while
-        nothing could be decided.
+        nothing could be decided. `locked`: their rows as they are now, where the caller has them.
         """
         ...
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import structlog
 from msgspec.structs import replace
@@ -55,10 +56,12 @@ class RuleDecisions:
             found |= await self._of_rule(self.runs[rule_id], connection, ours)
         return found
 
-    async def again(self, connection: Connection, link_ids: Collection[int]) -> None:
+    async def again(
+        self, connection: Connection, link_ids: Collection[int], locked: Collection[LinkRow] | None = None
+    ) -> None:
         """See `WriteDecisions.again`."""
         links: dict[int, list[LinkRow]] = {}
-        for link in (await link_table.lock(connection, link_ids)).values():
+        for link in (await link_table.lock(connection, link_ids)).values() if locked is None else locked:
             links.setdefault(link.rule_id, []).append(link)
         for rule_id, ours in links.items():
             if (run := self.runs.get(rule_id)) is not None:
@@ -67,11 +70,11 @@ class RuleDecisions:
     async def _again(self, run: RuleRun, connection: Connection, links: Sequence[LinkRow]) -> None:
         try:
             async with connection.transaction():  # what was decided by half is taken back
-                _, decided = await self._decided(run, connection, links)
+                tickets, decided = await self._decided(run, connection, links)
                 as_decided = [
                     replace(one, state=decided[one.id].link.state) if one.id in decided else one for one in links
                 ]
-                notes = await want_copies(connection, run, as_decided)
+                notes = await want_copies(connection, run, as_decided, tickets)
         except BridgeError:
             raise
         except Exception as error:  # the bulkhead: what came of the writes is stored, and the decider looks again
@@ -125,7 +128,8 @@ class RuleDecisions:
         found: dict[int, Decided] = {}
         updates = [(row, link) for row, link in rows if row.kind is WriteKind.UPDATE]
         if updates:
-            tickets, outcomes = await self._decided(run, connection, [link for _, link in updates])
+            sides = {link.id: row.side for row, link in updates}
+            tickets, outcomes = await self._decided(run, connection, [link for _, link in updates], sides)
             for row, link in updates:
                 found[row.id] = _update(run, link, row.side, outcomes.get(link.id), tickets)
         for row, link in rows:
@@ -138,9 +142,15 @@ class RuleDecisions:
         return found
 
     async def _decided(
-        self, run: RuleRun, connection: Connection, links: Sequence[LinkRow]
+        self,
+        run: RuleRun,
+        connection: Connection,
+        links: Sequence[LinkRow],
+        sides: Mapping[int, Side] = MappingProxyType({}),
     ) -> tuple[Tickets, dict[int, LinkOutcome]]:
-        """Decide links of a rule and keep what follows; return their tickets, and what was decided by link."""
+        """Decide links of a rule and keep what follows; return their tickets, and what was decided by link. `sides`:
+        links that the caller saves where that side of them is written, and what is written there.
+        """
         tickets = await run.tickets_of(connection, links)
         chosen = await conflict.choices(connection, [link.id for link in links])
         at, outcomes = now(), {}
@@ -150,8 +160,13 @@ class RuleDecisions:
             outcome = await decide_pair(run, connection, link, pair, chosen.get(link.id, {}), at)
             if outcome is not None:
                 outcomes[link.id] = outcome
-        await store_outcomes(connection, run, outcomes.values(), at)
+        unsaved = {number for number, side in sides.items() if _writes_of(outcomes.get(number), side)}
+        await store_outcomes(connection, run, outcomes.values(), at, unsaved)
         return tickets, outcomes
+
+
+def _writes_of(outcome: LinkOutcome | None, side: Side) -> Mapping[str, FieldWrite]:
+    return {} if outcome is None or outcome.stale or outcome.merged is None else outcome.merged.writes[side]
 
 
 def _update(run: RuleRun, link: LinkRow, side: Side, outcome: LinkOutcome | None, tickets: Tickets) -> Decided:
@@ -159,17 +174,16 @@ def _update(run: RuleRun, link: LinkRow, side: Side, outcome: LinkOutcome | None
     if outcome is not None and outcome.stale:
         behind = ", ".join(outcome.stale.values())
         return UndecidableNowError(f"what is known of {behind} is older than the answer to our last write")
-    writes = {} if outcome is None or outcome.merged is None else outcome.merged.writes[side]
+    writes = _writes_of(outcome, side)
     if outcome is None or outcome.merged is None or not writes:
         return None
     pair = run.pair(link, tickets)
     assert pair is not None  # noqa: S101 -- it was decided on a moment ago, in this transaction
     before = {name: outcome.merged.before[name][side] for name in writes}
     sent = SentWrite(WriteKind.UPDATE.value, side, _sent(writes, before), version_of(pair[side], run.kinds[side]))
-    saved = replace(outcome.link, revision=link.revision + 1)
     several = writes if len(writes) > 1 else {}
     parts = {name: run.rule.changes(side, {name: write}, pair) for name, write in several.items()}
-    return DecidedWrite(saved, sent, run.rule.changes(side, writes, pair), parts)
+    return DecidedWrite(outcome.link, sent, run.rule.changes(side, writes, pair), parts)
 
 
 async def _create(run: RuleRun, connection: Connection, link: LinkRow, side: Side) -> DecidedWrite | None:

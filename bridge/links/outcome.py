@@ -1,6 +1,6 @@
 """One link decided, and what was decided written: shared by the decider, the senders and the plan."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
 import structlog
@@ -72,10 +72,18 @@ async def decide_contained(
         return LinkOutcome(replace(row, state_reason=f"cannot be decided: {unexpected(error)}")), error
 
 
-async def store_outcomes(connection: Connection, run: RuleRun, outcomes: Iterable[LinkOutcome], at: datetime) -> None:
-    """Write what was decided; ConcurrentUpdateError when another writer changed one of these links first."""
+async def store_outcomes(
+    connection: Connection,
+    run: RuleRun,
+    outcomes: Iterable[LinkOutcome],
+    at: datetime,
+    unsaved: Collection[int] = (),
+) -> None:
+    """Write what was decided; ConcurrentUpdateError when another writer changed one of these links first. `unsaved`:
+    links that the caller saves, with what it adds.
+    """
     decided = list(outcomes)
-    await link_table.save(connection, [one.link for one in decided])
+    await link_table.save(connection, [one.link for one in decided if one.link.id not in unsaved])
     await outbox.put(connection, [wanted for one in decided for wanted in one.wanted])
     await outbox.drop(connection, [(one.link.id, *dropped) for one in decided for dropped in one.dropped])
     for agreed in (True, False):

@@ -375,7 +375,7 @@ class RuleBatch:
         self.result.duplicates += await keep_duplicates(
             self.connection, self.run, self._links, self._duplicates, self._tickets
         )
-        notes = await want_copies(self.connection, self.run, self._noted)
+        notes = await want_copies(self.connection, self.run, self._noted, self._tickets)
         self.result.wrote |= notes.wanted > 0
         self.result.edited_notes += notes.edited
         for outcome in outcomes:

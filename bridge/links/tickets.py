@@ -37,6 +37,7 @@ def ticket_of_row(row: TicketRow, source: str, kind: str) -> SideTicket:
         updated_at=row.updated_at,
         status_changed_at=row.status_changed_at,
         observed_at=row.observed_at,
+        note=body.get("note"),
         keys=frozenset(found.decode() for found in _KEY.findall(row.body)),
     )
 

@@ -77,11 +77,11 @@ async def test_while_a_write_is_not_settled_nothing_is_decided_and_its_intent_st
         assert isinstance(await decide(decisions, connection, waits), UndecidableNowError)
     async with rig.database.transaction() as connection:
         await failed(connection, waits, Failure("not now", pause_seconds=1), most_attempts=3)
-        assert await ended(connection, [EndedWrite(waits, WriteOutcome.UNCHANGED)]) == {waits.id}
+        assert (await ended(connection, [EndedWrite(waits, WriteOutcome.UNCHANGED)])).keys() == {waits.id}
     [link] = await rig.links()
     assert link.intent == decided.sent.stored()
     async with rig.database.transaction() as connection:
-        assert await ended(connection, [EndedWrite(sent, WriteOutcome.DONE)]) == {sent.id}
+        assert (await ended(connection, [EndedWrite(sent, WriteOutcome.DONE)])).keys() == {sent.id}
     [link] = await rig.links()
     assert link.intent is None
 

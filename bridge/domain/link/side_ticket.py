@@ -15,7 +15,7 @@ class SideTicket(Struct, frozen=True):
     """What is known of a ticket. `key`: that of its link. `status`: ours (`domain.status`).
 
     `keys`: texts in it that look like keys of ours. `revision`: counts what was stored of it; `observed_at`: our clock
-    when that was said, `via` the way it came.
+    when that was said, `via` the way it came. `note`: its notes, as a problem of version 4 has them.
     """
 
     id: str
@@ -32,6 +32,7 @@ class SideTicket(Struct, frozen=True):
     status_changed_at: datetime | None = None
     observed_at: datetime | None = None
     keys: frozenset[str] = frozenset()
+    note: Any = None
 
     @property
     def ended(self) -> bool:

@@ -108,6 +108,7 @@ def edited(*, push: bool, slow_seconds: float = 0.0, rate: float = 0.0, figure: 
             config = configured_with(place, dsn, rule(own, push=push))
             async with bridge(place, config, workers=1) as running_bridge:
                 await until_linked(bench, name, tickets)
+                await until_none(bench, name, _OPEN)  # what both sides said differently
                 await own.pace(slow_seconds)
                 await own.edit(50, rate=25)
 
