@@ -68,7 +68,7 @@ def _words_of(element: Any) -> Any:
     if not isinstance(element, dict) or any(isinstance(value, dict | list) for value in element.values()):
         return element
     own = [name for name in _TEXTS if isinstance(element.get(name), str) and element[name]]
-    others = [name for name in element if name not in own and name != "id" and element[name] is not None]
+    others = [name for name in element if name not in (*own, "id") and name[:1] != "@" and element[name] is not None]
     words = [element[name] for name in own] + [f"{name} {plain_text(element[name])}" for name in others]
     return " · ".join(words) or element
 

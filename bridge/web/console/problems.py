@@ -34,7 +34,7 @@ from bridge.storage.list_order import CursorError
 from bridge.storage.saved_view import LONGEST_NAME
 from bridge.web.console.ask import who_of
 from bridge.web.console.attention import AttentionLine
-from bridge.web.console.exports import ExportSlots
+from bridge.web.console.exports import ExportSlots, while_connected
 from bridge.web.console.live_part import LIVE_HEADER, LivePart, LiveParts, digest_of
 from bridge.web.console.problem_counts import FACETS, Numbers, ProblemCounts, has_numbers, numbers, total
 from bridge.web.console.route import ConsoleRoute
@@ -239,8 +239,11 @@ async def _write_csv(visit: Visit, query: ProblemQuery, now: datetime) -> web.St
         with anyio.fail_after(_STALLED_SECONDS):
             await response.write(part)
 
-    async with visit.exporting() as connection:
-        await problem_list.write_csv(connection, query, now, write)
+    async def copy() -> None:
+        async with visit.exporting() as connection:
+            await problem_list.write_csv(connection, query, now, write)
+
+    await while_connected(visit.request, copy)
     if not response.prepared:
         await response.prepare(visit.request)
     await response.write_eof()

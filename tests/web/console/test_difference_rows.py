@@ -31,7 +31,9 @@ def test_objects_and_elements_are_followed_to_what_differs_inside() -> None:
 
 
 def test_an_element_that_came_is_written_as_words() -> None:
-    note = read_exact('{"id": "7", "date": "2026-11-30", "text": "splice opened", "author": "anna", "order": 1.10}')
+    note = read_exact(
+        '{"id": "7", "date": "2026-11-30", "text": "splice opened", "author": "anna", "order": 1.10, "@type": "Note"}'
+    )
     party = {"id": "P1", "name": "Rail", "role": "Customer", "contact": None}
     nested = {"id": "N1", "place": {"name": "A"}}
     assert lines({"note": [], "party": [], "node": []}, {"note": [note], "party": [party], "node": [nested]}) == [
