@@ -144,6 +144,21 @@ async def test_a_live_list_stays_while_the_console_is_busy_and_comes_up_to_date(
         assert refused == 1
 
 
+async def test_what_is_folded_open_stays_open_over_changes(console: Browser, hear: Any, open_tab: Any) -> None:
+    async with open_tab(console.url) as tab:
+        page = tab.page
+        await tab.open("/problems")
+        await page.locator("#columns summary").click()
+        await page.locator("#columns").get_by_role("checkbox", name="Description").check()
+        await expect(page.locator('#problems th:has-text("Description")')).to_be_visible()
+        await page.locator("#columns").get_by_role("checkbox", name="Reason").check(timeout=2_000)
+        await expect(page.locator('#problems th:has-text("Reason")')).to_be_visible()
+        await hear("SP-new", 200, name="just now")
+        await expect(page.locator('tr[data-key="sim/SP-new"]')).to_be_visible()
+        await expect(page.locator("#columns")).to_have_attribute("open", "")
+        assert tab.complaints == []
+
+
 async def test_it_works_by_keys_alone(console: Browser, open_tab: Any) -> None:
     async with open_tab(console.url) as tab:
         page = tab.page

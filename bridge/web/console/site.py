@@ -259,6 +259,7 @@ class Site:
         values: dict[str, Any] = {
             "title": _TITLES.get(refusal.status, "Refused"),
             "message": str(refusal),
+            "code": refusal.status,
             "again": refusal.status == 503 and refusal.reason != _TOO_SLOW and request.method in SAFE_METHODS,
         }
         response = visit.page("error.html", status=refusal.status, **values)

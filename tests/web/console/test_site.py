@@ -99,7 +99,8 @@ async def test_who_is_not_logged_in_is_sent_to_the_login_and_comes_back() -> Non
         browser.headers.clear()
         sent = await browser.get("/page?status=held&q=%C3%A4")
         assert (sent.status, sent.headers["location"]) == (303, "/login?next=%2Fpage%3Fstatus%3Dheld%26q%3D%25C3%25A4")
-        assert (await browser.post("/page")).status == 401
+        refused = await browser.post("/page")
+        assert (refused.status, refused.links["Log in"]) == (401, "/login")
 
 
 @pytest.mark.parametrize("role", Role)
