@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, SecretStr
 from bridge.settings.section import Section
 from bridge.settings.values import (
     ApiBaseUrl,
+    BearerToken,
     CallbackSecret,
     Columns,
     Headers,
@@ -79,7 +80,7 @@ class AuthorisationSettings(Section):
     """for HTTP basic, with password"""
     password: SecretStr = SecretStr("")
     """text, for HTTP basic, with username; or password_file"""
-    token: SecretStr = SecretStr("")
+    token: BearerToken = SecretStr("")
     """text, for bearer authorisation; or token_file"""
     oauth2_token_url: OptionalUrl = None
     """http(s) address of the token endpoint (client credentials grant)"""

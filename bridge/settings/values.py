@@ -3,7 +3,7 @@
 import json
 import re
 from base64 import b64decode
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from enum import Enum
 from ipaddress import ip_network
 from pathlib import Path
@@ -226,6 +226,10 @@ def _resource_path(path: str) -> str:
     return path.rstrip("/") or "/"
 
 
+_TOMORROW = timedelta(days=1)
+"""Clocks, and zones that nobody named, may be wrong by so much."""
+
+
 def _instant(value: object) -> object:
     """A date is its midnight; where no zone is given it is UTC."""
     if value == "":
@@ -239,7 +243,18 @@ def _instant(value: object) -> object:
         value = datetime.combine(value, time())
     if not isinstance(value, datetime):
         raise ValueError("should be an instant such as 2026-01-31T00:00:00Z")  # noqa: TRY004 - pydantic collects ValueError only
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value
+    value = value.replace(tzinfo=UTC) if value.tzinfo is None else value
+    if value > datetime.now(UTC) + _TOMORROW:
+        raise ValueError("lies in the future: nothing would be read; name an instant that is over")
+    return value
+
+
+def _bearer(secret: SecretStr) -> SecretStr:
+    """A header holds no line break, and a bearer token no blank (RFC 6750)."""
+    token = secret.get_secret_value()
+    if token != "".join(token.split()) or not (token.isprintable() or not token):
+        raise ValueError("has blanks or line breaks in it; give the token alone, without the word Bearer")
+    return secret
 
 
 def _networks(words: tuple[str, ...]) -> tuple[str, ...]:
@@ -312,4 +327,5 @@ Parameters = Annotated[
     dict[str, SecretStr], AfterValidator(_no_empty_word), BeforeValidator(pairs_of), FileOfPairs.MARK
 ]
 ResourcePath = Annotated[str, AfterValidator(_resource_path)]
+BearerToken = Annotated[SecretStr, AfterValidator(_bearer)]
 Instant = Annotated[datetime | None, BeforeValidator(_instant)]
