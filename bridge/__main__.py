@@ -1,6 +1,7 @@
 """`tmf656-bridge`, also `python -m bridge`."""
 
 import gc
+import os
 import signal
 import sys
 from types import TracebackType
@@ -15,9 +16,23 @@ from bridge.cli.terminal import escape_unencodable
 
 def main() -> None:
     """Run the command line and exit with its status; a defect ends the process with status 1 and a log line."""
+    _open_missing_streams()
     sys.excepthook = _log_defect
     escape_unencodable()
     sys.exit(run_command())
+
+
+def _open_missing_streams() -> None:
+    """Give standard streams that were closed before the start /dev/null: the next socket or file would take their place
+    and get what is printed, or the event loop would not close it.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest free number, which is this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "r" if number == 0 else "w", closefd=False))  # noqa: SIM115 -- for good
 
 
 def _log_defect(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -11,7 +11,7 @@ import typer
 
 from bridge import __version__, is_compiled
 from bridge.cli.commands import MARKUP, Group
-from bridge.cli.error_output import complain
+from bridge.cli.error_output import complain, output_failed
 from bridge.errors import BridgeError, ConfigurationError
 
 app = typer.Typer(
@@ -54,6 +54,11 @@ def main(arguments: list[str] | None = None) -> int:
         if group.split(BridgeError)[1] is not None:
             raise
         return _failed(_leaves(group))
+    except OSError as error:
+        if not output_failed(error):
+            raise
+        complain(f"the output cannot be written ({error.strerror}): is the disk full, or the other side gone?")
+        return 1
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     return 0

@@ -1,6 +1,7 @@
 """Nothing that a terminal obeys comes through."""
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -77,3 +78,28 @@ async def test_f13_a_directory_for_metrics_of_another_program_is_not_used(
 ) -> None:
     answer = await call("config", "--config", configured(), env={"PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "none")})
     assert (answer.status, answer.err) == (0, "")
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.anyio
+async def test_f13_a_standard_stream_that_was_closed_before_the_start_ends_nothing(
+    dsn: str, configured: Any, closed: str
+) -> None:
+    command = [sys.executable, "-m", "bridge", "status", "--config", str(configured(dsn=dsn))]
+    ended = await anyio.run_process(["sh", "-c", f'exec "$@" {closed}', "sh", *command], env=environment(), check=False)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("arguments", [("status",), ("report", "backlog"), ("report", "backlog", "--csv"), ("--help",)])
+@pytest.mark.anyio
+async def test_f13_an_output_that_cannot_be_written_is_an_error_in_one_line(
+    dsn: str, configured: Any, arguments: tuple[str, ...]
+) -> None:
+    config = ("--config", str(configured(dsn=dsn))) if arguments != ("--help",) else ()
+    command = [sys.executable, "-m", "bridge", *arguments, *config]
+    with Path("/dev/full").open("wb") as full:  # noqa: ASYNC230 -- a device
+        ended = await anyio.run_process(command, stdout=full, env=environment(), check=False)
+    assert ended.returncode == 1
+    assert ended.stderr.decode().splitlines() == [
+        "error: the output cannot be written (No space left on device): is the disk full, or the other side gone?"
+    ]
