@@ -103,8 +103,18 @@ def read_page(body: bytearray, charset: str | None = None, most_bytes: int = MAX
     try:
         page = _read(text, 0, len(text), _DEPTH)
     except NotJsonError as error:
-        raise NoProblemsError(str(error)) from error
+        if (lines := _lines(text)) is None:
+            raise NoProblemsError(str(error)) from error
+        page = _list(lines, 0, len(lines))
     return _finished(page, len(text), most_bytes)
+
+
+def _lines(text: bytes | bytearray) -> bytearray | None:
+    """Return a list of the objects of which each has a line of its own (NDJSON); None when it is anything else."""
+    lines = [line for each in bytes(text).rstrip(b"\0").splitlines() if (line := each.strip())]
+    if not lines or any(line[:1] != b"{" or line[-1:] != b"}" for line in lines):
+        return None
+    return bytearray(b"[" + b",".join(lines) + b"]")
 
 
 def _finished(page: ReadPage, size: int, most_bytes: int) -> ReadPage:

@@ -39,6 +39,8 @@ def read(body: Any, charset: str | None = None) -> list[Any]:
         b"\xef\xbb\xbf" + orjson.dumps(ROWS),
         orjson.dumps(ROWS).decode().encode("utf-16"),
         b" \n" + orjson.dumps({"items": ROWS}) + b"\r\n",
+        b"\n".join(map(orjson.dumps, ROWS)),
+        b"\r\n\r\n".join(map(orjson.dumps, ROWS)) + b"\r\n",
     ],
 )
 def test_c2_rows_are_found_in_whatever_wraps_them(body: Any) -> None:

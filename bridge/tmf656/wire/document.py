@@ -21,6 +21,9 @@ _ESCAPED_NUL = b"\\u0000"
 _NUL = re.compile(rb"((?<!\\)(?:\\\\)*)\\u0000")
 """The escape, and not its text: an escaped backslash before it leaves five plain characters."""
 
+_DECODER = json.JSONDecoder()
+_DOCUMENTS_MOST = 10_000
+
 Naming = Callable[[object], str | None]
 """Finds the id of the service problem in a document that cannot be kept."""
 
@@ -43,7 +46,8 @@ DEFAULT = DocumentLimits()
 def read_document(raw: bytes, limits: DocumentLimits, naming: Naming) -> dict[str, Any] | list[Any]:
     """Return the JSON object or list in `raw` (UTF-8, a byte order mark is tolerated; of equal keys the last wins).
 
-    A text that holds JSON is read once more. Raises UnreadableError: `not_utf8`, `not_json`, `not_object` (these are
+    A text that holds JSON is read once more; objects one after the other (a line each, or without anything between) are
+    a list; zeros behind the end are left out. Raises UnreadableError: `not_utf8`, `not_json`, `not_object` (these are
     malformed), `unrepresentable` (a lone surrogate, a number beyond a double), `nul`, `too_deep`, `too_long`,
     `too_many`. `naming` is asked for the problem's id whenever a document could be read at all.
     """
@@ -53,7 +57,10 @@ def read_document(raw: bytes, limits: DocumentLimits, naming: Naming) -> dict[st
             raw = document.encode()
             document = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        raise _diagnosis(raw, str(error), naming) from error
+        several = _one_after_the_other(raw)
+        if several is None:
+            raise _diagnosis(raw, str(error), naming) from error
+        document, raw = several, orjson.dumps(several)
     if not isinstance(document, dict | list):
         raise not_object(document)
     if has_nul(raw):
@@ -65,6 +72,26 @@ def read_document(raw: bytes, limits: DocumentLimits, naming: Naming) -> dict[st
         )
     check(document, raw, limits, naming)
     return document
+
+
+def _one_after_the_other(raw: bytes) -> list[Any] | dict[str, Any] | None:
+    """Read objects that stand one after the other, as brokers batch them; None when it is anything else."""
+    text = raw.removeprefix(_BOM).rstrip(b"\0 \t\r\n")
+    read: list[dict[str, Any]] = []
+    position = 0
+    try:
+        decoded = text.decode()
+        while position < len(decoded):
+            if decoded[position] != "{" or len(read) >= _DOCUMENTS_MOST:
+                return None
+            end = _DECODER.raw_decode(decoded, position)[1]
+            read.append(orjson.loads(decoded[position:end]))
+            position = end
+            while decoded[position : position + 1].isspace():
+                position += 1
+    except (ValueError, RecursionError):
+        return None
+    return read if len(read) > 1 else read[0] if read else None
 
 
 def not_object(document: object) -> UnreadableError:

@@ -122,6 +122,28 @@ def test_c5_an_event_about_several_problems_is_one_for_each() -> None:
     assert [one.notification and one.notification.problem_id for one in read_all(body)] == ["P1", "P2"]
 
 
+@pytest.mark.parametrize("between", ["", "\n", "\r\n\r\n", " "])
+@pytest.mark.parametrize("after", ["", "\n", "\0\0"])
+def test_c5_events_one_after_the_other_are_read(between: str, after: str) -> None:
+    other = EVENT | {"eventId": "e2", "event": {"serviceProblem": WHOLE | {"id": "P2"}}}
+    body = (json.dumps(EVENT) + between + json.dumps(other) + after).encode()
+    found = [one.notification for one in read_notifications(body, received_at=RECEIVED_AT)]
+    assert [one and (one.event_id, one.problem_id) for one in found] == [("e1", "P1"), ("e2", "P2")]
+
+
+def test_c5_zeros_behind_an_event_are_left_out() -> None:
+    (found,) = read_notifications(json.dumps(EVENT).encode() + b"\0", received_at=RECEIVED_AT)
+    assert found.notification is not None
+    assert found.notification.problem_id == "P1"
+
+
+@pytest.mark.parametrize("rest", ["]", "x", ",", "[1]", '"text"', "{", "1"])
+def test_what_follows_an_event_and_is_none_is_malformed(rest: str) -> None:
+    with pytest.raises(UnreadableError) as caught:
+        read_notifications((json.dumps(EVENT) + rest).encode(), received_at=RECEIVED_AT)
+    assert caught.value.malformed
+
+
 @pytest.mark.parametrize("wrapper", ["", "events", "notifications", "Records", "items"])
 def test_c5_one_bad_event_of_a_list_spoils_no_other(wrapper: str) -> None:
     events = [EVENT, {"hello": "world"}, 7]
