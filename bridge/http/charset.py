@@ -54,19 +54,36 @@ def to_utf8(raw: bytes | bytearray, charset: str | None = None) -> bytes | bytea
     """Return `raw` in UTF-8, without a byte order mark. What cannot be decoded becomes U+FFFD.
 
     A byte order mark decides, then a declared charset of two or four bytes, then whether it is UTF-8 already, then the
-    declared charset. An unknown one counts as UTF-8. Where UTF-16 or UTF-32 is declared without a mark, the zeros of
-    JSON's first character say the byte order; without a zero it is neither.
+    declared charset. An unknown one counts as UTF-8, unless zeros show that it is not. Where UTF-16 or UTF-32 is
+    declared without a mark, the zeros of JSON's first character say the byte order; without a zero it is neither.
     """
     for mark, name in _BOMS:
         if raw.startswith(mark):
             raw = raw[len(mark) :]
             return _encoded(raw, name) if name in _WIDE or not is_utf8(raw) else raw
     declared = known_charset(charset) if charset else None
+    if declared is None or declared == "utf-8":
+        declared = _by_zeros(raw) or declared
     if declared in _UNORDERED:  # Python's decoders of these raise where there is no mark
         declared = f"{declared}-{'be' if raw[0] == 0 else 'le'}" if b"\0" in raw[:4] else None
     if declared in _WIDE:
         return _encoded(raw, declared)
     return raw if is_utf8(raw) else _encoded(raw, declared or "utf-8")
+
+
+def _by_zeros(raw: bytes | bytearray) -> str | None:
+    """Return the charset that zeros in the first character of a JSON text show (RFC 4627, 3); JSON itself has none."""
+    zeros = tuple(byte == 0 for byte in raw[:4])
+    match zeros:
+        case (False, True, True, True):
+            return "utf-32-le"
+        case (True, True, True, False):
+            return "utf-32-be"
+        case (False, True, *_):
+            return "utf-16-le"
+        case (True, False, *_):
+            return "utf-16-be"
+    return None
 
 
 def _encoded(raw: bytes | bytearray, charset: str) -> bytearray:

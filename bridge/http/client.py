@@ -80,7 +80,8 @@ class HttpClient:
             connector=aiohttp.TCPConnector(limit=self.settings.concurrency, ssl=self._tls, keepalive_timeout=30.0),
             timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=seconds, sock_read=seconds),
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"Accept": "application/json", "User-Agent": "tmf656-bridge"},
+            # a cache on the way would give what was, and some give one page for every query
+            headers={"Accept": "application/json", "Cache-Control": "no-cache", "User-Agent": "tmf656-bridge"},
             max_line_size=self.settings.max_header_bytes,
             max_field_size=self.settings.max_header_bytes,
             max_headers=self.settings.max_header_fields,

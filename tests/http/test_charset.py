@@ -25,6 +25,11 @@ from bridge.http.charset import _KNOWN, is_utf8, known_charset, to_utf8
         ("Bü".encode("utf-16-be"), "utf-16", "Bü"),
         ("Bü".encode("utf-32-le"), "utf-32", "Bü"),
         ("Bü".encode("utf-32-be"), "UTF-32", "Bü"),
+        ('["ü"]'.encode("utf-16-le"), None, '["ü"]'),
+        ('["ü"]'.encode("utf-16-be"), None, '["ü"]'),
+        ('{"a":1}'.encode("utf-16-le"), "utf-8", '{"a":1}'),
+        ('["ü"]'.encode("utf-32-le"), "nonsense", '["ü"]'),
+        ('["ü"]'.encode("utf-32-be"), None, '["ü"]'),
     ],
 )
 def test_a_declared_charset_is_heeded_where_it_is_one(raw: bytes, charset: str | None, text: str) -> None:

@@ -141,6 +141,19 @@ async def test_c13_configured_headers_are_sent_with_every_request_to_the_source(
     assert seen == [(method, CANARY, "ours") for method in ("GET", "GET", "POST")]
 
 
+async def test_b1_a_cache_on_the_way_is_asked_for_what_the_server_has_now() -> None:
+    seen: list[str | None] = []
+
+    async def handle(request: web.Request) -> web.Response:
+        seen.append(request.headers.get("Cache-Control"))
+        return web.json_response([{"id": "1"}])
+
+    async with asking(handle) as (client, _):
+        await first_page(client)
+        await client.get("1")
+    assert seen == ["no-cache"] * 2
+
+
 async def test_c13_an_oauth2_token_is_asked_for_with_scope_audience_and_further_fields() -> None:
     forms: list[dict[str, Any]] = []
 
