@@ -1,5 +1,5 @@
 """Rows that servers wrap one by one: `{"node": {…}}` (GraphQL), `{"_id": …, "_source": {…}}` (searches), `{"type": …,
-"id": …, "attributes": {…}}` (JSON:API), `{"serviceProblem": {…}}`.
+"id": …, "attributes": {…}}` (JSON:API), `{"serviceProblem": {…}}`; and rows whose names begin with capitals.
 
 Pure. A row that says anything a problem says is left as it is.
 """
@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from bridge.errors import UnreadableError
 from bridge.http.row import Row, rows_of
+from bridge.tmf656 import wire
 
 PROBLEM: Final = frozenset(
     {
@@ -38,7 +39,7 @@ def unwrapped(rows: list[Row]) -> list[Row]:
         return rows
     try:
         first = rows[0].read()
-        if not isinstance(first, dict) or _inside(first) is first:
+        if not isinstance(first, dict) or _found(first) is first:
             return rows
     except UnreadableError:
         return rows
@@ -55,10 +56,15 @@ def _suspect(row: Row) -> bool:
 def _unwrapped(row: Row) -> Row:
     try:
         item = row.read()
-        found = _inside(item) if isinstance(item, dict) else item
+        found = _found(item) if isinstance(item, dict) else item
         return row if found is item else rows_of([found])[0]
     except (UnreadableError, RecursionError):
         return row
+
+
+def _found(item: dict[str, Any]) -> dict[str, Any]:
+    """Return the problem in its spelling, out of what wraps it; the object itself where there is nothing to do."""
+    return _inside(wire.camel_case(item))
 
 
 def _inside(item: dict[str, Any]) -> dict[str, Any]:

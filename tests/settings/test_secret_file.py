@@ -9,11 +9,11 @@ from tests.settings.conftest import SECRET, Faults, Load, source
 
 @pytest.mark.parametrize("ending", ["", "\n", "\r\n"])
 def test_a_secret_may_stand_in_a_file(configured: Load, tmp_path: Path, ending: str) -> None:
-    (tmp_path / "token").write_bytes(f" {SECRET} {ending}".encode())
-    by_toml = configured(source('token_file = "token"'))
-    by_variable = configured(source(), BRIDGE_SOURCES__SNOW__TOKEN_FILE=str(tmp_path / "token"))
+    (tmp_path / "password").write_bytes(f" {SECRET} {ending}".encode())
+    by_toml = configured(source('username = "u"\npassword_file = "password"'))
+    by_variable = configured(source('username = "u"'), BRIDGE_SOURCES__SNOW__PASSWORD_FILE=str(tmp_path / "password"))
     for settings in (by_toml, by_variable):
-        assert settings.sources["snow"].token.get_secret_value() == f" {SECRET} "
+        assert settings.sources["snow"].password.get_secret_value() == f" {SECRET} "
 
 
 def test_the_dsn_is_a_secret_too(configured: Load, tmp_path: Path) -> None:

@@ -69,6 +69,16 @@ def test_c2_a_row_that_is_wrapped_by_itself_is_the_problem_in_it(wrap: Any, arou
     ]
 
 
+@pytest.mark.parametrize("around", ["data", ""])
+def test_c2_names_that_begin_with_capitals_are_those_of_the_standard(around: str) -> None:
+    rows = [{"Id": "1", "LastUpdate": "2026-03-02T10:00:00Z", "RelatedParty": [{"ID": "x"}], "@type": "P"}, {"Id": "2"}]
+    page = read_page(bytearray(orjson.dumps({around: rows} if around else rows)))
+    assert [row.id for row in page.rows] == ["1", "2"]
+    expected = {"id": "1", "lastUpdate": "2026-03-02T10:00:00Z", "relatedParty": [{"id": "x"}], "@type": "P"}
+    assert page.rows[0].read() == expected
+    assert page.rows[0].last_update == expected["lastUpdate"]
+
+
 def test_c2_a_problem_with_attributes_of_such_names_is_left_as_it_is() -> None:
     for row in (
         {"id": "1", "value": {"id": "2"}},

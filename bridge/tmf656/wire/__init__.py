@@ -9,12 +9,14 @@ from bridge.tmf656.wire.document import DEFAULT, DocumentLimits
 from bridge.tmf656.wire.event import event_name
 from bridge.tmf656.wire.notification import ReadEvent, read_notification, read_notifications
 from bridge.tmf656.wire.problem import first_summary, is_whole, listed, read_problem, stamp, stamps, withheld
+from bridge.tmf656.wire.spelling import camel_case
 from bridge.tmf656.wire.version import detect_version
 
 __all__ = [
     "DEFAULT",
     "DocumentLimits",
     "ReadEvent",
+    "camel_case",
     "detect_version",
     "event_name",
     "first_summary",

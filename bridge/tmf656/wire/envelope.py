@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from bridge.errors import UnreadableError
 from bridge.tmf656.wire.event import SERVICE_PROBLEM, TASKS, type_of
+from bridge.tmf656.wire.spelling import camel_case
 
 PROBLEM_NAMES = (SERVICE_PROBLEM, "ServiceProblem", "service_problem", "serviceproblem", "service-problem")
 
@@ -58,7 +59,7 @@ def events_in(document: object) -> list[object]:
 
 def envelope_of(received: dict[str, Any]) -> Envelope:
     """Take an event out of what wraps it; what it does not say itself is taken from around it."""
-    content, decoded = received, None
+    content, decoded = camel_case(received), None
     for _ in range(_WRAPPED_MOST):
         found = _inner(content)
         if found is None:
@@ -70,6 +71,9 @@ def envelope_of(received: dict[str, Any]) -> Envelope:
 
 def _split(document: dict[str, Any]) -> list[object]:
     """Take a list of events apart, and an event about several problems."""
+    if (spelled := camel_case(document)) is not document:
+        parts = _split(spelled)
+        return parts if len(parts) > 1 else [document]
     if not _WITHIN.isdisjoint(document):
         return [document]
     event = document.get("event")

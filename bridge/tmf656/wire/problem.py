@@ -33,6 +33,36 @@ ALIASES = {
 }
 """Names of versions 2 and 3 → version 4's, where the value can stay as it is."""
 
+_OF_SEVERAL_WORDS = (
+    *ALIASES,
+    *ALIASES.values(),
+    "statusChangeDate",
+    "statusChangeReason",
+    "resolutionDate",
+    "originatingSystem",
+    "originatorParty",
+    "responsibleParty",
+    "relatedParty",
+    "affectedService",
+    "affectedResource",
+    "affectedLocation",
+    "rootCauseService",
+    "rootCauseResource",
+    "parentProblem",
+    "underlyingProblem",
+    "underlyingAlarm",
+    "externalIdentifier",
+    "impactImportanceFactor",
+    "problemEscalation",
+)
+
+_LOW_LINES = {
+    "".join(f"_{one.lower()}" if one.isupper() else one for one in name): ALIASES.get(name, name)
+    for name in _OF_SEVERAL_WORDS
+    if not name.islower() and "SLA" not in name
+}
+"""`last_update`, as servers in Python and Ruby write it; other names with such signs are the source's own."""
+
 _CORRELATION = "correlationId"
 """Versions 2 and 3: one text; version 4: an entry of the list `externalIdentifier`."""
 
@@ -41,7 +71,8 @@ WHOLE = ("description", "category", "priority", "reason", "status")
 
 _TIMES = ("creationDate", "lastUpdate", "statusChangeDate", "resolutionDate")
 
-_RENAMED = frozenset(ALIASES) | {_CORRELATION}
+_NAMES = ALIASES | _LOW_LINES
+_RENAMED = frozenset(_NAMES) | {_CORRELATION}
 
 _SHAPED = frozenset(SHAPES)
 
@@ -218,7 +249,7 @@ def observation_of(
 
 
 def _renamed(problem: dict[str, Any]) -> dict[str, Any]:
-    body: dict[str, Any] = rename(problem, ALIASES)
+    body: dict[str, Any] = rename(problem, _NAMES)
     correlation = body.get(_CORRELATION)
     if _CORRELATION not in body or isinstance(correlation, dict | list):
         return body

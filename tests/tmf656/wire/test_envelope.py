@@ -131,6 +131,24 @@ def test_c5_events_one_after_the_other_are_read(between: str, after: str) -> Non
     assert [one and (one.event_id, one.problem_id) for one in found] == [("e1", "P1"), ("e2", "P2")]
 
 
+def capitals(value: Any) -> Any:
+    if isinstance(value, list):
+        return [capitals(one) for one in value]
+    if isinstance(value, dict):
+        return {name[:1].upper() + name[1:]: capitals(one) for name, one in value.items()}
+    return value
+
+
+def test_c5_an_event_whose_names_begin_with_capitals_is_read() -> None:
+    found = read(capitals(EVENT))
+    assert (found.event_type, found.event_id, found.event_time, found.problem_id) == (STATE, "e1", EVENT_AT, "P1")
+    assert found.observation is not None
+    assert json.loads(found.observation.body) == WHOLE
+    assert json.loads(found.body) == capitals(EVENT), "kept as it came"
+    both = [one.notification for one in read_all({"Events": [capitals(EVENT), capitals(EVENT) | {"EventId": "e2"}]})]
+    assert [one and one.event_id for one in both] == ["e1", "e2"]
+
+
 def test_c5_zeros_behind_an_event_are_left_out() -> None:
     (found,) = read_notifications(json.dumps(EVENT).encode() + b"\0", received_at=RECEIVED_AT)
     assert found.notification is not None

@@ -276,6 +276,15 @@ def test_a_priority_is_a_whole_number_that_fits(priority: object, read_as: int |
     assert read({"id": "1", "priority": priority}).priority == read_as
 
 
+def test_c1_names_of_several_words_are_read_with_low_lines_and_other_such_names_stay() -> None:
+    seen = read({"id": "1", "last_update": "2026-03-02T10:00:00Z", "time_raised": "2026-03-01T10:00:00Z", "x_own": 1})
+    assert (seen.updated_at, seen.created_at) == (
+        datetime(2026, 3, 2, 10, tzinfo=UTC),
+        datetime(2026, 3, 1, 10, tzinfo=UTC),
+    )
+    assert json.loads(seen.body)["x_own"] == 1
+
+
 def test_affected_services_are_counted_when_no_number_is_given() -> None:
     assert read({"id": "1", "affectedService": [{"id": "a"}, {"id": "b"}]}).affected_services == 2
     assert read({"id": "1", "affectedService": [{"id": "a"}], "affectingServiceNumber": 5}).affected_services == 5
