@@ -169,13 +169,7 @@ class PageWalk:
         try:
             first = yield from self._reading.ask(0, trial=True)
             if first.answer.refused:
-                first = yield from self._ask_for_fewer(first)
-            if first.answer.refused:
-                self._reading = self._new_reading(BARE)
-                first = yield from self._reading.ask(0)
-                self._reading.unturned = True
-                self._learned.limit = -1
-                yield from self._reading.read(first)
+                first = yield from self._read_refused()
             else:
                 yield from self._read(first)
             if self._should_try_others():
@@ -185,19 +179,33 @@ class PageWalk:
         except RequestsSpentError:
             self.exhausted = True
 
-    def _ask_for_fewer(self, refused: SeenPage) -> Generator[Window, PageAnswer, SeenPage]:
+    def _read_refused(self) -> Generator[Window, PageAnswer, SeenPage]:
+        """Read a list whose first page was refused; return that page. A server that fails gets one more request."""
+        bare = self._reading = self._new_reading(BARE)
+        whole = yield from bare.ask(0)
+        first = (yield from self._ask_for_fewer()) if whole.marks else None
+        if first is not None:
+            yield from self._read(first)
+            return first
+        self._reading = bare
+        bare.unturned = True
+        yield from bare.read(whole)
+        return whole
+
+    def _ask_for_fewer(self) -> Generator[Window, PageAnswer, SeenPage | None]:
         """Ask for the first page with smaller limits: many servers refuse one beyond 100 instead of cutting it."""
-        asked, first = self._limit, refused
+        asked = self._limit
         for limit in _SMALLER_LIMITS if self._learned.limit >= 0 else ():
             if limit < asked:
                 self._limit = limit
                 self._reading = self._new_reading(self._learned.style)
                 first = yield from self._reading.ask(0, trial=True)
-            if not first.answer.refused:
-                self._learned.limit = limit
-                return first
+                if not first.answer.refused:
+                    self._learned.limit = limit
+                    return first
         self._limit = asked
-        return refused
+        self._learned.limit = -1
+        return None
 
     def _read(self, first: SeenPage) -> Windows:
         """Read on from the first page, in the way that it points out."""

@@ -1,6 +1,7 @@
 """B1: passes over real HTTP servers that turn their pages in other ways than by offset and limit."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -316,6 +317,18 @@ async def test_b1_a_server_that_refuses_a_large_limit_is_asked_for_fewer_rows(st
             assert {str(row.id) async for page in problems for row in page.items} == IDS
             assert problems.complete
     assert sum(number for (_, outcome), number in counts.items() if outcome != "ok") == 3
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 500])
+async def test_b1_a_server_that_refuses_everything_is_asked_twice(status: int) -> None:
+    async def handle(_: web.Request) -> web.StreamResponse:
+        return web.json_response({"reason": "no"}, status=status)
+
+    async with asking(handle) as (client, counts):
+        with suppress(BridgeError):
+            async for _ in client.pages():
+                pass
+    assert sum(counts.values()) == 2
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
