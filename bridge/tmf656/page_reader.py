@@ -103,18 +103,20 @@ def read_page(body: bytearray, charset: str | None = None, most_bytes: int = MAX
     try:
         page = _read(text, 0, len(text), _DEPTH)
     except NotJsonError as error:
-        if (lines := _lines(text)) is None:
-            raise NoProblemsError(str(error)) from error
-        page = _list(lines, 0, len(lines))
+        page = _read_lines(text, error)
     return _finished(page, len(text), most_bytes)
 
 
-def _lines(text: bytes | bytearray) -> bytearray | None:
-    """Return a list of the objects of which each has a line of its own (NDJSON); None when it is anything else."""
+def _read_lines(text: bytes | bytearray, error: NotJsonError) -> ReadPage:
+    """Read objects of which each has a line of its own (NDJSON); NoProblemsError for anything else."""
     lines = [line for each in bytes(text).rstrip(b"\0").splitlines() if (line := each.strip())]
     if not lines or any(line[:1] != b"{" or line[-1:] != b"}" for line in lines):
-        return None
-    return bytearray(b"[" + b",".join(lines) + b"]")
+        raise NoProblemsError(str(error)) from error
+    listed = bytearray(b"[" + b",".join(lines) + b"]")
+    try:
+        return _list(listed, 0, len(listed))
+    except NotJsonError:
+        raise NoProblemsError(str(error)) from error
 
 
 def _finished(page: ReadPage, size: int, most_bytes: int) -> ReadPage:

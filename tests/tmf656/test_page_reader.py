@@ -103,6 +103,12 @@ def test_one_row_that_is_no_json_spoils_no_other() -> None:
         page.rows[3].read()
 
 
+@pytest.mark.parametrize("body", [b'{"a":[}', b'{"a":"}\n{"b":1}', b'{]}\n{"b":1}', b'{"a":1}\n{"b":{}'])
+def test_lines_that_are_no_objects_are_no_problems(body: bytes) -> None:
+    with pytest.raises(NoProblemsError):
+        read_page(bytearray(body))
+
+
 @given(st.binary(max_size=60) | st.text(alphabet='[]{}",:\\ 1aN\n', max_size=40).map(str.encode))
 def test_any_bytes_are_rows_or_no_problems(body: bytes) -> None:
     try:
