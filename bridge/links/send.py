@@ -12,7 +12,6 @@ over.
 
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
-from datetime import timedelta
 from time import monotonic
 from typing import Final, TypeVar
 
@@ -20,28 +19,25 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
-from bridge.domain.link.sent_write import WriteResult, answer_of, leave_out, overwritten
 from bridge.domain.ticket_system import OutcomeUnknownError, Ticket, VersionChangedError, WriteRefusedError
 from bridge.errors import DatabaseUnavailableError, PermanentError, TransientError, raise_first
 from bridge.http.errors import NotFoundError
 from bridge.links.away_count import SendPass
 from bridge.links.claim import WriteClaims
-from bridge.links.conclude import EndedWrite, Failure, ended, failed, unexpected, unknown
-from bridge.links.confirm import WriteConfirmations
+from bridge.links.conclude import Failure, unexpected
 from bridge.links.decided_write import DecidedWrite, UndecidableNowError, WriteDecisions
 from bridge.links.one_request import PartlyRefusedError, carry_out
-from bridge.links.rule_series import introduce_target, measure_sync
+from bridge.links.rule_series import introduce_target
+from bridge.links.send_outcomes import TICKET_GONE, SendOutcomes
 from bridge.links.settle import Settler
 from bridge.links.target import WriteTarget
-from bridge.links.version_jumps import VersionJumps
 from bridge.links.write_limit import WriteLimits
 from bridge.schedule import Wake, now, run_job
 from bridge.storage import link as link_table
-from bridge.storage import outbox, refetch
+from bridge.storage import outbox
 from bridge.storage.database import Database
 from bridge.storage.errors import ConcurrentUpdateError
 from bridge.storage.lease import LeaseLostError
-from bridge.storage.observation_store import store_items
 from bridge.storage.outbox import OutboxRow, WriteKind, WriteOutcome
 from bridge.telemetry.metrics import Metrics
 
@@ -60,7 +56,6 @@ _PUT_OFF_SECONDS: Final = 2.0
 """A row that cannot be decided now is looked at again in a pass that lasts longer."""
 _ROWS_A_CONNECTION: Final = 2
 """Rows under way for each connection: while some are answered and stored, the next ones use the connections."""
-_TICKET_GONE: Final = "the ticket is not there any more"
 
 
 @dataclass(slots=True)
@@ -74,11 +69,10 @@ class WriteSender:
     wake: Wake = field(default_factory=Wake)
     _settler: Settler = field(init=False)
     _claims: WriteClaims = field(init=False)
-    _confirmations: WriteConfirmations = field(init=False)
+    _outcomes: SendOutcomes = field(init=False)
     _connections: anyio.CapacityLimiter = field(init=False)
     _places: anyio.Semaphore = field(init=False)
     _limits: WriteLimits = field(default_factory=WriteLimits)
-    _jumps: VersionJumps = field(default_factory=VersionJumps)
     _under_way: set[int] = field(default_factory=set)
     """Links of which a write is under way."""
     _put_off: dict[int, float] = field(default_factory=dict)
@@ -89,7 +83,7 @@ class WriteSender:
         introduce_target(self.metrics, self.target.name)
         self._settler = Settler(self.target, self.decisions, self.database, self.metrics)
         self._claims = WriteClaims(self.target, self.decisions, self.database)
-        self._confirmations = WriteConfirmations(self.target, self.decisions, self.database)
+        self._outcomes = SendOutcomes(self.target, self.decisions, self.database, self.metrics)
         concurrency = self.target.writer.capabilities.concurrency
         self._connections = anyio.CapacityLimiter(concurrency)
         self._places = anyio.Semaphore(_ROWS_A_CONNECTION * concurrency)
@@ -205,7 +199,7 @@ class WriteSender:
                 return decided
             answer = await self._sent(row, self._request(row, decided))
         if answer is not None:
-            await self._sent(row, self._store(row, decided, answer))
+            await self._sent(row, self._outcomes.store(row, decided, answer))
         return True
 
     async def _prepared(self, row: OutboxRow, ticket_id: str | None) -> DecidedWrite | bool:
@@ -222,14 +216,14 @@ class WriteSender:
         except (DatabaseUnavailableError, LeaseLostError):
             raise
         except TransientError as error:
-            await self._fail(row, Failure(str(error), pause_seconds=_PAUSE_SECONDS))
+            await self._outcomes.fail(row, Failure(str(error), pause_seconds=_PAUSE_SECONDS))
             raise
         except PermanentError as error:
-            await self._fail(row, Failure(str(error), counts=True))
+            await self._outcomes.fail(row, Failure(str(error), counts=True))
         except Exception as error:  # the bulkhead: what one row does ends no other
             log.exception("write failed unexpectedly before it was sent", link=row.link_id, target=self.target.name)
-            self._count(row, "unexpected")
-            await self._fail(row, Failure(unexpected(error), counts=True))
+            self._outcomes.count(row, "unexpected")
+            await self._outcomes.fail(row, Failure(unexpected(error), counts=True))
         return True
 
     async def _sent(self, row: OutboxRow, step: Awaitable[T]) -> T | None:
@@ -242,8 +236,8 @@ class WriteSender:
             raise
         except Exception as error:  # the bulkhead, and its intent stays
             log.exception("write failed unexpectedly after it was sent", link=row.link_id, target=self.target.name)
-            self._count(row, "unexpected")
-            await self._unknown(row, unexpected(error))
+            self._outcomes.count(row, "unexpected")
+            await self._outcomes.unknown(row, unexpected(error))
         return None
 
     async def _prepare(self, row: OutboxRow, ticket_id: str | None) -> DecidedWrite | bool:
@@ -257,7 +251,7 @@ class WriteSender:
             read = self.target.read(ticket)
         claimed = await self._claims.claim(row, read)
         if isinstance(claimed, WriteOutcome):
-            self._count(row, claimed.value)
+            self._outcomes.count(row, claimed.value)
             return True
         if claimed is None:
             return False
@@ -273,20 +267,20 @@ class WriteSender:
         if seconds <= 0:
             return True
         self.metrics.write_budget_exhausted.labels(self.decisions.name(row.rule_id)).inc()
-        await self._fail(row, Failure(f"{why}: see links.NAME.limits", pause_seconds=seconds))
+        await self._outcomes.fail(row, Failure(f"{why}: see links.NAME.limits", pause_seconds=seconds))
         return False
 
     async def _read_target(self, row: OutboxRow, ticket_id: str | None) -> Ticket | None:
         """Read the ticket that is about to be written; None: it cannot be written now."""
         if ticket_id is None:
-            await self._end(row, WriteOutcome.DROPPED)
+            await self._outcomes.end(row, WriteOutcome.DROPPED)
             return None
         try:
             return await self.target.writer.fetch(ticket_id)
         except NotFoundError:
-            await self._gone(row, ticket_id)
+            await self._outcomes.gone(row, ticket_id)
         except PermanentError as error:
-            await self._fail(row, Failure(str(error), counts=True))
+            await self._outcomes.fail(row, Failure(str(error), counts=True))
         return None
 
     async def _request(self, row: OutboxRow, decided: DecidedWrite) -> Ticket | None:
@@ -298,86 +292,23 @@ class WriteSender:
             raise
         except OutcomeUnknownError as error:
             log.warning("outcome of a write not known", link=row.link_id, target=self.target.name, error=str(error))
-            await self._unknown(row, str(error))
-            self._count(row, "unsure")
+            await self._outcomes.unknown(row, str(error))
+            self._outcomes.count(row, "unsure")
             raise
         except VersionChangedError as error:
-            await self._fail(row, Failure(str(error), counts=True))
+            await self._outcomes.fail(row, Failure(str(error), counts=True))
         except PartlyRefusedError as error:
-            await self._partly(row, decided, error)
+            await self._outcomes.partly(row, decided, error)
         except WriteRefusedError as error:
-            await self._fail(row, Failure(str(error), error.status, blocks=True))
+            await self._outcomes.fail(row, Failure(str(error), error.status, blocks=True))
         except NotFoundError as error:
-            await self._fail(row, Failure(f"{_TICKET_GONE}: {error}", 404, counts=True))
+            await self._outcomes.fail(row, Failure(f"{TICKET_GONE}: {error}", 404, counts=True))
         except PermanentError as error:
-            await self._fail(row, Failure(str(error), blocks=True))
+            await self._outcomes.fail(row, Failure(str(error), blocks=True))
         except TransientError as error:
-            await self._fail(row, Failure(str(error), pause_seconds=_PAUSE_SECONDS))
+            await self._outcomes.fail(row, Failure(str(error), pause_seconds=_PAUSE_SECONDS))
             raise
         else:
             self.metrics.write_seconds.labels(self.target.name).observe(monotonic() - started)
             return ticket
         return None
-
-    async def _store(self, row: OutboxRow, decided: DecidedWrite, ticket: Ticket) -> None:
-        """Store the answer and end the row, in one transaction."""
-        says = self.decisions.says(row.rule_id, row.side, ticket.record)
-        result = answer_of(self.decisions.fields(row.rule_id), decided.sent, says)
-        can = self.target.writer.capabilities
-        leave_out(result, decided.sent, says, self.decisions.placeless(row.rule_id, row.side, can.absent))
-        counts = row.kind is WriteKind.UPDATE and can.counts_versions and not can.compare_and_set
-        if counts and self._jumps.shows_another_writer(decided.sent.version, ticket.version):
-            result.conflicts = overwritten(decided.sent) | result.conflicts
-        kept = row.kind is not WriteKind.END_DUPLICATE or self.decisions.has_ended(row, ticket.record)
-        outcome = WriteOutcome.DONE if kept and not result.refused else WriteOutcome.REFUSED
-        write = EndedWrite(row, outcome, ticket, result)
-        await self._confirmations.confirm(write, self.target.written(ticket))
-        self._count(row, outcome.value)
-        measure_sync(self.metrics, self.decisions.name(row.rule_id), row)
-        for found in result.conflicts.values():
-            self.metrics.conflicts.labels(self.decisions.name(row.rule_id), found.kind.value).inc()
-
-    async def _partly(self, row: OutboxRow, decided: DecidedWrite, error: PartlyRefusedError) -> None:
-        """Store what the target took; a person has to look at the rest."""
-        says = self.decisions.says(row.rule_id, row.side, error.ticket.record)
-        says = {name: text for name, text in says.items() if name not in error.refused}
-        result = answer_of(self.decisions.fields(row.rule_id), decided.sent, says)
-        await store_items(self.database, [self.target.written(error.ticket)])
-        await self._fail(row, Failure(str(error), error.status, blocks=True), result, error.ticket)
-
-    async def _unknown(self, row: OutboxRow, error: str) -> None:
-        until = now() + timedelta(seconds=self.target.writer.capabilities.settle_seconds)
-        async with self.database.transaction() as connection:
-            await self.target.source.fence.hold(connection)
-            await unknown(connection, row, error, until=until)
-
-    async def _fail(
-        self, row: OutboxRow, failure: Failure, result: WriteResult | None = None, ticket: Ticket | None = None
-    ) -> None:
-        most = self.decisions.limits(row.rule_id).attempts
-        async with self.database.transaction() as connection:
-            await self.target.source.fence.hold(connection)
-            blocked = await failed(connection, row, failure, most_attempts=most, result=result, ticket=ticket)
-            if result is not None:
-                await self.decisions.again(connection, [row.link_id])
-        if blocked:
-            remedy = "see `tmf656-bridge links show`, then `links retry` or `links ignore`"
-            log.warning("write blocked", link=row.link_id, target=self.target.name, error=failure.error, remedy=remedy)
-        self._count(row, "blocked" if blocked else "retried")
-
-    async def _gone(self, row: OutboxRow, ticket_id: str) -> None:
-        """Have it found out whether the ticket was deleted; the link is orphaned then."""
-        async with self.database.transaction() as connection:
-            await refetch.request(connection, [(self.target.source_id, ticket_id, "missing", now())])
-        await self._fail(row, Failure(_TICKET_GONE, 404, counts=True))
-
-    async def _end(self, row: OutboxRow, outcome: WriteOutcome) -> None:
-        async with self.database.transaction() as connection:
-            await self.target.source.fence.hold(connection)
-            await ended(connection, [EndedWrite(row, outcome)])
-        self._count(row, outcome.value)
-
-    def _count(self, row: OutboxRow, outcome: str) -> None:
-        self.metrics.writes.labels(self.target.name, row.kind.value, outcome).inc()
-        if row.kind is WriteKind.NOTE and self.decisions.knows(row.rule_id):
-            self.metrics.links.notes.labels(self.decisions.name(row.rule_id), row.side.value, outcome).inc()

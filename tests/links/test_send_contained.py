@@ -10,7 +10,7 @@ from bridge.domain.link.word_map import Side
 from bridge.domain.ticket_system import Ticket
 from bridge.errors import PermanentError, TransientError
 from bridge.http.errors import NotFoundError
-from bridge.links.send import WriteSender
+from bridge.links.send_outcomes import SendOutcomes
 from bridge.storage.database import Database
 from tests.links.pair import LEFT, RIGHT, Pair
 from tests.links.test_send import SAME, linked, settle_down
@@ -71,14 +71,14 @@ async def test_an_unexpected_error_after_a_write_was_sent_keeps_its_intent_and_i
         if stage == "request":
             restore = failing(pair, RIGHT, "change", KeyError("defect"), when=when)
         else:
-            real = WriteSender._store
+            real = SendOutcomes.store
 
             async def store(*arguments: Any) -> None:
                 if when == "after":
                     await real(*arguments)
                 raise KeyError("defect")
 
-            monkeypatch.setattr(WriteSender, "_store", store)
+            monkeypatch.setattr(SendOutcomes, "store", store)
             restore = monkeypatch.undo
         await pair.send()
         restore()

@@ -9,6 +9,7 @@ from bridge.domain.ticket_system import OutcomeUnknownError
 from bridge.errors import PermanentError
 from bridge.links import operator
 from bridge.links.send import WriteSender
+from bridge.links.send_outcomes import SendOutcomes
 from bridge.links.settle import Settler
 from bridge.storage import link as link_table
 from bridge.storage.database import Connection, Database
@@ -180,17 +181,17 @@ async def test_rows_that_are_sent_while_a_settling_lasts_are_counted(
         await pair.sims[LEFT].patch(left, description="dark")
         await pair.pull()
         await pair.decide()
-        sent, settle, confirm = anyio.Event(), Settler.run_once, WriteSender._store
+        sent, settle, confirm = anyio.Event(), Settler.run_once, SendOutcomes.store
 
         async def settle_last(self: Settler, busy: Any) -> int:
             await sent.wait()
             return await settle(self, busy)
 
-        async def sent_first(self: WriteSender, *given: Any) -> None:
+        async def sent_first(self: SendOutcomes, *given: Any) -> None:
             await confirm(self, *given)
             sent.set()
 
         monkeypatch.setattr(Settler, "run_once", settle_last)
-        monkeypatch.setattr(WriteSender, "_store", sent_first)
+        monkeypatch.setattr(SendOutcomes, "store", sent_first)
         with anyio.fail_after(60):
             assert await pair.senders[RIGHT].run_once() == 1
