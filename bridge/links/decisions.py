@@ -152,16 +152,16 @@ class RuleDecisions:
         links that the caller saves where that side of them is written, and what is written there.
         """
         tickets = await run.tickets_of(connection, links)
-        chosen = await conflict.choices(connection, [link.id for link in links])
+        opened = await conflict.opened(connection, [link.id for link in links])
         at, outcomes = now(), {}
         for link in links:
             if (pair := run.pair(link, tickets)) is None:
                 continue
-            outcome = await decide_pair(run, connection, link, pair, chosen.get(link.id, {}), at)
+            outcome = await decide_pair(run, connection, link, pair, opened.choices.get(link.id, {}), at)
             if outcome is not None:
                 outcomes[link.id] = outcome
         unsaved = {number for number, side in sides.items() if _writes_of(outcomes.get(number), side)}
-        await store_outcomes(connection, run, outcomes.values(), at, unsaved)
+        await store_outcomes(connection, run, outcomes.values(), at, opened.fields, unsaved)
         return tickets, outcomes
 
 

@@ -77,10 +77,11 @@ async def store_outcomes(
     run: RuleRun,
     outcomes: Iterable[LinkOutcome],
     at: datetime,
+    open_fields: Collection[tuple[int, str]],
     unsaved: Collection[int] = (),
 ) -> None:
-    """Write what was decided; ConcurrentUpdateError when another writer changed one of these links first. `unsaved`:
-    links that the caller saves, with what it adds.
+    """Write what was decided; ConcurrentUpdateError when another writer changed one of these links first.
+    `open_fields`: (link, field) of which a conflict is open; `unsaved`: links that the caller saves, with what it adds.
     """
     decided = list(outcomes)
     await link_table.save(connection, [one.link for one in decided if one.link.id not in unsaved])
@@ -88,7 +89,7 @@ async def store_outcomes(
     await outbox.drop(connection, [(one.link.id, *dropped) for one in decided for dropped in one.dropped])
     for agreed in (True, False):
         fields = [(one.link.id, name) for one in decided for name, same in one.settled.items() if same is agreed]
-        await conflict.settle(connection, fields, at, agreed=agreed)
+        await conflict.settle(connection, [one for one in fields if one in open_fields], at, agreed=agreed)
     await conflict.keep(connection, [found for one in decided for found in one.conflicts])
     await renew(connection, run, [(one.link, one.renewed) for one in decided if one.renewed is not None])
     stale = sorted({(run.source_ids[side], ticket_id) for one in decided for side, ticket_id in one.stale.items()})

@@ -134,7 +134,7 @@ class _Planning:
         wanted = {one for row in links.values() if (one := row.ticket(side.other)) is not None}
         wanted |= {one for match in matches.values() if (one := match.unique) is not None}
         others = await self.run.tickets(self.connection, {(side.other, one) for one in wanted})
-        chosen = await conflict.choices(self.connection, links)
+        chosen = (await conflict.opened(self.connection, links)).choices
         owners = await self._owners(side, [ticket for ticket in tickets if ticket.id in matches])
         for ticket in tickets:
             row = linked.get(ticket.id)

@@ -59,6 +59,7 @@ class RuleBatch:
     _changed: set[tuple[Side, str]] = field(default_factory=set)
     _decided_before: set[tuple[Side, str]] = field(default_factory=set)
     _named: set[int] = field(default_factory=set)
+    _open_fields: frozenset[tuple[int, str]] = frozenset()
     _unreadable: Unreadable = field(default_factory=dict)
     _duplicates: dict[int, list[tuple[Side, str]]] = field(default_factory=dict)
 
@@ -333,7 +334,8 @@ class RuleBatch:
         }
         missing = {(side, one.ticket(side) or "") for one in both.values() for side in Side} - self._tickets.keys()
         self._tickets |= await self.run.tickets(self.connection, missing, self._unreadable)
-        chosen = await conflict.choices(self.connection, both)
+        opened = await conflict.opened(self.connection, both)
+        self._open_fields, chosen = opened.fields, opened.choices
         for number, row in both.items():
             pair = None if self._is_unreadable(row) else self.run.pair(row, self._tickets)
             if pair is None:
@@ -371,7 +373,7 @@ class RuleBatch:
         outcomes = [one for number, one in self._saved.items() if number not in self._removed]
         if self._removed:
             await self._remove()
-        await store_outcomes(self.connection, self.run, outcomes, self.at)
+        await store_outcomes(self.connection, self.run, outcomes, self.at, self._open_fields)
         self.result.duplicates += await keep_duplicates(
             self.connection, self.run, self._links, self._duplicates, self._tickets
         )

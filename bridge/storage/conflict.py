@@ -109,12 +109,23 @@ async def settle(connection: Connection, fields: Sequence[tuple[int, str]], at: 
         await connection.execute(queries("conflict")["settle"], *columns(rows), at)
 
 
-async def choices(connection: Connection, link_ids: Iterable[int]) -> dict[int, dict[str, Side]]:
-    """Return, by link and field, the side that a person chose, until the write that follows was answered."""
-    found: dict[int, dict[str, Side]] = {}
-    for row in await connection.fetch(queries("conflict")["choices"], sorted(link_ids)):
-        found.setdefault(row["link_id"], {})[row["field"]] = Side(row["side"])
-    return found
+class OpenConflicts(Struct, frozen=True):
+    """What is open of some links. `fields`: (link, field); `choices`: by link and field, the side that a person chose,
+    until the write that follows was answered.
+    """
+
+    fields: frozenset[tuple[int, str]]
+    choices: dict[int, dict[str, Side]]
+
+
+async def opened(connection: Connection, link_ids: Iterable[int]) -> OpenConflicts:
+    """Return what is open of these links."""
+    rows = await connection.fetch(queries("conflict")["opened"], sorted(link_ids))
+    chosen: dict[int, dict[str, Side]] = {}
+    for row in rows:
+        if row["chosen"] is not None:
+            chosen.setdefault(row["link_id"], {})[row["field"]] = Side(row["chosen"])
+    return OpenConflicts(frozenset((row["link_id"], row["field"]) for row in rows), chosen)
 
 
 async def undone(connection: Connection, rule_id: int, *, limit: int) -> list[int]:

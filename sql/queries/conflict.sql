@@ -70,14 +70,14 @@ where
     c.link_id = n.link_id and c.field = n.field and c.settled_at is null
     and (n.agreed or c.outcome in ('left', 'right'));
 
--- name: choices
--- What a person chose and is not carried out yet, of these links.
+-- name: opened
+-- What is open of these links; chosen: the side that a person chose, until that is carried out.
 select
     c.link_id,
     c.field,
-    c.outcome as side
+    case when c.outcome in ('left', 'right') and c.kind <> 'overruled' then c.outcome end as chosen
 from bridge.conflict as c
-where c.link_id = any($1::bigint[]) and c.settled_at is null and c.outcome in ('left', 'right') and c.kind <> 'overruled'
+where c.link_id = any($1::bigint[]) and c.settled_at is null
 order by c.id;
 
 -- name: undone

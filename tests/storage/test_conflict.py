@@ -45,7 +45,7 @@ async def test_a_value_that_lost_is_kept_once_until_its_write_was_answered(datab
         assert await conflict.keep(connection, [lost(number, "a", "edited again")]) == 1
         await conflict.settle(connection, [(number, "title")], NOON, agreed=False)
         assert await conflict.keep(connection, [lost(number, "a", "b")]) == 1, "that happened again later"
-        assert await conflict.choices(connection, [number]) == {}, "a policy's decision is no choice"
+        assert (await conflict.opened(connection, [number])).choices == {}, "a policy's decision is no choice"
         assert [one[1] for one in await outcomes(connection, number)] == ["b", "edited again", "b"]
 
 
@@ -57,10 +57,10 @@ async def test_a_choice_holds_until_it_is_carried_out(database: Database) -> Non
         assert await conflict.undone(connection, rule, limit=9) == []
         assert await conflict.decide(connection, number, "title", Side.RIGHT, "anna")
         assert not await conflict.decide(connection, number, "title", Side.LEFT, "bert"), "nothing waits any more"
-        assert await conflict.choices(connection, [number]) == {number: {"title": Side.RIGHT}}
+        assert (await conflict.opened(connection, [number])).choices == {number: {"title": Side.RIGHT}}
         assert await conflict.undone(connection, rule, limit=9) == [number]
         await conflict.settle(connection, [(number, "title")], NOON, agreed=False)
-        assert await conflict.choices(connection, [number]) == {}
+        assert (await conflict.opened(connection, [number])).choices == {}
         assert await conflict.undone(connection, rule, limit=9) == []
         assert await outcomes(connection, number) == [("a", "b", "right")]
 
@@ -84,7 +84,7 @@ async def test_a_dismissed_conflict_is_over_and_may_come_again(database: Databas
         [number] = await add_links(connection, rule)
         await conflict.keep(connection, [both(number, "a", "b")])
         assert await conflict.decide(connection, number, "title", conflict.DISMISSED, "anna")
-        assert await conflict.choices(connection, [number]) == {}
+        assert (await conflict.opened(connection, [number])).choices == {}
         await conflict.keep(connection, [both(number, "a", "c")])
         shown = await connection.fetch("select outcome, decided_by from report.conflict order by conflict_id")
         assert [tuple(row) for row in shown] == [("dismissed", "anna"), ("waiting", None)]
