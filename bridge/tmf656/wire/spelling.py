@@ -10,8 +10,7 @@ def camel_case(document: dict[str, Any]) -> dict[str, Any]:
 
     Names that begin with a sign (`@type`) stay. A name that two would share keeps the first value.
     """
-    letters = [name for name in document if name[:1].isalpha()]
-    if not letters or not all(name[0].isupper() for name in letters) or not _SURE.intersection(letters):
+    if _SURE.isdisjoint(document) or not all(name[0].isupper() for name in document if name[:1].isalpha()):
         return document
     return _respelled(document)
 
