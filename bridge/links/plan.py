@@ -28,6 +28,7 @@ from bridge.storage import conflict, link_ticket
 from bridge.storage import link as link_table
 from bridge.storage.database import Connection
 from bridge.storage.link import LinkRow
+from bridge.storage.link_ticket import TicketRow
 
 _PAGE: Final = 1000
 _LINKED: Final = (LinkState.LINKED, LinkState.ENDED, LinkState.ORPHANED)
@@ -88,12 +89,9 @@ async def plan_rule(run: RuleRun, connection: Connection, at: datetime) -> RuleP
     """Plan a rule; `run.rule_id` 0: it has no links yet. Tickets are read a page at a time."""
     plan = _Planning(run, connection, at, RulePlan(run.rule.name, lumped=list(_lumped(run))))
     for side in Side:
-        async for tickets in plan.pages(side):
-            for ticket in tickets:
-                run.index.put(side, ticket)
-    for side in Side:
-        async for tickets in plan.pages(side):
-            await plan.take(side, tickets)
+        async for rows in plan.pages(side):
+            if left := [row for row in rows if (side, row.id) not in plan.taken]:
+                await plan.take(side, [run.ticket(side, row) for row in left])
     return plan.plan
 
 
@@ -106,13 +104,24 @@ class _Planning:
     at: datetime
     plan: RulePlan
     taken: set[tuple[Side, str]] = field(default_factory=set)
+    _indexed: bool = False
 
-    async def pages(self, side: Side) -> AsyncIterator[list[SideTicket]]:
+    async def pages(self, side: Side) -> AsyncIterator[list[TicketRow]]:
         """Yield all tickets of a side."""
         after = ""
         while rows := await link_ticket.page(self.connection, self.run.source_ids[side], after, limit=_PAGE):
-            yield [self.run.ticket(side, row) for row in rows]
+            yield rows
             after = rows[-1].id
+
+    async def _index(self) -> None:
+        """Read what matches are found by, once, and only where a ticket is to be matched."""
+        if self._indexed:
+            return
+        for side in Side:
+            async for rows in self.pages(side):
+                for row in rows:
+                    self.run.index.put(side, self.run.ticket(side, row))
+        self._indexed = True
 
     async def take(self, side: Side, tickets: list[SideTicket]) -> None:
         """Plan a page of tickets of one side."""
@@ -121,21 +130,24 @@ class _Planning:
         links = await link_table.read(self.connection, found)
         if self.run.left_behind:
             known = {row.ticket(side) for row in links.values()}
-            alone = [(side, ticket) for ticket in tickets if ticket.id not in known]
-            links |= await links_to_take_over(self.connection, self.run, alone)
+            unlinked = [(side, ticket) for ticket in tickets if ticket.id not in known]
+            links |= await links_to_take_over(self.connection, self.run, unlinked)
         separated = {row.ticket(side) for row in links.values() if row.state is LinkState.UNLINKED}
         linked = {row.ticket(side): row for row in reversed(links.values()) if row.state not in _ALONE}
-        matches = {
-            ticket.id: self.run.index.find(side, ticket, self.run.key_of(side, ticket.id))
+        alone = [
+            ticket
             for ticket in tickets
             if not (ticket.id in linked or ticket.id in separated or ticket.deleted)
             and self.run.rule.filter(side).met(ticket)
-        }
+        ]
+        if alone:
+            await self._index()
+        matches = {one.id: self.run.index.find(side, one, self.run.key_of(side, one.id)) for one in alone}
         wanted = {one for row in links.values() if (one := row.ticket(side.other)) is not None}
         wanted |= {one for match in matches.values() if (one := match.unique) is not None}
         others = await self.run.tickets(self.connection, {(side.other, one) for one in wanted})
         chosen = (await conflict.opened(self.connection, links)).choices
-        owners = await self._owners(side, [ticket for ticket in tickets if ticket.id in matches])
+        owners = await self._owners(side, alone)
         for ticket in tickets:
             row = linked.get(ticket.id)
             if row is not None:

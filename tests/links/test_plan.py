@@ -4,6 +4,7 @@ import pytest
 
 from bridge.domain.link.key import link_key
 from bridge.domain.link.word_map import Side
+from bridge.links import plan as plan_module
 from bridge.links.plan import RulePlan, plan_rule
 from bridge.links.rule_jobs import kinds_of, run_of
 from bridge.schedule import now
@@ -26,7 +27,11 @@ async def planned(rig: RuleRig) -> RulePlan:
         return await plan_rule(run, connection, now())
 
 
-async def test_each_step_is_named_with_its_reason_and_nothing_is_written(database: Database) -> None:
+@pytest.mark.parametrize("page", [1000, 2])
+async def test_each_step_is_named_with_its_reason_and_nothing_is_written(
+    database: Database, monkeypatch: pytest.MonkeyPatch, page: int
+) -> None:
+    monkeypatch.setattr(plan_module, "_PAGE", page)
     rig = RuleRig(database, {"match": {"by": ["key", "externalId = id"]}, "mode": "plan"})
     await rig.start()
     await rig.say(Side.RIGHT, problem("R1", name="y"), problem("R2"), problem("R3", name="alone"))
