@@ -19,7 +19,7 @@ def reading() -> Reading:
 
     @asynccontextmanager
     async def opened(sim: ServiceNowSimulator, **source: Any) -> AsyncIterator[TableClient]:
-        read = ServiceNowSettings.model_validate({"url": sim.url, "request_timeout_seconds": 5, **source})
+        read = ServiceNowSettings.model_validate({"url": sim.url, "request_timeout_seconds": 30, **source})
         async with TableClient("snow", read) as client:
             yield client
 

@@ -89,13 +89,14 @@ async def found(database: Database, text: str, about: int | None) -> tuple[list[
         ("status=unknown", {"service_problem_facet_idx"}),
         ("source=oss&priority=2&category=c3", {"service_problem_facet_idx"}),
         ("state=closed&priority=1&category=c1&sort=raised", {"service_problem_facet_idx"}),
-        ("state=deleted", {"service_problem_deleted_facet_idx"}),
-        ("state=deleted&source=oss&sort=updated_asc", {"service_problem_deleted_facet_idx"}),
+        ("state=deleted", {"service_problem_deleted_updated_at_idx"}),
+        ("state=deleted&source=oss&sort=updated_asc", {"service_problem_deleted_updated_at_idx"}),
+        ("state=deleted&source=oss&sort=raised", {"service_problem_deleted"}),
         ("state=all&status=unknown", {"service_problem_facet_idx", "service_problem_deleted_facet_idx"}),
         ("priority=3&category=c1&sort=urgency", {"service_problem_facet_idx"}),
     ],
 )
-async def test_a_list_of_a_few_is_found_by_the_indexes_of_the_sums(
+async def test_a_list_of_a_few_is_found_by_an_index_for_it(
     many: Database, text: str, indexes: set[str]
 ) -> None:
     few, plans = await found(many, text, about=100)

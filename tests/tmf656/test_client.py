@@ -52,7 +52,7 @@ async def asking(handler: Handler, **options: Any) -> AsyncIterator[tuple[Client
     """A client of a source that is one handler; with the counts of its requests."""
     counts: Counter[tuple[str, str]] = Counter()
     async with serving(handler) as url:
-        settings = Tmf656Settings(**({"url": url, "request_timeout_seconds": 5.0} | options))
+        settings = Tmf656Settings(**({"url": url, "request_timeout_seconds": 30.0} | options))
         async with Client(
             "snow", settings, on_request=lambda operation, outcome: counts.update([(operation, outcome)])
         ) as client:

@@ -41,7 +41,7 @@ async def writing(
     version: str = "4", population: int = 3, **settings: Any
 ) -> AsyncIterator[tuple[Simulator, TicketWriter]]:
     async with Simulator(version=version, population=population, seed=7, faults=Faults()) as sim:
-        read = Tmf656Settings.model_validate({"url": sim.url, "request_timeout_seconds": 5, "write": True, **settings})
+        read = Tmf656Settings.model_validate({"url": sim.url, "request_timeout_seconds": 30, "write": True, **settings})
         async with Client("sim", read) as client:
             yield sim, ProblemWriter(client, read)
 

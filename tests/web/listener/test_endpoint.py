@@ -295,7 +295,7 @@ MALFORMED = {
     "blanks": b"  \n",
     "half": b'{"eventType": "ServiceProblemCreateEvent", "event": {"serviceP',
     "no JSON": b"eventType=ServiceProblemCreateEvent",
-    "two objects": b"{}{}",
+    "an object and a half": b'{}{"eventType": ',
     "an array of texts": b'["ServiceProblemCreateEvent"]',
     "a text": b'"problem"',
     "a number": b"42",
