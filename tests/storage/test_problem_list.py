@@ -96,9 +96,7 @@ async def found(database: Database, text: str, about: int | None) -> tuple[list[
         ("priority=3&category=c1&sort=urgency", {"service_problem_facet_idx"}),
     ],
 )
-async def test_a_list_of_a_few_is_found_by_an_index_for_it(
-    many: Database, text: str, indexes: set[str]
-) -> None:
+async def test_a_list_of_a_few_is_found_by_an_index_for_it(many: Database, text: str, indexes: set[str]) -> None:
     few, plans = await found(many, text, about=100)
     assert all(any(index in plan for plan in plans) for index in indexes), plans
     assert not any("Seq Scan on service_problem" in plan for plan in plans), plans
