@@ -43,7 +43,9 @@ async def carry_out(target: WriteTarget, database: Database, row: OutboxRow, dec
 
 
 async def _each_alone(target: WriteTarget, ticket_id: str, decided: DecidedWrite, whole: WriteRefusedError) -> Ticket:
-    """Write each field by itself, after all of them were refused together; raises `whole` where none is taken."""
+    """Write each field by itself, after all of them were refused together; raises `whole` where none is taken.
+    OutcomeUnknownError where some are taken and then something else goes wrong: reading the ticket tells which.
+    """
     ticket: Ticket | None = None
     refused: dict[str, WriteRefusedError] = {}
     for name, values in decided.parts.items():
@@ -52,6 +54,12 @@ async def _each_alone(target: WriteTarget, ticket_id: str, decided: DecidedWrite
             ticket = await target.writer.change(ticket_id, values, version=version)
         except WriteRefusedError as error:
             refused[name] = error
+        except DatabaseUnavailableError:
+            raise
+        except BridgeError as error:
+            if ticket is None:
+                raise
+            raise OutcomeUnknownError(f"written in part, and then: {error}") from error
     if ticket is None:
         raise whole
     if refused:

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -220,6 +220,27 @@ async def test_a_field_that_is_refused_keeps_back_no_other_of_its_ticket(
         await settle_down(pair)
         assert pair.says(RIGHT, right) == pair.says(LEFT, left)
         assert await pair.value(shown) is None
+        assert await pair.value("select count(*) from bridge.conflict") == 0
+
+
+async def test_what_was_written_before_a_field_could_not_be_is_not_taken_for_an_edit(database: Database) -> None:
+    """The defect: of fields that are tried alone one was written, the next was answered 429, and nothing was kept of
+    the first, so that a newer edit of it met a change that nobody had made.
+    """
+    async with linked(database) as (pair, left, right):
+        answers = [(403, "not together"), None, (429, "later")]
+        pair.sims[RIGHT].faults.writes.refuse = lambda *_: answers.pop(0) if answers else None
+        await pair.sims[LEFT].patch(left, description="newer", status="held")
+        await pair.pull()
+        await pair.decide()
+        with suppress(BridgeError):
+            await pair.send()
+        assert answers == []
+        assert await pair.value("select count(*) from bridge.link where intent is not null") == 1
+        await pair.sims[LEFT].patch(left, description="newest", status="inProgress")
+        await settle_down(pair)
+        assert pair.says(RIGHT, right) == pair.says(LEFT, left)
+        assert pair.says(RIGHT, right)["status"] == "inProgress"
         assert await pair.value("select count(*) from bridge.conflict") == 0
 
 
