@@ -12,7 +12,6 @@ from msgspec.structs import replace
 from bridge.domain.link.side_ticket import SideTicket
 from bridge.domain.link.word_map import Side
 from bridge.links.rule_run import RuleRun
-from bridge.storage import link as link_table
 from bridge.storage import link_move
 from bridge.storage.database import Connection
 from bridge.storage.link import LinkRow
@@ -29,7 +28,7 @@ async def find_left_behind(connection: Connection, run: RuleRun, configured: Col
 async def take_over(connection: Connection, run: RuleRun, alone: Iterable[tuple[Side, SideTicket]]) -> list[int]:
     """Give the rule the links that these tickets are in, which it has not linked; return them."""
     found = await link_move.of_tickets(connection, run.left_behind, _ids(run, alone))
-    moved = await link_move.move(connection, found, run.rule_id, run.left_behind) if found else []
+    moved = await link_move.move(connection, list(found), run.rule_id, run.left_behind) if found else []
     if moved:
         log.info("links taken over from a rule that is gone", rule=run.rule.name, links=len(moved))
     return moved
@@ -40,12 +39,7 @@ async def links_to_take_over(
 ) -> dict[int, LinkRow]:
     """The same links as they would be; nothing is written."""
     found = await link_move.of_tickets(connection, run.left_behind, _ids(run, alone))
-    rows = await link_table.read(connection, found)
-    return {
-        number: _exchanged(rows[number]) if run.left_behind[rows[number].rule_id] else rows[number]
-        for number in found
-        if number in rows
-    }
+    return {number: _exchanged(row) if run.left_behind[row.rule_id] else row for number, row in found.items()}
 
 
 def _ids(run: RuleRun, alone: Iterable[tuple[Side, SideTicket]]) -> dict[Side, list[str]]:

@@ -5,9 +5,11 @@ rule has another name, or its sides were exchanged.
 
 from collections.abc import Collection, Mapping, Sequence
 
+from bridge.domain.link.life import LinkState
 from bridge.domain.link.word_map import Side
 from bridge.storage import link as link_table
 from bridge.storage.database import Connection
+from bridge.storage.link import LinkRow
 from bridge.storage.queries import queries
 
 LeftBehind = Mapping[int, bool]
@@ -30,11 +32,23 @@ async def left_behind(
     return {row["id"]: row["exchanged"] for row in rows}
 
 
-async def of_tickets(connection: Connection, rules: LeftBehind, tickets: Mapping[Side, Sequence[str]]) -> list[int]:
-    """Return links of these rules with one of these tickets, on the sides as the other rule has them."""
-    ids = [list(tickets.get(side, ())) for side in Side]
-    rows = await connection.fetch(queries("link_move")["of_tickets"], list(rules), list(rules.values()), *ids)
-    return [row["id"] for row in rows]
+async def of_tickets(
+    connection: Connection, rules: LeftBehind, tickets: Mapping[Side, Sequence[str]]
+) -> dict[int, LinkRow]:
+    """Return links of these rules with one of these tickets, on the sides as the other rule has them: those that a
+    person separated last, else the latest first.
+    """
+    found: list[int] = []
+    for rule_id, exchanged in rules.items():
+        left, right = (tickets.get(side.other if exchanged else side, ()) for side in (Side.LEFT, Side.RIGHT))
+        found += await link_table.of_tickets(connection, rule_id, left, right)
+    rows = (await link_table.read(connection, found)).values() if found else ()
+    return {row.id: row for row in sorted(rows, key=_age)}
+
+
+def _age(row: LinkRow) -> tuple[bool, float, int]:
+    linked_at = 0.0 if row.linked_at is None else row.linked_at.timestamp()
+    return row.state is LinkState.UNLINKED, -linked_at, -row.id
 
 
 async def move(connection: Connection, link_ids: Sequence[int], rule_id: int, rules: LeftBehind) -> list[int]:

@@ -31,16 +31,6 @@ where
     )
 order by r.id;
 
--- name: of_tickets
--- Links of these rules ($1; $2: are their sides the other way round?) with tickets on the left ($3) or right ($4) of ours, the latest first.
-select l.id
-from bridge.link as l
-inner join unnest($1::smallint[], $2::boolean[]) as n (rule_id, exchanged) on l.rule_id = n.rule_id
-where
-    case when n.exchanged then l.right_id else l.left_id end = any($3::text[])
-    or case when n.exchanged then l.left_id else l.right_id end = any($4::text[])
-order by l.state = 'unlinked', l.linked_at desc nulls last, l.id desc;
-
 -- name: move
 -- Give links to a rule ($2), with their sides exchanged ($3) or as they are; not one of whose tickets the rule has joined already.
 update bridge.link as l set
