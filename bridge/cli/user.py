@@ -1,18 +1,18 @@
 """`user`: people who log in to the console with a password."""
 
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from bridge.bootstrap import ensure_schema, open_database
 from bridge.cli.audited import entry
 from bridge.cli.examples import examples
-from bridge.cli.options import Config, Json, on_loop, require_data, settings_for
+from bridge.cli.in_transaction import in_transaction
+from bridge.cli.options import Config, Json, require_data, settings_for
 from bridge.cli.terminal import json_text, safe_line
 from bridge.domain.access import Role
 from bridge.errors import PermanentError
@@ -32,7 +32,6 @@ PasswordFile = Annotated[
 ]
 
 _LONGEST_NAME = 100
-T = TypeVar("T")
 
 
 @app.command("add", epilog=examples("user add"))
@@ -48,7 +47,7 @@ def add(name: Name, config: Config = None, role: RoleOption = Role.VIEWER, passw
             raise PermanentError(f"there is a user {name!r} already: see `user password` and `user role`")
         await audit.record(connection, entry("user.add", name, after={"role": role.value}))
 
-    _on_database(settings, work)
+    in_transaction(settings, work)
     typer.echo(f"{name} can log in to the console as {role.value}")
 
 
@@ -62,7 +61,7 @@ def password(name: Name, config: Config = None, password_file: PasswordFile = No
         _known(name, found=await console_user.set_password(connection, name, stored))
         await audit.record(connection, entry("user.password", name))
 
-    _on_database(settings, work)
+    in_transaction(settings, work)
     typer.echo(f"{name} has another password, and was logged out everywhere")
 
 
@@ -81,7 +80,7 @@ def role(
         before = {"role": user.role.value} if user else None
         await audit.record(connection, entry("user.role", name, before=before, after={"role": role.value}))
 
-    _on_database(settings, work)
+    in_transaction(settings, work)
     typer.echo(f"{name} is {role.value} from the next login on")
 
 
@@ -96,14 +95,14 @@ def remove(name: Name, config: Config = None) -> None:
         await audit.record(connection, entry("user.remove", name, before={"views": views} if views else None))
         return views
 
-    views = _on_database(settings, work)
+    views = in_transaction(settings, work)
     typer.echo(f"{name} was removed" + (f", with {counted(len(views), 'saved view')}" if views else ""))
 
 
 @app.command("list", epilog=examples("user list"))
 def list_(config: Config = None, as_json: Json = False) -> None:
     """List the users."""
-    users = _on_database(_settings(config), console_user.listed)
+    users = in_transaction(_settings(config), console_user.listed)
     if as_json:
         typer.echo(json_text([_plain(user) for user in users]))
         return
@@ -145,16 +144,7 @@ def _password(file: Path | None) -> str:
 
 
 def _settings(config: Path | None) -> Settings:
+    """Read the settings; a missing database is said before a password is asked for."""
     settings = settings_for(config, quiet=True)
     require_data(settings)
     return settings
-
-
-def _on_database(settings: Settings, work: Callable[[Connection], Awaitable[T]]) -> T:
-    async def run() -> T:
-        async with open_database(settings, join=True, wait=False) as place:
-            await ensure_schema(place)
-            async with place.database.transaction() as connection:
-                return await work(connection)
-
-    return on_loop(run)

@@ -10,6 +10,7 @@ import pytest
 from bridge.storage.database import Database
 from bridge.web.console.exports import MOST, ExportSlots
 from bridge.web.refusal import Refusal
+from tests import locks
 
 
 def test_a_user_exports_one_list_at_a_time_and_few_users_do_at_once() -> None:
@@ -29,21 +30,11 @@ def test_a_user_exports_one_list_at_a_time_and_few_users_do_at_once() -> None:
 async def test_an_export_ends_in_postgres_when_its_reader_gives_up(
     dsn: str, database: Database, open_console: Callable[..., Any]
 ) -> None:
-    waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
-
-    async def until(copies: int) -> None:
-        with anyio.fail_after(60):
-            while True:
-                async with database.connection() as connection:
-                    if await connection.fetchval(waiting) == copies:
-                        return
-                await anyio.sleep(0.05)
-
-    async with open_console(dsn) as browser, database.transaction() as holder:
+    async with open_console(dsn) as browser, database.connection() as looker, database.transaction() as holder:
         await browser.get_when_reached("/problems")
         await holder.execute("lock table bridge.service_problem in access exclusive mode")
         async with anyio.create_task_group() as readers:
             readers.start_soon(browser.get, "/problems.csv?col=id&col=name")
-            await until(1)
+            await locks.waiting(looker, 1)
             readers.cancel_scope.cancel()
-        await until(0)
+        await locks.waiting(looker, 0)
