@@ -26,37 +26,49 @@ class _Command:
     settings: dict[str, Any] = field(default_factory=dict)
 
 
+_BEGIN: Final = "From the first look to a bridge that runs"
+_LOOK: Final = "Look and ask"
+_OPERATE: Final = "Operate"
+_BESIDES: Final = "Files and servers to try it against"
+"""Panels of `--help`, in this order; their commands in the order in which they are needed."""
+
+
+def _panel(panel: str, **settings: Any) -> dict[str, Any]:
+    return {"rich_help_panel": panel, **settings}
+
+
 _COMMANDS = {
-    "run": _Command("run", "run"),
+    "demo": _Command("demo", "demo", _panel(_BEGIN)),
+    "init": _Command("init", "init", _panel(_BEGIN)),
+    "migrate": _Command("migrate", "migrate", _panel(_BEGIN)),
+    "check": _Command("check", "check", _panel(_BEGIN)),
+    "run": _Command("run", "run", _panel(_BEGIN)),
     "worker": _Command("run", "worker", {"hidden": True}),
     "front": _Command("front", "front", {"hidden": True}),
-    "demo": _Command("demo", "demo"),
-    "init": _Command("init", "init"),
-    "check": _Command("check", "check"),
-    "config": _Command("config", "config"),
-    "status": _Command("status", "status"),
-    "sync": _Command("sync", "sync"),
-    "migrate": _Command("migrate", "migrate"),
-    "report": _Command("report", "report"),
-    "files": _Command("files", "files"),
-    "callback": _Command("callback", "callback"),
-    "user": _Command("user", "app"),
-    "rotate-secret": _Command("rotate_secret", "rotate_secret"),
-    "forget": _Command("forget", "forget"),
-    "simulate": _Command("simulate", "simulate"),
+    "status": _Command("status", "status", _panel(_LOOK)),
+    "report": _Command("report", "report", _panel(_LOOK)),
     "psql": _Command(
         "psql",
         "psql",
-        {
-            "context_settings": {
+        _panel(
+            _LOOK,
+            context_settings={
                 "allow_extra_args": True,
                 "ignore_unknown_options": True,
                 "allow_interspersed_args": False,
-            }
-        },
+            },
+        ),
     ),
-    "dead-letters": _Command("dead_letters", "app"),
-    "links": _Command("links", "app"),
+    "config": _Command("config", "config", _panel(_LOOK)),
+    "callback": _Command("callback", "callback", _panel(_LOOK)),
+    "sync": _Command("sync", "sync", _panel(_OPERATE)),
+    "links": _Command("links", "app", _panel(_OPERATE)),
+    "dead-letters": _Command("dead_letters", "app", _panel(_OPERATE)),
+    "user": _Command("user", "app", _panel(_OPERATE)),
+    "rotate-secret": _Command("rotate_secret", "rotate_secret", _panel(_OPERATE)),
+    "forget": _Command("forget", "forget", _panel(_OPERATE)),
+    "files": _Command("files", "files", _panel(_BESIDES)),
+    "simulate": _Command("simulate", "simulate", _panel(_BESIDES)),
 }
 
 
@@ -93,7 +105,7 @@ def _made(name: str, command: _Command) -> Any:
     found = resolve_name(f"bridge.cli.{command.module}:{command.attribute}")
     alone = typer.Typer(rich_markup_mode=MARKUP)
     if isinstance(found, typer.Typer):
-        alone.add_typer(found, name=name)
+        alone.add_typer(found, name=name, **command.settings)
     else:
         epilog = None if command.settings.get("hidden") else examples(name)
         alone.command(name, epilog=epilog, **command.settings)(found)

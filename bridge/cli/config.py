@@ -34,8 +34,8 @@ def config(
         ),
     ] = False,
 ) -> None:
-    """Show every setting in force, as TOML, and behind what is set where that was: in the file, by a variable, or in
-    the console (*here*, by whom and when).
+    """Show every setting in force, as TOML. A comment says where a value was set: in the file, by a variable, or in the
+    console (*here*, by whom and when); without one it is the default.
 
     Secrets are shown as stars. A wrong configuration names all its faults at once and ends with status 2. To start a
     bridge without what was set in the console, set BRIDGE_IGNORE_OVERLAY=1.

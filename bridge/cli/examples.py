@@ -27,6 +27,7 @@ _EXAMPLES: dict[str, dict[str, str]] = {
     "sync": {
         "sync snow": "what changed since the last poll",
         "sync snow --full": "everything; twice in a row shows what was deleted at the server",
+        "sync snow --accept-deletions": "also what a pass held back, because it was too much at once",
     },
     "migrate": {
         "migrate": "as the owner of the database, before the processes are replaced",
@@ -126,10 +127,12 @@ _EXAMPLES: dict[str, dict[str, str]] = {
         "forget snow --yes": "without asking, for a script",
     },
     "simulate": {
-        "simulate --port 8657 --rate 5": "a well-behaved server of version 4",
-        "simulate --port 8657 --lose 0.1 --duplicate 0.05 --forget-after 600": (
-            "one that loses a tenth of its events, sends some twice and forgets subscriptions after ten minutes"
+        "simulate --rate 5": "a well-behaved server of version 4",
+        "simulate --lose 0.1 --duplicate 0.05 --forget-after 600": (
+            "one that loses a tenth of its events, sends some twice and forgets a subscription after 600 deliveries"
         ),
+        "simulate --kind servicenow": "incidents, problems and service problem cases, and a TMF656 gateway before them",
+        "simulate --kind dataminer-api --token a-token": "tickets by the routes of a user-defined API",
     },
     "psql": {
         "psql": "a prompt",

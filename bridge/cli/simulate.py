@@ -1,7 +1,7 @@
 """`simulate`: a ticket system of some kind to try the bridge, or anything else, against."""
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Final, Literal, Protocol
 
 import typer
 
@@ -30,6 +30,15 @@ _SOME = {
 """Options that some kinds have; what is neither here nor above belongs to tmf656."""
 
 
+_ANY_FAULT: Final = "How badly it behaves"
+_TMF656: Final = "Only --kind tmf656"
+_PUSH: Final = "Only --kind tmf656: its notifications"
+_SERVICENOW: Final = "Only --kind servicenow"
+_DATAMINER: Final = "Only --kind dataminer and dataminer-api"
+_TICKETS: Final = "Every --kind but tmf656"
+"""Panels of `--help`."""
+
+
 class AnySimulator(Protocol):
     """What all simulators have."""
 
@@ -49,15 +58,23 @@ def simulate(
         Literal["tmf656", "servicenow", "dataminer", "dataminer-api"],
         typer.Option("--kind", help="Which system: as `kind` of a source."),
     ] = "tmf656",
-    port: Annotated[int, typer.Option("--port", "-p", min=0, max=65535, help="TCP port; 0 takes a free one.")] = 8657,
+    port: Annotated[int, typer.Option("--port", "-p", min=0, max=65535, help="TCP port; 0 takes a free one.")] = 8660,
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
     version: Annotated[
-        str, typer.Option("--version", help="2, 3, 4, 5, or r18.5 (version 3's model that calls itself 4.0.0).")
+        str,
+        typer.Option(
+            "--version",
+            rich_help_panel=_TMF656,
+            help="2, 3, 4, 5, or r18.5 (version 3's model that calls itself 4.0.0).",
+        ),
     ] = "4",
     rate: Annotated[float, typer.Option("--rate", min=0, help="Events a second.")] = 1.0,
     population: Annotated[int, typer.Option("--population", min=0, help="Problems at the start.")] = 100,
     max_problems: Annotated[
-        int | None, typer.Option("--max-problems", min=1, help="Delete the oldest ended ones beyond so many.")
+        int | None,
+        typer.Option(
+            "--max-problems", rich_help_panel=_TMF656, min=1, help="Delete the oldest ended ones beyond so many."
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Make lives and faults repeatable.")] = None,
     username: Annotated[str | None, typer.Option("--username", help="Ask for HTTP basic, or this login.")] = None,
@@ -67,81 +84,127 @@ def simulate(
     token: Annotated[
         str | None, typer.Option("--token", envvar="SIMULATE_TOKEN", help="Ask for this bearer token.")
     ] = None,
-    client_id: Annotated[str | None, typer.Option("--client-id", help="ServiceNow: an OAuth client.")] = None,
+    client_id: Annotated[
+        str | None, typer.Option("--client-id", rich_help_panel=_SERVICENOW, help="An OAuth client that it knows.")
+    ] = None,
     client_secret: Annotated[
-        str | None, typer.Option("--client-secret", envvar="SIMULATE_CLIENT_SECRET", help="Secret for --client-id.")
+        str | None,
+        typer.Option(
+            "--client-secret",
+            rich_help_panel=_SERVICENOW,
+            envvar="SIMULATE_CLIENT_SECRET",
+            help="Secret for --client-id.",
+        ),
     ] = None,
     hourly_limit: Annotated[
-        int | None, typer.Option("--hourly-limit", min=1, help="ServiceNow: requests an hour, then 429.")
+        int | None,
+        typer.Option("--hourly-limit", rich_help_panel=_SERVICENOW, min=1, help="Requests an hour, then 429."),
     ] = None,
-    ticket_type: Annotated[str, typer.Option("--ticket-type", help="DataMiner: name of the ticket type.")] = "SES",
+    ticket_type: Annotated[
+        str, typer.Option("--ticket-type", rich_help_panel=_DATAMINER, help="dataminer: name of the ticket type.")
+    ] = "SES",
     update: Annotated[
         Literal["whole", "changed"],
-        typer.Option("--update", help="DataMiner: UpdateTicket replaces all fields, or changes some."),
+        typer.Option(
+            "--update", rich_help_panel=_DATAMINER, help="dataminer: UpdateTicket replaces all fields, or changes some."
+        ),
     ] = "changed",
     lose_answers: Annotated[
-        float, typer.Option("--lose-answers", min=0, max=1, help="Share of writes done and never answered.")
+        float,
+        typer.Option(
+            "--lose-answers", rich_help_panel=_ANY_FAULT, min=0, max=1, help="Share of writes done and never answered."
+        ),
     ] = 0,
     late_writes: Annotated[
-        float, typer.Option("--late-writes", min=0, max=1, help="Share of writes done after the caller has gone.")
+        float,
+        typer.Option(
+            "--late-writes",
+            rich_help_panel=_ANY_FAULT,
+            min=0,
+            max=1,
+            help="Share of writes done after the caller has gone.",
+        ),
     ] = 0,
-    late_seconds: Annotated[float, typer.Option("--late-seconds", min=0, help="How late.")] = 5,
+    late_seconds: Annotated[
+        float, typer.Option("--late-seconds", rich_help_panel=_ANY_FAULT, min=0, help="How late.")
+    ] = 5,
     normalise: Annotated[
-        bool, typer.Option("--normalise", metavar="", help="Store texts with single blanks only.")
+        bool,
+        typer.Option("--normalise", rich_help_panel=_TICKETS, metavar="", help="Store texts with single blanks only."),
     ] = False,
     stale: Annotated[
-        bool, typer.Option("--stale", metavar="", help="Lists are those from before the last change.")
+        bool,
+        typer.Option(
+            "--stale", rich_help_panel=_TICKETS, metavar="", help="Lists are those from before the last change."
+        ),
     ] = False,
     refuse: Annotated[
-        list[str] | None, typer.Option("--refuse", help="DataMiner: a field nobody may write; may be repeated.")
+        list[str] | None,
+        typer.Option("--refuse", rich_help_panel=_DATAMINER, help="A field nobody may write; may be repeated."),
     ] = None,
-    lose: Annotated[float, typer.Option("--lose", min=0, max=1, help="Share of notifications never sent.")] = 0,
-    duplicate: Annotated[float, typer.Option("--duplicate", min=0, max=1, help="Share sent twice.")] = 0,
-    delay: Annotated[float, typer.Option("--delay", min=0, max=1, help="Share sent late.")] = 0,
-    delay_seconds: Annotated[float, typer.Option("--delay-seconds", min=0, help="How late.")] = 5,
-    shuffle: Annotated[float, typer.Option("--shuffle", min=0, max=1, help="Share sent out of order.")] = 0,
+    lose: Annotated[
+        float, typer.Option("--lose", rich_help_panel=_PUSH, min=0, max=1, help="Share of notifications never sent.")
+    ] = 0,
+    duplicate: Annotated[
+        float, typer.Option("--duplicate", rich_help_panel=_PUSH, min=0, max=1, help="Share sent twice.")
+    ] = 0,
+    delay: Annotated[float, typer.Option("--delay", rich_help_panel=_PUSH, min=0, max=1, help="Share sent late.")] = 0,
+    delay_seconds: Annotated[
+        float, typer.Option("--delay-seconds", rich_help_panel=_PUSH, min=0, help="How late.")
+    ] = 5,
+    shuffle: Annotated[
+        float, typer.Option("--shuffle", rich_help_panel=_PUSH, min=0, max=1, help="Share sent out of order.")
+    ] = 0,
     partial: Annotated[
         bool | None,
         typer.Option(
             "--partial/--whole",
+            rich_help_panel=_PUSH,
             metavar="",
             help="Send changed attributes only, or whole problems. Default: as the version does.",
         ),
     ] = None,
     forget_after: Annotated[
         int | None,
-        typer.Option("--forget-after", min=1, help="Silently forget subscriptions after so many deliveries."),
+        typer.Option(
+            "--forget-after",
+            rich_help_panel=_PUSH,
+            min=1,
+            help="Silently forget subscriptions after so many deliveries.",
+        ),
     ] = None,
-    no_hub: Annotated[bool, typer.Option("--no-hub", metavar="", help="Offer no hub.")] = False,
+    no_hub: Annotated[
+        bool, typer.Option("--no-hub", rich_help_panel=_TMF656, metavar="", help="Offer no hub.")
+    ] = False,
     error_rate: Annotated[
-        float, typer.Option("--error-rate", min=0, max=1, help="Share of requests answered 500.")
+        float,
+        typer.Option("--error-rate", rich_help_panel=_ANY_FAULT, min=0, max=1, help="Share of requests answered 500."),
     ] = 0,
-    slow_seconds: Annotated[float, typer.Option("--slow-seconds", min=0, help="Answer each request so late.")] = 0,
-    cut: Annotated[float, typer.Option("--cut", min=0, max=1, help="Share of answers that break off.")] = 0,
+    slow_seconds: Annotated[
+        float, typer.Option("--slow-seconds", rich_help_panel=_ANY_FAULT, min=0, help="Answer each request so late.")
+    ] = 0,
+    cut: Annotated[
+        float, typer.Option("--cut", rich_help_panel=_ANY_FAULT, min=0, max=1, help="Share of answers that break off.")
+    ] = 0,
     ignore_filter: Annotated[
-        bool, typer.Option("--ignore-filter", metavar="", help="Ignore filters in lists.")
+        bool, typer.Option("--ignore-filter", rich_help_panel=_TMF656, metavar="", help="Ignore filters in lists.")
     ] = False,
     page_style: Annotated[
         Literal["offset", "page_number", "cursor"],
-        typer.Option("--page-style", help="How offset counts, or that there is only a Link."),
+        typer.Option("--page-style", rich_help_panel=_TMF656, help="How offset counts, or that there is only a Link."),
     ] = "offset",
     page_cap: Annotated[
-        int | None, typer.Option("--page-cap", min=1, help="Most items on a page, whatever limit says.")
+        int | None,
+        typer.Option("--page-cap", rich_help_panel=_TMF656, min=1, help="Most items on a page, whatever limit says."),
     ] = None,
     shift_pages: Annotated[
-        bool, typer.Option("--shift-pages", metavar="", help="Let items move between pages.")
+        bool, typer.Option("--shift-pages", rich_help_panel=_TMF656, metavar="", help="Let items move between pages.")
     ] = False,
 ) -> None:
     """Run a simulated ticket system with tickets that live plausible lives: a TMF656 server with its hub, or, with
     another --kind, ServiceNow's Table API or DataMiner's ticket APIs.
 
     With fault options it behaves as badly as real servers do.
-
-    \b
-    tmf656-bridge simulate                       a TMF656 server
-    tmf656-bridge simulate --kind servicenow     incidents, problems and service problem cases, and a TMF656 gateway
-    tmf656-bridge simulate --kind dataminer      legacy tickets by Web Services v1
-    tmf656-bridge simulate --kind dataminer-api  tickets by the routes of a user-defined API
     """
     settings_for(config)
     _refuse_options_of_others(context, kind)

@@ -42,11 +42,6 @@ def sync(
     """Poll a source now, or reconcile it with --full. Safe beside a running bridge.
 
     Exit status 1 when the pass was not complete.
-
-    \b
-    tmf656-bridge sync snow                      what changed since the last poll
-    tmf656-bridge sync snow --full               everything, and what is gone
-    tmf656-bridge sync snow --accept-deletions   the same, and record as deleted what its list lacks
     """
     settings = settings_for(config, quiet=True)
     full = full or accept_deletions

@@ -205,7 +205,7 @@ class SourceSettings(CallbackSettings, WriteSettings, MappingSettings, PullSetti
     """What every kind of source has."""
 
     kind: str = DEFAULT_KIND
-    """kind of system: tmf656, servicenow"""
+    """kind of system: tmf656, servicenow, dataminer (legacy Ticketing) or dataminer-api (Ticketing 2)"""
 
     @property
     def hub(self) -> PushSettings:
