@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic, time
 from types import TracebackType
-from typing import Annotated, Any, Protocol, Self
+from typing import Annotated, Any, Final, Protocol, Self
 
 import anyio
 import orjson
@@ -30,6 +30,7 @@ from bridge.bootstrap import run_until_signal
 from bridge.cli.demo_links import PairOfDesks
 from bridge.cli.options import Config, on_loop, settings_for
 from bridge.errors import DatabaseUnavailableError, PermanentError
+from bridge.postgres.embedded import clear
 from bridge.settings import Settings
 from bridge.settings.read import assemble
 from bridge.simulator import Simulator
@@ -40,6 +41,7 @@ _SOURCE = "demo"
 _POPULATION = 200
 _MOST = 2_000
 _FIRST_SECONDS = 10
+_MARK: Final = "# written by `tmf656-bridge demo`"
 _LOOPBACK = "127.0.0.1"
 """Nobody is asked who they are there, so it is for this machine only."""
 
@@ -167,9 +169,23 @@ class _Demo:
         """Run until Ctrl-C, SIGTERM or the time is up."""
         console = Console(highlight=False, markup=False, soft_wrap=True)
         async with self.scene:
+            await self._begin_afresh()
             with ExitStack() as ports:
                 await self._run(console, await self._settings(ports))
-        console.print(f"\nstopped; the data stay in {self.settings.data_dir}, which may be deleted")
+        console.print(
+            f"\nstopped; the data stay in {self.settings.data_dir} until the next demo begins, and may be deleted"
+        )
+
+    async def _begin_afresh(self) -> None:
+        """Remove what the demo before has left: its servers are gone, and their problems would seem to be lost at once.
+        What no demo has marked is not touched (PermanentError); of a directory in use the start says by whom.
+        """
+        directory, mark = self.settings.data_dir, self._configuration()
+        marked = mark.is_file() and mark.read_text(encoding="utf-8").startswith(_MARK)
+        if not marked and directory.is_dir() and any(directory.iterdir()):
+            raise PermanentError(f"{directory} holds what no demo has made: move it away, or set another data_dir")
+        if await clear(directory):
+            self._write_configuration()
 
     async def _run(self, console: Console, settings: Settings) -> None:
         address = f"http://{settings.console.host}:{settings.console.port}"
@@ -229,14 +245,18 @@ class _Demo:
 
     def _write_configuration(self) -> Path:
         """Write the configuration that leads other commands here; return its path, from this directory if it can be."""
-        path = self.settings.data_dir / "bridge.toml"
+        path = self._configuration()
         path.write_text(
-            f"# written by `tmf656-bridge demo` at each start\ndata_dir = {_text(str(self.settings.data_dir))}\n"
+            f"{_MARK} at each start, which removes all that is in this directory\n"
+            f"data_dir = {_text(str(self.settings.data_dir))}\n"
             f"{_toml(self.scene.tables())}",
             encoding="utf-8",
         )
         path.chmod(0o600)
         return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+    def _configuration(self) -> Path:
+        return self.settings.data_dir / "bridge.toml"
 
     async def _figures(self, both: WithFront, running: RunningBridge, console: Console) -> None:
         started = monotonic()

@@ -16,6 +16,7 @@ crash releases it.
 import contextlib
 import fcntl
 import os
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -108,6 +109,28 @@ async def embedded(
                 return
         async with _running(path, programs, settings) as address:
             yield Embedded(address, programs, owned=True)
+
+
+async def clear(data_dir: Path) -> bool:
+    """Remove all that lies in a data directory, its journal too; False, and nothing is removed: a process uses it."""
+    with _opened_lock(data_dir) as lock:
+        if not _acquired(lock):
+            return False
+        path = Path(lock.name)
+        await pid_file.settle(path.with_name("postgres"))
+        await anyio.to_thread.run_sync(_remove_beside, path)
+        return True
+
+
+def _remove_beside(lock: Path) -> None:
+    try:
+        for path in lock.parent.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path != lock:
+                path.unlink()
+    except OSError as error:
+        raise PermanentError(f"Cannot remove what is in data_dir {lock.parent}: {error}") from error
 
 
 @asynccontextmanager

@@ -28,7 +28,7 @@ class SourceMove(Struct, frozen=True):
     def reason(self, name: str) -> str:
         """Say why they wait, and what ends that."""
         return (
-            f"{name} is read from another address since {self.moved_at:%Y-%m-%d %H:%M} UTC; deletions wait until "
+            f"it has been read from another address since {self.moved_at:%Y-%m-%d %H:%M} UTC; deletions wait until "
             f"{PASSES} complete passes have listed {1 - MISSING:.0%} of the known problems ({self.passes} so far); if "
             f"they are gone: tmf656-bridge sync {name} --accept-deletions"
         )

@@ -23,7 +23,7 @@ import pytest
 from bridge.errors import PermanentError
 from bridge.postgres import binaries, cluster
 from bridge.postgres.binaries import find_binaries
-from bridge.postgres.embedded import Embedded, embedded
+from bridge.postgres.embedded import Embedded, clear, embedded
 
 pytestmark = pytest.mark.anyio
 
@@ -452,3 +452,15 @@ async def test_an_ordinary_user_runs_it_as_themselves(open_dir: Path) -> None:
         owner.stdin.close()
         assert owner.wait(LIMIT_SECONDS) == 0
     assert _processes_on(home) == []
+
+
+async def test_what_is_in_a_data_directory_is_removed_unless_a_process_uses_it(data_dir: Path) -> None:
+    (data_dir / "journal.sqlite").write_bytes(b"kept")
+    async with embedded(data_dir) as running:
+        assert await clear(data_dir) is False
+        assert await _ask(running.dsn, "select 1") == 1
+    assert (data_dir / "journal.sqlite").exists()
+    assert await clear(data_dir) is True
+    assert [path.name for path in data_dir.iterdir()] == ["lock"]
+    async with embedded(data_dir) as again:
+        assert await _ask(again.dsn, "select 1") == 1

@@ -47,7 +47,7 @@ WELL: dict[str, Any] = {
             {"moved_at": NOW, "passes_since_move": 1, "held_back": 7, "held_back_reason": "of the move, too"},
             [
                 (
-                    "noc is read from another address since 2026-06-01 12:00 UTC; deletions wait until 2 complete "
+                    "it has been read from another address since 2026-06-01 12:00 UTC; deletions wait until 2 complete "
                     "passes have listed 90% of the known problems (1 so far); if they are gone: tmf656-bridge sync "
                     "noc --accept-deletions"
                 )
