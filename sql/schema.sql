@@ -2070,6 +2070,7 @@ CREATE TABLE bridge.last_pass (
     held_back bigint DEFAULT 0 NOT NULL,
     gap text,
     held_back_reason text,
+    filtered text,
     CONSTRAINT last_pass_kind_check CHECK ((kind = ANY (ARRAY['poll'::text, 'reconcile'::text])))
 );
 ALTER TABLE ONLY bridge.last_pass
@@ -2084,6 +2085,7 @@ COMMENT ON COLUMN bridge.last_pass.problems IS 'How many rows it returned; pages
 COMMENT ON COLUMN bridge.last_pass.held_back IS 'Problems that are missing from the list and not recorded as deleted';
 COMMENT ON COLUMN bridge.last_pass.gap IS 'Why it may have missed problems; null: it was complete';
 COMMENT ON COLUMN bridge.last_pass.held_back_reason IS 'Why they are not recorded as deleted; null: there are none';
+COMMENT ON COLUMN bridge.last_pass.filtered IS 'What of the source''s filter the server applies, or why not; null: there is none that a server could apply';
 
 CREATE TABLE bridge.push_outcome (
     source_id smallint NOT NULL,

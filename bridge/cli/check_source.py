@@ -7,6 +7,7 @@ from time import perf_counter
 from urllib.parse import urlsplit
 
 from bridge.bootstrap import client_for, notices_of, reader_for
+from bridge.cli.check_filter import check_filter
 from bridge.cli.finding import Finding, tried
 from bridge.domain.completeness import Gap
 from bridge.domain.hub import HubAbsentError, HubConflictError
@@ -66,7 +67,8 @@ async def _list(name: str, source: SourceSettings, client: SourceClient) -> tupl
                 return [reach, Finding(name, "list", False, f"a row cannot be read: {error}", error.hint)], None
             version = reader.detect_version(item) or "unknown"
             found = f"{len(page.items):,}{total} problems on the first page, looks like version {version}"
-            return [reach, Finding(name, "list", True, found), *_unmapped(name, source, page.items)], first.problem_id
+            findings = [reach, Finding(name, "list", True, found), *_unmapped(name, source, page.items)]
+            return [*findings, *await check_filter(name, source, client, page.items)], first.problem_id
     except BridgeError as error:
         failed = Finding(name, "reach", False, str(error), _keys(name, source))
         wrong_path = isinstance(error, PermanentError | MalformedAnswerError)

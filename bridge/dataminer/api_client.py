@@ -21,6 +21,7 @@ from yarl import URL
 from bridge.dataminer import routes_wire
 from bridge.dataminer.route_pages import RoutePages, RoutesPage
 from bridge.dataminer.ticket_pass import TicketPass
+from bridge.domain.list_choice import ListChoice
 from bridge.domain.ticket_system import Capabilities, RemoteNote, Ticket, VersionChangedError, WriteRefusedError
 from bridge.errors import PermanentError
 from bridge.http.address import below, with_query
@@ -116,6 +117,9 @@ class TicketRoutesClient:
     ) -> TicketPass:
         """Read all tickets, or with the filter `since` those changed since then, in the order of their changes."""
         return TicketPass(RoutePages(self, changed_since if filter_style == SINCE else None))
+
+    def chosen_pages(self, choice: ListChoice) -> None:
+        """Nothing is asked so: the filter is applied here."""
 
     async def page(
         self, *, since: datetime | None = None, after: str | None = None, key: str | None = None

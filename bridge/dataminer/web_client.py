@@ -28,6 +28,7 @@ from bridge.dataminer.web_wire import (
     record_in,
     tickets_in,
 )
+from bridge.domain.list_choice import ListChoice
 from bridge.domain.ticket_system import Capabilities, OutcomeUnknownError, RemoteNote, Ticket, WriteRefusedError
 from bridge.errors import BridgeError, PermanentError
 from bridge.http.client import HttpClient
@@ -133,6 +134,9 @@ class WebServicesClient:
     ) -> TicketPass:
         """Read all tickets, or with the filter `active` those that are active or were at the end of the last pass."""
         return TicketPass(WebPages(self, everything=filter_style != ACTIVE))
+
+    def chosen_pages(self, choice: ListChoice) -> None:
+        """Nothing is asked so: the filter is applied here."""
 
     async def page(
         self, method: str, number: int, times: Mapping[str, int], filters: Sequence[Mapping[str, Any]] = ()

@@ -57,6 +57,8 @@ class DeletionResult:
     deleted: int = 0
     given: int = 0
     """Still there: only the list hides them."""
+    kept: int = 0
+    """Those of them that the filter of the source keeps."""
     held_back: int = 0
     reason: str | None = None
     """Why problems are held back."""
@@ -207,6 +209,7 @@ class DeletionCheck:
             result.deleted += deleted
             self.metrics.drift.labels(self.source.name, "deleted").inc(deleted)
         result.given += len(given)
+        result.kept += sum(self.source.keeps(answer.observation) is True for answer in given)
         undecided = []
         failed = [answer.error for answer in answers if isinstance(answer.error, TransientError)]
         if failed and len(failed) == len(answers):

@@ -105,6 +105,8 @@ class Tally:
     """Problems that changed although their update time did not move."""
     missing: Missed | None = None
     """What a complete pass over everything did not return."""
+    filtered: str | None = None
+    """What of the source's filter the server applies; None: there is nothing to say."""
     deletion: DeletionResult = field(default_factory=DeletionResult)
     """What GET by id said about missing problems after the pass."""
 

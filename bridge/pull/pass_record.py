@@ -34,7 +34,7 @@ async def record_pass(
     """Record a pass of that kind; it is logged when it is the first incomplete one, or complete again."""
     completeness = tally.completeness
     gap = None if completeness.gap is None else str(completeness)
-    last = LastPass(kind, started_at, ended_at, gap, tally.problems)
+    last = LastPass(kind, started_at, ended_at, gap, tally.problems, tally.filtered)
     await last_pass.write(connection, source.source_id, last)
     metrics.polls.labels(source.name, kind, "ok" if gap is None else "incomplete").inc()
     metrics.last_poll_success.labels(source.name, kind).set(ended_at.timestamp())

@@ -17,9 +17,11 @@ from datetime import datetime
 
 import structlog
 
+from bridge.domain.list_choice import ListChoice
 from bridge.domain.observation import Via
-from bridge.http.list_page import NO_FILTER, ListPage
+from bridge.http.list_page import NO_FILTER, FilterRefusedError, ListPage
 from bridge.pull.deletion import DeletionCheck
+from bridge.pull.list_chooser import ListChooser
 from bridge.pull.page_import import PageImport, Tally
 from bridge.pull.pass_record import note_update_times, record_pass
 from bridge.schedule import jittered, now, run_job
@@ -51,13 +53,15 @@ class Reconciler:
     on_stored: Callable[[Stored], None] | None = None
     on_page: Callable[[Tally, ListPage], None] | None = None
     deletion: DeletionCheck = field(init=False)
+    chooser: ListChooser = field(init=False)
     _incomplete_at: datetime | None = field(default=None, init=False)
     """When the last pass ended, if it was incomplete."""
     _called: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        """Have missing problems decided about."""
+        """Have missing problems decided about, and a filter tried out."""
         self.deletion = DeletionCheck(self.source, self.database, self.metrics, self.on_stored)
+        self.chooser = ListChooser(self.source, self.database)
 
     async def run(self) -> None:
         """Reconcile when the interval since the last complete pass has passed; in between, ask for missing problems
@@ -68,8 +72,10 @@ class Reconciler:
         await run_job(job, self._reconcile, self._wait, wait_first=True, on_failure=self._failed)
 
     async def _reconcile(self) -> None:
+        if self.chooser.due:
+            await self.chooser.try_out()
         if self._called or await self._due_in_seconds() <= 0:
-            tally = await self.run_once()
+            tally = await self.run_once(everything=self._called)
             log.info(
                 "reconciled",
                 source=self.source.name,
@@ -85,6 +91,9 @@ class Reconciler:
             raise away
 
     async def _wait(self) -> None:
+        if self.chooser.due:
+            self._called = False
+            return
         seconds = await self._due_in_seconds()
         if seconds:  # bridges that were started together do not stay in step
             seconds += jittered(self.source.settings.reconcile_interval_seconds * _LATER_SHARE, 1.0)
@@ -96,21 +105,51 @@ class Reconciler:
     def _failed(self, _: Exception) -> None:
         self.metrics.polls.labels(self.source.name, "reconcile", "failed").inc()
 
-    async def run_once(self, *, accept_deletions: bool = False) -> Tally:
+    async def run_once(self, *, everything: bool = True, accept_deletions: bool = False) -> Tally:
         """One pass over everything, and what follows from it. TransientError when the source or Postgres is away.
-        `accept_deletions`: on the word of an operator, what a complete pass did not return is deleted unless GET by id
-        gives it.
+        Unless `everything` is to be read, the pass is over what the filter keeps where the server can be asked for
+        that. `accept_deletions`: on the word of an operator, what a complete pass did not return is deleted unless GET
+        by id gives it.
         """
         async with self.source.passing:
-            tally = await self.pass_once()
+            tally = None if everything else await self._chosen_pass()
+            chosen = tally is not None
+            tally = tally or await self.pass_once()
         accepted = accept_deletions and tally.missing is not None
         tally.deletion = await (self.deletion.accept() if accepted else self.deletion.run_once())
+        if chosen and tally.deletion.kept:
+            self.chooser.give_up(f"GET by id gives {tally.deletion.kept:,} problems that its list leaves out")
         async with self.database.connection() as connection:
             tally.missed = await count_missed_pushes(connection, self.source, self.metrics, now())
         return tally
 
-    async def pass_once(self) -> Tally:
-        """One pass; the caller holds `source.passing`."""
+    async def _chosen_pass(self) -> Tally | None:
+        """One pass over what the filter keeps, where the server can be asked for that; None: everything is to be read.
+
+        A source that has moved, or whose polls cannot ask for changes, is read in full.
+        """
+        source_id = self.source.source_id
+        async with self.database.connection() as connection:
+            polled = await watermark.find(connection, source_id, "poll")
+            moved = await source_move.find(connection, source_id) is not None
+        by_time = polled is not None and polled.filter_style not in {None, NO_FILTER}
+        if moved or not by_time or self.source.update_times_move is False:
+            return None
+        choice = await self.chooser.usable(now())
+        if choice is None:
+            return None
+        try:
+            tally = await self.pass_once(choice)
+        except FilterRefusedError as error:
+            self.chooser.give_up(f"refused: {error}")
+            return None
+        if not tally.completeness.complete:
+            self.chooser.give_up(f"its list is {tally.completeness}")
+            return None
+        return tally
+
+    async def pass_once(self, choice: ListChoice | None = None) -> Tally:
+        """One pass; the caller holds `source.passing`. `choice`: all that the server is asked for."""
         started_at = now()
         async with self.database.transaction() as connection:
             await self.source.fence.hold(connection)
@@ -129,16 +168,20 @@ class Reconciler:
             on_page=self.on_page,
         )
         tally = Tally()
-        pages = self.source.client.pages(version=self.source.version)
+        version = self.source.version
+        pages = self.source.client.pages(version=version) if choice is None else self.chooser.pages(choice)
         await page_import.run(pages, tally)
         tally.completeness = pages.completeness
         note_update_times(self.source, tally)
         if tally.completeness.complete:
-            tally.missing = await self._end(tally, polled, before, started_at, pages)
+            tally.missing = await self._end(tally, polled, before, started_at, pages, choice)
+            if choice is None:
+                self.chooser.full_at = None if tally.missing.once else started_at  # the next one decides about these
         self._incomplete_at = None if tally.completeness.complete else now()
         for kind, number in tally.repaired.items():
             self.metrics.drift.labels(self.source.name, kind).inc(number)
         async with self.database.connection() as connection:
+            tally.filtered = self.chooser.described
             await record_pass(connection, self.source, self.metrics, "reconcile", tally, started_at, now())
         if tally.missing is not None:
             await self.deletion.note_missed(tally.missing)
@@ -151,6 +194,7 @@ class Reconciler:
         before: Watermark | None,
         started_at: datetime,
         pages: ProblemPages,
+        choice: ListChoice | None,
     ) -> Missed:
         """End a complete pass: say what it missed, and move the watermarks. `before`: the last complete pass when this
         one began.
@@ -158,7 +202,9 @@ class Reconciler:
         source_id = self.source.source_id
         async with self.database.transaction() as connection:
             await self.source.fence.hold(connection)
-            missed = await missing_problem.mark(connection, source_id, started_at=started_at, unseen=pages.unseen)
+            missed = await missing_problem.mark(
+                connection, source_id, started_at=started_at, unseen=pages.unseen, choice=choice
+            )
             await missing_problem.remove_seen(connection, source_id, pages.unseen)
             await self._note_since_move(connection, missed)
             if await watermark.find(connection, source_id, "reconcile") == before:

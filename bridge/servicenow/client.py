@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 from urllib.parse import quote
 
 from bridge.domain import timestamp
+from bridge.domain.list_choice import ListChoice
 from bridge.domain.service_problem import usable_id
 from bridge.domain.ticket_system import JOURNALS, Capabilities, RemoteNote, Ticket
 from bridge.errors import PermanentError, TransientError
@@ -99,6 +100,9 @@ class TableClient:
         """Read the tickets of the table, or those changed since `changed_since`."""
         since = None if filter_style == NO_FILTER else changed_since
         return TablePages(self._page, query=self.settings.query, changed_since=since, page_size=self.settings.page_size)
+
+    def chosen_pages(self, choice: ListChoice) -> None:
+        """Nothing is asked so: an instance has `query`."""
 
     async def get(self, problem_id: str) -> Fetched:
         """Fetch one ticket by its sys_id; NotFoundError where it is gone, or the account may not see it."""

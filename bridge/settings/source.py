@@ -144,6 +144,9 @@ class FilterSettings(Section):
     """list of ids or names of related parties, of which one is needed; empty: any"""
     max_age_days: Whole = Field(default=0, ge=0, le=36_500)
     """days since the last change, 0 (any) to 36500; older problems are not kept"""
+    ask_server: bool = True
+    """true: a reconcile pass asks the server for these statuses and categories where a trial shows that it leaves none
+    out, and reads everything once a day; false: the filter is only applied here"""
 
 
 class PullSettings(Section):

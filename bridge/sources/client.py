@@ -12,6 +12,7 @@ from typing import Any, Protocol, Self, TypeVar
 
 from bridge.domain.completeness import Completeness
 from bridge.domain.hub import HubAbsentError, Registration
+from bridge.domain.list_choice import ListChoice
 from bridge.domain.notice import Notice
 from bridge.domain.observation import Observation, Via
 from bridge.domain.ticket_system import TicketWriter
@@ -109,6 +110,12 @@ class SourceClient(Protocol):
 
         `version`: that of the model the source uses, where it was found out. FilterRefusedError comes out of the
         iteration.
+        """
+        ...
+
+    def chosen_pages(self, choice: ListChoice) -> ProblemPages | None:
+        """Read the problems that have certain values, as far as the server honours that; None where this kind of
+        system is not asked so. FilterRefusedError comes out of the iteration.
         """
         ...
 

@@ -28,6 +28,8 @@ def remarks(row: Mapping[str, Any], now: datetime, *, running: bool) -> Iterator
         yield f"its list was not read completely ({row['reconcile_gap']}), {never}: deletions are not found"
     if row["poll_gap"] and row["poll_gap"] != row["reconcile_gap"]:
         yield f"the last poll was not complete: {row['poll_gap']}"
+    if row.get("filtered"):  # the console's row has none
+        yield f"its filter is {row['filtered']}"
     if row["moved_at"] is not None:
         yield SourceMove(row["moved_at"], row["passes_since_move"]).reason(row["name"])
     elif row["held_back"]:

@@ -9,13 +9,17 @@ from bridge.storage.queries import queries
 
 @dataclass(frozen=True, slots=True)
 class LastPass:
-    """A pass that reached its end. `gap`: why it may have missed problems; None: it was complete."""
+    """A pass that reached its end. `gap`: why it may have missed problems; None: it was complete.
+
+    `filtered`: what of the source's filter the server applies; None: there is nothing to say.
+    """
 
     kind: str
     started_at: datetime
     finished_at: datetime
     gap: str | None
     problems: int
+    filtered: str | None = None
 
 
 async def write(connection: Connection, source_id: int, last: LastPass) -> None:
@@ -28,6 +32,7 @@ async def write(connection: Connection, source_id: int, last: LastPass) -> None:
         last.finished_at,
         last.gap,
         last.problems,
+        last.filtered,
     )
 
 

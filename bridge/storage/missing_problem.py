@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias
 
+from bridge.domain.list_choice import ListChoice
 from bridge.storage.database import Connection
 from bridge.storage.queries import queries
 from bridge.storage.row_builder import columns
@@ -55,17 +56,22 @@ class Missed:
         return len(self.once) + len(self.twice)
 
 
-async def mark(connection: Connection, source_id: int, *, started_at: datetime, unseen: Unseen) -> Missed:
+async def mark(
+    connection: Connection, source_id: int, *, started_at: datetime, unseen: Unseen, choice: ListChoice | None = None
+) -> Missed:
     """End a complete pass that began at `started_at`: mark what it missed, and take the mark from what it returned.
-    All ids are gone through, some thousands at a time.
+    All ids are gone through, some thousands at a time. `choice`: all that the server was asked for; the pass says
+    nothing about other problems.
     """
+    statuses = list(choice.statuses) or None if choice else None
+    categories = list(choice.categories) or None if choice else None
     await connection.execute(queries("service_problem")["by_key"])
     async for ids in _portions(connection, "missed", source_id):
         seen = set(ids).difference(unseen(ids))
         if seen:
             await connection.execute(queries("service_problem")["clear_missed"], source_id, sorted(seen))
     missed = Missed([], [])
-    async for ids in _portions(connection, "not_seen_since", source_id, started_at):
+    async for ids in _portions(connection, "not_seen_since", source_id, started_at, statuses, categories):
         missing = unseen(ids)
         if missing:
             rows = await connection.fetch(queries("service_problem")["mark_missed"], source_id, started_at, missing)

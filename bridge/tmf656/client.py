@@ -6,6 +6,7 @@ before its request was started: a notification received later than that is newer
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
 from typing import Final, Self
@@ -16,6 +17,7 @@ import structlog
 from yarl import URL
 
 from bridge.domain.hub import HubAbsentError, HubConflictError, Registration, find_callback
+from bridge.domain.list_choice import ListChoice
 from bridge.errors import BridgeError, PermanentError, TransientError
 from bridge.http.address import below, on_origin, resolve, same_origin, with_path, with_query
 from bridge.http.client import HttpClient
@@ -26,6 +28,7 @@ from bridge.http.response import HttpResponse
 from bridge.settings import Tmf656Settings
 from bridge.tmf656 import wire
 from bridge.tmf656.base_probe import find_base
+from bridge.tmf656.choice_query import choice_query
 from bridge.tmf656.filter_style import FilterStyle, filter_query, sysparm_query, update_attribute
 from bridge.tmf656.hub import (
     ABSENT,
@@ -125,6 +128,20 @@ class Client:
             max_requests=max_requests,
             learned=self._learned,
         )
+
+        async def ask(window: Window) -> tuple[PageAnswer, HttpResponse]:
+            return await self._list(window, query)
+
+        return ListPass(walk, ask)
+
+    def chosen_pages(self, choice: ListChoice) -> ListPass | None:
+        """Read the problems that have certain values. What is learned of paging here holds for no other list. A gateway
+        before ServiceNow has a query of its own.
+        """
+        if self._facade:
+            return None
+        walk = PageWalk(self._settings.page_size, stamps=wire.stamps, learned=replace(self._learned))
+        query = choice_query(choice)
 
         async def ask(window: Window) -> tuple[PageAnswer, HttpResponse]:
             return await self._list(window, query)

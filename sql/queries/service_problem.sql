@@ -87,17 +87,20 @@ from returned as r
 where p.source_id = $1 and p.id = r.id;
 
 -- name: not_seen_since
--- The next 10,000 problems after $3, by id, that were not observed since $2: those that a pass which began then did not return are missing.
+-- The next 10,000 problems after $5, by id, that were not observed since $2: those that a pass which began then did not return are missing. Where the
+-- server was asked for statuses ($3) or categories ($4) only: those that have one, as the source writes it (null: any).
 select array_agg(k.id) as ids
 from (
     select p.id
     from bridge.service_problem as p
     where
         p.source_id = $1
-        and p.id > $3
+        and p.id > $5
         and p.deleted_at is null
         and p.observed_at < $2
         and p.last_seen_at < $2
+        and ($3::text[] is null or p.status_raw = any($3::text[]))
+        and ($4::text[] is null or p.category = any($4::text[]))
     order by p.id
     limit 10000
 ) as k;

@@ -111,6 +111,7 @@ select
     lp.gap as poll_gap,
     lr.finished_at as last_reconcile_pass_at,
     lr.gap as reconcile_gap,
+    lr.filtered,
     lr.complete_at as reconcile_complete_at,
     coalesce(lr.held_back, 0) as held_back,
     lr.held_back_reason,

@@ -86,3 +86,22 @@ def test_the_remedy_names_a_key_that_this_kind_of_source_has(source: dict[str, s
     settings = Settings.model_validate({"sources": {"there": source}}).sources["there"]
     assert path_key("there", settings) == f"sources.there.{key}"
     assert hasattr(settings, key)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["acknowledged", "inProgress"], "the server understands status=acknowledged,inProgress"),
+        (["rejected"], "applied here: the first page has no problem that it keeps"),
+    ],
+)
+async def test_check_says_whether_the_server_applies_the_filter(
+    dsn: str, call: Any, configured: Any, words: list[str], said: str
+) -> None:
+    async with Simulator(population=3) as sim:
+        for problem_id, status in zip(sim.problems, ("acknowledged", "closed", "inProgress"), strict=True):
+            await sim.patch(problem_id, status=status)
+        source = {"url": sim.url, "push": False, "filter.status": words}
+        status, found = await findings(call, configured(dsn=dsn, sources={"snow": source}))
+    assert status == 0
+    assert found["snow", "filter"]["found"].startswith(said)
