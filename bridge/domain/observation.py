@@ -53,7 +53,8 @@ class Observation(Struct, frozen=True):
     when the request that was answered with this was *started*. `status`, `status_raw`, `status_at`: normalised status
     (None when the payload has none), the source's text, its statusChangeDate. `listed`: digest of a row of a list as it
     came. `last`: of a deletion, what its event says the problem was at the end. `unmapped`: values that could not be
-    read; `vocabulary`: the words they were read with, which the body is read with again.
+    read; `vocabulary`: the words they were read with, which the body is read with again. `routine`: the problem was
+    fetched by id though nothing spoke against what is known of it.
     """
 
     problem_id: str
@@ -80,6 +81,7 @@ class Observation(Struct, frozen=True):
     last: "Observation | None" = None
     unmapped: tuple[Unmapped, ...] = ()
     vocabulary: SourceVocabulary = BUILT_IN
+    routine: bool = False
 
 
 class Notification(Struct, frozen=True):

@@ -155,7 +155,7 @@ def _confirm_same(history: ProblemHistory, seen: Observation) -> Outcome:
         history.doubt = None
         history.changed = True
     had_patches = bool(history.active_patches())
-    if not had_patches and seen.via is not Via.REFETCH:
+    if not had_patches and (seen.via is not Via.REFETCH or seen.routine):
         return Outcome.UNCHANGED
     before = canonical(history.folded()) if had_patches else b""
     if seen.observed_at > (content.confirmed_at or EPOCH):

@@ -81,6 +81,7 @@ class RuleBatch:
         self._tickets = await self.run.tickets(self.connection, changed | walked, self._unreadable)
         for side, ticket_id in changed:
             self._each(side, ticket_id, partial(self._put, side, ticket_id))
+        changed -= await self._leave_out_decided(changed - walked)
         await self._load(changed | walked, link_ids)
         if self.run.left_behind:
             alone = [(side, ticket) for (side, _), ticket in self._tickets.items() if self._is_alone(side, ticket)]
@@ -113,6 +114,18 @@ class RuleBatch:
             self.run.index.put(side, ticket)
         else:
             self.run.index.remove(side, ticket_id)
+
+    async def _leave_out_decided(self, changed: Iterable[tuple[Side, str]]) -> set[tuple[Side, str]]:
+        """Forget changed tickets whose links were decided on what they say now, as on the answers to our own writes:
+        their links are not even locked, so that no sender waits. A later change of the other ticket is a change of its
+        own.
+        """
+        revisions = {place: one.revision for place in changed if (one := self._tickets.get(place)) is not None}
+        if not revisions:
+            return set()
+        decided = await link_table.decided_on(self.connection, self.run.rule_id, revisions)
+        self.result.echoes += sum(self._tickets.pop(place).via == Via.WRITE for place in decided)
+        return decided
 
     async def _load(self, tickets: Iterable[tuple[Side, str]], link_ids: Iterable[int]) -> None:
         """Lock the links of tickets, and read what both their sides say."""

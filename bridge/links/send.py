@@ -248,7 +248,7 @@ class WriteSender:
             ticket = await self._read_target(row, ticket_id)
             if ticket is None:
                 return True
-            read = self.target.read(ticket)
+            read = self.target.read(ticket, routine=True)
         claimed = await self._claims.claim(row, read)
         if isinstance(claimed, WriteOutcome):
             self._outcomes.count(row, claimed.value)

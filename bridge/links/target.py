@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from bridge.domain.observation import Via
 from bridge.domain.ticket_system import Ticket, TicketWriter
 from bridge.schedule import now
@@ -26,9 +28,13 @@ class WriteTarget:
         """The key of the source."""
         return self.source.source_id
 
-    def read(self, ticket: Ticket) -> Entry:
-        """Return a ticket that was read, as what is stored."""
-        return self._entry(ticket, Via.REFETCH)
+    def read(self, ticket: Ticket, *, routine: bool = False) -> Entry:
+        """Return a ticket that was read, as what is stored. `routine`: nothing spoke against what is known of it, so
+        nothing is stored where it is known already.
+        """
+        entry = self._entry(ticket, Via.REFETCH)
+        seen = entry.observation
+        return replace(entry, observation=replace(seen, routine=True)) if routine and seen is not None else entry
 
     def written(self, ticket: Ticket) -> Entry:
         """Return the answer to a write, as what is stored: observed as it was answered, so that a page which was asked

@@ -8,7 +8,7 @@ the outbox, notes and conflicts of links that are locked already. Several links 
 their ids; who holds some and needs more takes them only where nobody else holds them (`lock_more`).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -138,6 +138,16 @@ async def of_tickets(
     """Return the links of a rule that have one of these tickets, those that a person separated too."""
     rows = await connection.fetch(queries("link")["of_tickets"], rule_id, sorted(left_ids), sorted(right_ids))
     return sorted({row["id"] for row in rows})
+
+
+async def decided_on(
+    connection: Connection, rule_id: int, revisions: Mapping[tuple[Side, str], int]
+) -> set[tuple[Side, str]]:
+    """Return those of these tickets (side and id → revision) whose links were decided on these revisions."""
+    ids = {side: [ticket_id for each, ticket_id in revisions if each is side] for side in Side}
+    rows = await connection.fetch(queries("link")["decided_on"], rule_id, ids[Side.LEFT], ids[Side.RIGHT])
+    found = {(Side(row["side"]), row["id"]): row["revision"] for row in rows}
+    return {place for place, revision in found.items() if revisions.get(place) == revision}
 
 
 async def keys(connection: Connection, wanted: Iterable[str]) -> set[str]:

@@ -67,6 +67,23 @@ select l.id
 from bridge.link as l
 where l.rule_id = $1 and l.right_id = any($3::text[]) and l.state = 'unlinked';
 
+-- name: decided_on
+-- On which revisions of these tickets their links were decided last. Nothing is locked: a writer that decides a link on other ones afterwards has
+-- read them afterwards. By the ids alone: a join with the revisions makes Postgres read all links of the rule while there are no statistics.
+select
+    'left' as side,
+    l.left_id as id,
+    l.left_revision as revision
+from bridge.link as l
+where l.rule_id = $1 and l.left_id = any($2::text[]) and l.state in ('linked', 'ended')
+union all
+select
+    'right' as side,
+    l.right_id as id,
+    l.right_revision as revision
+from bridge.link as l
+where l.rule_id = $1 and l.right_id = any($3::text[]) and l.state in ('linked', 'ended');
+
 -- name: by_key
 select l.id
 from bridge.link as l

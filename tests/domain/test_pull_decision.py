@@ -91,3 +91,16 @@ def test_a_write_of_ours_is_an_answer() -> None:
     )
     assert outcomes[1] is Outcome.CHANGED
     assert history.via is Via.WRITE
+
+
+def test_an_answer_that_was_asked_for_without_a_doubt_confirms_nothing_that_is_known() -> None:
+    """The defect: the read before each write was stored as a change of its ticket."""
+    known = whole("held", 1)
+    history, outcomes = observed(
+        stated(known, received=60, event=1), replace(answer(known, asked=61, via=Via.REFETCH), routine=True)
+    )
+    assert outcomes[1] is Outcome.UNCHANGED
+    assert history.content is not None
+    assert history.content.confirmed_at is None
+    newer = replace(answer(whole("resolved", 2), asked=62, via=Via.REFETCH), routine=True)
+    assert decide_observation(history, newer) is Outcome.CHANGED

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
+import anyio
 import pytest
 
 from bridge.domain.link.rule import LinkLimits
@@ -74,6 +75,36 @@ async def test_a_change_is_carried_over_once_and_its_echo_is_no_change(
         assert passed("tmf656_bridge_writes_total", {"target": "left", "kind": "update", "outcome": "done"}) == 1
         assert passed("tmf656_bridge_writes_total", {"target": "left", "kind": "note", "outcome": "blocked"}) == 0
         assert await pair.value("select count(*) from bridge.service_problem_version where via = 'write'") == 2
+
+
+async def test_the_read_before_a_write_is_no_change_of_the_ticket(database: Database) -> None:
+    """The defect: each write was three changes, two of them of the ticket that was written to."""
+    async with linked(database) as (pair, left, right):
+        await pair.sims[LEFT].patch(left, status="held")
+        await pair.pull()
+        await pair.decide()
+        revision = "select revision from bridge.service_problem where id = $1"
+        before = await pair.value(revision, right), await pair.value("select count(*) from bridge.change")
+        await pair.send()
+        assert pair.written() == 1
+        assert await pair.value(revision, right) == before[0] + 1
+        assert await pair.value("select count(*) from bridge.change") == before[1] + 1
+
+
+async def test_the_answer_to_a_write_is_not_decided_again_and_waits_for_no_link(database: Database) -> None:
+    """The defect: each step of a decider held the links of what was just written, and senders waited for it."""
+    async with linked(database) as (pair, left, _):
+        await pair.sims[LEFT].patch(left, status="held")
+        await pair.pull()
+        await pair.decide()
+        await pair.send()
+        async with database.transaction() as connection:
+            await connection.execute("select from bridge.link for update")
+            with anyio.fail_after(20):
+                await pair.decide()
+        counted = pair.metrics.registry.get_sample_value
+        assert counted("tmf656_bridge_echoes_total", {"rule": "pair"}) == 1
+        assert await pair.open_writes() == 0
 
 
 def _down(faults: Faults) -> None:
