@@ -21,7 +21,6 @@ from typing import Annotated, Any, Final, Protocol, Self
 import anyio
 import orjson
 import typer
-from anyio.abc import SocketAttribute
 from anyio.streams.memory import MemoryObjectReceiveStream
 from rich.console import Console
 
@@ -35,6 +34,7 @@ from bridge.settings import Settings
 from bridge.settings.read import assemble
 from bridge.simulator import Simulator
 from bridge.telemetry.metrics import Metrics
+from bridge.web.server import bind
 from bridge.workers.front import FrontProcess, WithFront
 
 _SOURCE = "demo"
@@ -205,7 +205,7 @@ class _Demo:
             update={"port": await _free_port(ports, self.settings.http.host, self.settings.http.port)}
         )
         http.model_fields_set.discard("public_url")
-        port = await _free_port(ports, _LOOPBACK, self.settings.console.port) or await _any_port(_LOOPBACK)
+        port = await _free_port(ports, _LOOPBACK, self.settings.console.port) or _any_port(ports, _LOOPBACK)
         console = {"enabled": True, "host": _LOOPBACK, "port": port, "public_url": None}
         pages = self.settings.console.model_copy(update=console)
         level = "warning" if self.settings.log.level == "info" else self.settings.log.level
@@ -287,10 +287,17 @@ def _toml(tables: dict[str, Any], at: str = "") -> str:
     return (f"\n[{at}]\n{own}" if own else "") + below
 
 
-async def _any_port(host: str) -> int:
-    """A port that nothing uses now."""
-    async with await anyio.create_tcp_listener(local_host=host, local_port=0) as listening:
-        return int(listening.extra(SocketAttribute.local_port))  # noqa: S610  # nosec B610 -- not Django's
+def _any_port(ports: ExitStack, host: str) -> int:
+    """A port that nothing uses. Linux gives it to nobody's connection while `ports` keeps it bound, and lets another
+    process of ours listen on it; other systems do not let it, so there it is only free now.
+    """
+    [held] = bind(host, 0)
+    port = int(held.getsockname()[1])
+    if sys.platform == "linux":
+        ports.enter_context(held)
+    else:
+        held.close()
+    return port
 
 
 async def _free_port(ports: ExitStack, host: str, port: int) -> int:

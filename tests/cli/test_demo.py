@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -22,6 +23,7 @@ import pytest
 
 from bridge.cli.demo import _any_port, _free_port
 from bridge.postgres.embedded import embedded
+from bridge.web.server import bind
 
 pytestmark = pytest.mark.anyio
 
@@ -269,12 +271,24 @@ async def test_it_says_so_when_another_demo_runs_here(newcomer: Newcomer, start:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only there a name is gone with its process")
 async def test_two_demos_that_begin_at_the_same_time_take_different_ports() -> None:
-    free = await _any_port("127.0.0.1")
+    with ExitStack() as briefly:
+        free = _any_port(briefly, "127.0.0.1")
     with ExitStack() as one, ExitStack() as other:
         assert await _free_port(one, "127.0.0.1", free) == free
         assert await _free_port(other, "127.0.0.1", free) == 0
         one.close()
         assert await _free_port(other, "127.0.0.1", free) == free
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="others do not let two sockets share an address")
+def test_a_port_that_was_chosen_goes_to_nobody_else_until_the_console_listens() -> None:
+    with ExitStack() as ports:
+        port = _any_port(ports, "127.0.0.1")
+        with socket.socket() as another, pytest.raises(OSError, match="in use"):
+            another.bind(("127.0.0.1", port))
+        for listening in bind("127.0.0.1", port):
+            with listening:
+                listening.listen()
 
 
 async def test_it_refuses_a_database_of_the_configuration(newcomer: Newcomer, start: Any) -> None:
