@@ -103,8 +103,7 @@ class Authenticator:
         return Principal(session.user, session.role, session.login, form_key, session.confirmed_at)
 
     def _named_by_proxy(self, request: web.BaseRequest) -> Principal | None:
-        raw = request.headers.get(self._settings.proxy_user_header, "").strip()
-        name = raw.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        name = _text(request.headers.get(self._settings.proxy_user_header, ""))
         if not name:
             return None
         peer = address_of(request.remote or "")
@@ -117,9 +116,13 @@ class Authenticator:
                     remedy="if that is your proxy, name its address in http.trusted_proxies",
                 )
             return None
-        groups = (
-            request.headers.get(self._settings.proxy_groups_header, "") if self._settings.proxy_groups_header else ""
-        )
+        groups_header = self._settings.proxy_groups_header
+        for header in filter(None, (self._settings.proxy_user_header, groups_header)):
+            if len(request.headers.getall(header, ())) > 1:  # one of them may be what the client sent
+                log.warning("a user header is not believed", address=str(peer), remedy=f"have it replace {header}")
+                message = f"The proxy sends {header} more than once: it has to replace what a client sent."
+                raise Refusal(403, "several_users", message)
+        groups = _text(request.headers.get(groups_header, "")) if groups_header else ""
         role = self.role_of([group.strip() for group in groups.split(",")])
         if role is None:
             raise Refusal(403, "no_role", "None of your groups has a role here: ask for one in console.roles.")
@@ -129,3 +132,8 @@ class Authenticator:
         """The strongest role that one of the groups has in console.roles; `*` stands for everybody."""
         found = {self._settings.roles[group] for group in (*groups, "*") if group in self._settings.roles}
         return next((role for role in reversed(Role) if role.value in found), None)
+
+
+def _text(header: str) -> str:
+    """A header that a proxy writes in UTF-8."""
+    return header.strip().encode("utf-8", "surrogateescape").decode("utf-8", "replace")

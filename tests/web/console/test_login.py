@@ -74,3 +74,50 @@ async def test_nobody_else_is_believed(dsn: str, open_console: Callable[..., Any
     for http in ({}, {"trusted_proxies": ["192.0.2.7"]}):
         async with open_console(dsn, demo=False, console=PROXY, http=http) as browser:
             assert (await browser.get("/about", **forged)).status == 303
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "X-Remote-User: anna\r\nX-Remote-User: ben\r\nX-Remote-Groups: noc",
+        "X-Remote-User: anna\r\nX-Remote-Groups: chiefs\r\nX-Remote-Groups: noc",
+        "x-remote-user: anna\r\nX-Remote-User: anna\r\nX-Remote-Groups: noc",
+    ],
+)
+async def test_a_proxy_that_adds_to_what_a_client_sent_is_not_believed(
+    dsn: str, open_console: Callable[..., Any], lines: str
+) -> None:
+    """Which of two lines is the proxy's own cannot be known."""
+    trusted = {"http": {"trusted_proxies": ["127.0.0.1"]}, "console": PROXY}
+    async with open_console(dsn, demo=False, **trusted) as browser:
+        assert (await _first_line(browser.url, lines)).startswith(b"HTTP/1.1 403 ")
+
+
+@pytest.mark.parametrize(
+    "lines", ["X_Remote_User: anna\r\nX-Remote-Groups: chiefs", "X-Remote-User : anna", "X-Remote-User:\r\n anna"]
+)
+async def test_another_spelling_of_the_header_names_nobody(
+    dsn: str, open_console: Callable[..., Any], lines: str
+) -> None:
+    """As gateways spell it for CGI; folded; with a blank before the colon."""
+    trusted = {"http": {"trusted_proxies": ["127.0.0.1"]}, "console": PROXY}
+    async with open_console(dsn, demo=False, **trusted) as browser:
+        assert (await _first_line(browser.url, lines)).split(b" ")[1] in (b"303", b"400")
+
+
+async def test_groups_with_letters_beyond_ascii_have_their_role(dsn: str, open_console: Callable[..., Any]) -> None:
+    trusted = {
+        "http": {"trusted_proxies": ["127.0.0.1"]},
+        "console": PROXY | {"roles": {"Störung": "operator"}},
+    }
+    async with open_console(dsn, demo=False, **trusted) as browser:
+        line = await _first_line(browser.url, "X-Remote-User: jörg\r\nX-Remote-Groups: Störung")
+        assert line.startswith(b"HTTP/1.1 200 ")
+
+
+async def _first_line(url: str, lines: str) -> bytes:
+    """How the page of about is answered to somebody who sends these headers."""
+    place = urlsplit(url)
+    async with await anyio.connect_tcp(place.hostname or "", place.port or 0) as stream:
+        await stream.send(f"GET /about HTTP/1.1\r\nHost: 127.0.0.1\r\n{lines}\r\n\r\n".encode())
+        return (await stream.receive()).partition(b"\r\n")[0]
