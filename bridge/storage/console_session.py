@@ -20,12 +20,15 @@ _TOKEN_BYTES = 32
 
 
 class ConsoleSession(Struct, frozen=True):
-    """A session that goes on. `confirmed_at`: when the password was last given; None for one that is made: now."""
+    """A session that goes on. `confirmed_at`: when the password was last given; None for one that is made: now.
+    `password_set_at`: of the password that one is made by, else None.
+    """
 
     user: str
     role: Role
     login: Login
     confirmed_at: datetime | None = None
+    password_set_at: datetime | None = None
 
 
 class ListedSession(Struct, frozen=True):

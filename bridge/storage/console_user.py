@@ -14,11 +14,12 @@ from bridge.storage.queries import queries
 
 
 class ConsoleUser(Struct, frozen=True):
-    """What a login needs to know."""
+    """What a login needs to know. `password_set_at`: None for one that is made."""
 
     name: str
     password_hash: str
     role: Role
+    password_set_at: datetime | None = None
 
 
 class ListedUser(Struct, frozen=True):
@@ -33,7 +34,9 @@ class ListedUser(Struct, frozen=True):
 async def find(connection: Connection, name: str) -> ConsoleUser | None:
     """Return a user by name."""
     row = await connection.fetchrow(queries("console_user")["find"], name)
-    return None if row is None else ConsoleUser(row["name"], row["password_hash"], Role(row["role"]))
+    if row is None:
+        return None
+    return ConsoleUser(row["name"], row["password_hash"], Role(row["role"]), row["password_set_at"])
 
 
 async def listed(connection: Connection) -> Sequence[ListedUser]:
@@ -53,9 +56,15 @@ async def set_password(connection: Connection, name: str, password_hash: str) ->
     return await _change(connection, "set_password", name, password_hash)
 
 
-async def renew_hash(connection: Connection, name: str, password_hash: str) -> None:
-    """Store another hash of the same password."""
-    await connection.execute(queries("console_user")["renew_hash"], name, password_hash)
+async def renew_hash(connection: Connection, name: str, password_hash: str, former: str) -> None:
+    """Store another hash of the password that `former` is of; nothing where that has been changed since."""
+    await connection.execute(queries("console_user")["renew_hash"], name, password_hash, former)
+
+
+async def hold(connection: Connection, name: str, role: Role, password_set_at: datetime) -> bool:
+    """Is a user still as that, with the password of then? If so nobody changes it until the end of the transaction."""
+    held = await connection.fetchval(queries("console_user")["hold"], name, role.value, password_set_at)
+    return held is not None
 
 
 async def set_role(connection: Connection, name: str, role: Role) -> bool:

@@ -58,5 +58,5 @@ class LoginCredentials:
         renewed = await self._passwords.renewed(user.password_hash, password)
         if renewed is not None:
             async with visit.writing() as connection:
-                await console_user.renew_hash(connection, name, renewed)
-        return ConsoleSession(user.name, user.role, Login.PASSWORD)
+                await console_user.renew_hash(connection, name, renewed, user.password_hash)
+        return ConsoleSession(user.name, user.role, Login.PASSWORD, password_set_at=user.password_set_at)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from aiohttp import hdrs, web
 
 from bridge.domain.access import Login, Permission
-from bridge.storage import audit, console_session
+from bridge.storage import audit, console_session, console_user
 from bridge.storage.audit import AuditEntry
 from bridge.storage.console_session import LONGEST, ConsoleSession
 from bridge.web.console.credentials import LONGEST_NAME, TOKEN_USER, LoginCredentials
@@ -14,6 +14,8 @@ from bridge.web.console.login import Authenticator
 from bridge.web.console.oidc import OidcClient
 from bridge.web.console.route import ConsoleRoute
 from bridge.web.console.visit import Visit
+
+_WRONG = "The name or the password is wrong."
 
 
 @dataclass(slots=True)
@@ -65,8 +67,7 @@ class LoginPages:
             session = await self.credentials.by_password(visit, name, visit.field("password"))
         if session is None:
             await self.credentials.note_refused(visit, actor, "wrong name, password or token")
-            fault = "This token is not known." if token else "The name or the password is wrong."
-            return self.page(visit, there, fault, 401)
+            return self.page(visit, there, "This token is not known." if token else _WRONG, 401)
         return await self.begin(visit, session, there)
 
     async def begin(self, visit: Visit, session: ConsoleSession, there: str) -> web.StreamResponse:
@@ -75,6 +76,9 @@ class LoginPages:
         how = {"login": session.login.value}
         entry = AuditEntry(session.user, session.role.value, visit.address, "login", after=how)
         async with visit.writing() as connection:
+            set_at = session.password_set_at
+            if set_at is not None and not await console_user.hold(connection, session.user, session.role, set_at):
+                return self.page(visit, there, _WRONG, 401)  # removed or changed while the password was compared
             if former:
                 await console_session.end(connection, former)
             token = await console_session.make(connection, session, visit.address)

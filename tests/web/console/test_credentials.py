@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from bridge.domain.access import Role
-from bridge.storage import console_user
+from bridge.storage import console_session, console_user
 from bridge.storage.console_user import ConsoleUser
 from bridge.storage.database import Database
-from bridge.web.console.password import hashed
+from bridge.web.console.password import PasswordCheck, hashed
 from tests.web.console.conftest import TOKEN, Browser
 
 pytestmark = pytest.mark.anyio
@@ -48,7 +48,7 @@ async def test_a_hash_of_other_parameters_is_renewed_at_the_login(closed: Browse
 
     weak = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
     async with database.transaction() as connection:
-        await console_user.renew_hash(connection, "anna", weak)
+        await console_user.renew_hash(connection, "anna", weak, HASH)
     assert (await closed.post("/login", {"name": "anna", "password": PASSWORD})).status == 303
     async with database.connection() as connection:
         stored = await connection.fetchval("select password_hash from bridge.console_user")
@@ -72,3 +72,29 @@ async def test_an_unknown_name_costs_the_same_work_as_a_wrong_password(
     for name in ("anna", "nobody", "\x07"):
         await closed.post("/login", {"name": name, "password": "wrong"})
     assert costs == ["m=19456,t=2,p=1"] * 3
+
+
+@pytest.mark.parametrize("change", ["remove", "password", "role"])
+async def test_who_is_changed_while_the_password_is_compared_is_not_logged_in(
+    closed: Browser, database: Database, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    """The sessions that the change ends do not have the one that would be made after it."""
+    real = PasswordCheck.matches
+
+    async def matches(self: PasswordCheck, stored: str | None, password: str) -> bool:
+        found = await real(self, stored, password)
+        async with database.transaction() as connection:
+            match change:
+                case "remove":
+                    assert await console_user.remove(connection, "anna")
+                case "password":
+                    assert await console_user.set_password(connection, "anna", HASH)
+                case _:
+                    assert await console_user.set_role(connection, "anna", Role.VIEWER)
+        return found
+
+    monkeypatch.setattr(PasswordCheck, "matches", matches)
+    answer = await closed.post("/login", {"name": "anna", "password": PASSWORD})
+    assert (answer.status, "set-cookie" in answer.headers) == (401, False)
+    async with database.connection() as connection:
+        assert await console_session.count(connection) == 0
