@@ -75,7 +75,8 @@ def verified_claims(
         claim = getattr(error, "claim", None) or "a claim"
         raise IdTokenError(f"the login provider's token is not for this login ({claim})") from error
     audience = claims["aud"]
-    if isinstance(audience, list) and len(audience) > 1 and claims.get("azp") != client_id:
+    several = isinstance(audience, list) and len(audience) > 1
+    if (several or "azp" in claims) and claims.get("azp") != client_id:
         raise IdTokenError("the login provider's token is not for this login (azp)")
     return claims
 

@@ -90,6 +90,9 @@ def test_what_is_no_token_is_refused(text: str) -> None:
         {"exp": None},
         {"iat": None},
         {"sub": None},
+        {"azp": "other"},
+        {"nbf": 4_000_000_000},
+        {"iat": 4_000_000_000},
     ],
     ids=str,
 )
