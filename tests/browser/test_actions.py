@@ -15,7 +15,7 @@ from bridge.storage import dead_letter, setting
 from bridge.storage.database import Database
 from bridge.storage.dead_letter import DeadLetter
 from bridge.telemetry.metrics import Metrics
-from bridge.web.console.ticket import problem_path
+from bridge.web.console.problem_address import problem_path
 from tests.browser.conftest import requires_chromium
 from tests.web.console.conftest import Browser
 

@@ -14,7 +14,7 @@ from bridge.storage.database import Database
 from bridge.web.console.front import console_routes
 from bridge.web.console.live import ChangeSignal
 from bridge.web.console.login import Authenticator
-from bridge.web.console.ticket import problem_path
+from bridge.web.console.problem_address import problem_path
 from tests.browser.conftest import AXE, requires_chromium
 from tests.web.console.conftest import TOKEN, Browser
 

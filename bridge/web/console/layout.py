@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -12,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from bridge import __version__
 from bridge.domain.access import Login, Permission, Principal, allows
 from bridge.web.console.assets import Assets
+from bridge.web.console.problem_address import problem_path
 from bridge.web.console.problem_parts import web_address
 from bridge.web.console.route import ConsoleRoute
 from bridge.web.console.same_origin import FIELD, form_token
@@ -38,10 +38,11 @@ class Layout:
             keep_trailing_newline=False,
         )
         self._templates.filters |= {"ago": ago, "duration": duration, "instant": instant, "number": number}
-        self._templates.filters |= {"segment": segment, "shortened": shortened, "web_address": web_address}
+        self._templates.filters |= {"shortened": shortened, "web_address": web_address}
         self._templates.globals |= {
             "asset": lambda name: f"{prefix}{assets.address(name)}",
             "prefix": prefix,
+            "problem_path": problem_path,
             "version": __version__,
             "form_field": FIELD,
         }
@@ -100,15 +101,6 @@ def instant(at: datetime) -> str:
     '2026-01-04 15:02:07 UTC'
     """
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
-def segment(text: str) -> str:
-    """Write a text as one segment of a path, whatever it holds.
-
-    >>> segment("a/b c?")
-    'a%2Fb%20c%3F'
-    """
-    return quote(text, safe="")
 
 
 def shortened(text: str) -> str:

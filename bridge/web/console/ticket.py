@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlsplit
 
 import anyio
 from aiohttp import hdrs, web
@@ -17,6 +18,7 @@ from bridge.storage import problem_timeline
 from bridge.storage.problem_timeline import ProblemRow, TimelineVersion
 from bridge.tmf656.wire.render import render
 from bridge.web.console.difference_rows import DifferenceRow, rows_of
+from bridge.web.console.problem_address import BODY, problem_path
 from bridge.web.console.problem_parts import facts_of, related_problems, tables_of, web_address
 from bridge.web.console.route import ConsoleRoute
 from bridge.web.console.status_line import WIDTH, bars_of
@@ -49,15 +51,6 @@ class TimelineEntry(Struct, frozen=True):
     folded: list[tuple[str, str]]
 
 
-def problem_path(source: str, problem_id: str) -> str:
-    """Return the path of a problem's page; an id may hold anything.
-
-    >>> problem_path("noc", "a/b c?")
-    '/problems/noc/a%2Fb%20c%3F'
-    """
-    return f"/problems/{quote(source, safe='')}/{quote(problem_id, safe='')}"
-
-
 def entry_of(version: TimelineVersion) -> TimelineEntry:
     """Compare a version with the one before."""
     after = _object(version.body)
@@ -77,8 +70,10 @@ def _object(body: bytes) -> dict[str, Any]:
 
 
 async def _ticket(visit: Visit) -> web.StreamResponse:
-    source, problem_id = _key(visit)
     query = _checked(visit.query)
+    source, problem_id = _key(visit, query)
+    if "part" in query:
+        return await _body(visit)
     shown, before = query.get("show", "all"), _instant(query.get("before"))
     as_version = query.get("as", "4")
     if shown not in _SHOWN or as_version not in _VERSIONS:
@@ -100,13 +95,14 @@ async def _ticket(visit: Visit) -> web.StreamResponse:
     return visit.page(
         "ticket.html",
         problem=problem,
-        here=problem_path(source, problem_id),
+        here=partial(problem_path, source, problem_id),
+        body=problem_path(source, problem_id, part=BODY),
         at_source=web_address(problem.href),
         configured_host=_host(visit.base, source),
         entries=[each for each in entries if not names or each.first or _touches(each, names)],
         shown=shown,
         choices=list(_SHOWN),
-        older=_older(versions, shown) if older else None,
+        older=problem_path(source, problem_id, show=shown, before=versions[-1].valid_from.isoformat()) if older else "",
         before=before,
         bars=bars_of(intervals),
         width=WIDTH,
@@ -125,10 +121,11 @@ async def _ticket(visit: Visit) -> web.StreamResponse:
 
 async def _body(visit: Visit) -> web.StreamResponse:
     """The body alone, as a file."""
-    source, problem_id = _key(visit)
-    version = _checked(visit.query).get("as", "4")
-    if version not in _VERSIONS:
-        raise Refusal(400, "malformed", f"as is one of {', '.join(_VERSIONS)}.")
+    query = _checked(visit.query)
+    source, problem_id = _key(visit, query)
+    version = query.get("as", "4")
+    if version not in _VERSIONS or query.get("part", BODY) != BODY:
+        raise Refusal(400, "malformed", f"as is one of {', '.join(_VERSIONS)}; part is {BODY}.")
     async with visit.reading() as connection:
         problem = await problem_timeline.find(connection, source, problem_id)
     if problem is None:
@@ -156,12 +153,11 @@ def _touches(entry: TimelineEntry, names: tuple[str, ...]) -> bool:
     return any(row.label.split(" ")[0].split(".")[0] in names for row in entry.rows)
 
 
-def _older(versions: list[TimelineVersion], shown: str) -> str:
-    return urlencode({"show": shown, "before": versions[-1].valid_from.isoformat()})
-
-
-def _key(visit: Visit) -> tuple[str, str]:
-    source, problem_id = visit.values["source"], visit.values["id"]
+def _key(visit: Visit, query: Mapping[str, str]) -> tuple[str, str]:
+    """Source and id by the path; an id that no path can hold is a parameter."""
+    source, problem_id = visit.values["source"], visit.values.get("id", query.get("id"))
+    if problem_id is None:
+        raise Refusal(404, "no_such_page", "Which problem? Its id is missing in this address.")
     if "\0" in source or "\0" in problem_id:  # Postgres knows no such text
         raise _unknown(source, problem_id)
     return source, problem_id
@@ -173,7 +169,7 @@ def _unknown(source: str, problem_id: str) -> Refusal:
 
 def _checked(query: Fields) -> dict[str, str]:
     """Return the parameters; Refusal (400) that names those that mean nothing here."""
-    strange = sorted(query.keys() - {"show", "before", "as"})
+    strange = sorted(query.keys() - {"show", "before", "as", "id", "part"})
     if strange:
         raise Refusal(400, "unknown_parameter", f"This page has no parameter {', '.join(map(repr, strange))}.")
     return {name: values[-1] for name, values in query.items()}
@@ -190,6 +186,7 @@ def _instant(text: str | None) -> datetime | None:
 
 
 ROUTES = (
+    ConsoleRoute(hdrs.METH_GET, "/problems/{source}", Permission.READ_PROBLEMS, _ticket),
     ConsoleRoute(hdrs.METH_GET, "/problems/{source}/{id}", Permission.READ_PROBLEMS, _ticket),
     ConsoleRoute(hdrs.METH_GET, "/problems/{source}/{id}/body.json", Permission.READ_PROBLEMS, _body, page=False),
 )

@@ -13,7 +13,6 @@ from bridge.storage.database import Database
 from bridge.storage.observation import Entry
 from bridge.storage.observation_store import store_items
 from bridge.tmf656 import wire
-from bridge.web.console.ticket import problem_path
 
 pytestmark = pytest.mark.anyio
 
@@ -26,6 +25,12 @@ HOSTILE = [
     "\u202egnp.exe",
     '" onmouseover="alert(1)',
 ]
+
+HARD_IDS = [
+    "a/b", "a b?c=d&e#f;g\\h", ".", "..", "...", "a/../b", "../", "%2F", "%2e%2e", ".%2E", "é\u202e", "<i>", "'\"",
+    "+", "a b", "a" * 300, "é" * 200, "json", "body.json", "\u2025", "//evil.example/", "[::1]", "{id}", "\U0001f525",
+]  # fmt: skip
+"""As browsers and proxies would rather not have them in a path."""
 
 
 def at(minutes: float) -> str:
@@ -81,14 +86,25 @@ async def test_a_late_event_finds_its_place(browser: Any, hear: Any) -> None:
     assert [text[:25] for text in after.text.split('<li data-at="')[1:]] == [at(20), at(10), at(0)]
 
 
-@pytest.mark.parametrize("problem_id", ["a/b", "a b?c=d&e#f", "...", "%2F", "é\u202e", "<i>", "'\"", "a" * 300, "json"])
+@pytest.mark.parametrize("problem_id", HARD_IDS)
 async def test_an_id_may_hold_anything(browser: Any, hear: Any, problem_id: str) -> None:
+    """By the links of the pages, as a browser follows them: it takes steps out of a path first."""
     await hear(problem_id, 0, name="found")
-    path = problem_path("sim", problem_id)
+    listed = await browser.get("/problems")
+    [path] = {link for link in listed.links.values() if link.startswith("/problems/sim")}
     shown = await browser.get(path)
     assert (shown.status, "<h1>found</h1>" in shown.text) == (200, True)
-    body = await browser.get(f"{path}/body.json?as=5")
+    for link in ("notes", "version 5"):
+        assert "<h1>found</h1>" in (await browser.get(shown.links[link].partition("#")[0])).text
+    body = await browser.get(shown.links["JSON"])
     assert (body.status, orjson.loads(body.text)["id"]) == (200, problem_id)
+
+
+async def test_an_address_without_an_id_is_of_no_problem(browser: Any, hear: Any) -> None:
+    await hear("SP-1", 0)
+    for path, status in (("/problems/sim", 404), ("/problems/sim?id=SP-1", 200), ("/problems/sim?id=SP-2", 404)):
+        assert (await browser.get(path)).status == status
+    assert (await browser.get("/problems/sim?id=SP-1&part=bodyjson")).status == 400
 
 
 async def test_hostile_bodies_show_as_text(browser: Any, hear: Any) -> None:
