@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from bridge.domain.problem_query import COLUMNS, EXTRA, LINKED, ProblemQuery, Show
 from bridge.domain.status import Status
-from bridge.storage import searched_list
+from bridge.storage import searched_list, walked_list
 from bridge.storage.database import Connection
 from bridge.storage.list_condition import (
     COLUMN_PARAMETERS,
@@ -27,6 +27,7 @@ from bridge.storage.list_condition import (
 from bridge.storage.list_order import ORDERS
 from bridge.storage.queries import queries
 from bridge.storage.searched_list import KeptWords
+from bridge.storage.walked_list import FoundRows
 
 MOST_COUNTED: Final = 10_000
 """Beyond it a count says "more than"."""
@@ -77,15 +78,17 @@ order by p.place
 class ProblemPage(Struct, frozen=True):
     """Rows as report.service_problem has them; `after` is where the next page begins, "" at the end. `counted` problems
     are in the list, `more`: more than that. `behind`: what changed lately may be missing. `made`: a search had to read
-    the problems, because words are made, for so many problems so far.
+    the problems, because words are made, for so many problems so far. `looked_at`: the page is not full, because it
+    took too long to look at more than so many problems; `after` goes on with them.
     """
 
     rows: Sequence[Mapping[str, Any]]
     after: str
-    counted: int | None = None
+    counted: int
     more: bool = False
     behind: bool = False
     made: int | None = None
+    looked_at: int | None = None
 
 
 class Facet(Struct, frozen=True):
@@ -114,22 +117,21 @@ async def page(
     order, words = ORDERS[query.sort], KeptWords()
     if searches(values):
         words = await searched_list.kept_words(connection, query)
-    counted: int | None = None
-    more = False
     if words.usable:
         done = await searched_list.find(connection, query, values)
-        found, counted, more = list(done.rows), done.counted, done.more
+    elif query.as_of is None and (searches(values) or query.own):
+        done = await walked_list.find(connection, query, values)
     elif about is not None and about <= FEW:
-        found = await _find_few(connection, query, values, sources)
+        done = FoundRows(await _find_few(connection, query, values, sources), about, more=False)
     else:
         found = await _find(connection, query, values)
-        if about is None:
-            counted = await _count(connection, query, values)
-            more = counted > MOST_COUNTED
-            counted = min(counted, MOST_COUNTED)
-    shown = found[: query.limit]
-    after = order.place(shown[-1]) if len(found) > query.limit else ""
-    return ProblemPage(await _rows(connection, query, shown), after, counted, more, words.behind, words.made)
+        counted = await _count(connection, query, values) if about is None else about
+        more = about is None and counted > MOST_COUNTED
+        done = FoundRows(found, min(counted, MOST_COUNTED) if more else counted, more)
+    shown = done.rows[: query.limit]
+    after = order.place(shown[-1]) if len(done.rows) > query.limit else done.after
+    rows = await _rows(connection, query, shown)
+    return ProblemPage(rows, after, done.counted, done.more, words.behind, words.made, done.looked_at)
 
 
 async def _find(connection: Connection, query: ProblemQuery, values: list[Any]) -> list[Any]:

@@ -8,12 +8,13 @@ Otherwise what is searched is rare here: all of it comes from the index on words
 What changed since its words were made is looked at itself, as is a problem whose words do not fit.
 """
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from msgspec import Struct
 
 from bridge.domain.problem_query import ProblemQuery, Show
+from bridge.storage import walked_list
 from bridge.storage.database import Connection
 from bridge.storage.list_condition import (
     EXTRA_JOIN,
@@ -28,9 +29,12 @@ from bridge.storage.list_condition import (
 )
 from bridge.storage.list_order import ORDERS
 from bridge.storage.queries import queries
+from bridge.storage.walked_list import FoundRows
 
 MOST_WALKED: Final = 2000
 """Rows of the list that are looked at for a common word."""
+MOST_LOOKED_UP: Final = 5_000
+"""Problems that are read for columns of the sources' own because they have the words; the list of more is walked."""
 MOST_BEHIND: Final = 20_000
 """Changes whose problems are looked at by a search; with more a page says that it may lack some."""
 SAMPLED_PERCENT: Final = 0.02
@@ -77,12 +81,15 @@ found for many.
 """
 
 
-class FoundRows(Struct, frozen=True):
-    """Keys of a page and of one row more, if there is one; how many the list has, `more` for more than that."""
-
-    rows: Sequence[Any]
-    counted: int
-    more: bool
+_HIT: Final = f"""case
+        when (c.source_id, c.id) in (select t.source_id, t.id from pending as t) then {_BY_BODY.format("c")}
+        else (
+            select case when w.complete then w.words @@ {_QUERY} else {_BY_BODY.format("w")} end
+            from bridge.problem_search as w
+            where w.source_id = c.source_id and w.id = c.id
+        )
+    end"""  # noqa: S608  # nosec B608 -- made of constants
+"""Whether a candidate `c` has the words."""
 
 
 class KeptWords(Struct, frozen=True):
@@ -107,7 +114,25 @@ async def kept_words(connection: Connection, query: ProblemQuery) -> KeptWords:
 
 async def find(connection: Connection, query: ProblemQuery, values: list[Any]) -> FoundRows:
     """Find a page; CursorError for a wrong `after`."""
-    return await _walk(connection, query, values) or await _look_up(connection, query, values)
+    found = await _walk(connection, query, values)
+    if found is not None:
+        return found
+    narrow = await _narrow(connection, values)
+    if query.own and await _are_many(connection, values, narrow):
+        test = f"case when {_HIT} then {OWN.format('c')} end"
+        pending = f"{_PENDING.format(MOST_BEHIND)},\n"
+        return await walked_list.find(
+            connection, query, values, test=test, before=pending, arguments=[references(values)]
+        )
+    return await _look_up(connection, query, values, narrow)
+
+
+async def _are_many(connection: Connection, values: list[Any], narrow: list[str] | None) -> bool:
+    """Have many problems these words?"""
+    counted: int = await connection.fetchval(
+        queries("problem_list")["count_by_words"], narrow, values[WORDS], references(values), MOST_LOOKED_UP + 1
+    )
+    return counted > MOST_LOOKED_UP
 
 
 async def _walk(connection: Connection, query: ProblemQuery, values: list[Any]) -> FoundRows | None:
@@ -128,14 +153,7 @@ candidate as materialized (
 ),
 hit as (
     select c.* from candidate as c
-    where case
-        when (c.source_id, c.id) in (select t.source_id, t.id from pending as t) then {_BY_BODY.format("c")}
-        else (
-            select case when w.complete then w.words @@ {_QUERY} else {_BY_BODY.format("w")} end
-            from bridge.problem_search as w
-            where w.source_id = c.source_id and w.id = c.id
-        )
-    end and {OWN.format("c")}
+    where {_HIT} and {OWN.format("c")}
 )
 select t.walked, h.*
 from (select count(*) as walked from candidate) as t
@@ -152,10 +170,12 @@ order by h.place
     return FoundRows(found[: query.limit + 1], len(found), more=True) if len(found) > query.limit else None
 
 
-async def _look_up(connection: Connection, query: ProblemQuery, values: list[Any]) -> FoundRows:
+async def _look_up(
+    connection: Connection, query: ProblemQuery, values: list[Any], narrow: list[str] | None
+) -> FoundRows:
     """Find everything by its words, and sort it."""
     order = ORDERS[query.sort]
-    arguments = [*values, references(values), await _narrow(connection, values)]
+    arguments = [*values, references(values), narrow]
     parts = []
     for step in order.steps(order.cursor(query.after)):
         parts.append(f"(true{step.condition(len(arguments))})")

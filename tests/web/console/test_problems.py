@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from bridge.domain.observation import Via
 from bridge.domain.problem_query import LINKED, ProblemQuery, Sort
 from bridge.maintenance.search_upkeep import SearchUpkeep
-from bridge.storage import problem_list, searched_list
+from bridge.storage import problem_list, searched_list, walked_list
 from bridge.storage import source as source_table
 from bridge.storage.database import Database, opened
 from bridge.storage.observation import Entry
@@ -206,16 +206,17 @@ async def whole_list(browser: Browser, path: str) -> tuple[list[str], Shown]:
     while True:
         assert page.status == 200, page.text
         keys += page.rows
-        if "Older" not in page.links:
+        link = page.links.get("Older") or page.links.get("Look further")
+        if link is None:
             return keys, first
-        page = await browser.get(page.links["Older"])
+        page = await browser.get(link)
 
 
 async def test_page_count_and_csv_are_what_the_model_says(
     filled: str, list_browser: Browser, anyio_backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whether a page is found by walking the list or sorted as a whole, and a searched one among the first rows of the
-    list or by the index of words.
+    """Whether a page is found by walking the list or sorted as a whole, a searched one among the first rows of the list
+    or by the index of words, and one for which bodies are read ends when it is full or when it took too long.
     """
     rows = await facts(filled)
     drawn: list[dict[str, Any]] = []
@@ -229,13 +230,18 @@ async def test_page_count_and_csv_are_what_the_model_says(
     for number, asked in enumerate(drawn):
         monkeypatch.setattr(searched_list, "MOST_WALKED", (2000, 0, 40)[number % 3])
         monkeypatch.setattr(problem_list, "FEW", (2000, 0, 40)[number % 3])
+        monkeypatch.setattr(walked_list, "FIRST_PIECE", (500, 7, 40)[number % 3])
+        monkeypatch.setattr(walked_list, "MOST_SECONDS", (1.0, 0.0, 1.0)[number % 3])
         query = urlencode(asked, doseq=True)
         keys, first = await whole_list(list_browser, f"/problems?{query}")
         expected = wanted(rows, asked)
         assert keys == [f"{row['source']}/{row['id']}" for row in expected], query
-        counted = re.search(r"<strong>(more than )?(\d+)</strong> problem", first.text)
+        counted = re.search(r"<strong>(more than )?(\d+)</strong> problems?( among)?", first.text)
         assert counted, first.text
-        assert int(counted[2]) < len(expected) if counted[1] else int(counted[2]) == len(expected), query
+        if counted[1]:
+            assert int(counted[2]) < len(expected), query
+        else:
+            assert int(counted[2]) == (len(first.rows) if counted[3] else len(expected)), query
         csv_page = await list_browser.get(f"/problems.csv?{query}")
         read = list(csv.DictReader(io.StringIO(csv_page.text)))
         assert [(row["source"], row["id"]) for row in read] == [(row["source"], row["id"]) for row in expected], query
@@ -257,18 +263,22 @@ async def test_the_csv_has_the_columns_that_are_shown_and_no_formula(filled: str
 
 async def every_key(browser: Browser, query: str) -> list[str]:
     """The keys of all pages of a list, which are those of its CSV."""
-    page = await browser.get(f"/problems?{query}")
-    assert page.status == 200, page.text
-    keys = list(page.rows)
-    while "Older" in page.links:
-        page = await browser.get(page.links["Older"])
-        keys += page.rows
+    keys, _ = await whole_list(browser, f"/problems?{query}")
     read = csv.DictReader(io.StringIO((await browser.get(f"/problems.csv?{query}")).text))
     assert [f"{row['source']}/{row['id']}" for row in read] == keys
     return keys
 
 
-async def test_columns_of_a_source_s_own_are_shown_and_written_as_others(filled: str, list_browser: Browser) -> None:
+@pytest.mark.parametrize("patient", [True, False])
+async def test_columns_of_a_source_s_own_are_shown_and_written_as_others(
+    filled: str, list_browser: Browser, monkeypatch: pytest.MonkeyPatch, patient: bool
+) -> None:
+    """Also where each page ends after a few problems, because it has taken too long already."""
+    if not patient:
+        monkeypatch.setattr(walked_list, "FIRST_PIECE", 7)
+        monkeypatch.setattr(walked_list, "MOST_SECONDS", 0.0)
+        monkeypatch.setattr(searched_list, "MOST_WALKED", 5)
+        monkeypatch.setattr(searched_list, "MOST_LOOKED_UP", 3)
     connection = await asyncpg.connect(filled)
     own = {"oss": {"remark": "description", "rank": "priority::numeric"}}
     try:
@@ -302,6 +312,10 @@ async def test_columns_of_a_source_s_own_are_shown_and_written_as_others(filled:
             both = set(await every_key(list_browser, f"{asked}&{wanted}&q=light"))
             assert both == set(keys) & set(await every_key(list_browser, f"{asked}&q=light"))
         assert "as_of" in (await list_browser.get(f"/problems?{wanted}&as_of=2026-06-02")).text
+        page = await list_browser.get(f"/problems?{asked}&extra.remark=nothing")
+        assert ("None of these" in page.text, "Look further" in page.links) == (
+            (False, False) if patient else (True, True)
+        )
         await connection.fetchval("select bridge.set_extra_columns($1)", "{}")
         for query in (asked, "extra.remark=plain"):
             assert (await list_browser.get(f"/problems?{query}")).status == 400
