@@ -7,11 +7,13 @@ one read; the first request of each is not counted. Measured is once what the se
 """
 
 import argparse
+import math
 import re
 import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
 from statistics import median
@@ -21,11 +23,12 @@ from urllib.parse import urlencode
 import aiohttp
 import anyio
 import asyncpg
+import psutil
 
 from bridge.storage import migrations
 from tests.bench.bridge import toml
 from tests.bench.load import quantile
-from tests.bench.process import BenchError, Child, python, running
+from tests.bench.process import BenchError, Child, python, running, tree_cpu_seconds
 
 _TOKEN = "measured-and-found-not-wanting"
 _LATE_ROW = 50_000
@@ -66,6 +69,7 @@ class Timed:
 
 def pages() -> list[ListPage]:
     """Every filter by itself, filters together, each order, the first and the 1,000th page; then what is searched."""
+    past = (datetime.now(UTC) - timedelta(days=180)).date()
     statuses = ("submitted", "acknowledged", "pending", "held", "inProgress", "unknown")
     found = [ListPage("default", (), _OPEN)]
     found += [ListPage(f"status {one}", (("status", one),), f"{_OPEN} and status = '{one}'") for one in statuses]
@@ -101,6 +105,34 @@ def pages() -> list[ListPage]:
             f"{_OPEN} and status = 'held'",
             "status_changed_at",
         ),
+        ListPage(
+            "closed in a month, priority 1",
+            (("state", "closed"), ("changed", "30d"), ("priority", "1")),
+            f"{_CLOSED} and updated_at > now() - interval '30 days' and priority = 1",
+        ),
+        ListPage(
+            "raised in a month, of a source",
+            (("created", "30d"), ("source", "snow")),
+            f"{_OPEN} and created_at > now() - interval '30 days' and source = 'snow'",
+        ),
+        ListPage("raised long ago", (("created", f"..{past}"),), f"{_OPEN} and created_at < date '{past}'"),
+        ListPage(
+            "a status of a source and priority",
+            (("status", "held"), ("source", "snow"), ("priority", "1")),
+            f"{_OPEN} and status = 'held' and source = 'snow' and priority = 1",
+        ),
+        ListPage(
+            "open of a source, oldest first",
+            (("source", "snow"), ("sort", "raised_asc")),
+            f"{_OPEN} and source = 'snow'",
+            "created_at",
+        ),
+        ListPage(
+            "cancelled of a priority, oldest first",
+            (("state", "closed"), ("status", "cancelled"), ("priority", "5"), ("sort", "raised_asc")),
+            f"{_CLOSED} and status = 'cancelled' and priority = 5",
+            "created_at",
+        ),
         ListPage("all, oldest first", (("state", "all"), ("sort", "raised_asc")), "true", "created_at"),
         ListPage("all, 1,000th page", (("state", "all"),), "true", late=True),
         ListPage("closed, 1,000th page", (("state", "closed"),), _CLOSED, late=True),
@@ -132,6 +164,11 @@ def _searched() -> list[ListPage]:
     return [
         words("an id", "SP-0000042"),
         words("the number of an id", "0000042"),
+        words("a part of an id", "SP-0000"),
+        words("a part of the number of an id", "42"),
+        words("two common words", "link flapping"),
+        words("two rare words", "S1999 SP-0000042"),
+        words("a missing word and a common one", "flapping nowhere"),
         words("what all ids begin with", "SP-"),
         words("a common word", "flapping"),
         words("a common word, open", "flapping", "open"),
@@ -267,9 +304,26 @@ async def _plain(connection: "asyncpg.Connection[asyncpg.Record]", page: ListPag
     return median(took)
 
 
+async def _postgres_of(dsn: str) -> int | None:
+    """The process id of a Postgres on this machine, else None: the parent of the process that serves us."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        pid = await connection.fetchval("select pg_backend_pid()")
+        return psutil.Process(pid).ppid()
+    except psutil.Error:
+        return None
+    finally:
+        await connection.close()
+
+
 async def _main(arguments: argparse.Namespace) -> None:
     place = Path(tempfile.mkdtemp(prefix="bench-console-"))
-    print("| page | median ms | p95 ms | CPU ms | plain SQL ms |\n|---|---:|---:|---:|---:|")  # noqa: T201 -- the table is what is wanted
+    postgres = await _postgres_of(arguments.dsn)
+
+    def spent_seconds() -> tuple[float, float]:
+        return child.cpu_seconds(), math.nan if postgres is None else tree_cpu_seconds(postgres)
+
+    print("| page | median ms | p95 ms | CPU ms: console | Postgres | plain SQL ms |\n|---|---:|---:|---:|---:|---:|")  # noqa: T201 -- the table is what is wanted
     async with console(arguments.dsn, place) as (url, child):
         if not arguments.unsearched:
             await searchable(arguments.dsn)
@@ -280,10 +334,12 @@ async def _main(arguments: argparse.Namespace) -> None:
             lambda page: not (arguments.unsearched and page.searched) and arguments.only in page.name,
             plain=not arguments.no_plain,
         )
-        before = child.cpu_seconds()
+        before = spent_seconds()
         async for one in pages_of:
-            spent, before = child.cpu_seconds() - before, child.cpu_seconds()
-            cells = f"{median(one.took_ms):,.1f} | {one.p95_ms:,.1f} | {spent / one.requests * 1000:,.1f}"
+            after = spent_seconds()
+            spent = [(late - early) / one.requests * 1000 for early, late in zip(before, after, strict=True)]
+            before = after
+            cells = f"{median(one.took_ms):,.1f} | {one.p95_ms:,.1f} | {spent[0]:,.1f} | {spent[1]:,.1f}"
             print(f"| {one.page.name} | {cells} | {one.plain_ms:,.0f} |", flush=True)  # noqa: T201 -- as above
 
 
