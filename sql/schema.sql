@@ -927,14 +927,14 @@ CREATE TABLE bridge.service_problem (
 WITH (fillfactor='85');
 ALTER TABLE ONLY bridge.service_problem
     ADD CONSTRAINT service_problem_pkey PRIMARY KEY (source_id, id);
-CREATE INDEX service_problem_created_at_idx ON bridge.service_problem USING btree (created_at);
+CREATE INDEX service_problem_created_at_idx ON bridge.service_problem USING btree (created_at, status, source_id, priority);
 CREATE INDEX service_problem_deleted_facet_idx ON bridge.service_problem USING btree (source_id, status, priority, category) WHERE ((deleted_at IS NOT NULL) AND (status <> ''::text));
 CREATE INDEX service_problem_deleted_updated_at_idx ON bridge.service_problem USING btree (updated_at, source_id, id) WHERE (deleted_at IS NOT NULL);
 CREATE INDEX service_problem_facet_idx ON bridge.service_problem USING btree (source_id, status, priority, category) WHERE ((deleted_at IS NULL) AND (status <> ''::text));
 CREATE INDEX service_problem_missed_idx ON bridge.service_problem USING btree (source_id, id) WHERE (missed_at IS NOT NULL);
 CREATE INDEX service_problem_open_status_age_idx ON bridge.service_problem USING btree (COALESCE(status_changed_at, created_at, first_seen_at), source_id, id) WHERE ((deleted_at IS NULL) AND (status <> ALL (ARRAY['resolved'::text, 'closed'::text, 'cancelled'::text, 'rejected'::text])));
 CREATE INDEX service_problem_open_urgency_idx ON bridge.service_problem USING btree (COALESCE(priority, 2147483647), COALESCE(created_at, first_seen_at), source_id, id) WHERE ((deleted_at IS NULL) AND (status <> ALL (ARRAY['resolved'::text, 'closed'::text, 'cancelled'::text, 'rejected'::text])));
-CREATE INDEX service_problem_updated_at_status_idx ON bridge.service_problem USING btree (updated_at, status, source_id);
+CREATE INDEX service_problem_updated_at_status_idx ON bridge.service_problem USING btree (updated_at, status, source_id, priority, created_at);
 COMMENT ON TABLE bridge.service_problem IS 'A service problem as it is now: the newest whole statement with the patches since merged over it; with its body: bridge.service_problem_with_body';
 COMMENT ON COLUMN bridge.service_problem.source_id IS 'Source';
 COMMENT ON COLUMN bridge.service_problem.priority IS 'Priority, 1 highest';

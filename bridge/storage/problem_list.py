@@ -43,25 +43,31 @@ _THEN = """(
     inner join bridge.source as s on a.source = s.name
 ) as p"""
 _OWN = OWN.format("p")
-_FACETS_OF = {
-    False: "p.deleted_at is null and p.status <> ''",  # service_problem_facet_idx
-    True: "p.deleted_at is not null and p.status <> ''",  # service_problem_deleted_facet_idx
+_FEW_COLUMNS = "p.source_id, p.id, p.priority, p.created_at, p.updated_at, p.first_seen_at, p.status_changed_at"
+"""What orders are made of."""
+_THERE: Final = "p.deleted_at is null"
+_GONE: Final = "p.deleted_at is not null"
+_EXISTS: Final[Mapping[Show, str]] = {
+    Show.OPEN: _THERE,
+    Show.CLOSED: _THERE,
+    Show.DELETED: _GONE,
+    Show.ALL: "true",
 }
+"""What a list shows, but for the statuses: they are named, because an index goes past others by them."""
 _PARTS: Final[Mapping[Show, Sequence[str]]] = {
-    Show.OPEN: (f"{_FACETS_OF[False]} and {SHOWN[Show.OPEN]}",),
-    Show.CLOSED: (f"{_FACETS_OF[False]} and {SHOWN[Show.CLOSED]}",),
-    Show.DELETED: (_FACETS_OF[True],),
-    Show.ALL: (_FACETS_OF[False], _FACETS_OF[True]),
+    Show.OPEN: (_THERE,),
+    Show.CLOSED: (_THERE,),
+    Show.DELETED: (_GONE,),
+    Show.ALL: (_THERE, _GONE),
 }
+"""The same as parts that an index of the sums has each."""
 _FINISHED = [one.value for one in (Status.RESOLVED, Status.CLOSED, Status.CANCELLED, Status.REJECTED)]
 _EVERY = [one.value for one in Status]
 _STATUSES: Final[Mapping[Show, list[str]]] = {
     Show.OPEN: [one for one in _EVERY if one not in _FINISHED],
     Show.CLOSED: _FINISHED,
-    Show.DELETED: _EVERY,
-    Show.ALL: _EVERY,
 }
-"""Which statuses a list can have."""
+"""Which statuses a list can have, where not every one."""
 _GUARDED = "case when {0} ~ E'^[=+\\\\-@\\t\\r\\n\uff1d\uff0b\uff0d\uff20]' then '''' || {0} else {0} end"
 """A text that a spreadsheet would take for a formula gets an apostrophe before it."""
 _INSTANTS = frozenset(name for name in COLUMNS if name.endswith("_at"))
@@ -121,13 +127,16 @@ async def page(
         done = await searched_list.find(connection, query, values)
     elif query.as_of is None and (searches(values) or query.own):
         done = await walked_list.find(connection, query, values)
-    elif about is not None and about <= FEW:
+    elif query.as_of is not None:
+        counted = await _count_then(connection, query, values)
+        more = counted > MOST_COUNTED
+        done = FoundRows(await _find(connection, query, values), min(counted, MOST_COUNTED), more)
+    elif about is None:
+        done = await _find_uncounted(connection, query, values)
+    elif about <= FEW:
         done = FoundRows(await _find_few(connection, query, values, sources), about, more=False)
     else:
-        found = await _find(connection, query, values)
-        counted = await _count(connection, query, values) if about is None else about
-        more = about is None and counted > MOST_COUNTED
-        done = FoundRows(found, min(counted, MOST_COUNTED) if more else counted, more)
+        done = FoundRows(await _find(connection, query, values), about, more=False)
     shown = done.rows[: query.limit]
     after = order.place(shown[-1]) if len(done.rows) > query.limit else done.after
     rows = await _rows(connection, query, shown)
@@ -137,14 +146,14 @@ async def page(
 async def _find(connection: Connection, query: ProblemQuery, values: list[Any]) -> list[Any]:
     """Find the keys of a page, and of one row more."""
     order = ORDERS[query.sort]
-    values = _with_instant(values, query)
+    shown, values = _shown(query, values)
     found: list[Any] = []
     for step in order.steps(order.cursor(query.after)):
         arguments = [*values, *step.arguments, query.limit + 1 - len(found)]
         sql = f"""
 select p.source_id, p.id, {order.columns}
 from {_relation(query)}
-where {SHOWN[query.state]} and {FILTERS} and {SEARCHES} and {_OWN}{step.condition(len(values))}
+where {shown} and {FILTERS} and {SEARCHES} and {_OWN}{step.condition(len(values))}
 order by {step.order}
 limit ${len(arguments)}
 """  # noqa: S608  # nosec B608 -- made of constants
@@ -163,41 +172,91 @@ async def _find_few(
     order = ORDERS[query.sort]
     named = [
         list(sources.values()) if values[0] is None else values[0],
-        _STATUSES[query.state] if values[1] is None else values[1],
+        _EVERY if (statuses := _statuses(query, values)) is None else statuses,
         *values[2:],
     ]
-    parts, steps, arguments = _PARTS[query.state], [], named[:COLUMN_PARAMETERS]
-    for step in order.steps(order.cursor(query.after)):
-        steps.append(f"(true{step.condition(len(arguments))})")
-        arguments += step.arguments
-    arguments.append(query.limit + 1)
-    columns = "p.source_id, p.id, p.priority, p.created_at, p.updated_at, p.first_seen_at, p.status_changed_at"
+    steps, arguments = _steps(query, named[:COLUMN_PARAMETERS])
     few = " union all ".join(
-        f"select {columns} from {_NOW} where {part} and {FILTERS}"  # noqa: S608  # nosec B608 -- as below
-        for part in parts
+        f"select {_FEW_COLUMNS} from {_NOW} where {part} and p.status <> '' and {FILTERS}"  # noqa: S608  # nosec B608 -- as below
+        for part in _PARTS[query.state]
     )
     sql = f"""
 with few as materialized ({few})
 select p.source_id, p.id, {order.columns}
 from few as p
-where {" or ".join(steps)}
+where {steps}
 order by {order.clause}
 limit ${len(arguments)}
 """  # noqa: S608  # nosec B608 -- made of constants
     return list(await connection.fetch(sql, *arguments))
 
 
-async def _count(connection: Connection, query: ProblemQuery, values: list[Any]) -> int:
-    """Count the problems of the list; MOST_COUNTED + 1 stands for all numbers above."""
+async def _find_uncounted(connection: Connection, query: ProblemQuery, values: list[Any]) -> FoundRows:
+    """The same for a list of nobody knows how many: a few are read, counted and sorted at once; more are walked."""
+    order = ORDERS[query.sort]
+    exists, named = _shown(query, values)
+    steps, arguments = _steps(query, named[:COLUMN_PARAMETERS])
+    sql = f"""
+with few as materialized (
+    select {_FEW_COLUMNS} from {_NOW} where {exists} and {FILTERS}
+    limit {FEW + 1}
+),
+found as (
+    select p.source_id, p.id, {order.columns}, row_number() over (order by {order.clause}) as place
+    from few as p
+    where {steps}
+    order by {order.clause}
+    limit ${len(arguments)}
+)
+select t.counted, f.*
+from (select count(*) as counted from few) as t
+left join found as f on true
+order by f.place
+"""  # noqa: S608  # nosec B608 -- made of constants
+    rows = await connection.fetch(sql, *arguments)
+    counted = rows[0]["counted"]
+    if counted > FEW:
+        return FoundRows(await _find(connection, query, values), FEW, more=True)
+    return FoundRows([row for row in rows if row["id"] is not None], counted, more=False)
+
+
+def _steps(query: ProblemQuery, arguments: list[Any]) -> tuple[str, list[Any]]:
+    """The condition on the place where a page begins, and the parameters with it and with how many rows it takes."""
+    order = ORDERS[query.sort]
+    steps = []
+    for step in order.steps(order.cursor(query.after)):
+        steps.append(f"(true{step.condition(len(arguments))})")
+        arguments = [*arguments, *step.arguments]
+    return " or ".join(steps), [*arguments, query.limit + 1]
+
+
+async def _count_then(connection: Connection, query: ProblemQuery, values: list[Any]) -> int:
+    """Count the problems of a list as of then; MOST_COUNTED + 1 stands for all numbers above."""
+    shown, values = _shown(query, values)
     sql = f"""
 select count(*) from (
-    select from {_relation(query)}
-    where {SHOWN[query.state]} and {FILTERS} and {SEARCHES} and {_OWN}
+    select from {_THEN}
+    where {shown} and {FILTERS} and {SEARCHES} and {_OWN}
     limit {MOST_COUNTED + 1}
 ) as t
 """  # noqa: S608  # nosec B608 -- made of constants
-    counted: int = await connection.fetchval(sql, *_with_instant(values, query))
+    counted: int = await connection.fetchval(sql, *values)
     return counted
+
+
+def _shown(query: ProblemQuery, values: list[Any]) -> tuple[str, list[Any]]:
+    """The condition of the state, and the values that go with it: of now, the statuses of the state are named."""
+    if query.as_of is not None:
+        return SHOWN[query.state], [*values, query.as_of]
+    return _EXISTS[query.state], [values[0], _statuses(query, values), *values[2:]]
+
+
+def _statuses(query: ProblemQuery, values: list[Any]) -> list[str] | None:
+    """Those that are asked for and that the state can have; None for every one."""
+    possible, asked = _STATUSES.get(query.state), values[1]
+    if possible is None or asked is None:
+        return possible or asked
+    return [one for one in asked if one in possible]
 
 
 async def facets(connection: Connection) -> Sequence[Facet]:
@@ -235,7 +294,8 @@ inner join {report} as r on o.name = r.source and p.id = r.id
 where {SHOWN[query.state]} and {FILTERS} and {SEARCHES} and {_OWN}
 order by {ORDERS[query.sort].clause}
 """  # noqa: S608  # nosec B608 -- made of constants
-    await connection.copy_from_query(sql, *_with_instant(values, query), output=write, format="csv", header=True)
+    then = [] if query.as_of is None else [query.as_of]
+    await connection.copy_from_query(sql, *values, *then, output=write, format="csv", header=True)
 
 
 async def _rows(connection: Connection, query: ProblemQuery, keys: Sequence[Any]) -> list[dict[str, Any]]:
@@ -270,10 +330,6 @@ def _extra_text(column: str) -> str:
     """A column of a source's own attributes, whatever its type, as text under its full name."""
     name = column.removeprefix(EXTRA).replace('"', '""')
     return f"""to_json(x."{name}") #>> '{{}}' as "{EXTRA}{name}\""""
-
-
-def _with_instant(values: list[Any], query: ProblemQuery) -> list[Any]:
-    return values if query.as_of is None else [*values, query.as_of]
 
 
 def _relation(query: ProblemQuery) -> str:

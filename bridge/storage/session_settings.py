@@ -76,6 +76,8 @@ FRONT = SessionSettings(
     | {
         "idle_in_transaction_session_timeout": "5s",
         "statement_timeout": "3s",
+        # Other cores are for those who send notifications.
+        "max_parallel_workers_per_gather": "0",
         # A filter that is not set is a parameter that is null: planned with the values, its condition disappears.
         "plan_cache_mode": "force_custom_plan",
     },

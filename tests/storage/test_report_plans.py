@@ -135,7 +135,6 @@ async def test_the_newest_in_a_rare_status_are_told_from_others_in_the_index(
         f"where source = 'snow' and status = '{status}' order by updated_at desc limit 50"
     )
     text = "\n".join(row[0] for row in plan)
-    assert "service_problem_updated_at_status_idx" in text
     assert f"Index Cond: (status = '{status}'::text)" in text
     assert "Rows Removed by Filter" not in text
 

@@ -140,6 +140,12 @@ def wanted(rows: list[dict[str, Any]], asked: dict[str, Any]) -> list[dict[str, 
     def named(elements: list[dict[str, str]], text: str) -> bool:
         return any(text in element.values() for element in elements)
 
+    def within(name: str, at: datetime | None) -> bool:
+        if name not in asked:
+            return True
+        since, until = (datetime.fromisoformat(f"{one}Z") if one else None for one in asked[name].split(".."))
+        return at is not None and (since is None or at >= since) and (until is None or at < until)
+
     def holds(row: dict[str, Any]) -> bool:
         it, q = row["it"], asked.get("q", "")
         words = words_of(" ".join((row["id"], it["name"], it["description"])))
@@ -149,6 +155,8 @@ def wanted(rows: list[dict[str, Any]], asked: dict[str, Any]) -> list[dict[str, 
                 for name in ("status", "source", "priority", "category")
                 if asked.get(name)
             )
+            and within("changed", row["updated_at"])
+            and within("created", row["created_at"])
             and ("service" not in asked or named(it["affectedService"], asked["service"]))
             and ("party" not in asked or named(it["relatedParty"], asked["party"]))
             and ("region" not in asked or named(it["affectedLocation"], asked["region"]))
@@ -190,6 +198,8 @@ ASKED = st.fixed_dictionaries(
         "service": st.sampled_from(["S1", "line 2", "S9"]),
         "party": st.sampled_from(["P1", "party 2", "nobody"]),
         "region": st.sampled_from(["place 1", "nowhere"]),
+        "changed": st.sampled_from(["..2026-06-01T15:00", "2026-06-01T13:00..2026-06-01T19:30"]),
+        "created": st.sampled_from(["..2026-06-01T15:00", "2026-06-01T16:00..", "2026-06-01T13:00..2026-06-01T19:30"]),
         "q": st.sampled_from(
             ["SP-7", "NO light", "power s1", "a/b 10?", "=1", "SP-", "%", "_", "b 2", "ight", "'", "on s"]
         ),
