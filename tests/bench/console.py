@@ -213,6 +213,23 @@ async def console(dsn: str, place: Path) -> AsyncIterator[tuple[str, Child]]:
         yield child.said[1] or child.said[2], child
 
 
+async def spread(dsn: str) -> None:
+    """Move what copies of lives (`tests.bench.copies`) have in common by up to an hour: an index keeps an instant that
+    fifty problems share once, and a walk goes past all of them in one step.
+    """
+    connection = await asyncpg.connect(dsn)
+    try:
+        for column in ("updated_at", "created_at"):
+            await connection.execute(
+                f"update bridge.service_problem as p set {column} = p.{column} + make_interval("  # noqa: S608 -- ours
+                f"secs => abs(hashtext('{column}' || p.id)) % 3600000 / 1000.0)",
+                timeout=_SEARCH_SECONDS,
+            )
+        await connection.execute("vacuum (full, analyze) bridge.service_problem", timeout=_SEARCH_SECONDS)
+    finally:
+        await connection.close()
+
+
 async def searchable(dsn: str) -> None:
     """Wait until everything can be searched."""
     connection = await asyncpg.connect(dsn)

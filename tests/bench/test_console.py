@@ -17,7 +17,7 @@ from bridge.storage.observation import Entry
 from bridge.storage.observation_store import store_items
 from bridge.tmf656 import wire
 from tests.bench.bench import Bench, Sample
-from tests.bench.console import ListPage, Timed, _plain, pages, timed
+from tests.bench.console import ListPage, Timed, _plain, pages, spread, timed
 from tests.bench.measures.console import _known, of_pages
 from tests.bench.postgres import Postgres
 from tests.bench.process import BenchError
@@ -61,6 +61,7 @@ async def test_pages_are_timed_as_often_as_asked(
         seen = wire.read_problem(row, asked_at=datetime.now(UTC), via=Via.POLL)
         await store_items(database, [Entry(source_id, seen)])
     wanted = {"default", "status held", "all, 1,000th page", "a common word"}
+    await spread(dsn)
     async with open_console(dsn) as browser:
         done = [
             one async for one in timed(dsn, browser.url, 2, lambda page: page.name in wanted, plain=True, problems=20)

@@ -6,7 +6,7 @@ from math import isnan
 from statistics import median
 
 from tests.bench.bench import Bench, Make, Measure, Sample
-from tests.bench.console import console, searchable, timed
+from tests.bench.console import console, searchable, spread, timed
 from tests.bench.process import finished, python
 
 _RUNS = 20
@@ -21,6 +21,7 @@ async def pages(bench: Bench) -> AsyncIterator[Measure]:
     dsn = await bench.postgres.create("console")
     command = python("tests.bench.seed", dsn, "--problems", bench.problems, "--versions", _VERSIONS * bench.problems)
     await finished(command, bench.place("seed") / "log")
+    await spread(dsn)
     plain: dict[str, float] = {}
     async with console(dsn, bench.place("console")) as (url, child):
         await searchable(dsn)
