@@ -4,7 +4,9 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+ifndef side_by_side
 .NOTPARALLEL:
+endif
 
 # The first Python that was built with optimisation, as those of distributions are (pyenv builds without, unless told:
 # everything takes a fifth more processor time there), and has its headers; else the first that can be used. Or say:
@@ -64,8 +66,10 @@ bench: $(installed_tests) ## measure the speed against peers, in under ten minut
 bench-long: $(installed_tests) ## measure what needs much data or time
 	"$(venv)" -m tests.bench --long $(ARGS)
 
-.PHONY: check check-style check-types check-layers check-sql check-security
-check: check-style check-types check-layers check-sql check-security ## style, types, layers and SQL; make -k check goes on after a finding
+checks := check-sql check-types check-security check-style check-layers
+.PHONY: check $(checks)
+check: $(installed_tests) ## style, types, layers and SQL, side by side; make -k check goes on after a finding
+	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target side_by_side=yes $(checks)
 
 check-style: $(installed_tests)
 	"$(venv)" -m ruff check .
@@ -78,7 +82,7 @@ check-layers: $(installed_tests)
 	"$(venv)" .venv/bin/lint-imports --no-logo
 
 check-sql: $(installed_tests)
-	"$(venv)" -m sqlfluff lint --processes 1 --disable-progress-bar sql
+	PYTHONWARNINGS=ignore:resource_tracker "$(venv)" -m sqlfluff lint --processes 0 --disable-progress-bar sql
 	.venv/bin/squawk sql/migrations/*.sql
 
 # What is skipped, and why, stands in pyproject.toml.
