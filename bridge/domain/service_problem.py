@@ -5,7 +5,7 @@ One reader for every body, whole or folded from patches, so that a column can ne
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 import orjson
@@ -145,9 +145,17 @@ def _affected_services(body: Mapping[str, Any]) -> int | None:
     return len(listed) if isinstance(listed, list) else None
 
 
+_EXACT_DOUBLES: Final = 2**53
+"""A double beyond it may be another integer than the one that was meant."""
+
+
 def usable_id(value: object) -> str | None:
-    """Return an id as text: a text as it is, an integer in digits, None for what cannot name a problem."""
+    """Return an id as text: a text as it is, an integer in digits, also one that was written as 7.0 (Gson and Lua make
+    doubles of all numbers), None for what cannot name a problem.
+    """
     if not isinstance(value, str):
+        if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT_DOUBLES:
+            value = int(value)
         if not isinstance(value, int) or isinstance(value, bool):
             return None
         value = str(value)
@@ -156,10 +164,10 @@ def usable_id(value: object) -> str | None:
 
 def id_in(item: Mapping[str, Any]) -> str | None:
     """Return the id of a problem or of a reference to one: its `id`, else the last segment of its `href`."""
-    return usable_id(item.get("id")) or _id_in_href(item.get("href"))
+    return usable_id(item.get("id")) or id_in_href(item.get("href"))
 
 
-def _id_in_href(href: object) -> str | None:
+def id_in_href(href: object) -> str | None:
     """`…/serviceProblem/42/` and `…/serviceProblem/42?fields=id` name 42; the collection itself names nothing."""
     if not isinstance(href, str) or "/" not in href:
         return None

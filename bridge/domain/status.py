@@ -9,6 +9,8 @@ import re
 from enum import StrEnum
 from unicodedata import normalize
 
+from bridge.domain.foreign_words import STATUS_WORDS, spelt
+
 _LONGEST_WORD = 100
 
 
@@ -31,20 +33,20 @@ _EXACT = {status.value: status for status in Status}
 
 _WORDS = {
     Status.SUBMITTED: """
-        submitted new newticket created registered logged reported raised recorded received receivedbygateway incoming
-        todo backlog unassigned initial initiated draft requested notstarted
+        submitted new newticket created registered logged reported raised recorded received receivedbygateway
+        incoming todo backlog unassigned initial initiated draft requested notstarted
     """,
     Status.ACKNOWLEDGED: """
-        acknowledged acknowledge ack acked open opened accepted assigned confirmed triaged triage queued qualified
-        classified validated dispatched senttosupplier scheduled planned
+        acknowledged acknowledge ack acked open opened accepted assigned confirmed triaged triage queued
+        qualified classified validated dispatched senttosupplier scheduled planned reassigned
     """,
     Status.IN_PROGRESS: """
         inprogress workinprogress wip progress progressing ongoing underway active started working workedon
         beingworkedon beingworked inprocess processing inprocessing inwork underinvestigation investigating
         ininvestigation investigation analyzing analysing inanalysis underanalysis analysis assess assessment
         assessing diagnosing diagnosis rootcauseanalysis fixinprogress fixing implementing implementation
-        indevelopment inreview underreview review reviewing testing intesting verification verifying reopened reopen
-        reactivated escalated identified inrepair repairing
+        enroute onsite indevelopment inreview underreview review reviewing testing intesting verification
+        verifying reopened reopen reactivated escalated identified inrepair repairing
     """,
     Status.HELD: """
         held hold onhold inprogressheld progressheld suspended paused deferred stalled blocked parked postponed
@@ -52,28 +54,32 @@ _WORDS = {
     """,
     Status.PENDING: """
         pending inprogresspending progresspending awaiting waiting customerpending vendorpending customeraction
-        informationrequired inforequired needinfo needmoreinfo moreinforequired feedbackrequired feedback
+        informationrequired inforequired needinfo needmoreinfo moreinforequired testpending feedbackrequired
+        feedback
     """,
     Status.RESOLVED: """
-        resolved solved fixed cleared restored repaired recovered mitigated pendingautoclose pendingautoclosesuccessful
-        pendingautocloseunsuccessful pendingclosure pendingclose awaitingclosure workdone resolvedpendingclosure
+        resolved solved fixed cleared restored repaired recovered mitigated pendingautoclose
+        pendingautoclosesuccessful pendingautocloseunsuccessful pendingclosure pendingclose awaitingclosure
+        workdone workcomplete workcompleted clear resolvedpendingclosure
     """,
     Status.CLOSED: """
-        closed close complete completed done finished finalized finalised ended archived terminated merged duplicate
-        duplicated released
+        closed close complete completed done finished finalized finalised ended archived terminated merged
+        duplicate duplicated released
     """,
     Status.CANCELLED: """
-        cancelled canceled cancel withdrawn aborted abandoned voided void obsolete discarded wontdo closedcancelled
-        closedcanceled closedwithdrawn closedaborted deleted removed revoked
+        cancelled canceled cancel withdrawn aborted abandoned voided void obsolete discarded wontdo
+        closedcancelled closedcanceled closedwithdrawn closedaborted deleted removed revoked
     """,
     Status.REJECTED: """
-        rejected reject declined refused denied invalid wontfix notaproblem notabug closedrejected closedinvalid
-        closeddeclined failedtosend
+        rejected reject declined refused denied invalid wontfix notaproblem notabug closedrejected
+        closedinvalid closeddeclined failedtosend
     """,
 }
 """What ticket systems write, folded. A hold is the handler's, a pending problem waits for somebody else."""
 
-_SPELLINGS = {word: status for status, words in _WORDS.items() for word in words.split()}
+_SPELLINGS = {word: Status(status) for status, words in STATUS_WORDS.items() for word in spelt(words)} | {
+    word: status for status, words in _WORDS.items() for word in words.split()
+}
 
 _WORD = re.compile(r"[^\W_]+")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -88,6 +94,9 @@ _HOW = frozenset(
     | {"finally", "service", "customer", "user", "vendor", "technically", "administratively"}
 )
 """Words before a status that say how it came about: `Auto-closed`, `Permanently resolved`, `Service restored`."""
+
+_PARTING = re.compile(r"\s+[-\u2013\u2014]+\s+|[:/,;|>\u2192]+")
+_ENDS = frozenset({Status.RESOLVED, Status.CLOSED, Status.CANCELLED, Status.REJECTED})
 
 _BEGINNINGS = (
     ("workinprogress", Status.IN_PROGRESS),
@@ -104,6 +113,20 @@ _BEGINNINGS = (
     ("acknowledged", Status.ACKNOWLEDGED),
     ("assignedto", Status.ACKNOWLEDGED),
     ("reopened", Status.IN_PROGRESS),
+    ("dispatchedto", Status.ACKNOWLEDGED),
+    ("fixedin", Status.RESOLVED),
+    ("completed", Status.CLOSED),
+    ("wartetauf", Status.PENDING),
+    ("wartenauf", Status.PENDING),
+    ("enattentede", Status.PENDING),
+    ("enesperade", Status.PENDING),
+    ("pendientede", Status.PENDING),
+    ("aguardando", Status.PENDING),
+    ("inattesadi", Status.PENDING),
+    ("wachtop", Status.PENDING),
+    ("wachtenop", Status.PENDING),
+    ("ожидает", Status.PENDING),
+    ("ожидание", Status.PENDING),
 )
 """`Closed Complete`, `Awaiting vendor`, `Pending - customer`: the first word decides, the rest says why."""
 
@@ -144,7 +167,23 @@ def _undressed(raw: str) -> Status:
         return _SPELLINGS[word]
     before, bracket, _ = text.partition("(")
     shorter = fold(before) if bracket else ""
-    return _SPELLINGS[shorter] if shorter in _SPELLINGS else _by_beginning(word)
+    if shorter in _SPELLINGS:
+        return _SPELLINGS[shorter]
+    found = _by_beginning(word)
+    return found if found is not Status.UNKNOWN else _by_parts(text)
+
+
+def _by_parts(text: str) -> Status:
+    """Read `Open - In Progress`, `NEW: unassigned`: the first part has to be known; a last one that is known, too, says
+    more, unless the first one is an end.
+    """
+    if text.lstrip().startswith(("{", "[", '"')):  # JSON of a form that is not known
+        return Status.UNKNOWN
+    parts = [word for part in _PARTING.split(text) if (word := fold(part))]
+    if len(parts) < 2 or parts[0] not in _SPELLINGS:
+        return Status.UNKNOWN
+    first = _SPELLINGS[parts[0]]
+    return first if first in _ENDS else _SPELLINGS.get(parts[-1], first)
 
 
 def fold(raw: str) -> str:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from hashlib import blake2b
 
+from bridge.domain.foreign_words import PRIORITY_WORDS, spelt
 from bridge.domain.status import Status, fold, normalise
 
 _INT4 = range(-(2**31), 2**31)
@@ -22,7 +23,9 @@ _WORDS = {
     _LOW: "low minor",
     _LOWEST: "lowest verylow trivial planning planned informational information info none cosmetic negligible",
 }
-_NUMBERS = {word: number for number, words in _WORDS.items() for word in words.split()}
+_NUMBERS = {word: number for number, words in PRIORITY_WORDS.items() for word in spelt(words)} | {
+    word: number for number, words in _WORDS.items() for word in words.split()
+}
 
 _NUMBERED = re.compile(
     r"""(?: priority | prio | p | severity | sev | s | level | l | urgency | impact )? [ ._:#-]*

@@ -18,6 +18,7 @@ from yarl import URL
 
 from bridge.domain.hub import HubAbsentError, HubConflictError, Registration, find_callback
 from bridge.domain.list_choice import ListChoice
+from bridge.domain.service_problem import usable_id
 from bridge.errors import BridgeError, PermanentError, TransientError
 from bridge.http.address import below, on_origin, resolve, same_origin, with_path, with_query
 from bridge.http.client import HttpClient
@@ -183,7 +184,7 @@ class Client:
         if not rows:
             self.http.count(request.operation, "ok")
             raise PermanentError(f"source {self._name}: {request} answered {response.status} without a problem")
-        rows = [row for row in rows if str(row.id) == problem_id] or rows
+        rows = [row for row in rows if usable_id(row.id) == problem_id] or rows
         if len(rows) != 1:
             raise self.http.malformed(request, f"{len(rows)} problems instead of one")
         item = await anyio.to_thread.run_sync(rows[0].read) if len(response.body) > _LARGE_BYTES else rows[0].read()

@@ -11,6 +11,7 @@ from itertools import islice, pairwise
 from msgspec import Struct
 from msgspec.structs import replace
 
+from bridge.domain.service_problem import id_in_href, usable_id
 from bridge.http.row import Row
 from bridge.tmf656.page import PageAnswer, offset_in
 
@@ -186,9 +187,10 @@ class SeenPages:
 
 def _identify(row: Row, at: datetime | None) -> tuple[int, int]:
     """Return hashes of the row's id and of its state: its id and the time of its last update, else its content."""
-    identity = row.id
-    if identity is None or identity == "":
-        identity = row.href
+    identity: object = row.id
+    if not isinstance(identity, str) or not identity:  # under which id is it stored?
+        nothing = identity is None or identity == ""
+        identity = usable_id(identity) or id_in_href(row.href) or (row.href if nothing else identity)
     state: object = at
     if at is None or identity is None:
         state = row.sorted()

@@ -27,11 +27,11 @@ def test_a2_e8_what_stands_for_no_time_is_none_and_not_unmapped(none: Any) -> No
 
 
 def test_c8_unmapped_words_are_named() -> None:
-    columns = columns_of({"status": "Bei Kunde", "priority": "hoch"})
+    columns = columns_of({"status": "Bei Kunde", "priority": "eilig"})
     assert (columns.status, columns.status_raw, columns.priority) == (Status.UNKNOWN, "Bei Kunde", None)
-    assert columns.unmapped == (Unmapped("status", "Bei Kunde"), Unmapped("priority", "hoch"))
+    assert columns.unmapped == (Unmapped("status", "Bei Kunde"), Unmapped("priority", "eilig"))
     mapped = columns_of(
-        {"status": "Bei Kunde", "priority": "hoch"}, SourceVocabulary({"bei kunde": "pending"}, {"Hoch": 2})
+        {"status": "Bei Kunde", "priority": "eilig"}, SourceVocabulary({"bei kunde": "pending"}, {"Eilig": 2})
     )
     assert (mapped.status, mapped.priority, mapped.unmapped) == (Status.PENDING, 2, ())
 
@@ -91,6 +91,11 @@ def test_c10_the_update_time_has_its_precision() -> None:
         ("", None),
         ("  ", None),
         ("a\0b", None),
+        (7.0, "7"),
+        (1.23456789e8, "123456789"),
+        (1e16, None),
+        (float("nan"), None),
+        (float("inf"), None),
         (True, None),
         (1.5, None),
         (None, None),

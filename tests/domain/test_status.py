@@ -111,6 +111,38 @@ def test_c8_words_of_ticket_systems_mean_a_status(status: Status, words: list[st
 
 
 @pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (Status.SUBMITTED, ["Neu", "Nouveau", "Nuevo", "Nova", "Nieuw", "新建", "Новый"]),
+        (Status.ACKNOWLEDGED, ["Offen", "Ouvert", "Abierto", "Pris en compte", "Öppen", "Открыт", "已受理"]),
+        (Status.IN_PROGRESS, ["In Bearbeitung", "En cours", "En curso", "Em andamento", "W toku", "処理中", "進行中"]),
+        (Status.HELD, ["Suspendu", "En espera", "Sospeso", "挂起", "保留"]),
+        (Status.PENDING, ["En attente", "Pendiente", "Wartet auf Kunde", "Aguardando cliente", "Ожидает ответа"]),
+        (Status.RESOLVED, ["Gelöst", "Resolu", "Résolue", "Risolto", "Решён", "已解决", "해결됨", "Çözüldü"]),
+        (Status.CLOSED, ["Geschlossen", "Clôturé", "cloture", "Cerrado", "Fechada", "Zamknięte", "完了", "مغلق"]),
+        (Status.CANCELLED, ["Storniert", "Annulé", "Cancelado", "Отменён", "已取消"]),
+        (Status.REJECTED, ["Abgelehnt", "Rechazado", "Respinto", "却下"]),
+        (Status.UNKNOWN, ["Lost", "verloren", "jamais ouvert", "nicht geschlossen"]),
+    ],
+)
+def test_c8_words_of_other_languages_mean_a_status(status: Status, words: list[str]) -> None:
+    assert {word: normalise(word) for word in words} == dict.fromkeys(words, status)
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (Status.IN_PROGRESS, ["Open - In Progress", "Open/Work in progress", "OPEN: investigating"]),
+        (Status.SUBMITTED, ["NEW - unassigned", "New | never seen"]),
+        (Status.RESOLVED, ["Clear - reopened"]),
+        (Status.UNKNOWN, ["Something - Closed", " - ", "-"]),
+    ],
+)
+def test_c8_of_several_parts_the_first_is_a_status_and_the_last_may_say_more(status: Status, words: list[str]) -> None:
+    assert {word: normalise(word) for word in words} == dict.fromkeys(words, status)
+
+
+@pytest.mark.parametrize(
     "word", ["Work In Progress", "work-in-progress", "WORK_IN_PROGRESS", "workInProgress", " (work) in/progress"]
 )
 def test_case_blanks_and_signs_do_not_matter(word: str) -> None:

@@ -28,12 +28,12 @@ def body(number: str, status: str, category: str) -> bytes:
 async def test_its_words_and_its_filter_are_those_of_the_source(rig_for: RigFor) -> None:
     rig = await rig_for(URL)
     defect = UnreadableError("defect", "reading it failed", hint="replay it")
-    raw = [body("1", "Wartet", "mine"), body("2", "Wartet", "others")]
+    raw = [body("1", "Dauert", "mine"), body("2", "Dauert", "others")]
     await store_items(
         rig.database, [dead_letter(rig.source.source_id, each, None, datetime.now(UTC), defect) for each in raw]
     )
     settings = Tmf656Settings.model_validate(
-        {"url": URL, "status_map": {"Wartet": "pending"}, "filter": {"category": ["mine"]}}
+        {"url": URL, "status_map": {"Dauert": "pending"}, "filter": {"category": ["mine"]}}
     )
     numbers = [1, 2]
     assert [await replay(rig.database, number, {"sim": settings}) for number in numbers] == [None, None]

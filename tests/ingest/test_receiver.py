@@ -377,12 +377,12 @@ async def test_c9_a_problem_with_thirteen_thousand_affected_services_is_stored(r
 
 
 async def test_c8_the_words_of_the_source_are_heeded_and_others_counted_with_an_example(rig_for: RigFor) -> None:
-    rig = await rig_for("http://127.0.0.1:9", status_map={"Bei Kunde": "pending"}, priority_map={"hoch": 2})
+    rig = await rig_for("http://127.0.0.1:9", status_map={"Bei Kunde": "pending"}, priority_map={"eilig": 2})
     writer = Writer(rig.database, rig.metrics)
     async with background() as tasks:
         tasks.start_soon(writer.run)
         pair = (rig, Receiver({"sim": rig.source}, writer, rig.metrics))
-        await receive(pair, event(PROBLEM | {"status": "bei kunde", "priority": "Hoch"}))
+        await receive(pair, event(PROBLEM | {"status": "bei kunde", "priority": "Eilig"}))
         await receive(pair, event(PROBLEM | {"id": "SP-2", "status": "zzz", "lastUpdate": "02/03/2026"}))
     assert await rig.value("select (status, priority) from report.service_problem where id = 'SP-1'") == ("pending", 2)
     await rig.reporter().run_once()

@@ -12,12 +12,12 @@ pytestmark = pytest.mark.anyio
 async def test_c8_values_are_counted_and_the_most_frequent_comes_first(database: Database) -> None:
     async with database.transaction() as connection:
         row = await source.ensure(connection, "snow", "https://snow.example/v4", "")
-        await unmapped_value.add(connection, row.id, {Unmapped("status", "zzz"): 2, Unmapped("priority", "hoch"): 3})
+        await unmapped_value.add(connection, row.id, {Unmapped("status", "zzz"): 2, Unmapped("priority", "eilig"): 3})
         await unmapped_value.add(connection, row.id, {Unmapped("status", "zzz"): 2})
         found = await unmapped_value.of_source(connection, row.id)
     assert [(each.value, each.times) for each in found] == [
         (Unmapped("status", "zzz"), 4),
-        (Unmapped("priority", "hoch"), 3),
+        (Unmapped("priority", "eilig"), 3),
     ]
 
 

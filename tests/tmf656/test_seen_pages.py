@@ -58,6 +58,21 @@ def test_problems_on_no_page_are_known_at_the_end() -> None:
     assert seen.unseen(["P1", "P9", "P2"]) == ["P9"]
 
 
+def test_a_row_is_seen_under_the_id_that_is_stored() -> None:
+    """The defect: rows without an id, or with 7.0 for one, were missing in every pass and asked for by id."""
+    seen = SeenPages(None, wire.stamps)
+    rows = [
+        {"href": "http://h/serviceProblem/a%2F8", "status": "held"},
+        {"id": 7.0},
+        {"id": 9},
+        {"id": "", "href": "/x/10"},
+    ]
+    seen.add(PageAnswer(rows_of(rows)), 0, 10, PageEvidence(100))
+    assert seen.unseen(["a/8", "7", "9", "10", "11"]) == ["11"]
+    seen.add(PageAnswer(rows_of([{"id": {"a": 1}}, {"id": ["b"], "href": 5}, {"id": True}])), 0, 10, PageEvidence(100))
+    assert seen.distinct == 7
+
+
 def test_as_many_as_stated_all_through_the_pass_convinces() -> None:
     seen, evidence = SeenPages(None, wire.stamps), PageEvidence(100)
     add(seen, evidence, 0, 1, 2, total=3)

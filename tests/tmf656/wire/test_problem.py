@@ -607,10 +607,11 @@ def test_c7_a_body_holds_odd_times_as_text_that_reports_read(written: object, ke
 
 
 @pytest.mark.parametrize(
-    ("written", "kept"), [("1 - Critical", 1), ("P2", 2), ("1", "1"), (1.0, 1.0), ("of sorts", "of sorts"), ("hoch", 2)]
+    ("written", "kept"),
+    [("1 - Critical", 1), ("P2", 2), ("1", "1"), (1.0, 1.0), ("of sorts", "of sorts"), ("eilig", 2)],
 )
 def test_c8_a_body_holds_a_priority_in_words_as_its_number(written: object, kept: object) -> None:
-    words = SourceVocabulary({"wartet": "pending"}, {"hoch": 2})
-    seen = read({"id": "1", "priority": written, "status": "Wartet"}, vocabulary=words)
+    words = SourceVocabulary({"dauert": "pending"}, {"eilig": 2})
+    seen = read({"id": "1", "priority": written, "status": "Dauert"}, vocabulary=words)
     assert json.loads(seen.body)["priority"] == kept
-    assert (seen.status, seen.status_raw, seen.vocabulary) == (Status.PENDING, "Wartet", words)
+    assert (seen.status, seen.status_raw, seen.vocabulary) == (Status.PENDING, "Dauert", words)
