@@ -8,32 +8,25 @@ The secret in the path (a capability URL) is the only proof of identity that the
 in constant time and never logged. A request is answered once its event is durable; one that cannot be stored is
 answered 503 with Retry-After, so that a sender that retries loses nothing.
 
-Nothing of a body is read before the callback is known, and never more than the limit: a compressed body is unpacked
-here (the server does not), up to the same limit. A body that does not match its `Content-Encoding` is taken as it came,
-as is one that does not match its charset; else it is converted to UTF-8 here.
+Nothing of a body is read before the callback is known, and never more than the limit. What is stored is the JSON in it
+(`bridge.web.listener.posted_body`).
 """
 
 import asyncio
-from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from hmac import compare_digest
-from json import detect_encoding
 from time import perf_counter
 from typing import Protocol
-from zlib import MAX_WBITS, decompressobj
-from zlib import error as ZlibError  # noqa: N812 -- an exception by its kind
 
 import anyio
 import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
-from anyio import to_thread
 
 from bridge.errors import BridgeError, OverdueError, TransientError, UnreadableError
-from bridge.http.charset import known_charset, to_utf8
 from bridge.ingest.receiver import Outcome
 from bridge.sources.state import SourceState
 from bridge.storage import source as source_table
@@ -43,16 +36,14 @@ from bridge.web.answer import error_response, serialised
 from bridge.web.listener.admission import Gate
 from bridge.web.listener.body_budget import BodyBudget, BodyReservation
 from bridge.web.listener.callback import Callback
-from bridge.web.listener.fast_path import UTF8_NAMES, Acceptance, SendAnswer
+from bridge.web.listener.fast_path import Acceptance, SendAnswer
+from bridge.web.listener.posted_body import json_of, too_large
 from bridge.web.refusal import Refusal
 
 log = structlog.get_logger(__name__)
 
 _CHUNK_BYTES = 64 * 1024
 _HINT_CHARACTERS = 128
-_PACKED = {"gzip": (MAX_WBITS | 16,), "x-gzip": (MAX_WBITS | 16,), "deflate": (MAX_WBITS, -MAX_WBITS)}
-"""Content coding → forms to try; `deflate` is sent with and without zlib's header."""
-_REPLACED = "\N{REPLACEMENT CHARACTER}".encode()
 
 CallbackHandler = Callable[[web.BaseRequest, Callback], Awaitable[web.StreamResponse]]
 
@@ -161,13 +152,12 @@ class ListenerEndpoint:
         with self._budget.reserve() as reservation:
             sent = await _read(request, self._limits, reservation)
             with gate.verified(request.headers, sent):
-                unpacked = _unpack(request, sent, self._limits)
-                body = await _in_utf8(request, unpacked)
+                body = await json_of(request, sent, self._limits.body_bytes)
                 reservation.take(len(body) - len(sent))
                 outcome = await receiver.submit(source, body, _hint(callback), datetime.now(UTC))
                 if isinstance(outcome, BridgeError):
                     raise _refusal(outcome)
-        return self._accepted(source).to(request, callback if body is unpacked else None)
+        return self._accepted(source).to(request, callback if body is sent else None)
 
     def _ready(self) -> Submitting:
         if self.receiver is None:
@@ -216,12 +206,12 @@ def _refusal(error: BridgeError) -> Refusal:
 async def _read(request: web.BaseRequest, limits: BodyLimits, reservation: BodyReservation) -> bytes:
     """Read the body as it was sent, whatever its Content-Length, within the limits of size and time."""
     if request.content_length is not None and request.content_length > limits.body_bytes:
-        raise _too_large(limits.body_bytes)
+        raise too_large(limits.body_bytes)
     if request.content.is_eof() and request.content.exception() is None:  # came with its head: nothing to wait for
         body = request.content.read_nowait()
         reservation.take(len(body))
         if len(body) > limits.body_bytes:
-            raise _too_large(limits.body_bytes)
+            raise too_large(limits.body_bytes)
         return body
     return await _read_chunks(request, limits, reservation)
 
@@ -234,7 +224,7 @@ async def _read_chunks(request: web.BaseRequest, limits: BodyLimits, reservation
                 reservation.take(len(chunk))
                 body += chunk
                 if len(body) > limits.body_bytes:
-                    raise _too_large(limits.body_bytes)
+                    raise too_large(limits.body_bytes)
     except TimeoutError as error:
         raise Refusal(
             408, "slow_body", f"the body took longer than {limits.body_seconds:g} s (http.body_timeout_seconds)"
@@ -242,48 +232,6 @@ async def _read_chunks(request: web.BaseRequest, limits: BodyLimits, reservation
     except (web.RequestPayloadError, HttpProcessingError, ConnectionError) as error:
         raise Refusal(400, "cut_off", "the body broke off: send it again") from error
     return bytes(body)
-
-
-def _unpack(request: web.BaseRequest, body: bytes, limits: BodyLimits) -> bytes:
-    """Return what `body` unpacks to, or `body` itself when it is not, or not wholly, in its declared coding."""
-    coding = request.headers.get("Content-Encoding", "").strip().lower()
-    for form in _PACKED.get(coding, ()):
-        unpacking = decompressobj(form)
-        try:
-            unpacked = unpacking.decompress(body, limits.body_bytes + 1)
-        except ZlibError:
-            continue
-        if len(unpacked) > limits.body_bytes:
-            raise _too_large(limits.body_bytes)
-        if unpacking.eof and not unpacking.unused_data:
-            return unpacked
-    return body
-
-
-async def _in_utf8(request: web.BaseRequest, body: bytes) -> bytes:
-    """Return `body` in UTF-8, which is what is read, journalled and kept: by its first bytes, else by the charset that
-    it declares; as it came when it is not of that charset. A large one is not decoded on the event loop.
-    """
-    charset = detect_encoding(body) if _is_wide(body) else request.charset
-    if charset is None or charset.lower() in UTF8_NAMES or known_charset(charset) is None:
-        return body
-    try:
-        if len(body) > _CHUNK_BYTES:
-            decoded = await to_thread.run_sync(to_utf8, body, charset)
-        else:
-            decoded = to_utf8(body, charset)
-    except UnicodeError:
-        return body
-    return body if _REPLACED in decoded else bytes(decoded)
-
-
-def _is_wide(body: bytes) -> bool:
-    """Does it begin like JSON in UTF-16 or UTF-32?"""
-    return b"\0" in body[:4] or body[:2] in (BOM_UTF16_LE, BOM_UTF16_BE)
-
-
-def _too_large(most_bytes: int) -> Refusal:
-    return Refusal(413, "too_large", f"the body is larger than {most_bytes} bytes (http.max_body_bytes)")
 
 
 def _hint(callback: Callback) -> str | None:

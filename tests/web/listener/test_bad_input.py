@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from itertools import cycle
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import anyio
 import asyncpg
@@ -41,7 +42,12 @@ def configuration(dsn: str, url: str) -> dict[str, Any]:
         "poll_interval_seconds": 86_400,
         "reconcile_interval_seconds": 604_800,
     }
-    return {"database": {"dsn": dsn}, "http": {"port": 0, "max_body_bytes": 2 * MIB}, "sources": {"snow": source}}
+    return {
+        "database": {"dsn": dsn},
+        "http": {"port": 0, "max_body_bytes": 2 * MIB, "answer_timeout_seconds": 60},
+        "journal": {"max_bytes": 0},  # what is answered is in Postgres, however slow that is
+        "sources": {"snow": source},
+    }
 
 
 @pytest.fixture
@@ -341,15 +347,30 @@ async def test_a_packed_body_is_refused_where_it_becomes_too_large(
         ("gzip", packed_gzip(event(problem("broken"))).replace(b"\x08", b"\x09", 1)),
         ("br", b"\x1b\x10\x00\xf8\xff"),
         ("zstd", b"\x28\xb5\x2f\xfd\x00\x00"),
-        ("gzip, gzip", packed_gzip(packed_gzip(b"{}"))),
+        ("gzip, br", packed_gzip(event(problem("with br")))),
+        ("gzip, gzip, gzip, gzip", packed_gzip(event(problem("too often")))),
     ],
-    ids=["cut off", "more than it", "broken", "br", "zstd", "twice"],
+    ids=["cut off", "more than it", "broken", "br", "zstd", "with br", "too often"],
 )
 async def test_what_cannot_be_unpacked_is_kept_as_it_was_sent(
     coding: str, body: bytes, callback: str, post: Callable[..., Any], query: Callable[..., Any]
 ) -> None:
     assert (await post(callback, body, **{"Content-Encoding": coding})).status == 400
     assert await query("select 1 from bridge.dead_letter where raw = $1 and reason = 'not_utf8'", body)
+
+
+async def test_what_is_wrapped_in_a_form_or_in_headers_is_stored(
+    callback: str, post: Callable[..., Any], query: Callable[..., Any]
+) -> None:
+    """`bridge.web.listener.posted_body` has the other ways."""
+    form = b"payload=" + quote(event(problem("w-form"))).encode()
+    assert (await post(callback, form, **{"Content-Type": "application/x-www-form-urlencoded"})).status == 201
+    binary = {"ce-id": "w-1", "ce-type": "ServiceProblemCreateEvent", "ce-time": "2026-06-01T12:00:00Z"}
+    assert (await post(callback, orjson.dumps(problem("w-binary")), **binary)).status == 201
+    rows = await query("select id from report.service_problem where id like 'w-%' order by id")
+    assert [row["id"] for row in rows] == ["w-binary", "w-form"]
+    told = await query("select event_id, event_type from report.notification where problem_id = 'w-binary'")
+    assert [tuple(row) for row in told] == [("w-1", "ServiceProblemCreateEvent")]
 
 
 @pytest.mark.parametrize("size", [2 * MIB + 1, 10 * MIB])
