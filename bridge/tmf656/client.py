@@ -328,6 +328,7 @@ class Client:
             cursor=claims.cursor if link is None else None,
             more=claims.more,
             in_part=claims.in_part or page.left_out > 0,
+            last_id=usable_id(page.rows[-1].id) if page.rows and claims.more and not claims.links else None,
         )
 
     def _request(self, window: Window, query: str) -> HttpRequest:

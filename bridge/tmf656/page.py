@@ -126,7 +126,8 @@ class PageAnswer(Struct, frozen=True):
     `link_refused`: it named a next page, at an address that is none or must not be asked. `cursor`: (name, value) of a
     token for the next page. `more`: whether it states further pages, None when it does not say. `refused`: it refused a
     speculative window or a trial. `not_found`: it has no such list (404), which may mean that the list is empty.
-    `in_part`: it says that it holds less than was asked for, or it has null in place of a problem.
+    `in_part`: it says that it holds less than was asked for, or it has null in place of a problem. `last_id`: of the
+    last row.
     """
 
     rows: list[Row]
@@ -139,6 +140,7 @@ class PageAnswer(Struct, frozen=True):
     more: bool | None = None
     not_found: bool = False
     in_part: bool = False
+    last_id: str | None = None
 
 
 def offset_in(link: str) -> int | None:
@@ -148,6 +150,9 @@ def offset_in(link: str) -> int | None:
             return int(value)
     return None
 
+
+BY_LAST_ID = ("starting_after", "after", "marker", "startAfter", "lastId", "last_id", "after_id")
+"""Parameters in which servers that only say whether more follows take the id of the last row."""
 
 _POSITIONS = ("offset", "page", "start", "skip", "from", "first", "index")
 _NUMBERS_OF_FIRST = ("1", "2")

@@ -44,7 +44,7 @@ _IN_PART: Final = frozenset({"timedout", "incomplete", "incompleteresults", "isi
 """Names under which a server says that an answer holds less than was asked for."""
 _FAULTS: Final = frozenset({"errors", "failures"})
 """Lists of what went wrong, beside the rows that did come (GraphQL, searches over several indexes)."""
-_LAST: Final = frozenset({"last", "islast", "islastpage", "lastpage", "endoflist", "eof"})
+_LAST: Final = frozenset({"last", "islast", "done", "islastpage", "lastpage", "endoflist", "eof"})
 _NEXT: Final = {
     "next": ("cursor", "next", "after", "pageToken", "page"),
     "nextpage": ("page", "nextPage", "pageToken", "cursor"),
@@ -64,15 +64,21 @@ _NEXT: Final = {
     "nextmarker": ("marker", "nextMarker"),
     "nextkey": ("key", "nextKey", "startKey"),
     "scrollid": ("scrollId", "scroll_id"),
+    "continuation": ("continuation", "continuationToken"),
+    "mscontinuation": ("continuationToken", "continuation"),
+    "nextrecordsurl": (),
+    "offset": ("offset",),
 }
 """Name of what leads to the next page → parameters that a token of that name is sent back in, the likely one first."""
 _NESTS: Final = frozenset(
     {"page", "paging", "pagination", "pager", "meta", "metadata", "links", "cursors", "cursor", "pageinfo", "info"}
-    | {"total", "result", "data", "response", "hits", "header", "odata", "self", "next"}
+    | {"total", "result", "data", "response", "hits", "header", "odata", "self", "next", "view"}
 )
 _DEPTH: Final = 3
 _LONGEST: Final = 16_384
 """Characters of an address or token, and of a header that holds an object."""
+_ALSO_POSITIONS: Final = frozenset({"offset"})
+"""Names of tokens that are positions elsewhere: digits lead nowhere."""
 _STATED: Final = _TOTALS | _COUNTS | _PAGES | _NUMBERS | _MORE | _LEFT | _IN_PART | frozenset(_NEXT)
 _NESTED_HEADERS: Final = frozenset({"pagination", "paging"})
 """Headers that hold an object (X-Pagination of ASP.NET)."""
@@ -182,19 +188,26 @@ def _members(value: Mapping[str, Any], depth: int) -> Iterator[tuple[str, Any]]:
             elif depth and _plain(name) in _NESTS:
                 yield from _members(inner, depth - 1)
         elif isinstance(inner, list):
-            for link in inner[:50] if _plain(name) in {"links", "link"} else ():
-                if isinstance(link, dict) and str(link.get("rel", "")).lower() == "next":
+            for link in inner[:50] if _plain(name).endswith(("links", "link")) else ():
+                if isinstance(link, dict) and _is_next(link.get("rel")):
                     yield "nextLink", link.get("href") or link.get("url")
-        else:
+        elif _plain(name) not in _ALSO_POSITIONS or (isinstance(inner, str) and not inner.strip().isdigit()):
             yield name, inner
 
 
+def _is_next(rel: object) -> bool:
+    """Return whether a relation, or one of several (Siren), is `next`."""
+    named = rel if isinstance(rel, list) else [rel]
+    return any(isinstance(each, str) and each.lower() == "next" for each in named)
+
+
 def _is_address(text: str) -> bool:
-    return text.startswith(("http://", "https://", "/", "?", "./", "../")) or bool(re.search(r"[?&]\w+=", text))
+    return text.startswith(("http://", "https://", "/", "?", "./", "../")) or bool(re.search(r"[?&][^?&=\s]+=", text))
 
 
 def _plain(name: str) -> str:
-    return "".join(one for one in name.lower() if one.isalnum())
+    """Return the letters and digits of a name, without a prefix such as `hydra:`."""
+    return "".join(one for one in name.rpartition(":")[2].lower() if one.isalnum())
 
 
 def _counted(value: object, *, as_text: bool) -> object:

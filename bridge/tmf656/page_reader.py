@@ -273,9 +273,12 @@ def _inner(text: bytes | bytearray, start: int, stop: int, depth: int) -> ReadPa
 
 
 def _states_none(members: Mapping[str, Any], envelope: Mapping[str, Any], lists: list[str]) -> bool:
-    """Whether an object without rows says that there are none: an empty or null list, or a total of 0."""
+    """Whether an object without rows says that there are none: an empty or null list, a total of 0, or one list that is
+    empty, under whatever name.
+    """
     nulls = [name for name in members if _plain(name) in _WRAPPERS and envelope.get(name, "") is None]
-    return bool(lists or nulls) or claims_of(_NO_HEADERS, envelope, 0).total == 0
+    unknown = [value for value in envelope.values() if isinstance(value, list)]
+    return bool(lists or nulls) or unknown == [[]] or claims_of(_NO_HEADERS, envelope, 0).total == 0
 
 
 def _error(envelope: Mapping[str, Any]) -> str | None:
@@ -306,4 +309,4 @@ def _holds_objects(text: bytes | bytearray, start: int) -> bool:
 
 
 def _plain(name: str) -> str:
-    return "".join(one for one in name.lower() if one.isalnum())
+    return "".join(one for one in name.rpartition(":")[2].lower() if one.isalnum())

@@ -54,9 +54,12 @@ class RequestBudget:
 class PageReading:
     """One reading. `limit` rows are asked for at a time (two at least: overlapping needs them)."""
 
-    def __init__(self, style: PageStyle, limit: int, seen: SeenPages, budget: RequestBudget) -> None:
-        """Prepare; nothing is asked yet."""
+    def __init__(
+        self, style: PageStyle, limit: int, seen: SeenPages, budget: RequestBudget, *, trusts_totals: bool = True
+    ) -> None:
+        """Prepare; nothing is asked yet. `trusts_totals`: one that equals the rows of a short page ends the list."""
         self.style = style
+        self._trusts_totals = trusts_totals
         self.gap = False
         """Whether rows may stand between two pages."""
         self.disorder = False
@@ -129,7 +132,7 @@ class PageReading:
 
     def _read_through(self, first: SeenPage) -> Generator[Window, PageAnswer, None]:
         page: SeenPage | None = first if self.style.position or self.style.ranged else None
-        if first.says_all():
+        if first.says_all() and (self._trusts_totals or (yield from self._nothing_behind(first))):
             page, self.reached = None, first.end
         if page is not None and self.style.unit is Unit.PAGES and first.marks:
             page = yield from self._join_numbered(first)
@@ -144,6 +147,14 @@ class PageReading:
         last = self.latest
         if last is not None and last.start > 0 and not (last.marks or last.answer.refused or self.unturned):
             self.ended = True
+
+    def _nothing_behind(self, first: SeenPage) -> Generator[Window, PageAnswer, bool]:
+        """Find out whether the list ends with the first page. Many totals count only the rows of their page."""
+        if not first.marks:
+            return True
+        behind = yield from self.ask(first.end, speculative=True)
+        self.latest = first
+        return not behind.marks
 
     def _stalled(self, before: SeenPage, after: SeenPage) -> bool:
         self._stalls = 0 if after.fresh or after.end > before.end else self._stalls + 1

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from bridge.domain.completeness import Completeness, Gap
 from bridge.tmf656.page import (
     BARE,
+    BY_LAST_ID,
     BY_OFFSET,
     OTHER_STYLES,
     PageAnswer,
@@ -47,7 +48,8 @@ class LearnedPaging:
 
     `limit`: rows at a time, where it refuses more (0: not known; -1: it refuses any number). `endless`: it states a
     further page behind the last one, too. `hopeless`: nothing turned pages that it states; `whole`: it gives all in one
-    page and obeys no parameter.
+    page and obeys no parameter. `totals`: whether they count all rows (True), or only those of a page (False; many
+    servers do that); None: not known. `last_id_parameter`: in which it takes the id of the last row.
     """
 
     style: PageStyle = BY_OFFSET
@@ -56,6 +58,8 @@ class LearnedPaging:
     endless: bool = False
     hopeless: bool = False
     whole: bool = False
+    totals: bool | None = None
+    last_id_parameter: str = ""
 
 
 class PageWalk:
@@ -163,7 +167,9 @@ class PageWalk:
         return self._seen.bound is None or (self._reading.unturned and not self._learned.whole)
 
     def _new_reading(self, style: PageStyle) -> PageReading:
-        return PageReading(style, self._limit, self._seen, self._budget)
+        known = self._learned.totals
+        trusts = known is True or (known is None and (self._seen.bound is not None or self._learned.whole))
+        return PageReading(style, self._limit, self._seen, self._budget, trusts_totals=trusts)
 
     def _walk(self) -> Windows:
         try:
@@ -176,8 +182,19 @@ class PageWalk:
                 yield from self._try_others(first)
             if self._seen.bound is None and self._gap() is None and self._reading.unturned and len(first):
                 self._learned.whole = True
+            self._learn_totals()
         except RequestsSpentError:
             self.exhausted = True
+
+    def _learn_totals(self) -> None:
+        """Learn what totals count from a pass over everything."""
+        totals = self._seen.totals
+        if self._seen.bound is not None or totals is None:
+            return
+        if totals[1] < self.distinct:
+            self._learned.totals = False
+        elif self._seen.counts_all and self._gap() is None:
+            self._learned.totals = True
 
     def _read_refused(self) -> Generator[Window, PageAnswer, SeenPage]:
         """Read a list whose first page was refused; return that page. A server that fails gets one more request."""
@@ -218,6 +235,8 @@ class PageWalk:
             yield from self._follow(first, None)
         elif answer.cursor is not None and (parameter := (yield from self._cursor_parameter(first))):
             yield from self._follow(first, parameter)
+        elif self._learned.last_id_parameter and first.answer.more:
+            yield from self._follow(first, self._learned.last_id_parameter, by_last_id=True)
         else:
             yield from self._reading.read(first)
 
@@ -233,6 +252,10 @@ class PageWalk:
         """Try other styles until one yields further pages; if none does, keep the result of the first."""
         before = self._reading
         if self._gap() is None and not (yield from self._any_heeded(first)):
+            return
+        if first.answer.more and (yield from self._find_last_id_parameter(first)):
+            self._reading = self._new_reading(self._learned.style)
+            yield from self._follow(first, self._learned.last_id_parameter, by_last_id=True)
             return
         for style in self._candidates(first):
             if (yield from self._read_by(style, first)):
@@ -313,15 +336,27 @@ class PageWalk:
         self._reading.forget()
         return ""
 
-    def _follow(self, page: SeenPage, parameter: str | None) -> Windows:
-        """Follow a chain of links, or of tokens sent back in `parameter`, to its end.
+    def _find_last_id_parameter(self, first: SeenPage) -> Generator[Window, PageAnswer, bool]:
+        """Find the parameter in which the id of the last row leads to another page."""
+        for parameter in BY_LAST_ID if first.answer.last_id else ():
+            cursor = (parameter, str(first.answer.last_id))
+            self._reading.forget()
+            window = Window(0, self._limit, style=self._reading.style, cursor=cursor, trial=True)
+            page = yield from self._reading.ask_window(window, start=first.end)
+            if page.marks and not page.shares(first):
+                self._learned.last_id_parameter = parameter
+                return True
+        return False
+
+    def _follow(self, page: SeenPage, parameter: str | None, *, by_last_id: bool = False) -> Windows:
+        """Follow a chain of links, or of tokens (ids of last rows) sent back in `parameter`, to its end.
 
         The server answers for the chain, unless its links are positions, which say nothing about rows that move.
         """
         reading = self._reading
         followed: set[str] = set()
         barren = empty = 0
-        while (step := self._next_step(page, parameter)) is not None:
+        while (step := self._next_step(page, parameter, by_last_id=by_last_id)) is not None:
             window, name = step
             barren = 0 if page.fresh else barren + 1
             empty = 0 if page.marks else empty + 1
@@ -336,12 +371,14 @@ class PageWalk:
             reading.forget()
             page = yield from reading.ask_window(window, start=page.end)
 
-    def _next_step(self, page: SeenPage, parameter: str | None) -> tuple[Window, str] | None:
+    def _next_step(self, page: SeenPage, parameter: str | None, *, by_last_id: bool) -> tuple[Window, str] | None:
         """Return the window behind a page of a chain, and what tells it from the others."""
         if parameter is None:
             link = page.answer.next_link
             return None if link is None else (Window(0, self._limit, link=link), link)
-        if page.answer.cursor is None:
+        token = page.answer.cursor[1] if page.answer.cursor is not None else None
+        if by_last_id:
+            token = page.answer.last_id if page.answer.more else None
+        if token is None:
             return None
-        token = page.answer.cursor[1]
         return Window(0, self._limit, style=self._reading.style, cursor=(parameter, token)), token

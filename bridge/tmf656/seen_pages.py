@@ -137,6 +137,8 @@ class SeenPages:
         """None while nothing tells; False once a row is older than the bound."""
         self.not_found = False
         """Whether the server said that it has no such list."""
+        self.counts_all = False
+        """Whether a total spoke of more rows than its page has: it is no count of the page."""
         self.in_part = False
         """Whether the server said of any page that it holds less than was asked for."""
 
@@ -174,6 +176,7 @@ class SeenPages:
         if answer.total is not None:
             least, most = self.totals or (answer.total, answer.total)
             self.totals = (min(least, answer.total), max(most, answer.total))
+            self.counts_all = self.counts_all or answer.total > len(keys) > 0
         self.not_found = self.not_found or answer.not_found
         self.in_part = self.in_part or answer.in_part
         fresh = self.distinct - seen_before

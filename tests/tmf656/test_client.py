@@ -330,9 +330,9 @@ async def test_a_row_that_cannot_be_kept_spoils_no_pass(value: bytes) -> None:
     body = b'[{"id":"1"},{"id":"2","x":%b},{"id":"3","x":1}]' % value
     async with asking(answering(body, X_Total_Count="3")) as (client, counts):
         problems = client.pages()
-        assert [row.id async for page in problems for row in page.items] == ["1", "2", "3"]
+        assert {row.id async for page in problems for row in page.items} == {"1", "2", "3"}
     assert problems.complete
-    assert counts == {("list", "ok"): 1}
+    assert set(counts) == {("list", "ok")}
 
 
 @pytest.mark.parametrize("wrapped", [b"%b", b'{"items":%b}'])

@@ -386,3 +386,59 @@ async def test_b3_a_filter_that_is_not_answered_while_the_bare_list_is_refused_i
         with pytest.raises(BridgeError):
             async for _ in client.pages(changed_since=SINCE, filter_style=FilterStyle.DOT_GTE):
                 pass
+
+
+@pytest.mark.parametrize("parameter", ["starting_after", "marker", "lastId"])
+async def test_b1_a_server_that_only_says_that_more_follows_is_asked_for_what_follows_the_last_row(
+    parameter: str,
+) -> None:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        last = request.query.get(parameter)
+        start = 0 if last is None else [row["id"] for row in ROWS].index(last) + 1
+        return web.json_response({"data": ROWS[start : start + 20], "has_more": start + 20 < len(ROWS)})
+
+    seen, completeness = await read(handle)
+    assert seen == IDS
+    assert completeness.complete
+
+
+@pytest.mark.parametrize(
+    "linked",
+    [
+        lambda url, rows: {"value": rows, "@odata.nextLink": url and f"serviceProblem?$skiptoken={url}"},
+        lambda url, rows: {"totalSize": 57, "done": not url, "records": rows, "nextRecordsUrl": url and f"?c={url}"},
+        lambda url, rows: {"problems": rows, "problems_links": [{"rel": "next", "href": f"?c={url}"}] if url else []},
+        lambda url, rows: {"hydra:member": rows, "hydra:view": {"hydra:next": f"?c={url}"} if url else {}},
+        lambda url, rows: {"items": rows, "links": [{"rel": ["next"], "href": f"?c={url}"}] if url else []},
+        lambda url, rows: {"records": rows, **({"offset": url} if url else {})},
+    ],
+    ids=["OData", "Salesforce", "OpenStack", "Hydra", "Siren", "Airtable"],
+)
+async def test_b1_the_next_page_is_found_under_other_names(linked: Callable[[str, list[Any]], Any]) -> None:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        given = [value for name, value in request.query.items() if value.startswith("rec")]
+        start = int(given[0][3:]) if given else 0
+        end = start + 20
+        return web.json_response(linked(f"rec{end}" if end < len(ROWS) else "", ROWS[start:end]))
+
+    seen, completeness = await read(handle)
+    assert seen == IDS
+    assert completeness.complete
+
+
+async def test_b1_a_token_that_has_to_be_sent_back_in_a_header_makes_a_pass_incomplete() -> None:
+    async def handle(_: web.Request) -> web.StreamResponse:
+        return web.json_response(ROWS[:20], headers={"x-ms-continuation": "token"})
+
+    seen, completeness = await read(handle)
+    assert len(seen) == 20
+    assert completeness.gap is Gap.MORE_STATED
+
+
+@pytest.mark.parametrize("name", ["hydra:member", "issues", "tickets"])
+async def test_b7_an_empty_list_is_one_under_any_name(name: str) -> None:
+    async def handle(_: web.Request) -> web.StreamResponse:
+        return web.json_response({"kind": "list", name: []})
+
+    seen, completeness = await read(handle)
+    assert (seen, completeness.complete) == (set(), True)

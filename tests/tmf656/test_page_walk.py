@@ -233,11 +233,34 @@ def test_a_server_that_ignores_only_the_offset_is_never_complete(size: int) -> N
         assert len(server.asked) <= requests
 
 
-def test_a_short_first_page_that_every_header_agrees_with_needs_no_second_request() -> None:
+def test_a_short_first_page_that_every_header_agrees_with_needs_no_second_request_once_totals_are_known() -> None:
     server = Server([row(n) for n in range(4)], totals=lambda s: len(s.rows))
-    steps, _ = walk(server)
-    assert steps.complete
-    assert len(server.asked) == 1
+    for learned, requests in ((LearnedPaging(), 2), (LearnedPaging(totals=True), 1)):
+        server.asked.clear()
+        steps, _ = walk(server, learned=learned)
+        assert steps.complete
+        assert len(server.asked) == requests
+
+
+@pytest.mark.parametrize("total", [5, 4, 1])
+def test_b1_a_total_that_counts_only_the_rows_of_a_page_ends_no_pass(total: int) -> None:
+    """The defect: five of fifty rows were all there were, and complete."""
+    server = Server([row(n) for n in range(50)], cap=5, totals=lambda _: total)
+    learned = LearnedPaging()
+    for _ in range(2):
+        steps, seen = walk(server, learned=learned)
+        assert seen == ids(50)
+        assert steps.complete
+    assert learned.totals is False
+    steps, seen = walk(server, learned=learned, changed_since=EPOCH)
+    assert seen == ids(50)
+
+
+def test_b1_a_total_that_was_right_for_several_pages_is_trusted_for_one() -> None:
+    server = Server([row(n) for n in range(50)], cap=5, totals=lambda s: len(s.rows))
+    learned = LearnedPaging()
+    walk(server, learned=learned)
+    assert learned.totals is True
 
 
 def test_a_count_of_the_page_instead_of_the_collection_stops_nothing_when_the_server_says_partial() -> None:
@@ -260,7 +283,7 @@ def test_a_filtered_pass_survives_a_count_of_the_whole_collection(*, partial: bo
 def test_b1_a_list_that_gives_a_row_twice_and_counts_it_twice_is_complete() -> None:
     server = Server([*(row(n) for n in range(9)), row(3)], totals=lambda s: len(s.rows))
     steps, seen = walk(server, limit=500)
-    assert (steps.complete, seen, len(server.asked)) == (True, ids(9), 1)
+    assert (steps.complete, seen, len(server.asked)) == (True, ids(9), 2)
 
 
 def test_b1_a_count_of_everything_convinces_where_the_filter_is_ignored() -> None:
