@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 import bridge
+from bridge.cli.options import Config
 from bridge.errors import PermanentError
 from bridge.storage.queries import sql_dir
 
@@ -32,6 +33,7 @@ def files(
     force: Annotated[
         bool, typer.Option("--force", metavar="", help="Replace files that differ from those of this version.")
     ] = False,
+    config: Config = None,  # noqa: ARG001 -- every command takes it; what is written does not depend on it
 ) -> None:
     """Write alert rules, dashboards, a systemd unit, compose and Kubernetes files, what is installed on DataMiner and
     ServiceNow, reports and an example bridge.toml.

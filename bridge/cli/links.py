@@ -287,7 +287,10 @@ def join(
 
 
 @app.command(epilog=examples("links preset"))
-def preset(name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Name of a preset.")] = None) -> None:
+def preset(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Name of a preset.")] = None,
+    config: Config = None,  # noqa: ARG001 -- every command takes it; presets do not depend on it
+) -> None:
     """Print a preset as TOML, or list those there are."""
     if name is None:
         for each in preset_names():

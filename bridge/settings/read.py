@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
@@ -167,6 +167,24 @@ def _keys_in(tree: dict[str, Any], above: Key = ()) -> Iterator[Key]:
             yield (*above, name)
 
 
+_EXPECTED: Final = {
+    "int_parsing": "should be a whole number",
+    "int_type": "should be a whole number",
+    "int_from_float": "should be a whole number",
+    "float_parsing": "should be a number",
+    "float_type": "should be a number",
+    "bool_parsing": "should be true or false",
+    "bool_type": "should be true or false",
+    "string_type": "should be a text in quotes",
+    "dict_type": "should be a table, {name = value}",
+    "model_type": "should be a table, {name = value}",
+    "model_attributes_type": "should be a table, {name = value}",
+    "list_type": "should be a list in brackets",
+    "tuple_type": "should be a list in brackets",
+}
+"""Kind of fault → what to write, in the words of TOML instead of Python's."""
+
+
 def _explain(draft: Draft, errors: list[ErrorDetails]) -> None:
     """Turn what pydantic found into faults, leaving out keys that have one already."""
     for error in errors:
@@ -177,7 +195,7 @@ def _explain(draft: Draft, errors: list[ErrorDetails]) -> None:
             draft.fault(key, f"is not a key this program knows{_known_elsewhere(draft, key)}")
             continue
         own = error.get("ctx", {}).get("error")
-        wrong = str(own) if own else error["msg"].removeprefix("Input ")
+        wrong = str(own) if own else _EXPECTED.get(error["type"], error["msg"].removeprefix("Input "))
         field = field_at(key)
         about = text_at(key)
         if error["type"] == "missing":

@@ -8,7 +8,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from bridge.settings.section import Key
 
@@ -146,6 +146,10 @@ def _put(tree: dict[str, Any], key: Key, value: object) -> bool:
     return True
 
 
+_QUOTES_OF_TEXTS: Final = frozenset("\u201c\u201d\u201e\u201f\u00ab\u00bb\u2018\u2019\u201a\u2033\u301d\u301e")
+"""What word processors, chats and web pages make of straight quotes."""
+
+
 def _explained(statement: Statement, above: Key, may_be_shown: Callable[[Key], bool]) -> tuple[Key, str]:
     """The key of a line that TOML cannot read, and what to write instead; a value that may be secret is not shown."""
     found = _ASSIGNMENT.match(statement.text)
@@ -155,6 +159,12 @@ def _explained(statement: Statement, above: Key, may_be_shown: Callable[[Key], b
     value = found["value"]
     if not value or value.startswith("#"):
         return key, "has no value"
+    if _QUOTES_OF_TEXTS.intersection(value):
+        plain = "".join('"' if one in _QUOTES_OF_TEXTS else one for one in value).replace("\u00a0", " ")
+        shown = f"{key[-1]} = {plain}" if may_be_shown(key) and "@" not in value else f'{key[-1]} = "…"'
+        return key, f"has quotes of a word processor; TOML takes the straight ones: write {shown}"
+    if "\u00a0" in statement.text:
+        return key, "has a no-break space beside it or in it, as web pages have them; write a plain space"
     if _WORD_OF_TRUTH.fullmatch(value):
         return key, "write true or false, in lower case"
     if value.startswith(('"', "'")):

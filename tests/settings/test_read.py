@@ -100,11 +100,11 @@ def test_all_faults_are_told_at_once_each_with_key_value_and_what_is_right(fault
         r"database\.dsn: should begin with postgresql://.*",
         r"http\.port = 70000: should be less than or equal to 65535 \(TCP port.*0 to 65535.*\)",
         r'http\.public_url = "ftp://x": should begin with http:// or https://.*',
-        r'http\.max_body_bytes = "many" \(from BRIDGE_HTTP__MAX_BODY_BYTES\): should be a valid integer.*',
+        r'http\.max_body_bytes = "many" \(from BRIDGE_HTTP__MAX_BODY_BYTES\): should be a whole number.*',
         r"log\.level = \"loud\": should be 'debug', 'info', 'warning' or 'error'.*",
         r'sources\.snow\.url = ".*/serviceProblem/": should be the base path; take /serviceProblem off its end.*',
         r"sources\.snow\.poll_interval_seconds = 0: should be greater than or equal to 1 \(1 to 86400.*\)",
-        r'sources\.snow\.page_size = "" \(from BRIDGE_SOURCES__SNOW__PAGE_SIZE\): should be a valid integer.*',
+        r'sources\.snow\.page_size = "" \(from BRIDGE_SOURCES__SNOW__PAGE_SIZE\): should be a whole number.*',
         r"sources\.Other: is not a name for a source; use a-z, 0-9, _ and - only",
         r"unknown_thing: is not a key this program knows.*",
     ]

@@ -27,6 +27,19 @@ def test_a_line_that_is_no_toml_is_named_beside_the_other_faults(faults: Faults)
         (source("push = False"), r"sources\.snow\.push \(.*line 3\): write true or false, in lower case"),
         (source("push = yes  # sure"), r"sources\.snow\.push \(.*line 3\): write true or false, in lower case"),
         (source("poll_interval_seconds = 60s"), r"sources\.snow\.poll_interval_seconds \(.*line 3\): a text stands in"),
+        (
+            source("hub_query = \u201ca=b\u201d"),
+            r'sources\.snow\.hub_query \(.*line 3\): has quotes of a word processor; .*: write hub_query = "a=b"',
+        ),
+        (
+            source("password = \u201cx\u201d"),
+            r'sources\.snow\.password \(.*line 3\): has quotes .*: write password = "…"',
+        ),
+        (
+            source("filter = {status = [\u00abheld\u00bb]}"),
+            r'sources\.snow\.filter \(.*3\): .*: write filter = {status = \["held"\]}',
+        ),
+        (source("page_size =\u00a05"), r"sources\.snow\.page_size \(.*line 3\): has a no-break space"),
         (source("page_size ="), r"sources\.snow\.page_size \(.*line 3\): has no value"),
         (source('ca_file = "C:\\certs"'), r"sources\.snow\.ca_file \(.*line 3\): its text has no end, or a backslash"),
         (source("callback_allow_from = [10.0.0.1]"), r"sources\.snow\.callback_allow_from \(.*line 3\): its list"),

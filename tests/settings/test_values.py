@@ -93,7 +93,7 @@ def test_files_count_from_the_working_directory_and_must_be_readable(
     ("lines", "fault"),
     [
         ('status_map = {"Open" = "opened"}', 'sources.snow.status_map.Open = "opened": should be'),
-        ('priority_map = {"High" = "x"}', 'sources.snow.priority_map.High = "x": should be a valid integer'),
+        ('priority_map = {"High" = "x"}', 'sources.snow.priority_map.High = "x": should be a whole number'),
         ('columns = {"Région" = "a"}', "sources.snow.columns: 'Région' is not a name for a column"),
         ('columns = {a = "b::money"}', "sources.snow.columns: a has the type 'money'; use one of text, numeric"),
         (f'headers = {{"X Key" = "{SECRET}"}}', "sources.snow.headers: 'X Key' is not the name of a header"),
