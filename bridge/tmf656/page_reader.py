@@ -86,6 +86,7 @@ class _EnoughError(BaseException):
 
 
 _ROW: Final = Decoder(Row)
+_MEMBERS: Final = Decoder(dict[str, Raw])
 _NAMES: Final = {"id": "id", "href": "href", "lastUpdate": "last_update", "timeChanged": "time_changed"}
 
 
@@ -235,6 +236,8 @@ def _lenient_row(text: bytes | bytearray, start: int, stop: int) -> Row:
 
 def _object(text: bytes | bytearray, start: int, stop: int, depth: int) -> ReadPage:
     """Find the list in an object, or take the object for the only problem."""
+    if _is_problem(text, start, stop):
+        return ReadPage([_row(text, start, stop)], {})
     members: dict[str, tuple[int, int]] = {}
     for number, (name, begin, end) in enumerate(children(text, start, stop)):
         if number > _MAX_NAMES:
@@ -262,6 +265,17 @@ def _object(text: bytes | bytearray, start: int, stop: int, depth: int) -> ReadP
     if not members or _states_none(members, envelope, lists):
         return ReadPage([], envelope)
     raise NoProblemsError("JSON without problems")
+
+
+def _is_problem(text: bytes | bytearray, start: int, stop: int) -> bool:
+    """Is an object in strict JSON a problem by the names of its members? Most answers to a request by id are: they are
+    not searched for a list, sign by sign. False: it is not known.
+    """
+    try:
+        members = _MEMBERS.decode(memoryview(text)[start:stop])
+    except (DecodeError, RecursionError):
+        return False
+    return len(members) <= _MAX_NAMES and not PROBLEM.isdisjoint(members)
 
 
 def _inner(text: bytes | bytearray, start: int, stop: int, depth: int) -> ReadPage | None:
