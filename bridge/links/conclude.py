@@ -4,7 +4,7 @@ Every function runs inside the caller's transaction, which the caller fences. A 
 in state `sending`, with its intent in the link, until `bridge.links.settle` has read the target.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -67,21 +67,18 @@ async def begin(
     *,
     token: int | None,
     until: datetime,
-) -> set[int]:
-    """Store that writes, each of another link, are about to be sent; return the rows of those that may be. `until`: how
-    long they may be worked on.
+) -> dict[int, LinkRow]:
+    """Mark rows, each of another link, as about to be sent; return, by its number, the link of each that may be, with
+    its intent, for the caller to save in this transaction. `until`: how long they may be worked on.
     """
     fields = {row.id: _shown(one.sent) or row.fields for row, one in decided}
     begun = await outbox.begin(connection, fields, token=token, at=now()) if fields else set()
-    saved = []
+    links = {}
     for row, one in decided:
         if row.id in begun:
             state = LinkState.UNSURE if row.kind is WriteKind.CREATE else one.link.state
-            saved.append(replace(one.link, state=state, intent=one.sent.stored(), unsure_until=until))
-        else:
-            saved.append(one.link)
-    await link_table.save(connection, saved)
-    return begun
+            links[row.link_id] = replace(one.link, state=state, intent=one.sent.stored(), unsure_until=until)
+    return links
 
 
 def _shown(sent: SentWrite) -> dict[str, Any]:
@@ -128,7 +125,7 @@ async def failed(
         link = replace(link, state=state, state_reason=reason)
     if ticket is not None:
         link = _marked(link, row.side, ticket, now())
-    await _settled(connection, [(row, link, result or WriteResult())])
+    await _settled(connection, row, link, result or WriteResult())
     return blocked
 
 
@@ -136,16 +133,27 @@ def _left(intent: Mapping[str, Any], result: WriteResult) -> dict[str, Any]:
     return {name: one for name, one in _shown(restored(intent)).items() if name not in result.base}
 
 
-async def ended(
-    connection: Connection, writes: Sequence[EndedWrite], links: Mapping[int, LinkRow] | None = None
-) -> dict[int, LinkRow]:
-    """They are done, or nothing was to be done, each of another link; return, by row, the links as they are now of
-    those that nobody else has ended. `links`: all of them, where the caller has locked them in this transaction.
+async def ended(connection: Connection, writes: Sequence[EndedWrite]) -> set[int]:
+    """They are done, or nothing was to be done, each of another link; return the rows that nobody else has ended."""
+    if not writes:
+        return set()
+    links = await link_table.lock(connection, [one.row.link_id for one in writes])
+    over, _ = await answered(connection, writes, links)
+    await link_table.save(connection, list(over.values()))
+    return {one.row.id for one in writes if one.row.link_id in over}
+
+
+async def answered(
+    connection: Connection,
+    writes: Sequence[EndedWrite],
+    links: Mapping[int, LinkRow],
+    open_fields: Collection[tuple[int, str]] | None = None,
+) -> tuple[dict[int, LinkRow], bool]:
+    """The same for `links` that the caller has locked, and saves: return, by number, those of the rows that nobody else
+    has ended, and whether conflicts have changed. `open_fields`: (link, field) of which one is open, None: not known.
     """
     if not writes:
-        return {}
-    if links is None:
-        links = await link_table.lock(connection, [one.row.link_id for one in writes])
+        return {}, False
     at = now()
     over = await outbox.end(connection, {one.row.id: one.outcome for one in writes}, at=at)
     known = [one for one in writes if one.row.id in over and one.row.link_id in links]
@@ -162,17 +170,25 @@ async def ended(
             if one.row.kind is WriteKind.CREATE:
                 link = _joined(link, one.row.side, one.ticket, at)
         settled.append((one.row, link, one.result))
-    saved = await _settled(connection, settled)
-    return {one.row.id: saved[one.row.link_id] for one in known}
+    found, changed = await _kept(connection, settled, open_fields)
+    return found, changed or bool(ends)
 
 
-async def _settled(
-    connection: Connection, settled: Sequence[tuple[OutboxRow, LinkRow, WriteResult]]
-) -> dict[int, LinkRow]:
-    """Keep what came of rows, and return their links. Only its own intent is over: a row that was never sent leaves
-    that of another write.
+async def _settled(connection: Connection, row: OutboxRow, link: LinkRow, result: WriteResult) -> None:
+    """Keep what came of a row, and save its link."""
+    links, _ = await _kept(connection, [(row, link, result)])
+    await link_table.save(connection, list(links.values()))
+
+
+async def _kept(
+    connection: Connection,
+    settled: Sequence[tuple[OutboxRow, LinkRow, WriteResult]],
+    open_fields: Collection[tuple[int, str]] | None = None,
+) -> tuple[dict[int, LinkRow], bool]:
+    """Keep the conflicts that came of rows; return their links, not saved yet, and whether a conflict has changed. Only
+    its own intent is over: a row that was never sent leaves that of another write.
     """
-    links, over = [], []
+    links, over = {}, []
     told: list[NewConflict] = []
     kept: list[NewConflict] = []
     for row, before, result in settled:
@@ -180,7 +196,7 @@ async def _settled(
         link = replace(before, base=before.base | base | _reached(before, row.side, result.reached))
         if link.intent is None or _is_intent_of(link, row):
             link = replace(link, intent=None, unsure_until=None)
-        links.append(link)
+        links[link.id] = link
         over += [(link.id, name) for name in result.base]
         for name, found in result.conflicts.items():
             overwritten = found.kind is ConflictKind.OVERWRITTEN
@@ -194,11 +210,12 @@ async def _settled(
                     winner=row.side.other if overwritten else None,
                 )
             )
-    await link_table.save(connection, links)
+    if open_fields is not None and not told:
+        over = [each for each in over if each in open_fields]
     await conflict.keep(connection, told)
     await conflict.settle(connection, over, now(), agreed=False)
     await conflict.keep(connection, kept)
-    return {link.id: replace(link, revision=link.revision + 1) for link in links}
+    return links, bool(told or over or kept)
 
 
 def _reached(link: LinkRow, side: Side, reached: Mapping[str, str]) -> dict[str, tuple[str, str]]:
@@ -227,7 +244,7 @@ async def given_up(connection: Connection, row: OutboxRow, link: LinkRow, by: st
         await link_note.confirm(connection, [(link.id, row.item)], now())
         lost = NewConflict(link.id, f"note {row.item}", ConflictKind.UNCERTAIN)
         await conflict.keep(connection, [lost])
-    await _settled(connection, [(row, link, never_known(sent))])
+    await _settled(connection, row, link, never_known(sent))
     return True
 
 

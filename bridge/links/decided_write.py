@@ -1,6 +1,7 @@
 """What a sender asks of the rules: what to write for a row of the outbox, decided on what the tables say now."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 from msgspec import Struct
@@ -11,6 +12,7 @@ from bridge.domain.link.sent_write import SentWrite
 from bridge.domain.link.word_map import Side
 from bridge.domain.ticket_system import Record
 from bridge.errors import TransientError
+from bridge.storage.conflict import OpenConflicts
 from bridge.storage.database import Connection
 from bridge.storage.link import LinkRow
 from bridge.storage.outbox import OutboxRow
@@ -38,21 +40,42 @@ Decided: TypeAlias = DecidedWrite | UndecidableNowError | None
 """What is to be written. None: nothing is missing any more; an error: nothing can be decided now."""
 
 
-class WriteDecisions(Protocol):
-    """The rules, as a sender needs them."""
+@dataclass(slots=True)
+class DecidedLinks:
+    """What was decided. `writes`: by row of the outbox; `links`: rows of links as they are from now on, which the
+    caller saves.
+    """
 
-    async def decide(self, connection: Connection, rows: Sequence[OutboxRow]) -> dict[int, Decided]:
-        """Lock the links of rows, each of another link, decide them on what the tables say, keep what follows besides
-        writes, and return by row what is to be written to its side.
+    writes: dict[int, Decided] = field(default_factory=dict)
+    links: dict[int, LinkRow] = field(default_factory=dict)
+
+
+class WriteDecisions(Protocol):
+    """The rules, as a sender needs them. `links` are locked, and given as they are now; `opened`: what is open of
+    them.
+    """
+
+    async def decide(
+        self,
+        connection: Connection,
+        links: Mapping[int, LinkRow],
+        rows: Sequence[OutboxRow],
+        answered: Collection[int],
+        opened: OpenConflicts,
+    ) -> DecidedLinks:
+        """Decide what is to be written for `rows`, each of another link, and again the links `answered`: their writes
+        have ended, and a side may have changed while nothing could be decided. What follows besides is kept.
         """
         ...
 
-    async def again(
-        self, connection: Connection, link_ids: Collection[int], locked: Collection[LinkRow] | None = None
-    ) -> None:
-        """Decide links as after a change of their tickets: their writes have ended, and a side may have changed while
-        nothing could be decided. `locked`: their rows as they are now, where the caller has them.
-        """
+    async def decide_answered(
+        self, connection: Connection, links: Mapping[int, LinkRow], answered: Collection[int], opened: OpenConflicts
+    ) -> DecidedLinks:
+        """Decide answered links alone. An error that nobody expected takes back their decision and nothing else."""
+        ...
+
+    async def again(self, connection: Connection, link_ids: Collection[int]) -> None:
+        """Lock links, decide them as answered ones, and save them."""
         ...
 
     def rule_ids(self) -> Collection[int]:

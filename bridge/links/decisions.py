@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 import structlog
 from msgspec.structs import replace
@@ -16,7 +15,7 @@ from bridge.domain.ticket_system import Record
 from bridge.errors import BridgeError
 from bridge.links.copy_notes import decide_copy, want_copies
 from bridge.links.decide_link import LinkOutcome
-from bridge.links.decided_write import Decided, DecidedWrite, UndecidableNowError
+from bridge.links.decided_write import Decided, DecidedLinks, DecidedWrite, UndecidableNowError
 from bridge.links.duplicates import decide_end, has_ended
 from bridge.links.outcome import decide_pair, store_outcomes
 from bridge.links.rule_run import RuleRun, Tickets
@@ -24,6 +23,7 @@ from bridge.links.tickets import version_of
 from bridge.schedule import now
 from bridge.storage import conflict
 from bridge.storage import link as link_table
+from bridge.storage.conflict import OpenConflicts
 from bridge.storage.database import Connection
 from bridge.storage.errors import sqlstate_of
 from bridge.storage.link import LinkRow
@@ -33,56 +33,67 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
+class _OfRule:
+    """What is to be decided of one rule: rows to be sent with their links, and links whose writes have ended."""
+
+    rows: list[tuple[OutboxRow, LinkRow]] = field(default_factory=list)
+    answered: list[LinkRow] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class RuleDecisions:
     """The rules that run, by their keys. `on_edited`: called with the notes that were edited after they were copied."""
 
     runs: dict[int, RuleRun] = field(default_factory=dict)
     on_edited: Callable[[str, Mapping[Side, int]], None] = lambda _rule, _edited: None
 
-    async def decide(self, connection: Connection, rows: Sequence[OutboxRow]) -> dict[int, Decided]:
+    async def decide(
+        self,
+        connection: Connection,
+        links: Mapping[int, LinkRow],
+        rows: Sequence[OutboxRow],
+        answered: Collection[int],
+        opened: OpenConflicts,
+    ) -> DecidedLinks:
         """See `WriteDecisions.decide`."""
-        links = await link_table.lock(connection, [row.link_id for row in rows])
-        found: dict[int, Decided] = {}
-        open_rows: dict[int, list[tuple[OutboxRow, LinkRow]]] = {}
+        found = DecidedLinks()
+        of_rule: dict[int, _OfRule] = {}
         for row in rows:
             link = links.get(row.link_id)
             if link is None or row.rule_id not in self.runs:
-                found[row.id] = None
+                found.writes[row.id] = None
             elif link.intent is not None:
-                found[row.id] = UndecidableNowError("what came of another write of its link is not known yet")
+                found.writes[row.id] = UndecidableNowError("what came of another write of its link is not known yet")
             else:
-                open_rows.setdefault(row.rule_id, []).append((row, link))
-        for rule_id, ours in open_rows.items():
-            found |= await self._of_rule(self.runs[rule_id], connection, ours)
+                of_rule.setdefault(row.rule_id, _OfRule()).rows.append((row, link))
+        for number in answered:
+            if (link := links.get(number)) is not None and link.rule_id in self.runs:
+                of_rule.setdefault(link.rule_id, _OfRule()).answered.append(link)
+        for rule_id, ours in of_rule.items():
+            await self._of_rule(self.runs[rule_id], connection, ours, opened, found)
         return found
 
-    async def again(
-        self, connection: Connection, link_ids: Collection[int], locked: Collection[LinkRow] | None = None
-    ) -> None:
-        """See `WriteDecisions.again`."""
-        links: dict[int, list[LinkRow]] = {}
-        for link in (await link_table.lock(connection, link_ids)).values() if locked is None else locked:
-            links.setdefault(link.rule_id, []).append(link)
-        for rule_id, ours in links.items():
-            if (run := self.runs.get(rule_id)) is not None:
-                await self._again(run, connection, ours)
-
-    async def _again(self, run: RuleRun, connection: Connection, links: Sequence[LinkRow]) -> None:
+    async def decide_answered(
+        self, connection: Connection, links: Mapping[int, LinkRow], answered: Collection[int], opened: OpenConflicts
+    ) -> DecidedLinks:
+        """See `WriteDecisions.decide_answered`."""
         try:
             async with connection.transaction():  # what was decided by half is taken back
-                tickets, decided = await self._decided(run, connection, links)
-                as_decided = [
-                    replace(one, state=decided[one.id].link.state) if one.id in decided else one for one in links
-                ]
-                notes = await want_copies(connection, run, as_decided, tickets)
+                return await self.decide(connection, links, (), answered, opened)
         except BridgeError:
             raise
         except Exception as error:  # the bulkhead: what came of the writes is stored, and the decider looks again
             if sqlstate_of(error):
                 raise  # Postgres: another writer was faster, or is away; the caller's transaction means as much
-            log.exception("links cannot be decided", rule=run.rule.name, links=[link.id for link in links])
-        else:
-            self.on_edited(run.rule.name, notes.edited)
+            log.exception("links cannot be decided", links=sorted(answered))
+            return DecidedLinks()
+
+    async def again(self, connection: Connection, link_ids: Collection[int]) -> None:
+        """See `WriteDecisions.again`."""
+        links = await link_table.lock(connection, link_ids)
+        opened = await conflict.opened(connection, links)
+        decided = await self.decide_answered(connection, links, links, opened)
+        await link_table.save(connection, list(decided.links.values()))
 
     def rule_ids(self) -> Collection[int]:
         """See `WriteDecisions.rule_ids`."""
@@ -123,36 +134,35 @@ class RuleDecisions:
         return LinkLimits() if run is None else run.rule.limits
 
     async def _of_rule(
-        self, run: RuleRun, connection: Connection, rows: Sequence[tuple[OutboxRow, LinkRow]]
-    ) -> dict[int, Decided]:
-        found: dict[int, Decided] = {}
-        updates = [(row, link) for row, link in rows if row.kind is WriteKind.UPDATE]
-        if updates:
-            sides = {link.id: row.side for row, link in updates}
-            tickets, outcomes = await self._decided(run, connection, [link for _, link in updates], sides)
+        self, run: RuleRun, connection: Connection, ours: _OfRule, opened: OpenConflicts, found: DecidedLinks
+    ) -> None:
+        updates = [(row, link) for row, link in ours.rows if row.kind is WriteKind.UPDATE]
+        if updates or ours.answered:
+            both = [*(link for _, link in updates), *ours.answered]
+            tickets, outcomes, links = await self._decided(run, connection, both, opened)
+            found.links |= links
             for row, link in updates:
-                found[row.id] = _update(run, link, row.side, outcomes.get(link.id), tickets)
-        for row, link in rows:
+                found.writes[row.id] = _update(run, link, row.side, outcomes.get(link.id), tickets)
+            as_decided = [
+                replace(one, state=outcomes[one.id].link.state) if one.id in outcomes else one for one in ours.answered
+            ]
+            notes = await want_copies(connection, run, as_decided, tickets)
+            self.on_edited(run.rule.name, notes.edited)
+        for row, link in ours.rows:
             if row.kind is WriteKind.CREATE:
-                found[row.id] = await _create(run, connection, link, row.side)
+                found.writes[row.id] = await _create(run, connection, link, row.side)
             elif row.kind is WriteKind.NOTE:
-                found[row.id] = await decide_copy(connection, run, link, row)
+                found.writes[row.id] = await decide_copy(connection, run, link, row)
             elif row.kind is not WriteKind.UPDATE:
-                found[row.id] = await decide_end(connection, run, link, row)
-        return found
+                found.writes[row.id] = await decide_end(connection, run, link, row)
 
     async def _decided(
-        self,
-        run: RuleRun,
-        connection: Connection,
-        links: Sequence[LinkRow],
-        sides: Mapping[int, Side] = MappingProxyType({}),
-    ) -> tuple[Tickets, dict[int, LinkOutcome]]:
-        """Decide links of a rule and keep what follows; return their tickets, and what was decided by link. `sides`:
-        links that the caller saves where that side of them is written, and what is written there.
+        self, run: RuleRun, connection: Connection, links: Sequence[LinkRow], opened: OpenConflicts
+    ) -> tuple[Tickets, dict[int, LinkOutcome], dict[int, LinkRow]]:
+        """Decide links of a rule and keep what follows; return their tickets, what was decided by link, and the links
+        that are to be saved.
         """
         tickets = await run.tickets_of(connection, links)
-        opened = await conflict.opened(connection, [link.id for link in links])
         at, outcomes = now(), {}
         for link in links:
             if (pair := run.pair(link, tickets)) is None:
@@ -160,9 +170,8 @@ class RuleDecisions:
             outcome = await decide_pair(run, connection, link, pair, opened.choices.get(link.id, {}), at)
             if outcome is not None:
                 outcomes[link.id] = outcome
-        unsaved = {number for number, side in sides.items() if _writes_of(outcomes.get(number), side)}
-        await store_outcomes(connection, run, outcomes.values(), at, opened.fields, unsaved)
-        return tickets, outcomes
+        unsaved = await store_outcomes(connection, run, outcomes.values(), at, opened.fields, saves=False)
+        return tickets, outcomes, unsaved
 
 
 def _writes_of(outcome: LinkOutcome | None, side: Side) -> Mapping[str, FieldWrite]:

@@ -78,12 +78,15 @@ async def store_outcomes(
     outcomes: Iterable[LinkOutcome],
     at: datetime,
     open_fields: Collection[tuple[int, str]],
-    unsaved: Collection[int] = (),
-) -> None:
+    *,
+    saves: bool = True,
+) -> dict[int, LinkRow]:
     """Write what was decided; ConcurrentUpdateError when another writer changed one of these links first.
-    `open_fields`: (link, field) of which a conflict is open; `unsaved`: links that the caller saves, with what it adds.
+    `open_fields`: (link, field) of which a conflict is open. Not `saves`: the caller has locked all links, and saves
+    those that are returned, with what it adds.
     """
     decided = list(outcomes)
+    unsaved = {} if saves else {one.link.id: one.link for one in decided if one.renewed is None}
     await link_table.save(connection, [one.link for one in decided if one.link.id not in unsaved])
     await outbox.put(connection, [wanted for one in decided for wanted in one.wanted])
     await outbox.drop(connection, [(one.link.id, *dropped) for one in decided for dropped in one.dropped])
@@ -95,3 +98,4 @@ async def store_outcomes(
     stale = sorted({(run.source_ids[side], ticket_id) for one in decided for side, ticket_id in one.stale.items()})
     if stale:
         await refetch.request(connection, [(source_id, one, "older than our write", at) for source_id, one in stale])
+    return unsaved

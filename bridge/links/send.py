@@ -1,9 +1,9 @@
 """Sends to one target what waits in the outbox; runs in the process that leads.
 
 For each row: read the target; store what it says, decide again on the tables and store the intent (`sending`), which is
-refused where the rule was paused meanwhile (`bridge.links.claim`); send the request; store the answer as an observation
-and end the row (`bridge.links.confirm`). Several rows are under way at once, and share transactions; a connection is
-held from the read to the answer, so that no request waits once its intent is stored.
+refused where the rule was paused meanwhile; send the request; store the answer as an observation and end the row. What
+is stored for rows at the same time shares a transaction (`bridge.links.write_steps`); a connection is held from the
+read to the answer, so that no request waits once its intent is stored.
 
 A crash after the intent, or an error that nobody expected, leaves a row that `bridge.links.settle` settles by reading
 the target. A target that is away or asks for a pause costs no attempt: nothing else is sent to it until the pause is
@@ -23,7 +23,6 @@ from bridge.domain.ticket_system import OutcomeUnknownError, Ticket, VersionChan
 from bridge.errors import DatabaseUnavailableError, PermanentError, TransientError, raise_first
 from bridge.http.errors import NotFoundError
 from bridge.links.away_count import SendPass
-from bridge.links.claim import WriteClaims
 from bridge.links.conclude import Failure, unexpected
 from bridge.links.decided_write import DecidedWrite, UndecidableNowError, WriteDecisions
 from bridge.links.one_request import PartlyRefusedError, carry_out
@@ -32,6 +31,7 @@ from bridge.links.send_outcomes import TICKET_GONE, SendOutcomes
 from bridge.links.settle import Settler
 from bridge.links.target import WriteTarget
 from bridge.links.write_limit import WriteLimits
+from bridge.links.write_steps import WriteSteps
 from bridge.schedule import Wake, now, run_job
 from bridge.storage import link as link_table
 from bridge.storage import outbox
@@ -68,7 +68,7 @@ class WriteSender:
     metrics: Metrics
     wake: Wake = field(default_factory=Wake)
     _settler: Settler = field(init=False)
-    _claims: WriteClaims = field(init=False)
+    _steps: WriteSteps = field(init=False)
     _outcomes: SendOutcomes = field(init=False)
     _connections: anyio.CapacityLimiter = field(init=False)
     _places: anyio.Semaphore = field(init=False)
@@ -81,9 +81,9 @@ class WriteSender:
     def __post_init__(self) -> None:
         """Settle with the same target; have every series exist at 0."""
         introduce_target(self.metrics, self.target.name)
-        self._settler = Settler(self.target, self.decisions, self.database, self.metrics)
-        self._claims = WriteClaims(self.target, self.decisions, self.database)
-        self._outcomes = SendOutcomes(self.target, self.decisions, self.database, self.metrics)
+        self._steps = WriteSteps(self.target, self.decisions, self.database)
+        self._settler = Settler(self.target, self.decisions, self.database, self.metrics, self._steps)
+        self._outcomes = SendOutcomes(self.target, self.decisions, self.database, self.metrics, self._steps)
         concurrency = self.target.writer.capabilities.concurrency
         self._connections = anyio.CapacityLimiter(concurrency)
         self._places = anyio.Semaphore(_ROWS_A_CONNECTION * concurrency)
@@ -249,7 +249,7 @@ class WriteSender:
             if ticket is None:
                 return True
             read = self.target.read(ticket, routine=True)
-        claimed = await self._claims.claim(row, read)
+        claimed = await self._steps.claim(row, read)
         if isinstance(claimed, WriteOutcome):
             self._outcomes.count(row, claimed.value)
             return True

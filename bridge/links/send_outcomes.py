@@ -9,12 +9,12 @@ import structlog
 from bridge.domain.link.sent_write import WriteResult, answer_of, leave_out, overwritten
 from bridge.domain.ticket_system import Ticket
 from bridge.links.conclude import EndedWrite, Failure, ended, failed, unknown
-from bridge.links.confirm import WriteConfirmations
 from bridge.links.decided_write import DecidedWrite, WriteDecisions
 from bridge.links.one_request import PartlyRefusedError
 from bridge.links.rule_series import measure_sync
 from bridge.links.target import WriteTarget
 from bridge.links.version_jumps import VersionJumps
+from bridge.links.write_steps import WriteSteps
 from bridge.schedule import now
 from bridge.storage import refetch
 from bridge.storage.database import Database
@@ -35,12 +35,8 @@ class SendOutcomes:
     decisions: WriteDecisions
     database: Database
     metrics: Metrics
-    _confirmations: WriteConfirmations = field(init=False)
+    steps: WriteSteps
     _jumps: VersionJumps = field(default_factory=VersionJumps)
-
-    def __post_init__(self) -> None:
-        """Confirm together what comes at the same time."""
-        self._confirmations = WriteConfirmations(self.target, self.decisions, self.database)
 
     async def store(self, row: OutboxRow, decided: DecidedWrite, ticket: Ticket) -> None:
         """Store the answer and end the row, in one transaction."""
@@ -54,7 +50,7 @@ class SendOutcomes:
         kept = row.kind is not WriteKind.END_DUPLICATE or self.decisions.has_ended(row, ticket.record)
         outcome = WriteOutcome.DONE if kept and not result.refused else WriteOutcome.REFUSED
         write = EndedWrite(row, outcome, ticket, result)
-        await self._confirmations.confirm(write, self.target.written(ticket))
+        await self.steps.confirm(write, self.target.written(ticket))
         self.count(row, outcome.value)
         measure_sync(self.metrics, self.decisions.name(row.rule_id), row)
         for found in result.conflicts.values():

@@ -6,7 +6,7 @@ A write that cannot be settled now keeps its intent, is shown with the reason, a
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Final
@@ -21,10 +21,10 @@ from bridge.errors import DatabaseUnavailableError, PermanentError, TransientErr
 from bridge.http.errors import NotFoundError
 from bridge.links.away_count import AwayCount
 from bridge.links.conclude import EndedWrite, Failure, duplicates, ended, failed, unexpected, unknown
-from bridge.links.confirm import WriteConfirmations
 from bridge.links.decided_write import WriteDecisions
 from bridge.links.kept_notes import put_back_notes
 from bridge.links.target import WriteTarget
+from bridge.links.write_steps import WriteSteps
 from bridge.schedule import now
 from bridge.storage import link as link_table
 from bridge.storage import outbox, refetch
@@ -53,11 +53,7 @@ class Settler:
     decisions: WriteDecisions
     database: Database
     metrics: Metrics
-    _confirmations: WriteConfirmations = field(init=False)
-
-    def __post_init__(self) -> None:
-        """End what was done as the sender does."""
-        self._confirmations = WriteConfirmations(self.target, self.decisions, self.database)
+    steps: WriteSteps
 
     async def run_once(self, busy: Iterable[int] = ()) -> int:
         """Settle what the target cannot be working on any more, a few; return how many writes were looked at. `busy`:
@@ -185,7 +181,7 @@ class Settler:
 
     async def _done(self, row: OutboxRow, ticket: Ticket, result: WriteResult, settled: str) -> None:
         write = EndedWrite(row, WriteOutcome.DONE, ticket, result)
-        await self._confirmations.confirm(write, self.target.read(ticket))
+        await self.steps.confirm(write, self.target.read(ticket))
         self._count(row, settled)
         for found in result.conflicts.values():
             self.metrics.conflicts.labels(self.decisions.name(row.rule_id), found.kind.value).inc()

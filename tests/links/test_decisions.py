@@ -7,7 +7,8 @@ from bridge.links.conclude import EndedWrite, Failure, begin, ended, failed
 from bridge.links.decided_write import Decided, DecidedWrite, UndecidableNowError
 from bridge.links.decisions import RuleDecisions
 from bridge.schedule import now
-from bridge.storage import outbox
+from bridge.storage import conflict, outbox
+from bridge.storage import link as link_table
 from bridge.storage.database import Connection, Database
 from bridge.storage.errors import ConcurrentUpdateError, RefusedError
 from bridge.storage.outbox import OutboxRow, WriteOutcome
@@ -22,7 +23,12 @@ def rig(database: Database) -> RuleRig:
 
 
 async def decide(decisions: RuleDecisions, connection: Connection, row: OutboxRow) -> Decided:
-    return (await decisions.decide(connection, [row]))[row.id]
+    """Decide a row as a sender does, and save its link unless something is to be written: then it adds the intent."""
+    links = await link_table.lock(connection, [row.link_id])
+    found = await decisions.decide(connection, links, [row], (), await conflict.opened(connection, links))
+    if not isinstance(found.writes[row.id], DecidedWrite):
+        await link_table.save(connection, list(found.links.values()))
+    return found.writes[row.id]
 
 
 async def in_step(rig: RuleRig) -> tuple[RuleDecisions, object]:
@@ -72,16 +78,18 @@ async def test_while_a_write_is_not_settled_nothing_is_decided_and_its_intent_st
     async with rig.database.transaction() as connection:
         decided = await decide(decisions, connection, sent)
         assert isinstance(decided, DecidedWrite)
-        assert await begin(connection, [(sent, decided)], token=None, until=now()) == {sent.id}
+        begun = await begin(connection, [(sent, decided)], token=None, until=now())
+        assert begun.keys() == {sent.link_id}
+        await link_table.save(connection, list(begun.values()))
     async with rig.database.transaction() as connection:
         assert isinstance(await decide(decisions, connection, waits), UndecidableNowError)
     async with rig.database.transaction() as connection:
         await failed(connection, waits, Failure("not now", pause_seconds=1), most_attempts=3)
-        assert (await ended(connection, [EndedWrite(waits, WriteOutcome.UNCHANGED)])).keys() == {waits.id}
+        assert await ended(connection, [EndedWrite(waits, WriteOutcome.UNCHANGED)]) == {waits.id}
     [link] = await rig.links()
     assert link.intent == decided.sent.stored()
     async with rig.database.transaction() as connection:
-        assert (await ended(connection, [EndedWrite(sent, WriteOutcome.DONE)])).keys() == {sent.id}
+        assert await ended(connection, [EndedWrite(sent, WriteOutcome.DONE)]) == {sent.id}
     [link] = await rig.links()
     assert link.intent is None
 
@@ -119,7 +127,7 @@ async def test_an_error_of_postgres_while_deciding_fails_the_transaction(
     decisions, _ = await in_step(rig)
     [link] = await rig.links()
 
-    async def fail(_: RuleDecisions, _run: object, connection: Connection, _link: object) -> None:
+    async def fail(_self: object, _run: object, connection: Connection, *_: object) -> None:
         await connection.execute(f"do $$ begin raise exception using errcode = '{state}'; end $$")
 
     monkeypatch.setattr(RuleDecisions, "_decided", fail)
@@ -134,7 +142,7 @@ async def test_an_error_of_ours_while_deciding_takes_back_the_deciding_alone(
     decisions, _ = await in_step(rig)
     [link] = await rig.links()
 
-    async def fail(_: RuleDecisions, _run: object, connection: Connection, _link: object) -> None:
+    async def fail(_self: object, _run: object, connection: Connection, *_: object) -> None:
         await connection.execute("update bridge.link set state_reason = 'decided by half'")
         raise LookupError("a defect")
 
