@@ -9,10 +9,12 @@ Counterparts are made only when both sources have been read completely since the
 there is matched first. A rule that would make or change too much at once is held until a person has looked.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
+from time import monotonic
 from typing import Final
 
 import structlog
@@ -41,6 +43,8 @@ _CHANGES: Final = 100
 _TICKETS: Final = 200
 """Tickets that a step decides, and the rest of the last change."""
 _PAGE: Final = 1000
+_BEGIN_SECONDS: Final = 10.0
+"""For so long it is not looked again whether the position can be followed: changes are kept for hours."""
 _WALK_AGAIN: Final = timedelta(hours=6)
 _HOUR: Final = timedelta(hours=1)
 FEWEST_CHANGES: Final = 50
@@ -59,6 +63,7 @@ class Decider:
     wake: Wake = field(default_factory=Wake)
     _pace: DecisionPace = field(default_factory=DecisionPace)
     _indexed: bool = False
+    _begun_at: float = -math.inf
     _changed_by_walk: int = 0
     _bereft: list[tuple[datetime, int]] = field(default_factory=list)
     _last_wanted: int = 0
@@ -71,8 +76,10 @@ class Decider:
 
     async def run_once(self, *, at_pace: bool = False) -> bool:
         """Decide until nothing is left; return whether the rule is on. `at_pace`: or until others should go first."""
-        if not await self._begin():
-            return False
+        if not (at_pace and self._indexed and monotonic() < self._begun_at + _BEGIN_SECONDS):
+            if not await self._begin():
+                return False
+            self._begun_at = monotonic()
         if not self._indexed:
             await self._index()
         while True:
@@ -81,6 +88,7 @@ class Decider:
             except ConcurrentUpdateError:
                 continue  # a sender, or a command, was faster
             if done is None:
+                self._begun_at = -math.inf
                 return False
             if done or (at_pace and self._pace.gives_way):
                 return True
@@ -126,14 +134,14 @@ class Decider:
 
     async def _step(self) -> bool | None:
         """Decide the next changes, a part of a walk, and what people chose; return whether nothing is left, None: the
-        rule is not on any more.
+        rule is not on any more, or its position is none of this server.
         """
         run, at = self.run_of_rule, now()
         self._pace.begin()
         async with self.database.transaction() as connection:
             await self.fence.hold(connection)
             position = await link_rule.lock(connection, run.rule_id)
-            if position is None or position.state != RULE_ON:
+            if position is None or position.state != RULE_ON or position.from_other_server:
                 return None
             changed, followed = await self._changes(connection, position)
             walked, walk_done = await self._walk(connection, position, at)

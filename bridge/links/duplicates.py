@@ -41,6 +41,8 @@ async def keep_duplicates(
     """Have a person look at them, once, or have them ended: by link, the side and id of each. Return how many were not
     known yet.
     """
+    if not found:
+        return 0
     kept = await conflict.of_links(connection, found)
     tried = await outbox.ended_items(connection, found, WriteKind.END_DUPLICATE)
     new = 0
