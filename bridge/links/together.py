@@ -1,7 +1,8 @@
 """What several tasks want done at the same time is done in one go: a group commit without a task of its own.
 
 The first caller works for itself at once; those that come meanwhile are the next group, and the first of them works for
-all. A lone caller waits for nothing, and under load many share the cost of a transaction.
+all. A lone caller waits for nothing, and under load many share the cost of a transaction: where several wait, others
+are about to come, and a group begins when half as long has passed as the last one took.
 
 Where a group fails, each of it is done again alone, so that an error costs the one that caused it; only what concerns
 all (Postgres is away, the lease is lost) is raised to all. The work must bear that: what a part of a group has
@@ -11,6 +12,7 @@ committed is done a second time. A crash, or a cancelled worker, leaves what its
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Final, Generic, TypeVar
 
 import anyio
@@ -26,6 +28,9 @@ R = TypeVar("R")
 
 _MOST: Final = 32
 """A group holds the locks of all its rows until it is committed."""
+_SHARE: Final = 0.5
+_LONGEST_SECONDS: Final = 0.02
+"""A group waits so long at most."""
 
 
 @dataclass(slots=True, eq=False)
@@ -46,6 +51,7 @@ class Together(Generic[T, R]):
         self._work = work
         self._waiting: deque[_Part[T, R]] = deque()
         self._working = anyio.Lock()
+        self._last_seconds = 0.0
 
     async def put(self, item: T) -> R:
         """Have one item done and return its result; raises what it alone caused, or what concerns all."""
@@ -65,6 +71,9 @@ class Together(Generic[T, R]):
         return part.result[0]
 
     async def _next_group(self) -> None:
+        if len(self._waiting) > 1:
+            await anyio.sleep(min(_SHARE * self._last_seconds, _LONGEST_SECONDS))
+        began = monotonic()
         group = [self._waiting.popleft() for _ in range(min(len(self._waiting), _MOST))]
         try:
             if len(group) == 1:
@@ -78,5 +87,6 @@ class Together(Generic[T, R]):
         except Exception as error:  # noqa: BLE001 -- the one that caused it meets it again, alone
             log.debug("a group failed, each is done alone", parts=len(group), error=str(error))
         finally:
+            self._last_seconds = monotonic() - began
             for part in group:
                 part.open = False
