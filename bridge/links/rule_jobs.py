@@ -98,6 +98,11 @@ class RuleJobs:
                 )
                 run.rule_id = rule_id
                 runs.append(run)
+            for name, state, former in await link_rule.carry_pause(connection, list(settings.links)):
+                remedy = f"`tmf656-bridge links {'resume' if state == 'paused' else 'release'} {name}`"
+                log.warning(
+                    "new rule waits as the one that is gone", rule=name, state=state, former=former, remedy=remedy
+                )
             await link_rule.mark_gone(connection, list(settings.links))
             for run in runs:
                 await find_left_behind(connection, run, settings.links)

@@ -65,6 +65,14 @@ async def ensure(
     return number
 
 
+async def carry_pause(connection: Connection, configured: Sequence[str]) -> list[tuple[str, str, str]]:
+    """Have rules that were made in this transaction stay paused, or held, as one between the same sources is that goes
+    in it, before `mark_gone`; return the name of each, its state, and the name of the other one.
+    """
+    rows = await connection.fetch(queries("link_rule")["carry_pause"], list(configured))
+    return [(row["name"], row["state"], row["former"]) for row in rows]
+
+
 async def mark_gone(connection: Connection, configured: Sequence[str]) -> None:
     """Mark the rules that are not among the configured ones; their links stay, and are not decided."""
     await connection.execute(queries("link_rule")["mark_gone"], list(configured))

@@ -16,6 +16,23 @@ settings = excluded.settings,
 settings_hash = excluded.settings_hash
 returning r.id;
 
+-- name: carry_pause
+-- A rule that was made in this transaction is likely the one between the same two sources that goes in it ($1: the names of those that stay), by another
+-- name: it stays paused, or held, as that was.
+update bridge.link_rule as r set
+    state = g.state,
+    state_reason = g.state_reason,
+    state_since = g.state_since
+from bridge.link_rule as g
+where
+    r.name = any($1::text[]) and r.created_at = now() and r.state = 'on'
+    and g.name <> all($1::text[]) and g.state in ('paused', 'held')
+    and (
+        (g.left_source_id, g.right_source_id) = (r.left_source_id, r.right_source_id)
+        or (g.left_source_id, g.right_source_id) = (r.right_source_id, r.left_source_id)
+    )
+returning r.name, r.state, g.name as former;
+
 -- name: mark_gone
 -- Rules that are no longer configured.
 update bridge.link_rule as r set state = 'gone', state_reason = null, state_since = now()

@@ -5,6 +5,7 @@ no ticket.
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from bridge.domain.link.word_map import Side
 from bridge.links.decide import Decider
@@ -99,6 +100,35 @@ async def test_a_rule_of_another_name_takes_over_what_was_linked(rig: Moved) -> 
     assert (await shown(rig), await waiting(rig), await writes(rig)) == before
     assert await rig.states() == {"one": "gone", "two": "on"}
     assert {write.rule_id for write in await rig.open_writes()} == {link.rule_id for link in await rig.links()}
+
+
+@pytest.mark.parametrize("state", ["paused", "held"])
+@pytest.mark.parametrize("sides", [MATCH, EXCHANGED], ids=["same sides", "exchanged"])
+async def test_a_pause_stays_when_its_rule_gets_another_name(rig: Moved, state: str, sides: dict[str, Any]) -> None:
+    """The defect: a rule that was paused, or held, wrote again at once under its new name."""
+    async with rig.database.transaction() as connection:
+        await connection.execute("update bridge.link_rule set state = $1, state_reason = 'carrier moves'", state)
+    rig.rules = {"two": sides | {"on_conflict": "manual"}}
+    with capture_logs() as logged:
+        decider = await rig.begin()
+    assert [(one["rule"], one["state"]) for one in logged if one["log_level"] == "warning"] == [("two", state)]
+    assert not await decider.run_once()
+    assert await rig.states() == {"one": "gone", "two": state}
+    async with rig.database.connection() as connection:
+        [row] = await link_rule.find(connection, "two")
+    assert row.state_reason == "carrier moves"
+    async with rig.database.transaction() as connection:
+        assert await link_rule.write_state(connection, row.id, "on", None, only_from=[state])
+    assert await (await rig.begin()).run_once()
+    assert (await rig.states())["two"] == "on", "a person has released it"
+
+
+async def test_a_rule_that_is_new_beside_a_paused_one_is_not_paused(rig: Moved) -> None:
+    async with rig.database.transaction() as connection:
+        await connection.execute("update bridge.link_rule set state = 'paused'")
+    rig.rules |= {"two": MATCH | {"on_conflict": "manual"}}
+    await rig.jobs().register()
+    assert await rig.states() == {"one": "paused", "two": "on"}
 
 
 @pytest.mark.parametrize("name", ["one", "two"])
