@@ -19,7 +19,7 @@ from bridge.domain.link.word_map import Side
 from bridge.errors import PermanentError
 from bridge.links import operator
 from bridge.links.field_view import field_views
-from bridge.links.rule_jobs import kinds_of, run_of
+from bridge.links.rule_jobs import run_of
 from bridge.settings.preset import preset_names, preset_text
 from bridge.storage import audit, conflict, link_rule, outbox
 from bridge.storage import link as link_table
@@ -91,7 +91,7 @@ def show(link: LinkArgument, config: Config = None, rule: RuleOption = None, as_
         [listed] = await link_table.listed(connection, after=row.id - 1, limit=1)
         fields: list[dict[str, Any]] = []
         own = settings.links.get(listed["rule"])
-        run = None if own is None else await run_of(connection, listed["rule"], own, kinds_of(settings))
+        run = None if own is None else await run_of(connection, listed["rule"], own, settings.sources)
         if run is not None:
             tickets = {side: one for (side, _), one in (await run.tickets_of(connection, [row])).items()}
             fields = [asdict(view) for view in field_views(run.rule, row.key, tickets, row.base)]

@@ -24,7 +24,7 @@ from bridge.domain.ticket_system import TicketReader
 from bridge.errors import PermanentError
 from bridge.links import operator
 from bridge.links.audit import AuditInterruptedError, Auditor, AuditResult
-from bridge.links.rule_jobs import kinds_of, run_of
+from bridge.links.rule_jobs import run_of
 from bridge.settings import Settings
 from bridge.telemetry.metrics import Metrics
 
@@ -92,7 +92,7 @@ async def _audit(
         for name in names:
             own_rule = settings.links[name]
             async with opened.database.connection() as connection:
-                run = await run_of(connection, name, own_rule, kinds_of(settings))
+                run = await run_of(connection, name, own_rule, settings.sources)
                 row = await operator.rule_named(connection, name)
             if run is None:
                 raise PermanentError(

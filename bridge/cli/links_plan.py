@@ -12,7 +12,7 @@ from bridge.cli.terminal import json_text
 from bridge.domain.link.word_map import Side
 from bridge.errors import PermanentError
 from bridge.links.plan import RulePlan, plan_rule
-from bridge.links.rule_jobs import kinds_of, run_of
+from bridge.links.rule_jobs import run_of
 from bridge.links.take_over import find_left_behind
 from bridge.schedule import now
 from bridge.settings import Settings
@@ -63,7 +63,7 @@ def plan(
 
 
 async def _plan(connection: Connection, settings: Settings, name: str) -> RulePlan:
-    run = await run_of(connection, name, settings.links[name], kinds_of(settings))
+    run = await run_of(connection, name, settings.links[name], settings.sources)
     if run is None:
         raise PermanentError(f"links.{name}: its sources have not been read yet; start `tmf656-bridge run` first")
     known = await link_rule.find(connection, name)

@@ -21,7 +21,7 @@ from bridge.links.rule_series import count_edited, introduce_rule, show_nothing
 from bridge.links.rules import hash_of_settings, rule_of, state_of
 from bridge.links.take_over import find_left_behind
 from bridge.schedule import Job, Wake, every, now, run_job
-from bridge.settings import LinkSettings, Settings
+from bridge.settings import LinkSettings, Settings, SourceSettings
 from bridge.storage import change, conflict, link_audit, link_move, link_rule, outbox
 from bridge.storage import link as link_table
 from bridge.storage import source as source_table
@@ -77,7 +77,7 @@ class RuleJobs:
             await self.fence.hold(connection)
             for name, rule in settings.links.items():
                 introduce_rule(self.metrics, rule_of(name, rule), _poll_seconds(settings, rule))
-                run = await run_of(connection, name, rule, kinds_of(settings))
+                run = await run_of(connection, name, rule, settings.sources)
                 if run is None:
                     log.warning("rule waits for its sources", rule=name, left=rule.left, right=rule.right)
                     continue
@@ -205,20 +205,28 @@ class RuleJobs:
             gauge.clear()
 
 
-def kinds_of(settings: Settings) -> dict[str, str]:
-    """The kind of system of each source."""
-    return {name: source.kind for name, source in settings.sources.items()}
-
-
 def _poll_seconds(settings: Settings, rule: LinkSettings) -> dict[Side, float]:
     return {side: settings.sources[getattr(rule, side.value)].poll_interval_seconds for side in Side}
 
 
-async def run_of(connection: Connection, name: str, settings: LinkSettings, kinds: Mapping[str, str]) -> RuleRun | None:
+async def run_of(
+    connection: Connection, name: str, settings: LinkSettings, sources: Mapping[str, SourceSettings]
+) -> RuleRun | None:
     """Return a rule ready to run, without its key; None: the tables do not know one of its sources yet."""
     rule = rule_of(name, settings)
     ids = {side: await source_table.find(connection, source) for side, source in rule.sources.items()}
     known = {side: number for side, number in ids.items() if number is not None}
     if len(known) < len(ids):
         return None
-    return RuleRun(rule, 0, known, {side: kinds[source] for side, source in rule.sources.items()})
+    configured = {side: sources[source] for side, source in rule.sources.items()}
+    return RuleRun(rule, 0, known, kinds_of(configured), addresses_of(configured))
+
+
+def kinds_of(sources: Mapping[Side, SourceSettings]) -> dict[Side, str]:
+    """The kind of system of each side."""
+    return {side: source.kind for side, source in sources.items()}
+
+
+def addresses_of(sources: Mapping[Side, SourceSettings]) -> dict[Side, str]:
+    """Where the system of each side is."""
+    return {side: source.url for side, source in sources.items()}

@@ -30,14 +30,15 @@ Unreadable = dict[tuple[Side, str], str]
 
 @dataclass(slots=True)
 class RuleRun:
-    """One rule on one database. `kinds`: of the systems on both sides. `endings`: how their tickets are ended.
-    `left_behind`: rules that are gone and whose links this one takes over (`bridge.links.take_over`).
+    """One rule on one database. `kinds`, `addresses`: of the systems on both sides. `endings`: how their tickets are
+    ended. `left_behind`: rules that are gone and whose links this one takes over (`bridge.links.take_over`).
     """
 
     rule: LinkRule
     rule_id: int
     source_ids: Mapping[Side, int]
     kinds: Mapping[Side, str]
+    addresses: Mapping[Side, str] = field(default_factory=dict)
     left_behind: LeftBehind = field(default_factory=dict)
     index: CounterpartIndex = field(init=False)
     endings: Mapping[Side, Ending] = field(init=False)
@@ -54,7 +55,7 @@ class RuleRun:
 
     def ticket(self, side: Side, row: TicketRow) -> SideTicket:
         """Return a row as a ticket of a side."""
-        return ticket_of_row(row, self.rule.sources[side], self.kinds[side])
+        return ticket_of_row(row, self.rule.sources[side], self.kinds[side], self.addresses.get(side, ""))
 
     def key_of(self, side: Side, ticket_id: str, generation: int = 0) -> str:
         """Return the key of the counterpart of a ticket."""

@@ -2,6 +2,7 @@
 
 import re
 from typing import Any, Final
+from urllib.parse import urljoin
 
 import orjson
 from msgspec.structs import replace
@@ -20,8 +21,8 @@ _VERSIONS: Final = {TMF656: "lastUpdate", "servicenow": "sys_mod_count", "datami
 _KEY: Final = re.compile(rb'"(tb-[a-z2-7]{26})"')
 
 
-def ticket_of_row(row: TicketRow, source: str, kind: str) -> SideTicket:
-    """Return a ticket; `kind`: that of its source."""
+def ticket_of_row(row: TicketRow, source: str, kind: str, address: str = "") -> SideTicket:
+    """Return a ticket; `kind`, `address`: those of its source."""
     body = orjson.loads(row.body)
     href = body.get("href")
     return SideTicket(
@@ -31,7 +32,7 @@ def ticket_of_row(row: TicketRow, source: str, kind: str) -> SideTicket:
         status=row.status,
         revision=row.revision,
         deleted=row.deleted_at is not None,
-        url=href if isinstance(href, str) else None,
+        url=_absolute(href, address) if isinstance(href, str) else None,
         via=row.via,
         created_at=row.created_at,
         updated_at=row.updated_at,
@@ -61,6 +62,14 @@ def value_since(mapped: MappedField, side: Side, ticket: SideTicket, versions: l
             break
         since = version.effective_at
     return Value(text, since)
+
+
+def _absolute(href: str, address: str) -> str:
+    """An address that people can open: many servers write a path alone, below their own origin or base path."""
+    try:
+        return urljoin(f"{address.rstrip('/')}/", href) if address else href
+    except ValueError:
+        return href
 
 
 def _record(body: dict[str, Any], status: str, kind: str) -> Record:

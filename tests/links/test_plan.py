@@ -6,7 +6,7 @@ from bridge.domain.link.key import link_key
 from bridge.domain.link.word_map import Side
 from bridge.links import plan as plan_module
 from bridge.links.plan import RulePlan, plan_rule
-from bridge.links.rule_jobs import kinds_of, run_of
+from bridge.links.rule_jobs import run_of
 from bridge.schedule import now
 from bridge.storage import link_rule
 from bridge.storage.database import Database
@@ -20,7 +20,7 @@ TABLES = "select (select count(*) from bridge.link) + (select count(*) from brid
 async def planned(rig: RuleRig) -> RulePlan:
     settings = rig.configuration()
     async with rig.database.transaction() as connection:
-        run = await run_of(connection, "one", settings.links["one"], kinds_of(settings))
+        run = await run_of(connection, "one", settings.links["one"], settings.sources)
         assert run is not None
         known = await link_rule.find(connection, "one")
         run.rule_id = known[0].id if known else 0

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from bridge.domain.link.word_map import Side
 from bridge.links.decide import Decider
 from bridge.links.plan import plan_rule
-from bridge.links.rule_jobs import kinds_of, run_of
+from bridge.links.rule_jobs import run_of
 from bridge.links.take_over import find_left_behind
 from bridge.schedule import now
 from bridge.settings import Settings
@@ -56,7 +56,7 @@ class Moved(RuleRig):
         """What a plan in another process says, before the rules are read again here."""
         settings = self.configuration()
         async with self.database.connection() as connection:
-            run = await run_of(connection, name, settings.links[name], kinds_of(settings))
+            run = await run_of(connection, name, settings.links[name], settings.sources)
             assert run is not None
             await find_left_behind(connection, run, settings.links)
             return (await plan_rule(run, connection, now())).counts()

@@ -26,6 +26,21 @@ def test_a_problem_is_its_own_record_with_the_status_as_version_4_spells_it() ->
     assert unknown.record["status"] == "odd"
 
 
+@pytest.mark.parametrize(
+    ("href", "url"),
+    [
+        ("https://x/7", "https://x/7"),
+        ("/tmf-api/v4/serviceProblem/7", "https://noc.example/tmf-api/v4/serviceProblem/7"),
+        ("serviceProblem/7", "https://noc.example/gw/v4/serviceProblem/7"),
+        ("//cdn.example/7", "https://cdn.example/7"),
+        ("http://[", "http://["),
+    ],
+)
+def test_an_address_can_be_opened_also_where_the_server_writes_a_path(href: str, url: str) -> None:
+    """The defect: `@url` was a path without a server, and people were sent to their own ticket system."""
+    assert ticket_of_row(row({"href": href}), "a", "tmf656", "https://noc.example/gw/v4").url == url
+
+
 def test_a_ticket_of_another_system_has_the_record_it_was_stored_with() -> None:
     body = {
         "status": "held",

@@ -13,7 +13,7 @@ from bridge.domain.access import Permission
 from bridge.domain.link.life import LinkState
 from bridge.domain.link.word_map import Side
 from bridge.links.field_view import FieldView, field_views
-from bridge.links.rule_jobs import kinds_of
+from bridge.links.rule_jobs import addresses_of, kinds_of
 from bridge.links.rule_run import RuleRun
 from bridge.links.rules import rule_of
 from bridge.settings.overlay import LayeredSettings
@@ -164,12 +164,13 @@ async def _link(visit: Visit) -> web.StreamResponse:
 async def _fields(visit: Visit, connection: Connection, link: ConsoleLink, rule: ConsoleRule) -> list[FieldView] | None:
     """What both tickets say now, field by field; None: the rule is not configured here."""
     settings = LayeredSettings(visit.base, await setting.current(connection)).resolved()
-    own, kinds = settings.links.get(rule.name), kinds_of(settings)
-    if own is None or not {own.left, own.right} <= kinds.keys():
+    own = settings.links.get(rule.name)
+    if own is None or not {own.left, own.right} <= settings.sources.keys():
         return None
     ids = {Side.LEFT: rule.left_source_id, Side.RIGHT: rule.right_source_id}
     decided = rule_of(rule.name, own)
-    run = RuleRun(decided, rule.id, ids, {side: kinds[source] for side, source in decided.sources.items()})
+    sources = {side: settings.sources[source] for side, source in decided.sources.items()}
+    run = RuleRun(decided, rule.id, ids, kinds_of(sources), addresses_of(sources))
     wanted = {Side.LEFT: link.left_id, Side.RIGHT: link.right_id}
     known = await run.tickets(connection, {(side, one) for side, one in wanted.items() if one is not None})
     return field_views(decided, link.key, {side: ticket for (side, _), ticket in known.items()}, link.base)
