@@ -885,13 +885,6 @@ CREATE FUNCTION bridge.unsummarised() RETURNS TABLE(source_id smallint, id text)
 END;
 COMMENT ON FUNCTION bridge.unsummarised() IS 'Problems that changed after the summaries were computed';
 
-CREATE FUNCTION report.parameter(name text, fallback text) RETURNS text
-    LANGUAGE sql STABLE PARALLEL SAFE
-    BEGIN ATOMIC
- SELECT COALESCE(NULLIF(current_setting(('report.'::text || name), true), ''::text), fallback) AS "coalesce";
-END;
-COMMENT ON FUNCTION report.parameter(name text, fallback text) IS 'A parameter of a ready-made query: what `set report.NAME = …` has set in this session, else the second argument';
-
 CREATE TABLE bridge.service_problem (
     source_id smallint NOT NULL,
     priority integer,
@@ -934,6 +927,7 @@ CREATE INDEX service_problem_facet_idx ON bridge.service_problem USING btree (so
 CREATE INDEX service_problem_missed_idx ON bridge.service_problem USING btree (source_id, id) WHERE (missed_at IS NOT NULL);
 CREATE INDEX service_problem_open_status_age_idx ON bridge.service_problem USING btree (COALESCE(status_changed_at, created_at, first_seen_at), source_id, id) WHERE ((deleted_at IS NULL) AND (status <> ALL (ARRAY['resolved'::text, 'closed'::text, 'cancelled'::text, 'rejected'::text])));
 CREATE INDEX service_problem_open_urgency_idx ON bridge.service_problem USING btree (COALESCE(priority, 2147483647), COALESCE(created_at, first_seen_at), source_id, id) WHERE ((deleted_at IS NULL) AND (status <> ALL (ARRAY['resolved'::text, 'closed'::text, 'cancelled'::text, 'rejected'::text])));
+CREATE INDEX service_problem_undated_idx ON bridge.service_problem USING btree (COALESCE(GREATEST(content_at, deleted_at), 'infinity'::timestamp with time zone)) WHERE ((updated_at IS NULL) OR (content_at IS NULL) OR (content_at > updated_at) OR (deleted_at IS NOT NULL));
 CREATE INDEX service_problem_updated_at_status_idx ON bridge.service_problem USING btree (updated_at, status, source_id, priority, created_at);
 COMMENT ON TABLE bridge.service_problem IS 'A service problem as it is now: the newest whole statement with the patches since merged over it; with its body: bridge.service_problem_with_body';
 COMMENT ON COLUMN bridge.service_problem.source_id IS 'Source';
@@ -966,6 +960,41 @@ COMMENT ON COLUMN bridge.service_problem.content_hash IS 'Hash of the last whole
 COMMENT ON COLUMN bridge.service_problem.doubt_hash IS 'Hash of an answer that looked older than what is known; believed when it comes again';
 COMMENT ON COLUMN bridge.service_problem.body IS 'The whole problem, v4 attribute names; null: it is as the last whole statement has it, in the version of content_at and content_hash';
 COMMENT ON COLUMN bridge.service_problem.list_digest IS 'Digest of a row of the source''s list as received, salted with the code that reads rows, followed by the content_hash of what was read from it';
+
+CREATE VIEW bridge.problem_change AS
+ SELECT s.name AS source,
+    p.id,
+    p.updated_at AS changed_at
+   FROM (bridge.service_problem p
+     JOIN bridge.source s ON ((p.source_id = s.id)))
+UNION ALL
+ SELECT s.name AS source,
+    p.id,
+    COALESCE(GREATEST(p.content_at, p.deleted_at), 'infinity'::timestamp with time zone) AS changed_at
+   FROM (bridge.service_problem p
+     JOIN bridge.source s ON ((p.source_id = s.id)))
+  WHERE ((p.updated_at IS NULL) OR (p.content_at IS NULL) OR (p.content_at > p.updated_at) OR (p.deleted_at IS NOT NULL));
+COMMENT ON VIEW bridge.problem_change IS 'When problems changed last, for report.changed_since: by their update time, and where that does not say it by what is known';
+COMMENT ON COLUMN bridge.problem_change.source IS 'Name of the source';
+COMMENT ON COLUMN bridge.problem_change.id IS 'Problem; it may be there twice';
+COMMENT ON COLUMN bridge.problem_change.changed_at IS 'When it changed; infinity while only patches are known';
+
+CREATE FUNCTION report.changed_since(at timestamp with time zone) RETURNS TABLE(source text, id text)
+    LANGUAGE sql STABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT DISTINCT p.source,
+     p.id
+    FROM bridge.problem_change p
+   WHERE (p.changed_at >= changed_since.at);
+END;
+COMMENT ON FUNCTION report.changed_since(at timestamp with time zone) IS 'The service problems that were raised, changed or deleted since that time, by the source''s clock; where a source states no time of a change, or one that stands still, by what notifications say and else since the bridge received it. Key: source, id. Joins: report.service_problem and others on source, id';
+
+CREATE FUNCTION report.parameter(name text, fallback text) RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    BEGIN ATOMIC
+ SELECT COALESCE(NULLIF(current_setting(('report.'::text || name), true), ''::text), fallback) AS "coalesce";
+END;
+COMMENT ON FUNCTION report.parameter(name text, fallback text) IS 'A parameter of a ready-made query: what `set report.NAME = …` has set in this session, else the second argument';
 
 CREATE VIEW bridge.known_problem AS
  SELECT p.source_id,
@@ -1198,7 +1227,7 @@ COMMENT ON COLUMN report.service_problem.resolved_at IS 'When it was resolved, b
 COMMENT ON COLUMN report.service_problem.affected_services IS 'How many services are affected';
 COMMENT ON COLUMN report.service_problem.first_seen_at IS 'When the bridge first received it';
 COMMENT ON COLUMN report.service_problem.last_seen_at IS 'When the bridge last received it or saw it at the source';
-COMMENT ON COLUMN report.service_problem.last_changed_via IS 'How the last change came: push, poll, reconcile or refetch';
+COMMENT ON COLUMN report.service_problem.last_changed_via IS 'How the last change came: push, poll, reconcile, refetch, or write (the answer to a write of ours)';
 COMMENT ON COLUMN report.service_problem.deleted_at IS 'Since when it is gone at the source; null while it exists';
 COMMENT ON COLUMN report.service_problem.body IS 'All attributes, under their version 4 names, unknown ones included';
 COMMENT ON COLUMN report.service_problem.known_since IS 'Since when the bridge knows what it was like: time of the oldest version that is kept';
@@ -4214,6 +4243,8 @@ GRANT SELECT ON TABLE bridge.search_state TO bridge_front;
 REVOKE ALL ON FUNCTION bridge.set_extra_columns(columns jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION bridge.set_extra_columns(columns jsonb) TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.service_problem TO bridge_writer;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.problem_change TO bridge_writer;
+GRANT SELECT ON TABLE bridge.problem_change TO PUBLIC;
 GRANT SELECT ON TABLE bridge.known_problem TO PUBLIC;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.known_problem TO bridge_writer;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE bridge.service_problem_version TO bridge_writer;

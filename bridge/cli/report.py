@@ -18,6 +18,8 @@ from bridge.settings import Settings
 from bridge.storage.cookbook import CookbookQuery, answer, cookbook, rows_of
 
 _NUMBER = re.compile(r"-?[\d,.]+%?")
+_WORD = 24
+"""Longer words may be broken in a table."""
 
 
 def _names() -> list[str]:
@@ -55,13 +57,18 @@ def report(
     if sql:
         typer.echo(query.sql)
         return
+    if missing := [each for each in query.parameters if each.needed and not chosen.get(each.name)]:
+        wanted = ", ".join(f"--set {each.name}=… ({each.meaning.removesuffix('; needed')})" for each in missing)
+        raise typer.BadParameter(f"the report {name} needs {wanted}")
     settings = settings_for(config, quiet=True)
     require_data(settings)
     text = on_loop(lambda: _answer(settings, query, chosen))
     if as_csv:
         typer.echo(safe(text) if sys.stdout.isatty() else text, nl=False)
         return
-    Console(highlight=False).print(_table(rows_of(text)))
+    console = Console(highlight=False)
+    rows = rows_of(text)
+    console.print(_records(rows) if _is_too_wide(rows, console.width) else _table(rows))
 
 
 async def _answer(settings: Settings, query: CookbookQuery, values: dict[str, str]) -> str:
@@ -100,6 +107,31 @@ def _listed() -> Table:
         for parameter in query.parameters:
             text.append(f"\n--set {parameter.name}={parameter.default}  {parameter.meaning}", style="dim")
         table.add_row(Text(query.name, style="bold"), text)
+    return table
+
+
+def _is_too_wide(rows: list[list[str]], width: int) -> bool:
+    """Would a table have to break words within its columns?"""
+    longest = (
+        max(len(word) for value in column for word in ["", *value.split()]) for column in zip(*rows, strict=True)
+    )
+    return sum(min(each, _WORD) + 2 for each in longest) > width + 2
+
+
+def _records(rows: list[list[str]]) -> Table:
+    """Each row as a block of lines, a column a line."""
+    head, *body = rows
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for number, row in enumerate(body):
+        for heading, value in zip(head, row, strict=True):
+            table.add_row(safe_line(heading), Text(safe_line(value)))
+        if number < len(body) - 1:
+            table.add_section()
+            table.add_row("", "")
+    if not body:
+        table.caption = "no rows"
     return table
 
 

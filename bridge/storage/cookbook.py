@@ -25,6 +25,11 @@ class Parameter:
     default: str
     meaning: str
 
+    @property
+    def needed(self) -> bool:
+        """Has the query no answer without it?"""
+        return self.meaning.endswith("; needed")
+
 
 @dataclass(frozen=True, slots=True)
 class CookbookQuery:

@@ -8,10 +8,20 @@ select
     p.source,
     p.id,
     c.attribute,
-    left(c.old #>> '{}', 60) as old,
-    left(c.new #>> '{}', 60) as new,
+    case
+        when 'array' not in (jsonb_typeof(c.old), jsonb_typeof(c.new)) then coalesce(c.old ->> 'name', c.old ->> 'id', left(c.old #>> '{}', 60))
+        else elements.gone
+    end as old,
+    case
+        when 'array' not in (jsonb_typeof(c.old), jsonb_typeof(c.new)) then coalesce(c.new ->> 'name', c.new ->> 'id', left(c.new #>> '{}', 60))
+        else coalesce(elements.come, case when elements.gone is null then 'in another order' end)
+    end as new,
     c.via
-from report.service_problem as p
+from report.changed_since(
+    (
+        (now() at time zone (select report.time_zone()))::date - report.parameter('days', '1')::integer
+    )::timestamp at time zone (select report.time_zone())
+) as p
 cross join lateral (
     select
         h.changed_at,
@@ -30,9 +40,23 @@ cross join lateral (
         )::timestamp at time zone (select report.time_zone())
     offset 0 -- keeps this a question about one problem, answered by its key
 ) as c
-where
-    p.updated_at >= (
-        (now() at time zone (select report.time_zone()))::date - report.parameter('days', '1')::integer
-    )::timestamp at time zone (select report.time_zone())
+cross join lateral (
+    -- of a list what went and what came, as people call it
+    select
+        string_agg(e.called, ', ') filter (where e.side = 'old') as gone,
+        string_agg(e.called, ', ') filter (where e.side = 'new') as come
+    from (
+        select
+            s.side,
+            left(
+                coalesce(l.element ->> 'text', l.element ->> 'description', l.element ->> 'name', l.element ->> 'id', l.element #>> '{}'), 60
+            ) as called
+        from (values ('old', c.old, c.new), ('new', c.new, c.old)) as s (side, elements, others)
+        cross join lateral jsonb_path_query(s.elements, '$[*]') as l (element)
+        where
+            'array' in (jsonb_typeof(c.old), jsonb_typeof(c.new))
+            and not coalesce(s.others, '[]') @> jsonb_build_array(l.element)
+    ) as e
+) as elements
 order by c.changed_at desc, p.source asc, p.id asc, c.attribute asc
 limit report.parameter('rows', '100')::integer;

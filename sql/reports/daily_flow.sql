@@ -7,6 +7,8 @@ select
     sum(f.resolved)::bigint as resolved,
     sum(f.closed)::bigint as closed,
     sum(f.reopened)::bigint as reopened,
+    sum(f.cancelled)::bigint as cancelled,
+    sum(f.deleted)::bigint as deleted,
     sum(f.open)::bigint as open
 from report.daily_flow as f
 where f.day > (now() at time zone (select report.time_zone()))::date - report.parameter('days', '14')::integer

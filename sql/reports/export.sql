@@ -27,10 +27,11 @@ select
     r.known_since at time zone (select report.time_zone()) as known_since
 from report.service_problem as p
 inner join report.resolution as r on p.source = r.source and p.id = r.id
+left join report.changed_since(now() - make_interval(days => report.parameter('days', '90')::integer)) as c on p.source = c.source and p.id = c.id
 where
     (
         p.created_at > now() - make_interval(days => report.parameter('days', '90')::integer)
-        or p.updated_at > now() - make_interval(days => report.parameter('days', '90')::integer)
+        or c.id is not null
     )
     and report.parameter('source', '') in ('', p.source)
     and report.parameter('status', '') in ('', p.status)

@@ -8,7 +8,8 @@ select
     p.id,
     p.status,
     i.changes
-from report.service_problem as p
+from report.changed_since(now() - make_interval(days => report.parameter('days', '7')::integer)) as r
+inner join report.service_problem as p on r.source = p.source and r.id = p.id
 cross join lateral (
     select count(*) as changes
     from report.status_interval as s
@@ -17,8 +18,6 @@ cross join lateral (
         and s.id = p.id
         and s.entered_at > now() - make_interval(days => report.parameter('days', '7')::integer)
 ) as i
-where
-    p.updated_at > now() - make_interval(days => report.parameter('days', '7')::integer)
-    and i.changes >= report.parameter('changes', '4')::integer
+where i.changes >= report.parameter('changes', '4')::integer
 order by i.changes desc, p.source asc, p.id asc
 limit report.parameter('rows', '20')::integer;

@@ -1,6 +1,6 @@
 -- Problems per party
 -- Which customers, suppliers and others have to do with the open problems?
--- parameter: role =: only parties in this role
+-- parameter: role =: only parties in this role, in capitals or not
 -- parameter: rows = 20: how many to show
 with open as (
     select
@@ -17,7 +17,7 @@ select
     count(distinct row(o.source, o.id)) as open_problems
 from open as o
 inner join report.related_party as p on o.source = p.source and o.id = p.id
-where report.parameter('role', '') in ('', p.role)
+where lower(report.parameter('role', '')) in ('', lower(p.role))
 group by p.role, coalesce(p.name, p.party_id)
 order by open_problems desc, p.role asc, party asc
 limit report.parameter('rows', '20')::integer;

@@ -1,6 +1,6 @@
 -- Pending for each customer
 -- For which customers do open problems wait, and how long has the longest waited?
--- parameter: role = customer: the role of the party
+-- parameter: role = customer: the role of the party, in capitals or not
 -- parameter: rows = 20: how many to show
 select
     coalesce(t.name, t.party_id) as party,
@@ -15,7 +15,7 @@ inner join (
         p.party_id,
         p.name
     from report.related_party as p
-    where p.deleted_at is null and p.role = report.parameter('role', 'customer')
+    where p.deleted_at is null and lower(p.role) = lower(report.parameter('role', 'customer'))
 ) as t on r.source = t.source and r.id = t.id
 where r.deleted_at is null and r.status not in ('resolved', 'closed', 'cancelled', 'rejected')
 group by coalesce(t.name, t.party_id)

@@ -7,7 +7,7 @@ select
     coalesce(c.new ->> 'name', c.new ->> 'id', c.new #>> '{}', 'nobody') as to_party,
     count(*) as handovers,
     count(distinct row(c.source, c.id)) as problems
-from report.service_problem as p
+from report.changed_since(now() - make_interval(days => report.parameter('days', '30')::integer)) as p
 cross join lateral (
     select
         h.source,
@@ -22,7 +22,6 @@ cross join lateral (
         and h.changed_at > now() - make_interval(days => report.parameter('days', '30')::integer)
     offset 0 -- keeps this a question about one problem, answered by its key
 ) as c
-where p.updated_at > now() - make_interval(days => report.parameter('days', '30')::integer)
 group by from_party, to_party
 order by handovers desc, from_party asc, to_party asc
 limit report.parameter('rows', '20')::integer;

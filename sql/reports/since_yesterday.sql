@@ -8,7 +8,11 @@ select
     p.id,
     v.status,
     array_to_string(array_remove(array_remove(v.changed, 'lastUpdate'), 'statusChangeDate'), ', ') as changed
-from report.service_problem as p
+from report.changed_since(
+    (
+        (now() at time zone (select report.time_zone()))::date - report.parameter('days', '1')::integer
+    )::timestamp at time zone (select report.time_zone())
+) as p
 cross join lateral (
     select
         w.valid_from,
@@ -23,8 +27,5 @@ cross join lateral (
         )::timestamp at time zone (select report.time_zone())
     offset 0 -- keeps this a question about one problem, answered by its key
 ) as v
-where p.updated_at >= (
-            (now() at time zone (select report.time_zone()))::date - report.parameter('days', '1')::integer
-        )::timestamp at time zone (select report.time_zone())
 order by v.valid_from desc, p.source asc, p.id asc
 limit report.parameter('rows', '100')::integer;

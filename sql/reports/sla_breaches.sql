@@ -10,7 +10,7 @@ select
     r.status,
     l.hours as allowed_hours,
     floor((extract(epoch from coalesce(r.resolved_at, now()) - r.created_at) / 3600 - l.hours) / 24)::integer as days_over,
-    r.resolved_at is null as still_open
+    case when r.resolved_at is null then 'yes' else 'no' end as still_open
 from report.resolution as r
 inner join (
     select

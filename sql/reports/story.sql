@@ -1,7 +1,7 @@
 -- The story of a problem
 -- What happened to one problem, in order?
--- parameter: source =: name of the source of the problem
--- parameter: id =: id of the problem
+-- parameter: source =: name of the source of the problem; needed
+-- parameter: id =: id of the problem; needed
 select
     v.valid_from as at,
     v.via,

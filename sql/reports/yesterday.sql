@@ -8,6 +8,8 @@ select
     f.resolved,
     f.closed,
     f.reopened,
+    f.cancelled,
+    f.deleted,
     f.open,
     w.day as week_before,
     f.created - w.created as created_more,

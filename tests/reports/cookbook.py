@@ -154,6 +154,9 @@ async def store_lives(connection: Connection) -> None:
     entries += [(days, _entry({"id": problem_id}, days, Via.PUSH, "Delete")) for problem_id, days in DELETED.items()]
     for _, entry in sorted(entries, key=lambda one: -one[0]):
         await store(connection, [entry])
+    missed = "insert into bridge.push_outcome values (1, date_trunc('hour', $1::timestamptz), 1, 0)"
+    for _, days in FOUND_BY_POLL:
+        await connection.execute(missed, ago(days))
 
 
 def _entry(problem: dict[str, Any], days: float, via: Via, kind: str = "AttributeValueChange") -> Entry:
@@ -186,8 +189,6 @@ def _shown(value: Any) -> Any:
         return f"{value + shift:%Y-%m-%d %H:%M}"
     if isinstance(value, date):
         return f"{value + shift}"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
     return "" if value is None else str(value)
 
 
