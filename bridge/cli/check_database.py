@@ -46,7 +46,7 @@ async def check_database(settings: Settings) -> DatabaseCheck:
                 check = DatabaseCheck(
                     [Finding("database", "reach", True, f"{kind}, Postgres {version}, {milliseconds:.0f} ms")]
                 )
-                check.findings += await _schema(connection, embedded=embedded)
+                check.findings += await _schema(connection, embedded=embedded, console=settings.console.enabled)
                 if Finding("database", "schema", True, "current") in check.findings:
                     leader = await lease.find_holder(connection, lease.LEADER)
                     check.running = leader is not None and leader.held
@@ -74,7 +74,7 @@ def _passes(row: dict[str, Any]) -> Iterator[Finding]:
         yield Finding(row["name"], "deletions", None, found)
 
 
-async def _schema(connection: Connection, *, embedded: bool) -> list[Finding]:
+async def _schema(connection: Connection, *, embedded: bool, console: bool) -> list[Finding]:
     try:
         missing = await migrations.pending(connection)
     except SchemaError as error:
@@ -89,6 +89,10 @@ async def _schema(connection: Connection, *, embedded: bool) -> list[Finding]:
     if not await rights.reader_exists(connection):
         remedy = "to let others read: `create role bridge_reader`, then `tmf656-bridge migrate`"
         found.append(Finding("database", "reader", None, "there is no role bridge_reader", remedy))
+    if console and not await rights.front_usable(connection):
+        remedy = "let an administrator run `create role bridge_front` if it is missing, and `grant bridge_front to` it"
+        text = "the console has all rights of the user of database.dsn, for want of role bridge_front"
+        found.append(Finding("database", "console", None, text, f"{remedy}, then `tmf656-bridge migrate`"))
     if await rights.compiles(connection):
         remedy = "run `tmf656-bridge migrate` as the owner of the database, or `alter database … set jit = off`"
         found.append(Finding("database", "jit", None, "on: reports over many problems take seconds longer", remedy))

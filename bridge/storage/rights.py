@@ -104,6 +104,13 @@ async def reader_exists(connection: Connection) -> bool:
     return await _exists(connection, "bridge_reader")
 
 
+async def front_usable(connection: Connection) -> bool:
+    """Whether the user of this connection may take on the role of the console."""
+    return await _exists(connection, "bridge_front") and bool(
+        await connection.fetchval("select pg_has_role('bridge_front', 'member')")
+    )
+
+
 async def _exists(connection: Connection, role: str) -> bool:
     found: bool = await connection.fetchval("select exists (select from pg_roles where rolname = $1)", role)
     return found
