@@ -78,7 +78,8 @@ def list_(
     if not rows:
         typer.echo("no links")
         return
-    Console(highlight=False).print(links_output.table_of_links(rows))
+    console = Console(highlight=False)
+    console.print(links_output.table_of_links(rows, console.width))
 
 
 @app.command(epilog=examples("links show"))

@@ -13,10 +13,12 @@ from rich.text import Text
 from bridge.cli.terminal import safe_line
 from bridge.links.audit import AuditResult
 from bridge.links.plan import PlanStep, RulePlan
-from bridge.sources.remark import span
+from bridge.sources.remark import counted, span
 
 _LONGEST = 60
 _LONGEST_TICKET = 22
+_WIDE = 100
+"""Columns from which on there is room for titles."""
 _HEADINGS = {
     "match": "would be matched",
     "create": "would be created",
@@ -86,22 +88,28 @@ def print_audit(result: AuditResult) -> None:
         typer.echo("what the bridge had not seen is read again by the running bridge; look again in a minute")
 
 
-def table_of_links(rows: list[dict[str, Any]]) -> Table:
-    """A link a line. Long ids are cut, so that number and state are always seen."""
+def table_of_links(rows: list[dict[str, Any]], width: int = 80) -> Table:
+    """A link a line: each ticket by its number, else by its id, which is cut so that the status is always seen; its
+    title where there is room.
+    """
+    titled = width >= _WIDE
     table = _table("link", "state")
     for side in ("left", "right"):
         table.add_column(side, overflow="ellipsis", no_wrap=True, max_width=_LONGEST_TICKET)
+    if titled:
+        table.add_column("title", overflow="ellipsis", no_wrap=True, max_width=width - _WIDE + _LONGEST_TICKET)
     table.add_column("waits", overflow="fold")
     for row in rows:
-        facts = [f"{row['open_writes']} writes"] if row["open_writes"] else []
-        facts += [f"{row['waiting_conflicts']} conflicts"] if row["waiting_conflicts"] else []
+        facts = [counted(row["open_writes"], "write")] if row["open_writes"] else []
+        facts += [counted(row["waiting_conflicts"], "conflict")] if row["waiting_conflicts"] else []
         facts += [f"since {row['behind_since']:%m-%d %H:%M}"] if row["behind_since"] else []
         facts += [_short(row["last_error"])] if row["last_error"] else []
         table.add_row(
             str(row["link_id"]),
             row["state"],
-            Text(_ticket(row["left_id"], row["left_status"])),
-            Text(_ticket(row["right_id"], row["right_status"])),
+            Text(_called(row, "left")),
+            Text(_called(row, "right")),
+            *([Text(safe_line(row["left_name"] or row["right_name"] or ""))] if titled else []),
             Text(", ".join(facts)),
         )
     return table
@@ -126,8 +134,10 @@ def print_link(link: dict[str, Any]) -> None:
     """Print one link with all that belongs to it."""
     typer.echo(f"link {link['link_id']} of rule {safe_line(link['rule'])}: {link['state']}, key {link['key']}")
     for side in ("left", "right"):
-        ticket = _ticket(link[f"{side}_id"], link[f"{side}_status"])
-        typer.echo(f"{side:>6}: {safe_line(link[f'{side}_source'])} {ticket}")
+        ticket, number = _ticket(link[f"{side}_id"], link[f"{side}_status"]), link[f"{side}_number"]
+        typer.echo(
+            f"{side:>6}: {safe_line(link[f'{side}_source'])} {ticket}{safe_line(f' {number}') if number else ''}"
+        )
     if link["last_error"]:
         typer.echo(f"        {safe_line(link['last_error'])}")
     if link["fields"]:
@@ -154,6 +164,16 @@ def _table_of_fields(fields: list[dict[str, Any]]) -> Table:
         base = "-" if one["left_base"] is None else f"{shown['left_base']} / {shown['right_base']}"
         table.add_row(Text(safe_line(one["field"])), Text(shown["left"]), Text(shown["right"]), Text(base))
     return table
+
+
+def _called(row: dict[str, Any], side: str) -> str:
+    """A ticket as people call it, in few characters, and its status."""
+    ticket_id, status = row[f"{side}_id"], row[f"{side}_status"] or ""
+    number = row[f"{side}_number"]
+    if number is None and ticket_id is not None:
+        room = _LONGEST_TICKET - len(status) - 1
+        number = ticket_id if len(ticket_id) <= room else f"{ticket_id[: room - 1]}…"
+    return _ticket(number, status)
 
 
 def _ticket(ticket_id: str | None, status: str | None) -> str:

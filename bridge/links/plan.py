@@ -231,7 +231,8 @@ def _add_create(plan: RulePlan, run: RuleRun, side: Side, ticket: SideTicket, wh
         carried = isinstance(mapped.rule.comparison, MapComparison) and mapped.rule.direction.allows(side)
         if text and carried and mapped.name not in writes:
             plan.unmapped[mapped.name, side.value, text] += 1
-    texts = ", ".join(f"{name} {write.text!r}" for name, write in sorted(writes.items()))
+    order = [mapped.name for mapped in run.rule.fields]
+    texts = ", ".join(f"{name} {writes[name].text!r}" for name in sorted(writes, key=order.index))
     plan.steps.append(PlanStep("create", ids[Side.LEFT], ids[Side.RIGHT], side=side.other.value, text=texts, why=why))
 
 

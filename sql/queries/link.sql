@@ -214,14 +214,21 @@ where l.rule_id = $1 and l.state in ('linked', 'ended', 'orphaned');
 
 -- name: listed
 -- At most $6 links after $5, as people see them: of a rule, in a state, behind, or with conflicts that wait.
-select
-    v.rule, v.link_id, v.key, v.state, v.left_source, v.left_id, v.left_status, v.right_source, v.right_id, v.right_status, v.linked_at,
-    v.behind_since, v.open_writes, v.waiting_conflicts, v.last_write_at, v.last_error
-from report.link as v
-where
-    ($1::text is null or v.rule = $1) and ($2::text is null or v.state = $2)
-    and (not $3::boolean or v.behind_since is not null)
-    and (not $4::boolean or v.waiting_conflicts > 0)
-    and v.link_id > $5
-order by v.link_id
-limit $6;
+with found as (
+    select
+        v.rule, v.link_id, v.key, v.state, v.left_source, v.left_id, v.left_status, v.right_source, v.right_id, v.right_status, v.linked_at,
+        v.behind_since, v.open_writes, v.waiting_conflicts, v.last_write_at, v.last_error
+    from report.link as v
+    where
+        ($1::text is null or v.rule = $1) and ($2::text is null or v.state = $2)
+        and (not $3::boolean or v.behind_since is not null)
+        and (not $4::boolean or v.waiting_conflicts > 0)
+        and v.link_id > $5
+    order by v.link_id
+    limit $6
+)
+
+select f.*, p.left_number, p.left_name, p.right_number, p.right_name
+from found as f
+left join report.linked_problem as p on f.link_id = p.link_id
+order by f.link_id;

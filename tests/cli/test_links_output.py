@@ -1,5 +1,6 @@
 """A plan and a link as people read them: nothing of a ticket reaches the terminal raw."""
 
+import re
 from datetime import UTC, datetime
 from io import StringIO
 
@@ -10,6 +11,7 @@ from bridge.cli.links_output import print_link, print_plan, table_of_conflicts, 
 from bridge.links.plan import PlanStep, RulePlan
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
+UNNAMED = dict.fromkeys(("left_number", "left_name", "right_number", "right_name"))
 HOSTILE = "\x1b[31mred\u202e"
 
 
@@ -40,6 +42,8 @@ def test_a_link_is_shown_with_its_fields_writes_and_conflicts(capsys: pytest.Cap
         {"link_id": 7, "rule": "one", "state": "linked", "key": "tb-1", "last_error": "409"}
         | {"left_id": "L", "left_status": "held", "left_source": "a"}
         | {"right_id": None, "right_status": None, "right_source": "b"}
+        | UNNAMED
+        | {"right_number": "INC1"}
         | {"fields": [{"field": "title", "left": HOSTILE, "right": None, "left_base": None, "right_base": None}]}
         | {
             "writes": [
@@ -53,6 +57,7 @@ def test_a_link_is_shown_with_its_fields_writes_and_conflicts(capsys: pytest.Cap
         }
     )
     shown = capsys.readouterr().out
+    assert " right: b - INC1\n" in shown
     assert "06-01 12:00:00 b: update, blocked, title → 'x', no" in shown
     assert "06-01 12:00:00 title: overruled, left, 'l' / 'r'" in shown
     assert "\x1b[31m" not in shown
@@ -67,6 +72,7 @@ def test_the_tables_fit_into_80_columns() -> None:
         "left_status": "held",
         "right_id": "R",
         "right_status": None,
+        **UNNAMED,
     }
     waits = {"open_writes": 1, "waiting_conflicts": 2, "behind_since": NOON, "last_error": "x" * 200}
     with console.capture() as captured:
@@ -95,11 +101,30 @@ def test_long_ids_leave_room_for_the_number_of_the_link_and_its_state() -> None:
         "left_id": "g" * 36,
         "left_status": "held",
         "right_id": "s" * 32,
-        "right_status": "held",
+        "right_status": "inProgress",
     }
     screen = Console(width=80, record=True, file=StringIO())
-    screen.print(table_of_links([row]))
+    screen.print(table_of_links([row | UNNAMED]))
     shown = screen.export_text()
     assert "1234" in shown
     assert "unlinked" in shown
-    assert "1 writes" in shown.replace("\n", " ")
+    assert re.search(r" g+… held  s+… inProgress  1 write\b", shown)
+
+
+def test_a_ticket_is_called_by_its_number_and_its_title_is_shown_where_there_is_room() -> None:
+    row = {"link_id": 1, "state": "linked", "open_writes": 0, "waiting_conflicts": 0, "behind_since": None}
+    row |= {
+        "last_error": None,
+        "left_id": "g" * 36,
+        "left_status": "held",
+        "right_id": "s" * 32,
+        "right_status": "held",
+    }
+    row |= {"left_number": None, "right_number": "INC0010002", "left_name": "Link down in Oslo", "right_name": HOSTILE}
+    for width, title in ((80, ""), (120, "Link down in Oslo")):
+        screen = Console(width=width, record=True, file=StringIO())
+        screen.print(table_of_links([row], width))
+        shown = screen.export_text()
+        assert "INC0010002 held" in shown
+        assert ("Link down" in shown) == bool(title)
+        assert title in shown

@@ -111,7 +111,7 @@ async def test_a_duplicate_is_named_once_and_gets_no_counterpart(database: Datab
     [
         ("leave", []),
         ("end", [("write", "left", "closed", "R1 was deleted")]),
-        ("recreate", [("create", "right", "status 'inProgress', title 'a'", "deleted at right; it gets another one")]),
+        ("recreate", [("create", "right", "title 'a', status 'inProgress'", "deleted at right; it gets another one")]),
     ],
 )
 async def test_what_follows_a_deletion_is_named(database: Database, on_delete: str, step: list[object]) -> None:
