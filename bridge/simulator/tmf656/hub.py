@@ -17,9 +17,10 @@ import anyio
 import orjson
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from bridge.simulator.tmf656 import dialect, selection
+from bridge.simulator.tmf656 import selection
 from bridge.simulator.tmf656.background import background
 from bridge.simulator.tmf656.faults import Faults
+from bridge.simulator.tmf656.message_dialect import listener_name
 
 Json = dict[str, Any]
 CallbackForm = Literal["exact", "listener"]
@@ -230,7 +231,7 @@ class Hub:
         """POST one event, again `retries` times with growing pauses; True when the receiver took it (2xx)."""
         url = subscription.callback
         if self._callback_form == "listener":
-            url = f"{url.rstrip('/')}/listener/{dialect.listener_name(delivery.event_type)}"
+            url = f"{url.rstrip('/')}/listener/{listener_name(delivery.event_type)}"
         for attempt in range(self._retries + 1):
             if attempt:
                 self.sent.retried += 1

@@ -23,6 +23,7 @@ from bridge.simulator.tmf656 import dialect, selection
 from bridge.simulator.tmf656.background import background
 from bridge.simulator.tmf656.faults import Operation
 from bridge.simulator.tmf656.hub import SimulatorSubscription
+from bridge.simulator.tmf656.message_dialect import encode_error
 from bridge.simulator.tmf656.paging import PagingDefectError, cut_page
 from bridge.simulator.tmf656.world import TASKS, World
 from bridge.simulator.tmf656.writes import RefusedWriteError, Writes
@@ -261,7 +262,7 @@ class SimulatorServer:
         return self._raw(orjson.dumps(value), status, headers)
 
     def _error(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> web.Response:
-        return self._json(dialect.encode_error(status, message, self._world.version), status, headers)
+        return self._json(encode_error(status, message, self._world.version), status, headers)
 
     async def _body(self, request: web.Request) -> Any:
         try:

@@ -12,11 +12,11 @@ from typing import Any
 
 import anyio
 
-from bridge.simulator.tmf656 import dialect, patch
+from bridge.simulator.tmf656 import patch
 from bridge.simulator.tmf656.collection import Collection
-from bridge.simulator.tmf656.dialect import EventKind
 from bridge.simulator.tmf656.faults import Faults
 from bridge.simulator.tmf656.hub import CallbackForm, Hub
+from bridge.simulator.tmf656.message_dialect import EventKind, encode_event, encode_task_event
 
 Json = dict[str, Any]
 
@@ -160,9 +160,7 @@ class World:
             body = {"id": body["id"], "href": body.get("href"), **changes}
         event_id, event_time = self._event_head(at)
         self.hub.publish(
-            dialect.encode_event(
-                kind, body, self.version, event_id=event_id, event_time=event_time, field_path=field_path
-            )
+            encode_event(kind, body, self.version, event_id=event_id, event_time=event_time, field_path=field_path)
         )
 
     def _announce_task(self, resource: str, task: Json) -> None:
@@ -171,7 +169,7 @@ class World:
         for kind, state in ((EventKind.CREATE, "acknowledged"), (EventKind.STATE_CHANGE, "done")):
             event_id, event_time = self._event_head(self.collection.now())
             body = task | {"state": state}
-            self.hub.publish(dialect.encode_task_event(kind, resource, body, event_id=event_id, event_time=event_time))
+            self.hub.publish(encode_task_event(kind, resource, body, event_id=event_id, event_time=event_time))
 
     def _sends_patches(self, kind: EventKind) -> bool:
         if self.faults.partial is not None:

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.simulator.tmf656 import dialect
-from bridge.simulator.tmf656.dialect import EventKind
-from bridge.simulator.tmf656.population import ChangeStep, CreateStep, Population
+from bridge.simulator.tmf656.population import Population
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 WHOLE = {
@@ -112,79 +111,3 @@ def test_v5_nests_parties_places_and_entities_and_types_everything() -> None:
     assert body["firstAlert"]["entity"]["id"] == "f"
     assert body["characteristic"][0]["@type"] == "BooleanCharacteristic"
     assert body["affectedService"][0]["@type"] == "ServiceRef"
-
-
-@pytest.mark.parametrize(
-    ("version", "create", "state", "attribute"),
-    [
-        ("2", "CreationNotification", "StatusChangeNotification", "ChangeNotification"),
-        ("3", "CreateNotification", "StateChangeNotification", "AttributeValueChangeNotification"),
-        ("r18.5", "CreateNotification", "StateChangeNotification", "AttributeValueChangeNotification"),
-        ("4", "CreateEvent", "StateChangeEvent", "AttributeValueChangeEvent"),
-        ("5", "CreateEvent", "StateChangeEvent", "AttributeValueChangeEvent"),
-    ],
-)
-def test_events_have_the_names_of_their_version(version: str, create: str, state: str, attribute: str) -> None:
-    kinds = (EventKind.CREATE, EventKind.STATE_CHANGE, EventKind.ATTRIBUTE_VALUE_CHANGE)
-    expected = [f"ServiceProblem{name}" for name in (create, state, attribute)]
-    assert [dialect.event_type(kind, version) for kind in kinds] == expected
-
-
-def test_the_envelope_has_the_fields_of_its_version() -> None:
-    def envelope(version: str, **more: str) -> dict:
-        kind = EventKind.ATTRIBUTE_VALUE_CHANGE
-        return dialect.encode_event(kind, WHOLE, version, event_id="e", event_time="t", field_path="note", **more)
-
-    assert set(envelope("2")) == {"eventId", "eventTime", "eventType", "event"}
-    assert envelope("3")["fieldPath"] == "serviceProblem.comment"
-    assert envelope("r18.5")["resourcePath"].endswith("/v4/serviceProblem/7")
-    assert envelope("4")["timeOcurred"] == "t"
-    assert envelope("5")["timeOccurred"] == "t"
-    assert envelope("5")["@type"] == "ServiceProblemAttributeValueChangeEvent"
-
-
-def test_an_event_without_id_and_time_has_neither() -> None:
-    for version in dialect.VERSIONS:
-        envelope = dialect.encode_event(EventKind.CREATE, WHOLE, version, event_id=None, event_time=None)
-        assert not {"eventId", "eventTime", "timeOcurred", "timeOccurred"} & envelope.keys()
-
-
-def test_v5_asks_for_information_with_a_reference_and_json_patches() -> None:
-    event = dialect.encode_event(
-        EventKind.INFORMATION_REQUIRED, WHOLE, "5", event_id="e", event_time="t", field_path="priority"
-    )["event"]
-    assert event["informationRequired"] == [{"op": "add", "path": "priority"}]
-    assert event["serviceProblem"] == {"id": "7", "href": WHOLE["href"], "@type": "ServiceProblemRef"}
-
-
-@pytest.mark.parametrize(
-    ("version", "code", "reason"),
-    [("2", 404, 404), ("3", 404, "Not found"), ("4", "404", "Not found"), ("5", "404", "Not found")],
-)
-def test_errors_have_the_types_of_their_version(version: str, code: object, reason: object) -> None:
-    error = dialect.encode_error(404, "gone", version)
-    assert (error["code"], error["status"], error["reason"], error["message"]) == (code, code, reason, "gone")
-    assert ("@type" in error) == (version == "5")
-
-
-@pytest.mark.parametrize("version", dialect.VERSIONS)
-def test_the_same_seed_gives_the_same_lives(version: str) -> None:
-    def live(seed: int) -> list:
-        histories = Population(random.Random(seed), version=version, open_target=10, max_problems=30)
-        problems: dict = {}
-        steps = []
-        for number in range(300):
-            step = histories.step(problems, NOW)
-            steps.append(step)
-            match step:
-                case CreateStep(attributes):
-                    problems[f"P{number}"] = attributes
-                    histories.adopt(f"P{number}", attributes["status"])
-                case ChangeStep(problem_id, patch):
-                    problems[problem_id] = problems[problem_id] | patch
-                case _:
-                    del problems[step.problem_id]
-        return steps
-
-    assert live(5) == live(5)
-    assert live(5) != live(6)

@@ -7,7 +7,7 @@ import pytest
 
 from bridge.simulator import Faults, Simulator
 from bridge.simulator.tmf656 import dialect
-from bridge.simulator.tmf656.dialect import EventKind
+from bridge.simulator.tmf656.message_dialect import EventKind, event_type
 
 pytestmark = pytest.mark.anyio
 every_version = pytest.mark.parametrize("version", dialect.VERSIONS)
@@ -26,7 +26,7 @@ async def test_every_change_is_told_to_the_subscriber(
         await sim.settle()
         kinds = [EventKind.CREATE, EventKind.ATTRIBUTE_VALUE_CHANGE, EventKind.STATE_CHANGE]
         kinds += [EventKind.DELETE] if version == "5" else []
-        assert receiver.types == [dialect.event_type(kind, version) for kind in kinds]
+        assert receiver.types == [event_type(kind, version) for kind in kinds]
         assert set(receiver.paths) == {"/callback"}
         times = [event["eventTime"] for event in receiver.events]
         assert times == sorted(set(times))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bridge.simulator.tmf656.dialect import VERSIONS
 from bridge.simulator.tmf656.patch import merge
 from bridge.simulator.tmf656.population import FINAL, ChangeStep, CreateStep, DeleteStep, Population, Step
 
@@ -31,9 +32,10 @@ def lived(seed: int, *, steps: int, version: str = "4", open_target: int = 20, m
     return problems, taken
 
 
-def test_the_same_seed_gives_the_same_lives_and_another_one_others() -> None:
-    assert lived(1, steps=300) == lived(1, steps=300)
-    assert lived(1, steps=300) != lived(2, steps=300)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_same_seed_gives_the_same_lives_and_another_one_others(version: str) -> None:
+    assert lived(1, steps=300, version=version) == lived(1, steps=300, version=version)
+    assert lived(1, steps=300, version=version) != lived(2, steps=300, version=version)
 
 
 @pytest.mark.parametrize("version", ["2", "3", "4", "5"])
