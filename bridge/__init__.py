@@ -5,6 +5,7 @@
     pull    `pull.poll`, `pull.reconcile` → `tmf656.client` (pages) → `pull.page_import` → `storage.observation`;
             `pull.refetch` asks by id for what was partial or unclear
     hub     `sources.subscription` keeps one registration a source; `sources.runner` starts and stops each source alone
+    links   a change of a linked ticket → `links.decide` (three-way merge) → outbox → `links.send` → the other system
     out     `stream.broadcaster`, `report.*` in SQL, `web.ops.health`, `telemetry.metrics`; `web.console` is for people
     ask     `requests.worker` does, in the process that leads, what operators asked for in `bridge.request`
     state   `maintenance.source_report` writes how each source is; `maintenance.leader_election` lets one process ask
