@@ -1,4 +1,6 @@
-"""The roles that the pages tell an administrator to make are all that `migrate`, `run`, readers and console need."""
+"""The roles that the pages tell an administrator to make are all that `migrate`, `run`, readers and console need, and
+those that they tell to drop are all.
+"""
 
 import re
 from collections.abc import AsyncIterator
@@ -54,6 +56,14 @@ async def test_the_console_and_readers_have_their_own_rights(
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await connection.fetch("select callback_secret from bridge.source")
     await connection.close()
+
+    admin = await asyncpg.connect(dsn("postgres"))
+    for statement in re.findall(r"drop (?:schema|owned|role) [^;]+;", (ROOT / "docs" / "uninstall.md").read_text()):
+        await admin.execute(statement)
+    left = await admin.fetch("select rolname from pg_roles where rolname ~ '^bridge_(reader|writer|front)$'")
+    left += await admin.fetch("select nspname from pg_namespace where nspname ~ '^(bridge|report)'")
+    assert left == []
+    await admin.close()
 
 
 async def test_a_console_without_its_role_is_known(server: Embedded) -> None:
