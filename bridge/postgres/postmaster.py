@@ -102,16 +102,36 @@ class Postmaster:
         failures = 0
         while True:
             born_at = time.monotonic()
-            process = self._spawn()
-            if process is None:
-                return
-            status = process.wait()
+            try:
+                process = self._spawn()
+                if process is None:
+                    return
+                wrong = f"status {process.wait()}"
+            except OSError as error:  # no memory or descriptor for a process, or its files are gone
+                if not self._restarting.is_set():
+                    raise
+                wrong = str(error)
             if self._stopping.is_set() or not self._restarting.is_set():
                 return
             failures = 0 if time.monotonic() - born_at > _HEALTHY_SECONDS else failures + 1
             delay_seconds = _RESTART_DELAYS_SECONDS[min(failures, len(_RESTART_DELAYS_SECONDS) - 1)]
-            log.error("embedded Postgres ended by itself", status=status, again_in_seconds=delay_seconds)
+            self._complain(wrong, delay_seconds)
             self._stopping.wait(delay_seconds)
+
+    def _complain(self, wrong: str, delay_seconds: float) -> None:
+        """Say why the server does not run. What was deleted is not made again here: a mount may only be away, and an
+        empty database would take its place.
+        """
+        if (self._cluster.path / "PG_VERSION").exists():
+            log.error("embedded Postgres ended by itself", reason=wrong, again_in_seconds=delay_seconds)
+            return
+        log.error(
+            "the files of the embedded Postgres are gone",
+            path=str(self._cluster.path),
+            reason=wrong,
+            again_in_seconds=delay_seconds,
+            remedy="mount or restore them; or restart the bridge, which makes an empty database that polls fill again",
+        )
 
     def _spawn(self) -> "subprocess.Popen[bytes] | None":
         """Start the server, unless `stop` was called; the lock keeps `stop` from missing one that is being started."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+import structlog
 
 from bridge.postgres import postmaster as module
 from bridge.postgres.cluster import Cluster
@@ -66,6 +67,29 @@ async def test_one_that_was_ready_is_started_again_until_it_is_stopped(
     await until(lambda: postmaster._log_path.exists() and postmaster.log_tail().count("again") >= 2)
     await postmaster.stop()
     assert postmaster.ended
+
+
+async def test_one_whose_files_are_gone_is_started_again_when_they_are_back(
+    keeping: Callable[[str], Postmaster], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The defect: what was deleted, or away with its mount, or had no descriptor left, was never started again."""
+    monkeypatch.setattr(module, "_RESTART_DELAYS_SECONDS", (0.01,))
+    postmaster = keeping("echo again; read line < /dev/null")
+    postmaster._log_path = tmp_path / "there" / "server.log"
+    postmaster._log_path.parent.mkdir()
+    postmaster.keep_running()
+    with structlog.testing.capture_logs() as logged:
+        postmaster.start()
+        await until(lambda: postmaster._log_path.exists() and "again" in postmaster.log_tail())
+        (tmp_path / "there").rename(tmp_path / "away")
+        await until(lambda: any("No such file" in str(each.get("reason")) for each in logged))
+        (tmp_path / "away").rename(tmp_path / "there")
+        before = postmaster.log_tail().count("again")
+        await until(lambda: postmaster.log_tail().count("again") > before)
+    await postmaster.stop()
+    said = [each for each in logged if "No such file" in str(each.get("reason"))]
+    assert said[0]["event"] == "the files of the embedded Postgres are gone"
+    assert "restart the bridge" in str(said[0]["remedy"])
 
 
 async def test_it_is_asked_to_stop_by_a_signal(keeping: Callable[[str], Postmaster]) -> None:
