@@ -114,8 +114,9 @@ class CallbackSettings(Section):
     """list of the client certificates the source may call with, by common name, DNS name, or whole subject CN=…,O=…"""
     callback_rate_per_second: Seconds = Field(default=0, ge=0, le=1_000_000)
     """notifications taken each second, 0 (any number) to 1000000; more are answered 429"""
-    callback_handshakes: Annotated[tuple[Literal["cloudevents", "graph"], ...], Words] = ()
-    """list of the validation handshakes answered: cloudevents (OPTIONS), graph (validationToken)"""
+    callback_handshakes: Annotated[tuple[Literal["cloudevents", "graph", "get"], ...], Words] = ()
+    """list of the validation handshakes answered: cloudevents (OPTIONS), graph (validationToken), get (GET and HEAD,
+    with hub.challenge or challenge sent back)"""
 
 
 class PushSettings(Section):

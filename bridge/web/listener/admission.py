@@ -29,6 +29,7 @@ Check = Callable[[web.BaseRequest], None]
 """Returns when the request may pass, raises Refusal otherwise."""
 
 _LONGEST_TOKEN_CHARACTERS = 2048
+_CHALLENGES = ("hub.challenge", "challenge")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,18 @@ class Gate:
         if "WebHook-Request-Rate" in request.headers:
             headers["WebHook-Allowed-Rate"] = "*"
         return web.Response(headers=headers)
+
+    def probe(self, request: web.BaseRequest) -> web.Response:
+        """Answer GET or HEAD, by which some hubs try a callback: with the challenge that they send (WebSub's
+        `hub.challenge`), else with nothing; Refusal where it is off.
+        """
+        if "get" not in self.handshakes:
+            allowed = "OPTIONS,POST" if "cloudevents" in self.handshakes else "POST"
+            message = f"only {allowed} is allowed here (callback_handshakes)"
+            raise Refusal(405, "malformed", message, headers={"Allow": allowed})
+        for check in self.where:
+            check(request)
+        return _echoed(next((request.query[name] for name in _CHALLENGES if name in request.query), ""))
 
     @contextmanager
     def verified(self, headers: Mapping[str, str], body: bytes) -> Iterator[None]:
@@ -231,7 +244,7 @@ _SHORT = {
 
 
 def _echoed(token: str) -> web.Response:
-    """Send Graph's validation token back, as text that no browser takes for a page."""
+    """Send a validation token back, as text that no browser takes for a page."""
     if len(token) > _LONGEST_TOKEN_CHARACTERS:
-        raise Refusal(400, "malformed", f"validationToken is longer than {_LONGEST_TOKEN_CHARACTERS} characters")
+        raise Refusal(400, "malformed", f"the token to send back is longer than {_LONGEST_TOKEN_CHARACTERS} characters")
     return web.Response(text=token, content_type="text/plain")

@@ -86,11 +86,12 @@ class ListenerEndpoint:
         metrics.in_progress.set_function(lambda: self._in_progress)
 
     def handlers(self) -> dict[str, CallbackHandler]:
-        """Return what to serve, by method: OPTIONS only where a source wants CloudEvents' handshake."""
+        """Return what to serve, by method: others than POST only where a source wants such a handshake."""
         handlers: dict[str, CallbackHandler] = {"POST": self.handle}
-        if any("cloudevents" in gate.handshakes for gate in self._gates.values()):
+        wanted = {handshake for gate in self._gates.values() for handshake in gate.handshakes}
+        if "cloudevents" in wanted:
             handlers["OPTIONS"] = self.handshake
-        return handlers
+        return handlers | (dict.fromkeys(("GET", "HEAD"), self.probe) if "get" in wanted else {})
 
     async def handle(self, request: web.BaseRequest, callback: Callback) -> web.StreamResponse:
         """Answer one notification."""
@@ -109,9 +110,18 @@ class ListenerEndpoint:
 
     async def handshake(self, request: web.BaseRequest, callback: Callback) -> web.StreamResponse:
         """Answer one validation handshake by OPTIONS."""
+        return self._validated(request, callback, Gate.handshake)
+
+    async def probe(self, request: web.BaseRequest, callback: Callback) -> web.StreamResponse:
+        """Answer one validation handshake by GET or HEAD."""
+        return self._validated(request, callback, Gate.probe)
+
+    def _validated(
+        self, request: web.BaseRequest, callback: Callback, answer: Callable[[Gate, web.BaseRequest], web.Response]
+    ) -> web.StreamResponse:
         try:
             source_for(callback, self._ready().sources)
-            return self._gates.get(callback.source, Gate()).handshake(request)
+            return answer(self._gates.get(callback.source, Gate()), request)
         except Refusal as refusal:
             return self._refuse(refusal)
 

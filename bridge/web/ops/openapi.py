@@ -107,6 +107,7 @@ def _greet(*more: dict[str, Any]) -> dict[str, Any]:
     }
     return {
         "summary": "Validation handshake of CloudEvents (callback_handshakes)",
+        "description": "With the handshake `get` a source's callback answers GET and HEAD, too.",
         "parameters": [_SOURCE, _SECRET, *more, origin],
         "responses": {
             "200": _response("You may post here", Allow="POST", WebHook_Allowed_Origin="As asked for"),

@@ -17,6 +17,7 @@ import trustme
 from aiohttp.test_utils import make_mocked_request
 from multidict import CIMultiDict
 from standardwebhooks import Webhook
+from yarl import URL
 
 from bridge.app import RunningBridge
 from bridge.errors import ConfigurationError
@@ -50,7 +51,7 @@ DEMANDS: dict[str, dict[str, Any]] = {
     "here": {"callback_allow_from": "127.0.0.0/8, ::1"},
     "proxied": {"callback_allow_from": ["203.0.113.9"]},
     "slow": {"callback_rate_per_second": 0.01},
-    "greeted": {"callback_handshakes": ["cloudevents", "graph"], "callback_token": TOKEN},
+    "greeted": {"callback_handshakes": ["cloudevents", "graph", "get"], "callback_token": TOKEN},
     "all": {"callback_token": TOKEN, "callback_signing_secret": KEY, "callback_allow_from": ["127.0.0.1"]},
     "none": {},
 }
@@ -307,6 +308,27 @@ async def test_cloudevents_handshake_is_answered_where_wanted(bridge: RunningBri
         assert (await options("greeted"))[0] == 400
         assert (await options("none", **ask))[0] == 405
         assert (await options("greeted", "wrong", **ask))[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("query", "body"),
+    [("?hub.mode=subscribe&hub.challenge=%3Cb%3E%20c", b"<b> c"), ("?challenge=x", b"x"), ("", b"")],
+)
+async def test_a_callback_is_tried_by_get_and_head_where_wanted(bridge: RunningBridge, query: str, body: bytes) -> None:
+    async with aiohttp.ClientSession() as session:
+
+        async def ask(method: str, source: str, secret: str = SECRET) -> Any:
+            url = URL(f"{bridge.url}/listener/{source}/{secret}{query}", encoded=True)
+            async with session.request(method, url) as answer:
+                return answer.status, await answer.read(), answer.headers
+
+        status, got, headers = await ask("GET", "greeted")
+        assert (status, got, headers["X-Content-Type-Options"]) == (200, body, "nosniff")
+        assert headers["Content-Type"].startswith("text/plain")
+        assert (await ask("HEAD", "greeted"))[:2] == (200, b"")
+        status, _, headers = await ask("GET", "none")
+        assert (status, headers["Allow"]) == (405, "POST")
+        assert (await ask("GET", "greeted", "wrong"))[0] == 404
 
 
 async def test_a_validation_token_is_echoed_where_wanted_as_plain_text(
