@@ -87,7 +87,7 @@ class ListChooser:
             self.choice, self.reason = choice, None
             log.info("the server applies the filter", source=self.source.name, asked=str(choice))
             return
-        self.give_up(failures[0] if failures else "no problem with these values is known yet that a trial needs")
+        self.give_up(failures[0] if failures else "no problem with these values is known yet, and a trial needs one")
         if not choices:
             self._try_at = now() + _TRY_LATER
 
@@ -170,7 +170,7 @@ class ListChooser:
                 expected += len(ids)
                 missing += pages.unseen(ids)
         if not expected:
-            raise NotUsableError("no problem with these values is known yet that a trial needs")
+            raise NotUsableError("no problem with these values is known yet, and a trial needs one")
         if len(missing) > _FEW or await self._any_kept(missing):
             raise NotUsableError(f"{len(missing):,} of {expected:,} problems are not in its list")
 

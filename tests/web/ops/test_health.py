@@ -23,7 +23,7 @@ from bridge.sources.state import Mode
 from bridge.telemetry import metrics
 from bridge.telemetry.metrics import Metrics, event_type_label
 from bridge.tmf656.wire import event
-from bridge.web.listener import admission, body_budget, endpoint, signature
+from bridge.web.listener import admission, body_budget, endpoint, posted_body, signature
 
 pytestmark = pytest.mark.anyio
 
@@ -265,7 +265,7 @@ def test_the_labels_speak_the_words_of_the_domain() -> None:
     assert set(metrics.STATUSES) == {status.value for status in Status}
     assert set(metrics.MODES) == {mode.value for mode in Mode}
     assert set(metrics.VIAS) == {via.value for via in Via}
-    source = "".join(inspect.getsource(module) for module in (endpoint, admission, body_budget, signature))
+    source = "".join(inspect.getsource(module) for module in (endpoint, admission, body_budget, posted_body, signature))
     assert set(metrics.REFUSALS) == {"connections", *re.findall(r'Refusal\(\s*\d+,\s*"(\w+)"', source)}
 
 
