@@ -12,7 +12,7 @@ from typing import Any
 
 from bridge.domain import timestamp
 from bridge.domain.observation import Kind, Observation, Via
-from bridge.domain.service_problem import ID_CHARACTERS, Columns, columns_of, usable_id
+from bridge.domain.service_problem import ID_CHARACTERS, Columns, columns_of, id_in_href, usable_id
 from bridge.domain.timestamp import Precision, plausible
 from bridge.domain.vocabulary import BUILT_IN, SourceVocabulary, whole_number
 from bridge.errors import UnreadableError
@@ -176,13 +176,17 @@ def read_problem(
     if document.has_nul(encoded):
         body = document.without_nul(encoded)
         encoded = document.canonical(body)
-    problem_id = usable_id(body.get("id"))
+    stated = body.get("id")
+    problem_id = id_in_href(body.get("href")) if stated in (None, "") else usable_id(stated)
     if problem_id is None:
         raise UnreadableError(
             "no_id",
             "a service problem without a usable id",
             hint=f"a text of 1 to {ID_CHARACTERS} characters is needed",
         )
+    if stated in (None, ""):
+        body = body | {"id": problem_id}
+        encoded = document.canonical(body)
     columns = columns_of(body, vocabulary)
     kind = Kind.PARTIAL if summary and not is_whole(body) else Kind.FULL
     if kind is Kind.PARTIAL:

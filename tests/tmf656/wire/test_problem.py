@@ -296,7 +296,17 @@ def test_texts_and_integers_are_ids(problem_id: object, text: str) -> None:
     assert read({"id": problem_id}).problem_id == text
 
 
-@pytest.mark.parametrize("problem_id", [None, "", "  ", True, 1.5, ["1"], {"id": "1"}, "x" * 513])
+@pytest.mark.parametrize("absent", [{}, {"id": None}, {"id": ""}])
+def test_a_row_that_has_only_an_address_is_named_by_it_as_an_event_is(absent: dict[str, Any]) -> None:
+    """The defect: what was pushed was stored, and the row of the list a dead letter at every pass."""
+    seen = read({**absent, "href": "https://h/serviceProblem/a%2F1", "status": "held"})
+    assert seen.problem_id == "a/1"
+    assert json.loads(seen.body)["id"] == "a/1"
+    with pytest.raises(UnreadableError):
+        read({**absent, "href": "https://h/serviceProblem/"})
+
+
+@pytest.mark.parametrize("problem_id", ["  ", True, 1.5, ["1"], {"id": "1"}, "x" * 513])
 def test_a_row_without_a_usable_id_is_refused(problem_id: object) -> None:
     with pytest.raises(UnreadableError) as caught:
         read({"id": problem_id, "href": "/serviceProblem/1"})
