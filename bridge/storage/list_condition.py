@@ -12,15 +12,24 @@ from typing import Any, Final
 import orjson
 
 from bridge.domain.problem_query import EXTRA, ProblemQuery, Show
+from bridge.domain.status import Status
 from bridge.storage.database import Connection
 from bridge.storage.queries import queries
 
 SHOWN: Final[Mapping[Show, str]] = {
-    Show.OPEN: "p.deleted_at is null and p.status not in ('resolved', 'closed', 'cancelled', 'rejected')",
-    Show.CLOSED: "p.deleted_at is null and p.status in ('resolved', 'closed', 'cancelled', 'rejected')",
+    Show.OPEN: "p.deleted_at is null",
+    Show.CLOSED: "p.deleted_at is null",
     Show.DELETED: "p.deleted_at is not null",
     Show.ALL: "true",
 }
+"""What a list shows, but for the statuses: `values_of` names them, because an index goes past others by them."""
+EVERY: Final = [one.value for one in Status]
+_FINISHED: Final = [one.value for one in (Status.RESOLVED, Status.CLOSED, Status.CANCELLED, Status.REJECTED)]
+_STATUSES: Final[Mapping[Show, list[str]]] = {
+    Show.OPEN: [one for one in EVERY if one not in _FINISHED],
+    Show.CLOSED: _FINISHED,
+}
+"""Which statuses a list can have, where not every one."""
 FILTERS: Final = """
     ($1::smallint[] is null or p.source_id = any($1))
     and ($2::text[] is null or p.status = any($2))
@@ -92,7 +101,7 @@ async def values_of(
         exact = query.q if found else None
     return [
         chosen,
-        list(query.status) or None,
+        _statuses(query),
         list(query.priority) or None,
         list(query.category) or None,
         *query.changed.bounds(now),
@@ -104,6 +113,14 @@ async def values_of(
         None if exact is not None else list(query.words) or None,
         _own(query),
     ]
+
+
+def _statuses(query: ProblemQuery) -> list[str] | None:
+    """Those that are asked for and that the state can have; None for every one."""
+    possible = _STATUSES.get(query.state)
+    if possible is None:
+        return list(query.status) or None
+    return [one for one in query.status if one in possible] if query.status else possible
 
 
 def _own(query: ProblemQuery) -> bytes | None:

@@ -10,11 +10,11 @@ from typing import Any, Final
 from msgspec import Struct
 
 from bridge.domain.problem_query import COLUMNS, EXTRA, LINKED, ProblemQuery, Show
-from bridge.domain.status import Status
 from bridge.storage import searched_list, walked_list
 from bridge.storage.database import Connection
 from bridge.storage.list_condition import (
     COLUMN_PARAMETERS,
+    EVERY,
     EXTRA_JOIN,
     FILTERS,
     LINKED_JOIN,
@@ -45,29 +45,11 @@ _THEN = """(
 _OWN = OWN.format("p")
 _FEW_COLUMNS = "p.source_id, p.id, p.priority, p.created_at, p.updated_at, p.first_seen_at, p.status_changed_at"
 """What orders are made of."""
-_THERE: Final = "p.deleted_at is null"
-_GONE: Final = "p.deleted_at is not null"
-_EXISTS: Final[Mapping[Show, str]] = {
-    Show.OPEN: _THERE,
-    Show.CLOSED: _THERE,
-    Show.DELETED: _GONE,
-    Show.ALL: "true",
-}
-"""What a list shows, but for the statuses: they are named, because an index goes past others by them."""
 _PARTS: Final[Mapping[Show, Sequence[str]]] = {
-    Show.OPEN: (_THERE,),
-    Show.CLOSED: (_THERE,),
-    Show.DELETED: (_GONE,),
-    Show.ALL: (_THERE, _GONE),
+    **{show: (condition,) for show, condition in SHOWN.items()},
+    Show.ALL: (SHOWN[Show.OPEN], SHOWN[Show.DELETED]),
 }
-"""The same as parts that an index of the sums has each."""
-_FINISHED = [one.value for one in (Status.RESOLVED, Status.CLOSED, Status.CANCELLED, Status.REJECTED)]
-_EVERY = [one.value for one in Status]
-_STATUSES: Final[Mapping[Show, list[str]]] = {
-    Show.OPEN: [one for one in _EVERY if one not in _FINISHED],
-    Show.CLOSED: _FINISHED,
-}
-"""Which statuses a list can have, where not every one."""
+"""What a list shows, as parts that an index of the sums has each."""
 _GUARDED = "case when {0} ~ E'^[=+\\\\-@\\t\\r\\n\uff1d\uff0b\uff0d\uff20]' then '''' || {0} else {0} end"
 """A text that a spreadsheet would take for a formula gets an apostrophe before it."""
 _INSTANTS = frozenset(name for name in COLUMNS if name.endswith("_at"))
@@ -146,14 +128,14 @@ async def page(
 async def _find(connection: Connection, query: ProblemQuery, values: list[Any]) -> list[Any]:
     """Find the keys of a page, and of one row more."""
     order = ORDERS[query.sort]
-    shown, values = _shown(query, values)
+    values = _with_instant(values, query)
     found: list[Any] = []
     for step in order.steps(order.cursor(query.after)):
         arguments = [*values, *step.arguments, query.limit + 1 - len(found)]
         sql = f"""
 select p.source_id, p.id, {order.columns}
 from {_relation(query)}
-where {shown} and {FILTERS} and {SEARCHES} and {_OWN}{step.condition(len(values))}
+where {SHOWN[query.state]} and {FILTERS} and {SEARCHES} and {_OWN}{step.condition(len(values))}
 order by {step.order}
 limit ${len(arguments)}
 """  # noqa: S608  # nosec B608 -- made of constants
@@ -172,7 +154,7 @@ async def _find_few(
     order = ORDERS[query.sort]
     named = [
         list(sources.values()) if values[0] is None else values[0],
-        _EVERY if (statuses := _statuses(query, values)) is None else statuses,
+        EVERY if values[1] is None else values[1],
         *values[2:],
     ]
     steps, arguments = _steps(query, named[:COLUMN_PARAMETERS])
@@ -194,11 +176,10 @@ limit ${len(arguments)}
 async def _find_uncounted(connection: Connection, query: ProblemQuery, values: list[Any]) -> FoundRows:
     """The same for a list of nobody knows how many: a few are read, counted and sorted at once; more are walked."""
     order = ORDERS[query.sort]
-    exists, named = _shown(query, values)
-    steps, arguments = _steps(query, named[:COLUMN_PARAMETERS])
+    steps, arguments = _steps(query, values[:COLUMN_PARAMETERS])
     sql = f"""
 with few as materialized (
-    select {_FEW_COLUMNS} from {_NOW} where {exists} and {FILTERS}
+    select {_FEW_COLUMNS} from {_NOW} where {SHOWN[query.state]} and {FILTERS}
     limit {FEW + 1}
 ),
 found as (
@@ -232,31 +213,15 @@ def _steps(query: ProblemQuery, arguments: list[Any]) -> tuple[str, list[Any]]:
 
 async def _count_then(connection: Connection, query: ProblemQuery, values: list[Any]) -> int:
     """Count the problems of a list as of then; MOST_COUNTED + 1 stands for all numbers above."""
-    shown, values = _shown(query, values)
     sql = f"""
 select count(*) from (
     select from {_THEN}
-    where {shown} and {FILTERS} and {SEARCHES} and {_OWN}
+    where {SHOWN[query.state]} and {FILTERS} and {SEARCHES} and {_OWN}
     limit {MOST_COUNTED + 1}
 ) as t
 """  # noqa: S608  # nosec B608 -- made of constants
-    counted: int = await connection.fetchval(sql, *values)
+    counted: int = await connection.fetchval(sql, *_with_instant(values, query))
     return counted
-
-
-def _shown(query: ProblemQuery, values: list[Any]) -> tuple[str, list[Any]]:
-    """The condition of the state, and the values that go with it: of now, the statuses of the state are named."""
-    if query.as_of is not None:
-        return SHOWN[query.state], [*values, query.as_of]
-    return _EXISTS[query.state], [values[0], _statuses(query, values), *values[2:]]
-
-
-def _statuses(query: ProblemQuery, values: list[Any]) -> list[str] | None:
-    """Those that are asked for and that the state can have; None for every one."""
-    possible, asked = _STATUSES.get(query.state), values[1]
-    if possible is None or asked is None:
-        return possible or asked
-    return [one for one in asked if one in possible]
 
 
 async def facets(connection: Connection) -> Sequence[Facet]:
@@ -294,8 +259,7 @@ inner join {report} as r on o.name = r.source and p.id = r.id
 where {SHOWN[query.state]} and {FILTERS} and {SEARCHES} and {_OWN}
 order by {ORDERS[query.sort].clause}
 """  # noqa: S608  # nosec B608 -- made of constants
-    then = [] if query.as_of is None else [query.as_of]
-    await connection.copy_from_query(sql, *values, *then, output=write, format="csv", header=True)
+    await connection.copy_from_query(sql, *_with_instant(values, query), output=write, format="csv", header=True)
 
 
 async def _rows(connection: Connection, query: ProblemQuery, keys: Sequence[Any]) -> list[dict[str, Any]]:
@@ -330,6 +294,10 @@ def _extra_text(column: str) -> str:
     """A column of a source's own attributes, whatever its type, as text under its full name."""
     name = column.removeprefix(EXTRA).replace('"', '""')
     return f"""to_json(x."{name}") #>> '{{}}' as "{EXTRA}{name}\""""
+
+
+def _with_instant(values: list[Any], query: ProblemQuery) -> list[Any]:
+    return values if query.as_of is None else [*values, query.as_of]
 
 
 def _relation(query: ProblemQuery) -> str:

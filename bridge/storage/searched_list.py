@@ -8,7 +8,7 @@ Otherwise what is searched is rare here: all of it comes from the index on words
 What changed since its words were made is looked at itself, as is a problem whose words do not fit.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
 from msgspec import Struct
@@ -33,8 +33,12 @@ from bridge.storage.walked_list import FoundRows
 
 MOST_WALKED: Final = 2000
 """Rows of the list that are looked at for a common word."""
-MOST_LOOKED_UP: Final = 5_000
-"""Problems that are read for columns of the sources' own because they have the words; the list of more is walked."""
+MOST_LOOKED_UP: Final = 100_000
+"""Problems with the words that are looked up and sorted; the list of more is walked, until a second is over."""
+MOST_READ: Final = 5_000
+"""The same where the body of each is read, for columns of the sources' own."""
+FEW_LOOKED_UP: Final = 2_000
+"""Of more, those of a state that few problems have are picked out first."""
 MOST_BEHIND: Final = 20_000
 """Changes whose problems are looked at by a search; with more a page says that it may lack some."""
 SAMPLED_PERCENT: Final = 0.02
@@ -51,12 +55,15 @@ _BY_BODY: Final = f"""(
 )"""  # noqa: S608  # nosec B608 -- made of constants
 _NAMED: Final = f"""
 by_words as materialized (
-    select w.source_id, w.id
-    from bridge.problem_search as w
-    where
-        w.words @@ {_NARROW} and (w.words @@ {_QUERY}) is true and w.complete
-        and ($1::smallint[] is null or w.source_id = any($1))
-        and (w.source_id, w.id) not in (select t.source_id, t.id from pending as t)
+    (
+        select w.source_id, w.id
+        from bridge.problem_search as w
+        where
+            w.words @@ {_NARROW} and (w.words @@ {_QUERY}) is true and w.complete
+            and ($1::smallint[] is null or w.source_id = any($1))
+            and (w.source_id, w.id) not in (select t.source_id, t.id from pending as t)
+        limit {{0}}
+    )
     union all
     select l.source_id, l.id
     from (
@@ -66,7 +73,19 @@ by_words as materialized (
     ) as l
     where {_BY_BODY.format("l")}
 )"""  # noqa: S608  # nosec B608 -- made of constants
-
+"""Keys of the problems with the words; of the index so many at most."""
+_PICKED: Final[Mapping[Show, str]] = {
+    show: f"""
+        and ((select count(*) from by_words) <= {FEW_LOOKED_UP} or (n.source_id, n.id) in (
+            select p.source_id, p.id from bridge.console_problem as p where {condition}
+        ))"""  # noqa: S608  # nosec B608 -- made of constants
+    for show, condition in (
+        # as in the conditions of service_problem_open_status_age_idx and service_problem_deleted_updated_at_idx
+        (Show.OPEN, "p.deleted_at is null and p.status not in ('resolved', 'closed', 'cancelled', 'rejected')"),
+        (Show.DELETED, "p.deleted_at is not null"),
+    )
+}
+"""Few problems are open or deleted: their keys come from an index, sooner than each of many is looked up."""
 
 _ONE: Final = """
         select
@@ -117,22 +136,13 @@ async def find(connection: Connection, query: ProblemQuery, values: list[Any]) -
     found = await _walk(connection, query, values)
     if found is not None:
         return found
-    narrow = await _narrow(connection, values)
-    if query.own and await _are_many(connection, values, narrow):
-        test = f"case when {_HIT} then {OWN.format('c')} end"
-        pending = f"{_PENDING.format(MOST_BEHIND)},\n"
-        return await walked_list.find(
-            connection, query, values, test=test, before=pending, arguments=[references(values)]
-        )
-    return await _look_up(connection, query, values, narrow)
+    return await _look_up(connection, query, values) or await _walk_on(connection, query, values)
 
 
-async def _are_many(connection: Connection, values: list[Any], narrow: list[str] | None) -> bool:
-    """Have many problems these words?"""
-    counted: int = await connection.fetchval(
-        queries("problem_list")["count_by_words"], narrow, values[WORDS], references(values), MOST_LOOKED_UP + 1
-    )
-    return counted > MOST_LOOKED_UP
+async def _walk_on(connection: Connection, query: ProblemQuery, values: list[Any]) -> FoundRows:
+    """Look at the rows of the list without the search, for as long as a page may take."""
+    test, pending = f"case when {_HIT} then {OWN.format('c')} end", f"{_PENDING.format(MOST_BEHIND)},\n"
+    return await walked_list.find(connection, query, values, test=test, before=pending, arguments=[references(values)])
 
 
 async def _walk(connection: Connection, query: ProblemQuery, values: list[Any]) -> FoundRows | None:
@@ -170,12 +180,11 @@ order by h.place
     return FoundRows(found[: query.limit + 1], len(found), more=True) if len(found) > query.limit else None
 
 
-async def _look_up(
-    connection: Connection, query: ProblemQuery, values: list[Any], narrow: list[str] | None
-) -> FoundRows:
-    """Find everything by its words, and sort it."""
+async def _look_up(connection: Connection, query: ProblemQuery, values: list[Any]) -> FoundRows | None:
+    """Find everything by its words, and sort it; None where too many problems have them."""
     order = ORDERS[query.sort]
-    arguments = [*values, references(values), narrow]
+    most = MOST_READ if query.own else MOST_LOOKED_UP
+    arguments = [*values, references(values), await _narrow(connection, values)]
     parts = []
     for step in order.steps(order.cursor(query.after)):
         parts.append(f"(true{step.condition(len(arguments))})")
@@ -183,12 +192,13 @@ async def _look_up(
     arguments.append(query.limit + 1)
     sql = f"""
 with {_PENDING.format(MOST_BEHIND)},
-{_NAMED},
+{_NAMED.format(most + 1)},
 listed as materialized (
     select p.source_id, p.id, p.priority, p.created_at, p.updated_at, p.first_seen_at, p.status_changed_at
     from by_words as n
     cross join lateral ({_ONE}) as p
-    where {SHOWN[query.state]} and {FILTERS} and {OWN.format("p")}
+    where (select count(*) from by_words) <= {most}{_PICKED.get(query.state, "")}
+        and {SHOWN[query.state]} and {FILTERS} and {OWN.format("p")}
 ),
 after as (
     select p.source_id, p.id, {order.columns}, row_number() over (order by {order.clause}) as place
@@ -197,12 +207,14 @@ after as (
     order by {order.clause}
     limit ${len(arguments)}
 )
-select t.counted, a.*
-from (select count(*) as counted from listed) as t
+select t.counted, t.named, a.*
+from (select (select count(*) from listed) as counted, (select count(*) from by_words) as named) as t
 left join after as a on true
 order by a.place
 """  # noqa: S608  # nosec B608 -- made of constants
     rows = await connection.fetch(sql, *arguments)
+    if rows[0]["named"] > most:
+        return None
     return FoundRows([row for row in rows if row["id"] is not None], rows[0]["counted"], more=False)
 
 
@@ -228,7 +240,7 @@ async def write_csv(
     """Write the whole list as CSV, with columns of `r`, in its order."""
     sql = f"""
 with {_PENDING.format("null")},
-{_NAMED}
+{_NAMED.format("null")}
 select {columns}
 from by_words as n
 inner join bridge.console_problem as p on n.source_id = p.source_id and n.id = p.id

@@ -42,15 +42,6 @@ where (
     from sampled as s
 );
 
--- name: count_by_words
--- How many problems have the words $2 and references $3, up to $4; $1: the words that not most problems have.
-select count(*) as counted
-from (
-    select from bridge.problem_search as w
-    where w.words @@ bridge.search_query($1::text[], $3::text[]) and w.words @@ bridge.search_query($2::text[], $3::text[])
-    limit $4
-) as t;
-
 -- name: facets
 -- A status is never empty; saying so lets the indexes be used (service_problem_facet_idx, service_problem_deleted_facet_idx).
 select s.name as source, f.status, f.priority, f.category, f.deleted, f.problems
