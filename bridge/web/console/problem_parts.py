@@ -136,7 +136,18 @@ def _element(kind: str, element: Any) -> BodyElement:
 
 
 def _text(value: Any) -> str:
-    """A value as a person reads it: of an object that has a name, the name and the id."""
-    if isinstance(value, dict) and isinstance(value.get("name"), str):
-        return f"{value['name']} ({plain_text(value['id'])})" if value.get("id") is not None else value["name"]
-    return plain_text(value)
+    """A value as a person reads it: an object by its name, id and role, where it has one of the first two.
+
+    >>> _text({"id": "P1", "name": "NOC"}), _text({"id": "P1", "role": "originator", "@referredType": "Organization"})
+    ('NOC (P1)', 'P1, originator')
+    """
+    if not isinstance(value, dict):
+        return plain_text(value)
+    name, number, role = (value.get(key) for key in ("name", "id", "role"))
+    if isinstance(name, str):
+        shown = name if number is None else f"{name} ({plain_text(number)})"
+    elif number is not None:
+        shown = plain_text(number)
+    else:
+        return plain_text(value)
+    return f"{shown}, {role}" if isinstance(role, str) and role else shown

@@ -29,8 +29,11 @@ from bridge.domain.problem_query import (
     read_query,
 )
 from bridge.domain.status import Status
+from bridge.errors import TransientError
 from bridge.storage import problem_list, saved_view
+from bridge.storage.errors import sqlstate_of
 from bridge.storage.list_order import CursorError
+from bridge.storage.problem_list import ProblemPage
 from bridge.storage.saved_view import LONGEST_NAME
 from bridge.web.console.ask import who_of
 from bridge.web.console.attention import AttentionLine
@@ -38,7 +41,7 @@ from bridge.web.console.exports import ExportSlots, while_connected
 from bridge.web.console.live_part import LIVE_HEADER, LivePart, LiveParts, digest_of
 from bridge.web.console.problem_counts import FACETS, Numbers, ProblemCounts, has_numbers, numbers, total
 from bridge.web.console.route import ConsoleRoute
-from bridge.web.console.site import PAGE_HEADERS
+from bridge.web.console.site import PAGE_HEADERS, STATEMENT_TIMEOUT, TOO_SLOW
 from bridge.web.console.visit import Visit, refuse_head
 from bridge.web.refusal import Refusal
 
@@ -175,13 +178,7 @@ class ProblemListPages:
         counted = numbers(await self.counts.facets(visit), query) if has_numbers(query) else None
         about = None if counted is None else total(counted, query)
         attention = await self.attention.read(visit)
-        async with visit.reading() as connection:
-            sources = await problem_list.all_sources(connection)
-            try:
-                page = await problem_list.page(connection, query, now, sources, about=about)
-            except CursorError as error:
-                message = "after= is no place in this list: leave it out to begin with the first page."
-                raise Refusal(400, "bad_parameter", message) from error
+        sources, page = await _read(visit, query, now, about)
         return {
             "query": query,
             "attention": attention,
@@ -201,6 +198,7 @@ class ProblemListPages:
             "older": address_of(replace(query, after=page.after)) if page.after else "",
             "newest": address_of(query.first_page()) if query.after else "",
             "here": address_of(query),
+            "everywhere": "" if query.state is Show.ALL else address_of(replace(query.first_page(), state=Show.ALL)),
         }
 
     async def _export(self, visit: Visit) -> web.StreamResponse:
@@ -224,6 +222,27 @@ class ProblemListPages:
             return read_query(visit.query, self._extra)
         except QueryError as error:
             raise Refusal(400, "bad_parameter", "; ".join(error.faults)) from error
+
+
+async def _read(
+    visit: Visit, query: ProblemQuery, now: datetime, about: int | None
+) -> tuple[Mapping[str, int], ProblemPage]:
+    """Return the sources, and a page of the list; Refusal where it cannot be."""
+    try:
+        async with visit.reading() as connection:
+            sources = await problem_list.all_sources(connection)
+            return sources, await problem_list.page(connection, query, now, sources, about=about)
+    except CursorError as error:
+        message = "after= is no place in this list: leave it out to begin with the first page."
+        raise Refusal(400, "bad_parameter", message) from error
+    except TransientError as error:
+        if query.as_of is None or sqlstate_of(error) != STATEMENT_TIMEOUT:
+            raise
+        message = (
+            "A list as of then reads the history of every problem, which takes more than 3 seconds here. "
+            "Search for the id of a problem, or take the CSV, which may take longer."
+        )
+        raise Refusal(503, TOO_SLOW, message, retry_after_seconds=30) from error
 
 
 async def _write_csv(visit: Visit, query: ProblemQuery, now: datetime) -> web.StreamResponse:

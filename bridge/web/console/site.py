@@ -55,8 +55,8 @@ _SLOTS = 16
 _WAIT_SECONDS = 0.5
 """Who loads pages without a pause does so no faster."""
 _AGAIN_SECONDS = 2
-_STATEMENT_TIMEOUT = "57014"
-_TOO_SLOW = "too_slow"
+STATEMENT_TIMEOUT: Final = "57014"
+TOO_SLOW: Final = "too_slow"
 """Such a page is not loaded again by itself: it would only be too slow again."""
 _LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _TITLES = {
@@ -260,7 +260,7 @@ class Site:
             "title": _TITLES.get(refusal.status, "Refused"),
             "message": str(refusal),
             "code": refusal.status,
-            "again": refusal.status == 503 and refusal.reason != _TOO_SLOW and request.method in SAFE_METHODS,
+            "again": refusal.status == 503 and refusal.reason != TOO_SLOW and request.method in SAFE_METHODS,
         }
         response = visit.page("error.html", status=refusal.status, **values)
         response.headers.update(refusal.headers)
@@ -299,9 +299,9 @@ def _not_found(allowed: frozenset[str]) -> Refusal:
 
 def _unavailable(error: TransientError) -> Refusal:
     """Say what is the matter without what Postgres said: that is for the log."""
-    if sqlstate_of(error) == _STATEMENT_TIMEOUT:
+    if sqlstate_of(error) == STATEMENT_TIMEOUT:
         message = "Postgres needed more than 3 seconds for this page. Narrow the filter, then try again."
-        return Refusal(503, _TOO_SLOW, message, retry_after_seconds=30)
+        return Refusal(503, TOO_SLOW, message, retry_after_seconds=30)
     log.warning("a page could not be shown", error=str(error))
     message = (
         "Postgres cannot be reached, so nothing can be shown. Notifications are still taken and kept in the local "

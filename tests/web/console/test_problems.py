@@ -239,6 +239,7 @@ async def test_page_count_and_csv_are_what_the_model_says(
     await anyio.to_thread.run_sync(draw)
     for number, asked in enumerate(drawn):
         monkeypatch.setattr(searched_list, "MOST_WALKED", (2000, 0, 40)[number % 3])
+        monkeypatch.setattr(searched_list, "MOST_LOOKED_UP", (3, 2000)[number % 2])
         monkeypatch.setattr(problem_list, "FEW", (2000, 0, 40)[number % 3])
         monkeypatch.setattr(walked_list, "FIRST_PIECE", (500, 7, 40)[number % 3])
         monkeypatch.setattr(walked_list, "MOST_SECONDS", (1.0, 0.0, 1.0)[number % 3])
@@ -288,7 +289,7 @@ async def test_columns_of_a_source_s_own_are_shown_and_written_as_others(
         monkeypatch.setattr(walked_list, "FIRST_PIECE", 7)
         monkeypatch.setattr(walked_list, "MOST_SECONDS", 0.0)
         monkeypatch.setattr(searched_list, "MOST_WALKED", 5)
-        monkeypatch.setattr(searched_list, "MOST_LOOKED_UP", 3)
+        monkeypatch.setattr(searched_list, "MOST_READ", 3)
     connection = await asyncpg.connect(filled)
     own = {"oss": {"remark": "description", "rank": "priority::numeric"}}
     try:
@@ -408,6 +409,25 @@ async def test_head_is_refused_where_the_length_is_not_known(list_browser: Brows
     for path, status in (("/problems", 200), ("/problems.csv", 405), ("/live", 405)):
         async with list_browser.session.head(f"{list_browser.url}{path}") as answer:
             assert answer.status == status
+
+
+@pytest.mark.parametrize(("query", "said"), [("as_of=2026-06-02", "the history of every problem"), ("", "Narrow the")])
+async def test_a_list_that_takes_too_long_says_what_to_do(
+    list_browser: Browser, monkeypatch: pytest.MonkeyPatch, query: str, said: str
+) -> None:
+    async def sleep(connection: Any, *_: Any, **__: Any) -> None:
+        await connection.execute("set local statement_timeout = '1ms'; select pg_sleep(60)")
+
+    monkeypatch.setattr(problem_list, "page", sleep)
+    answer = await list_browser.get(f"/problems?{query}")
+    assert (answer.status, "refresh" in answer.headers, said in answer.text) == (503, False, True)
+
+
+async def test_a_search_that_finds_nothing_open_leads_to_the_same_among_all(list_browser: Browser) -> None:
+    nothing = await list_browser.get("/problems?q=nothing+here&source=oss")
+    link = nothing.links["Look among all, finished and deleted ones too"]
+    assert link == "/problems?q=nothing+here&state=all&source=oss"
+    assert "Look among" not in (await list_browser.get(link)).text
 
 
 @pytest.mark.parametrize(
