@@ -231,11 +231,12 @@ async def spread(dsn: str) -> None:
 
 
 async def searchable(dsn: str) -> None:
-    """Wait until everything can be searched."""
+    """Wait until everything can be searched, and is summed up: until then the process that leads takes a core."""
     connection = await asyncpg.connect(dsn)
+    ready = "select bridge.search_covers() = 'all' and m.complete from bridge.summary as m"
     try:
         with anyio.fail_after(_SEARCH_SECONDS):
-            while await connection.fetchval("select bridge.search_covers()") != "all":  # noqa: ASYNC110 -- of another process
+            while not await connection.fetchval(ready):  # noqa: ASYNC110 -- of another process
                 await anyio.sleep(1)
         await connection.execute("vacuum (analyze) bridge.problem_search", timeout=_SEARCH_SECONDS)
     finally:
