@@ -66,8 +66,8 @@ async def ensure(
 
 
 async def carry_pause(connection: Connection, configured: Sequence[str]) -> list[tuple[str, str, str]]:
-    """Have rules that were made in this transaction stay paused, or held, as one between the same sources is that goes
-    in it, before `mark_gone`; return the name of each, its state, and the name of the other one.
+    """Have rules that were made in this transaction stay paused, or held, as one between the same sources, or of the
+    same name, is that goes in it, before `mark_gone`; return the name of each, its state, and the name of that one.
     """
     rows = await connection.fetch(queries("link_rule")["carry_pause"], list(configured))
     return [(row["name"], row["state"], row["former"]) for row in rows]

@@ -1,10 +1,7 @@
 -- name: retire
--- The rule of this name joins other sources from now on: what it has joined before is that of another rule, which is gone.
-update bridge.link_rule as r set
-    name = r.name || ' (' || ls.name || ', ' || rs.name || ') ' || r.id,
-    state = 'gone',
-    state_reason = null,
-    state_since = now()
+-- The rule of this name joins other sources from now on: what it has joined before is that of another rule, which goes (`mark_gone`), so that a pause is
+-- carried before.
+update bridge.link_rule as r set name = r.name || ' (' || ls.name || ', ' || rs.name || ') ' || r.id
 from bridge.source as ls, bridge.source as rs
 where
     r.name = $1 and (r.left_source_id, r.right_source_id) <> ($2, $3)

@@ -17,8 +17,8 @@ settings_hash = excluded.settings_hash
 returning r.id;
 
 -- name: carry_pause
--- A rule that was made in this transaction is likely the one between the same two sources that goes in it ($1: the names of those that stay), by another
--- name: it stays paused, or held, as that was.
+-- A rule that was made in this transaction is likely the one that goes in it ($1: the names of those that stay), by another name between the same two
+-- sources, or of the same name between others (`link_move.retire`): it stays paused, or held, as that was.
 update bridge.link_rule as r set
     state = g.state,
     state_reason = g.state_reason,
@@ -30,6 +30,7 @@ where
     and (
         (g.left_source_id, g.right_source_id) = (r.left_source_id, r.right_source_id)
         or (g.left_source_id, g.right_source_id) = (r.right_source_id, r.left_source_id)
+        or (starts_with(g.name, r.name || ' (') and right(g.name, length(g.id::text) + 2) = ') ' || g.id)
     )
 returning r.name, r.state, g.name as former;
 

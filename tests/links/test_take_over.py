@@ -123,6 +123,15 @@ async def test_a_pause_stays_when_its_rule_gets_another_name(rig: Moved, state: 
     assert (await rig.states())["two"] == "on", "a person has released it"
 
 
+async def test_a_pause_stays_when_its_rule_joins_other_sources(rig: Moved) -> None:
+    """The defect: what a person paused by name wrote to another system at once."""
+    async with rig.database.transaction() as connection:
+        await connection.execute("update bridge.link_rule set state = 'paused'")
+    rig.rules = {"one": MATCH | {"right": "third"}}
+    await rig.jobs().register()
+    assert await rig.states() == {"one": "paused", "one (left, right) 1": "gone"}
+
+
 async def test_a_rule_that_is_new_beside_a_paused_one_is_not_paused(rig: Moved) -> None:
     async with rig.database.transaction() as connection:
         await connection.execute("update bridge.link_rule set state = 'paused'")
