@@ -49,7 +49,10 @@ cross join lateral (
         select
             s.side,
             left(
-                coalesce(l.element ->> 'text', l.element ->> 'description', l.element ->> 'name', l.element ->> 'id', l.element #>> '{}'), 60
+                coalesce(
+                    l.element ->> 'text', l.element ->> 'description', (l.element ->> 'name') || ': ' || (l.element ->> 'value'),
+                    l.element ->> 'name', l.element ->> 'id', l.element #>> '{}'
+                ), 60
             ) as called
         from (values ('old', c.old, c.new), ('new', c.new, c.old)) as s (side, elements, others)
         cross join lateral jsonb_path_query(s.elements, '$[*]') as l (element)

@@ -27,8 +27,9 @@ select
                     string_agg(
                         m.sign || left(
                             coalesce(
-                                m.element ->> 'text', m.element ->> 'description', m.element ->> 'name',
-                                m.element ->> 'id', m.element #>> '{}'
+                                m.element ->> 'text', m.element ->> 'description',
+                                (m.element ->> 'name') || ': ' || (m.element ->> 'value'),
+                                m.element ->> 'name', m.element ->> 'id', m.element #>> '{}'
                             ), 60
                         ), ', '
                         order by m.sign collate "C"

@@ -191,6 +191,8 @@ async def test_the_story_tells_of_a_list_what_came_and_what_went(database: Datab
         {"note": notes[::-1], "affectedService": services[1:]},
         {"note": notes[::-1], "affectedService": [services[1] | {"role": "primary"}]},
         {"note": notes[::-1]},
+        {"note": notes[::-1], "characteristic": [{"name": "cost", "value": "150"}]},
+        {"note": notes[::-1], "characteristic": [{"name": "cost", "value": "2900"}]},
     ]
     async with database.transaction() as connection:
         await connection.execute("insert into bridge.source (name) values ('snow')")
@@ -206,7 +208,12 @@ async def test_the_story_tells_of_a_list_what_came_and_what_went(database: Datab
             "note: reordered",
             "affectedService: + S2",
             "affectedService: - S2",
+            "characteristic: + cost: 150",
+            "characteristic: + cost: 2900, - cost: 150",
         ]
+        (changes,) = (one for one in cookbook() if one.name == "changes")
+        changed = [row["old"] for row in await connection.fetch(changes.sql) if row["attribute"] == "characteristic"]
+        assert changed == ["cost: 150", None]
 
 
 @pytest.mark.parametrize("stands_still", [False, True], ids=["without", "that-stand-still"])
