@@ -43,6 +43,11 @@ class ListPass:
         return self._walk.completeness
 
     @property
+    def on_one_page(self) -> bool:
+        """Whether the server gave one page, whatever page was asked for, and states no number: it may hold more."""
+        return self._walk.on_one_page
+
+    @property
     def filter_honoured(self) -> bool | None:
         """False once a problem older than `changed_since` came; None while nothing tells."""
         return self._walk.filter_honoured

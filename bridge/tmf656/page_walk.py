@@ -113,6 +113,11 @@ class PageWalk:
         return self.completeness.complete
 
     @property
+    def on_one_page(self) -> bool:
+        """Whether the server gave one page, whatever page was asked for, and states no number: it may hold more."""
+        return self._learned.whole and self._seen.totals is None
+
+    @property
     def completeness(self) -> Completeness:
         """Whether every problem was seen, and if not, why."""
         stated = None if self._seen.totals is None else self._seen.totals[0]
