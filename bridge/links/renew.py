@@ -3,7 +3,7 @@ old one. So a crash leaves both or neither.
 
 The old link stays as `unlinked`, with the reason: its tickets are not joined again, and what was written for them can
 still be looked up. The new one has a key of its own (generation + 1), and waits like any ticket without a counterpart
-(`bridge.links.rule_batch`): what exists is matched first, the limits of the rule hold.
+(`bridge.links.pairing`): what exists is matched first, the limits of the rule hold.
 """
 
 from collections.abc import Sequence
