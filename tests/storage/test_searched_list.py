@@ -23,6 +23,8 @@ pytestmark = pytest.mark.anyio
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 PROBLEMS = 6000
 RARE = 4321
+READS_ALL = re.compile(r"Seq Scan on service_problem [^\n]*\(actual")
+"""A part of a plan that was carried out; what is for common words only stands in it as "never executed"."""
 
 
 async def tell(database: Database, numbers: range, **more: Any) -> None:
@@ -129,7 +131,7 @@ async def test_a_rare_one_is_found_by_the_index_and_counted(
     assert [row["id"] for row in page.rows] == expected
     assert (page.counted, page.more, page.after) == (len(expected), False, "")
     assert query.state is Show.CLOSED or any("problem_search_words_idx" in plan for plan in plans), plans
-    assert not any("Seq Scan on service_problem" in plan for plan in plans), plans
+    assert not any(READS_ALL.search(plan) for plan in plans), plans
 
 
 async def test_what_is_found_leads_to_its_problems_also_where_it_is_taken_for_many(filled: Database) -> None:
@@ -142,7 +144,7 @@ async def test_what_is_found_leads_to_its_problems_also_where_it_is_taken_for_ma
     assert [row["id"] for row in page.rows] == ["SP-04321"]
     found = [plan for plan in plans if "by_words" in plan]
     assert found
-    assert not any("Seq Scan on service_problem" in plan for plan in found), found
+    assert not any(READS_ALL.search(plan) for plan in found), found
 
 
 async def test_a_word_of_most_problems_is_no_question_for_the_index(

@@ -98,9 +98,9 @@ class Browser:
     headers: dict[str, str] = field(default_factory=dict)
 
     async def reached(self) -> None:
-        """Wait until the console has reached Postgres."""
+        """Wait until the console has reached Postgres: in a demo nothing but a page of problems needs it."""
         with anyio.fail_after(PATIENCE_SECONDS):
-            while (await self.with_token("/about", "x")).status == 503:  # noqa: ASYNC110 -- seen from outside only
+            while (await self.with_token("/problems?limit=1", "x")).status == 503:  # noqa: ASYNC110 -- seen from outside only
                 await anyio.sleep(0.01)
 
     async def get_when_reached(self, path: str) -> Shown:
