@@ -29,7 +29,7 @@ from bridge.bootstrap import run_until_signal
 from bridge.cli.demo_links import PairOfDesks
 from bridge.cli.options import Config, on_loop, settings_for
 from bridge.errors import DatabaseUnavailableError, PermanentError
-from bridge.postgres.embedded import clear
+from bridge.postgres.embedded import LOCK_FILE, clear
 from bridge.settings import Settings
 from bridge.settings.read import assemble
 from bridge.simulator import Simulator
@@ -182,7 +182,8 @@ class _Demo:
         """
         directory, mark = self.settings.data_dir, self._configuration()
         marked = mark.is_file() and mark.read_text(encoding="utf-8").startswith(_MARK)
-        if not marked and directory.is_dir() and any(directory.iterdir()):
+        others = (path for path in directory.iterdir() if path.name != LOCK_FILE) if directory.is_dir() else ()
+        if not marked and any(others):
             raise PermanentError(f"{directory} holds what no demo has made: move it away, or set another data_dir")
         if await clear(directory):
             self._write_configuration()

@@ -22,7 +22,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 import anyio
 import asyncpg
@@ -37,6 +37,8 @@ from bridge.postgres.postmaster import Postmaster
 __all__ = ["Embedded", "embedded", "find_binaries"]
 
 DATABASE = "bridge"
+LOCK_FILE: Final = "lock"
+"""In a data directory: locked while a process uses it."""
 
 _SETTINGS: Mapping[str, str] = MappingProxyType(
     {
@@ -224,7 +226,7 @@ def _opened_lock(data_dir: Path) -> BinaryIO:
     try:
         data_dir = data_dir.absolute()
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path = data_dir / "lock"
+        path = data_dir / LOCK_FILE
         path.touch(mode=0o600, exist_ok=True)
         return path.open("r+b", buffering=0)
     except OSError as error:

@@ -21,8 +21,10 @@ from typing import Any
 import asyncpg
 import pytest
 
-from bridge.cli.demo import _any_port, _free_port
+from bridge.cli.demo import _any_port, _Demo, _free_port, _OneServer
 from bridge.postgres.embedded import embedded
+from bridge.settings import Settings
+from bridge.simulator import Simulator
 from bridge.web.server import bind
 
 pytestmark = pytest.mark.anyio
@@ -249,6 +251,15 @@ async def test_what_no_demo_has_made_is_not_removed(newcomer: Newcomer, start: A
         assert await program.ended() == 1
     assert "what no demo has made" in "\n".join(program.err)
     assert own.read_text() == "[sources]\n"
+
+
+@pytest.mark.parametrize("left", [(), ("lock",)])
+async def test_a_demo_that_was_killed_while_it_began_is_in_nobody_s_way(tmp_path: Path, left: tuple[str, ...]) -> None:
+    for name in left:
+        (tmp_path / name).touch()
+    async with Simulator(population=1) as sim:
+        await _Demo(Settings(data_dir=tmp_path), _OneServer(sim), None)._begin_afresh()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bridge.toml", "lock"]
 
 
 async def everything_held(data_dir: Path) -> set[tuple[Any, ...]]:
