@@ -58,6 +58,8 @@ class Poller:
     _useless: set[str] = field(default_factory=set, init=False)
     _first_passes: int = field(default=0, init=False)
     _incomplete_passes: int = field(default=0, init=False)
+    _doubted: datetime | None = field(default=None, init=False)
+    """The watermark for which everything was read, because the filter gave nothing."""
     _started: float = field(default=0.0, init=False)
 
     async def run(self) -> None:
@@ -123,15 +125,33 @@ class Poller:
                 log.info("filter refused", source=self.source.name, filter=style, error=str(error))
                 self._useless.add(style)
                 continue
-            if tally.problems or style == proven:
+            if tally.problems or (style == proven and not self._is_doubtful(mark)):
                 return tally
+            if style == proven:
+                self._doubted = mark.changed_at
+                return await self._pass(mark, NO_FILTER, None, started_at, doubted=(style, since))
             self._useless.add(style)
         log.info("no filter works, every poll reads everything", source=self.source.name)
         self._useless.clear()
         self.source.update_times_move = True
         return await self._pass(mark, NO_FILTER, None, started_at)
 
-    async def _pass(self, mark: Watermark, style: str, since: datetime | None, started_at: datetime) -> Tally:
+    def _is_doubtful(self, mark: Watermark) -> bool:
+        """Should everything be read once, because a filter that worked gave nothing? With an overlap it gives at least
+        what set the watermark, unless that was deleted, or the server or the version it was taken for has changed.
+        """
+        return self._doubted != mark.changed_at and self.source.settings.poll_overlap_seconds > 0
+
+    async def _pass(
+        self,
+        mark: Watermark,
+        style: str,
+        since: datetime | None,
+        started_at: datetime,
+        *,
+        doubted: tuple[str, datetime] | None = None,
+    ) -> Tally:
+        """Read what a filter gives. `doubted`: one that gave nothing since a time; it is kept where that is right."""
         page_import = PageImport(
             self.source,
             self.database,
@@ -151,6 +171,11 @@ class Poller:
         if style == NO_FILTER:
             note_update_times(self.source, tally)
         proven: str | None = style
+        if doubted is not None:
+            proven, asked_since = doubted
+            if tally.newest_stamp is not None and tally.newest_stamp >= asked_since:
+                log.info("filter gave nothing of what changed", source=self.source.name, filter=proven)
+                proven = None
         if mark.changed_at is None:
             proven = None  # nothing could be asked for yet, so nothing was learned about filters
         if style != NO_FILTER and pages.filter_honoured is False:

@@ -186,12 +186,45 @@ async def test_a_filter_that_is_refused_later_is_given_up(
         assert await rig.rows() == shown(sim)
 
 
+@pytest.mark.parametrize("what", ["server", "version"])
+async def test_a_filter_that_worked_and_gives_nothing_later_is_found_out_by_the_next_poll(
+    rig_for: RigFor, shown: Shown, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """The defect: nothing that changed was seen until the next reconcile pass. One row of another version is enough:
+    the server is asked by an attribute that it does not have.
+    """
+    async with Simulator(population=30, seed=1) as sim:
+        rig = await rig_for(sim, page_size=40)
+        await rig.poller.run_once()
+        await rig.poller.run_once()
+        assert (await mark_of(rig)).filter_style == "dot_gte"
+        if what == "server":
+            server_does(monkeypatch, nothing_matches)
+        else:
+            rig.source.version = "3"
+        for _ in range(3):
+            await change_some(sim)
+            await rig.poller.run_once()
+            assert await rig.rows() == shown(sim)
+
+
+async def test_where_the_newest_problem_is_gone_everything_is_read_once(rig_for: RigFor) -> None:
+    async with Simulator(population=30, seed=1) as sim:
+        rig = await rig_for(sim, page_size=40, poll_overlap_seconds=1)
+        await rig.poller.run_once()
+        await sim.patch(next(iter(sim.problems)), description="the newest")
+        await rig.poller.run_once()
+        await sim.delete(next(iter(sim.problems)))
+        sim.requests.clear()
+        for _ in range(3):
+            await rig.poller.run_once()
+        assert filtered(sim) == ["dot_gte", "none", "dot_gte"]
+        assert (await mark_of(rig)).filter_style == "dot_gte"
+
+
 async def test_an_empty_answer_is_not_trusted_before_the_filter_is_proven(
     rig_for: RigFor, shown: Shown, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def nothing_matches(wanted: selection.Selection) -> selection.Selection:
-        return selection.Selection((selection.FilterCondition("id", "=", ("nothing",)),), paging=wanted.paging)
-
     server_does(monkeypatch, nothing_matches)
     async with Simulator(population=30, seed=1) as sim:
         rig = await rig_for(sim, page_size=40)
@@ -200,6 +233,10 @@ async def test_an_empty_answer_is_not_trusted_before_the_filter_is_proven(
             await rig.poller.run_once()
             assert await rig.rows() == shown(sim)
         assert (await mark_of(rig)).filter_style == "none"
+
+
+def nothing_matches(wanted: selection.Selection) -> selection.Selection:
+    return selection.Selection((selection.FilterCondition("id", "=", ("nothing",)),), paging=wanted.paging)
 
 
 def server_does(monkeypatch: pytest.MonkeyPatch, change: Callable[[selection.Selection], selection.Selection]) -> None:
