@@ -128,8 +128,9 @@ class Poller:
             if tally.problems or (style == proven and not self._is_doubtful(mark)):
                 return tally
             if style == proven:
-                self._doubted = mark.changed_at
-                return await self._pass(mark, NO_FILTER, None, started_at, doubted=(style, since))
+                tally = await self._pass(mark, NO_FILTER, None, started_at, doubted=(style, since))
+                self._doubted = mark.changed_at  # a pass that broke off has shown nothing
+                return tally
             self._useless.add(style)
         log.info("no filter works, every poll reads everything", source=self.source.name)
         self._useless.clear()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bridge.domain.observation import Via
-from bridge.errors import TransientError
+from bridge.errors import BridgeError, TransientError
 from bridge.http.errors import UnauthorisedError
 from bridge.simulator import Faults, Simulator
 from bridge.simulator.tmf656 import selection
@@ -206,6 +206,31 @@ async def test_a_filter_that_worked_and_gives_nothing_later_is_found_out_by_the_
             await change_some(sim)
             await rig.poller.run_once()
             assert await rig.rows() == shown(sim)
+
+
+async def test_a_filter_stays_in_doubt_while_everything_cannot_be_read(
+    rig_for: RigFor, shown: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Simulator(population=30, seed=1) as sim:
+        rig = await rig_for(sim, page_size=40)
+        await rig.poller.run_once()
+        await rig.poller.run_once()
+        server_does(monkeypatch, nothing_matches)
+        await change_some(sim)
+        filtered_only = selection.parse
+
+        def broken(raw_query: str) -> selection.Selection:
+            wanted = filtered_only(raw_query)
+            if not wanted.conditions:
+                raise selection.SelectionError("not now")
+            return wanted
+
+        with monkeypatch.context() as away:
+            away.setattr(selection, "parse", broken)
+            with pytest.raises(BridgeError):
+                await rig.poller.run_once()
+        await rig.poller.run_once()
+        assert await rig.rows() == shown(sim)
 
 
 async def test_where_the_newest_problem_is_gone_everything_is_read_once(rig_for: RigFor) -> None:
