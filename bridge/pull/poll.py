@@ -58,8 +58,6 @@ class Poller:
     _useless: set[str] = field(default_factory=set, init=False)
     _first_passes: int = field(default=0, init=False)
     _incomplete_passes: int = field(default=0, init=False)
-    _doubted: datetime | None = field(default=None, init=False)
-    """The watermark for which everything was read, because the filter gave nothing."""
     _started: float = field(default=0.0, init=False)
 
     async def run(self) -> None:
@@ -125,23 +123,15 @@ class Poller:
                 log.info("filter refused", source=self.source.name, filter=style, error=str(error))
                 self._useless.add(style)
                 continue
-            if tally.problems or (style == proven and not self._is_doubtful(mark)):
+            if tally.problems or (style == proven and not self.source.settings.poll_overlap_seconds):
                 return tally
             if style == proven:
-                tally = await self._pass(mark, NO_FILTER, None, started_at, doubted=(style, since))
-                self._doubted = mark.changed_at  # a pass that broke off has shown nothing
-                return tally
+                return await self._pass(mark, NO_FILTER, None, started_at, doubted=(style, since))
             self._useless.add(style)
         log.info("no filter works, every poll reads everything", source=self.source.name)
         self._useless.clear()
         self.source.update_times_move = True
         return await self._pass(mark, NO_FILTER, None, started_at)
-
-    def _is_doubtful(self, mark: Watermark) -> bool:
-        """Should everything be read once, because a filter that worked gave nothing? With an overlap it gives at least
-        what set the watermark, unless that was deleted, or the server or the version it was taken for has changed.
-        """
-        return self._doubted != mark.changed_at and self.source.settings.poll_overlap_seconds > 0
 
     async def _pass(
         self,
@@ -152,7 +142,10 @@ class Poller:
         *,
         doubted: tuple[str, datetime] | None = None,
     ) -> Tally:
-        """Read what a filter gives. `doubted`: one that gave nothing since a time; it is kept where that is right."""
+        """Read what a filter gives. `doubted`: one that worked and now gives nothing since a time, although the overlap
+        should give at least what set the watermark. Either the filter is wrong, or the watermark is: that problem was
+        deleted, or its time was a mistake.
+        """
         page_import = PageImport(
             self.source,
             self.database,
@@ -177,6 +170,8 @@ class Poller:
             if tally.newest_stamp is not None and tally.newest_stamp >= asked_since:
                 log.info("filter gave nothing of what changed", source=self.source.name, filter=proven)
                 proven = None
+            elif tally.newest_stamp is not None:
+                mark = replace(mark, changed_at=tally.newest_stamp)  # the filter has to give this one from now on
         if mark.changed_at is None:
             proven = None  # nothing could be asked for yet, so nothing was learned about filters
         if style != NO_FILTER and pages.filter_honoured is False:

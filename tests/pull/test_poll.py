@@ -247,6 +247,34 @@ async def test_where_the_newest_problem_is_gone_everything_is_read_once(rig_for:
         assert (await mark_of(rig)).filter_style == "dot_gte"
 
 
+@pytest.mark.parametrize("what", ["deleted", "ahead", "incomplete"])
+async def test_a_filter_that_breaks_is_found_out_though_the_watermark_is_wrong_too(
+    rig_for: RigFor, shown: Shown, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """The defect: everything was read once, found to be older than the watermark, and the filter believed again."""
+    async with Simulator(population=30, seed=1) as sim:
+        rig = await rig_for(sim, page_size=10, poll_overlap_seconds=1)
+        await rig.poller.run_once()
+        first = next(iter(sim.problems))
+        await sim.patch(first, description="the newest")
+        await rig.poller.run_once()
+        if what == "ahead":
+            await rig.execute("update bridge.watermark set changed_at = now() + '40 minutes' where kind = 'poll'")
+        else:
+            await sim.delete(first)
+        server_does(monkeypatch, nothing_matches)
+        if what == "incomplete":
+            sim.faults.page_cap, sim.faults.no_total = 1, True
+        tally = await rig.poller.run_once()
+        assert tally.completeness.complete == (what != "incomplete")
+        assert (await mark_of(rig)).filter_style == "dot_gte", "nothing shows yet that it is the filter"
+        sim.faults.page_cap, sim.faults.no_total = None, False
+        for _ in range(2):
+            await change_some(sim)
+            await rig.poller.run_once()
+            assert {**shown(sim), first: None} == {**await rig.rows(), first: None}
+
+
 async def test_an_empty_answer_is_not_trusted_before_the_filter_is_proven(
     rig_for: RigFor, shown: Shown, monkeypatch: pytest.MonkeyPatch
 ) -> None:
