@@ -7,9 +7,12 @@ A filter is used only after it has proven itself: the first filtered pass asks f
 have changed, so an empty answer shows that the server does not understand the filter. A server that ignores or refuses
 every filter is read in full each time, and so is one whose update times stand still when problems change.
 
+A filter that worked and gives nothing, not even what set the watermark, is doubted, and everything is read.
+
 The watermark is never ahead of the server's clock at the start of the pass, nor an hour ahead of ours, so that a change
-made while pages are read is not skipped. It is stored after the last page; a pass that breaks off, or may have missed
-rows, leaves it. A stored watermark that cannot be right is ignored and replaced.
+made while pages are read is not skipped. It is stored after the last page; a pass that breaks off leaves it, and one
+that may have missed rows does not take it forward. It goes back where a doubted filter shows that nothing is as new. A
+stored watermark that cannot be right is ignored and replaced.
 """
 
 from collections.abc import Callable
@@ -171,6 +174,7 @@ class Poller:
                 log.info("filter gave nothing of what changed", source=self.source.name, filter=proven)
                 proven = None
             elif tally.newest_stamp is not None:
+                log.info("nothing is as new as the watermark", source=self.source.name, watermark=str(mark.changed_at))
                 mark = replace(mark, changed_at=tally.newest_stamp)  # the filter has to give this one from now on
         if mark.changed_at is None:
             proven = None  # nothing could be asked for yet, so nothing was learned about filters
